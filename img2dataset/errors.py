@@ -1,0 +1,33 @@
+"""What can go wrong with a whole run. Every message names the thing, the value and the way out.
+
+A row that fails is not an exception at this level: it is a ``Fetched`` or ``Sample`` with a failure
+(see ``types.py``), and it is counted.
+"""
+
+
+class Img2datasetError(Exception):
+    """Base of every error a user can meet; ``str(error)`` is one line."""
+
+    exit_status = 1
+
+
+class OptionError(Img2datasetError, ValueError):
+    """An option's name, type, value or combination is wrong."""
+
+    exit_status = 2
+
+
+class InputError(Img2datasetError):
+    """The URL list cannot be read as it was described."""
+
+
+class OutputError(Img2datasetError):
+    """The output folder cannot be written to, or holds something else."""
+
+
+class MissingDependency(Img2datasetError, ImportError):
+    """An optional package is needed for what was asked; the message names the extra to install."""
+
+
+class RunFailed(Img2datasetError):
+    """The run ended, but some shards could not be made; the message says which and why."""

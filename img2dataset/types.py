@@ -1,0 +1,132 @@
+"""The few values that cross from one room to another, in the order a row meets them.
+
+``Shard`` → ``Row`` → ``Fetched`` → ``ProcessedImage`` → ``Sample`` → ``ShardStats`` → ``ShardReport``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Status = Literal["success", "failed_to_download", "failed_to_resize"]
+SUCCESS: Status = "success"
+FAILED_TO_DOWNLOAD: Status = "failed_to_download"
+FAILED_TO_RESIZE: Status = "failed_to_resize"
+
+# Names of columns in ``Shard.rows`` that steer the work and are not copied to the metadata.
+BBOX_COLUMN = "__bbox__"
+EXPECTED_HASH_COLUMN = "__expected_hash__"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Consecutive rows of the input that become one output shard.
+
+    ``rows`` has the columns of the metadata that come from the input, in their final order and under
+    their final names: the additional columns, ``caption`` if captions were asked for, ``url``; then
+    ``BBOX_COLUMN`` and ``EXPECTED_HASH_COLUMN`` where the options need them. ``url`` and ``caption``
+    are of type string; a URL that is null or not a string is null, with its reason in ``invalid_urls``
+    when it was not simply missing.
+    """
+
+    shard_id: int
+    rows: pa.Table
+    invalid_urls: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One URL to fetch: the ``index``-th row of shard ``shard_id``."""
+
+    shard_id: int
+    index: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The outcome of one row's download: a body, or a failure in the small language of failures.
+
+    ``size`` is what the body counts for against the memory budget until it is given back.
+    """
+
+    row: Row
+    body: bytes | bytearray | None
+    failure: str | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedImage:
+    """An image ready to be stored; sizes in pixels, of the stored and of the upright original image.
+
+    ``extension`` is the ending it is stored under, without a dot. ``exif`` is a JSON string.
+    """
+
+    image: bytes | bytearray | memoryview
+    extension: str
+    width: int | None
+    height: int | None
+    original_width: int | None
+    original_height: int | None
+    exif: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One finished row on its way to a writer. ``image`` is None for a row that failed.
+
+    ``index`` is the row's place in its shard. ``metadata`` maps every metadata column to its Python
+    value, in column order.
+    """
+
+    index: int
+    key: str
+    image: bytes | bytearray | memoryview | None
+    extension: str
+    caption: str | None
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStats:
+    """What ``NNNNN_stats.json`` says of one shard. Times in Unix seconds, duration in seconds."""
+
+    shard_id: int
+    count: int
+    successes: int
+    failed_to_download: int
+    failed_to_resize: int
+    start_time: float
+    end_time: float
+    status_dict: dict[str, int]
+
+    @property
+    def duration(self) -> float:
+        return self.end_time - self.start_time
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the statistics file, in its order."""
+        return {
+            "count": self.count,
+            "successes": self.successes,
+            "failed_to_download": self.failed_to_download,
+            "failed_to_resize": self.failed_to_resize,
+            "duration": self.duration,
+            "start_time": self.start_time,
+            "end_time": self.end_time,
+            "status_dict": self.status_dict,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """How one shard ended: with statistics, or with the reason why it could not be made."""
+
+    shard_id: int
+    stats: ShardStats | None = None
+    error: str | None = None
