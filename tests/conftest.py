@@ -1,0 +1,40 @@
+"""The shared servers as fixtures; ``tests/servers/__init__.py`` says how to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import ImageServer, Nginx, TestAuthority, find_nginx
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
+    """Signs certificates; ``certificates.authority_file`` is the file a client must trust."""
+    return TestAuthority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def image_server() -> Iterator[ImageServer]:
+    """http on 127.0.0.1 to 127.0.0.16."""
+    with ImageServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def https_server(certificates: TestAuthority) -> Iterator[ImageServer]:
+    """https on 127.0.0.1 to 127.0.0.16, with a certificate of ``certificates``."""
+    with ImageServer(certificates.certificate()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nginx(certificates: TestAuthority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """nginx over an empty folder, ``nginx.folder``; skips when nginx is not installed."""
+    if find_nginx() is None:
+        pytest.skip("nginx is not installed; on Debian: apt-get install nginx-light")
+    home = tmp_path_factory.mktemp("nginx")
+    server = Nginx(home, home / "files", certificates.certificate())
+    yield server
+    server.close()
