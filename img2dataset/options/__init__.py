@@ -1,0 +1,8 @@
+"""Every option, declared once: a mapping of names to values comes in, checked ``Options`` go out."""
+
+from img2dataset.options.checking import from_texts, resolve
+from img2dataset.options.declaring import OptionSpec, option_specs
+from img2dataset.options.describing import help_page, option_table
+from img2dataset.options.table import Options
+
+__all__ = ["OptionSpec", "Options", "from_texts", "help_page", "option_specs", "option_table", "resolve"]

@@ -1,0 +1,238 @@
+"""From a mapping of names to values to checked ``Options``, or one ``OptionError`` that says what is wrong.
+
+``from_texts`` gives the values of the command line their types; ``resolve`` checks values from wherever.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import numbers
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from img2dataset.errors import OptionError
+from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
+from img2dataset.options.table import HASHES, Options
+
+RESERVED_COLUMNS = (
+    "key",
+    "caption",
+    "url",
+    "width",
+    "height",
+    "original_width",
+    "original_height",
+    "status",
+    "error_message",
+    "exif",
+    *HASHES,
+)
+
+
+def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
+    """The values of the command line, each read as its option's kind: Python literals, ``None``, bare words.
+
+    Raises:
+        OptionError: a text that does not read as what its option takes, or a name that is no option.
+    """
+    values = {}
+    for name, text in texts.items():
+        # Fire's way to say no: --noextract_exif
+        if name not in option_specs() and name.startswith("no") and name[2:] in option_specs():
+            name, text = name[2:], repr(text != "True")
+        values[name] = _from_text(_spec_of(name), text)
+    return values
+
+
+def _from_text(spec: OptionSpec, text: str) -> Any:
+    if spec.optional and text.strip() == "None":
+        return None
+    if spec.kind in ("text", "any"):
+        return text
+    if spec.kind == "texts":
+        return _texts_from_text(spec, text)
+    try:
+        # inf and nan are no literals, yet max_image_area=inf is a natural thing to write.
+        return float(text) if spec.kind == "number" else ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise _wrong(spec, text) from None
+
+
+def _texts_from_text(spec: OptionSpec, text: str) -> Any:
+    """``["a","b"]``, ``('a', 'b')`` or the bare words ``[a,b]`` and ``a,b``."""
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        inner = text.strip()
+        if inner[:1] + inner[-1:] in ("[]", "()"):
+            inner = inner[1:-1]
+        return [word.strip().strip("'\"") for word in inner.split(",") if word.strip()]
+    return value if isinstance(value, (list, tuple)) else [str(value)]
+
+
+def resolve(given: Mapping[str, Any]) -> Options:
+    """Check all options together.
+
+    Args:
+        given: the options that were given, by name; the others take their defaults.
+
+    Raises:
+        OptionError: for the first name, type, value or combination that is wrong; one line.
+    """
+    values = {name: _checked(_spec_of(name), value) for name, value in given.items()}
+    for spec in option_specs().values():
+        if spec.required and values.get(spec.name) is None:
+            raise OptionError(f"--{spec.name} is required: {spec.help}")
+    if values.get("encode_format") == "png" and "encode_quality" not in values:
+        values["encode_quality"] = 6
+    if values.get("disallowed_header_directives", ()) is None:
+        del values["disallowed_header_directives"]
+    options = Options(**values)
+    _check_together(options)
+    return options
+
+
+def _spec_of(name: str) -> OptionSpec:
+    specs = option_specs()
+    if name in specs:
+        return specs[name]
+    near = difflib.get_close_matches(name, specs, n=1)
+    hint = f" (did you mean --{near[0]}?)" if near else ""
+    raise OptionError(f"--{name} is not an option{hint}; img2dataset --help lists them")
+
+
+def _wrong(spec: OptionSpec, value: Any) -> OptionError:
+    shown = repr(value)
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return OptionError(f"--{spec.name} is {shown}; it takes {spec.allowed()}")
+
+
+def _checked(spec: OptionSpec, value: Any) -> Any:
+    """The value in its option's own type, if it is one the option takes."""
+    if value is None:
+        if spec.optional or spec.required:
+            return None
+        raise _wrong(spec, value)
+    if spec.kind == "texts":
+        if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+            raise _wrong(spec, value)
+        if not all(isinstance(text, str) for text in value):
+            raise _wrong(spec, value)
+        return tuple(value)
+    if spec.kind == "text":
+        return _checked_text(spec, value)
+    if spec.kind == "boolean":
+        if not isinstance(value, bool):
+            raise _wrong(spec, value)
+        return value
+    if spec.kind in ("integer", "number"):
+        return _checked_number(spec, value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _checked_text(spec: OptionSpec, value: Any) -> str:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str) or (spec.choices and value not in spec.choices):
+        raise _wrong(spec, value)
+    return value
+
+
+def _checked_number(spec: OptionSpec, value: Any) -> int | float:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or math.isnan(value):
+        raise _wrong(spec, value)
+    if spec.kind == "integer":
+        # 1e4 on the command line is a whole number too, as it was for 1.47.0's callers.
+        if not float(value).is_integer():
+            raise _wrong(spec, value)
+        number: int | float = int(value)
+    else:
+        number = float(value)
+    too_small = (spec.minimum is not None and number < spec.minimum) or (
+        spec.above is not None and number <= spec.above
+    )
+    if too_small or (spec.maximum is not None and number > spec.maximum):
+        raise _wrong(spec, value)
+    return number
+
+
+def _check_together(options: Options) -> None:
+    _check_encoding(options)
+    _check_columns(options)
+    _check_hashes(options)
+    if isinstance(options.url_list, str) and not options.url_list.strip():
+        raise OptionError("--url_list is empty; give the file or folder with the URLs")
+    if not options.output_folder.strip():
+        raise OptionError("--output_folder is empty; give the folder the dataset goes to")
+    for name in ("user_agent", "user_agent_token"):
+        text = getattr(options, name)
+        if text is not None and not (text.isprintable() and text.isascii()):
+            raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
+    if options.distributor != "multiprocessing":
+        raise OptionError(
+            f"--distributor {options.distributor} is not available yet; this version takes multiprocessing"
+        )
+    if options.enable_wandb:
+        raise OptionError("--enable_wandb is not available yet; the statistics are in the output folder")
+
+
+def _check_encoding(options: Options) -> None:
+    highest = {"jpg": 100, "png": 9}.get(options.encode_format)
+    if highest is not None and options.encode_quality > highest:
+        meaning = "the compression level, " if options.encode_format == "png" else ""
+        raise OptionError(
+            f"--encode_quality is {options.encode_quality}; with --encode_format {options.encode_format}"
+            f" it takes {meaning}a whole number from 0 to {highest}"
+        )
+    if options.disable_all_reencoding and options.bbox_col is not None:
+        raise OptionError(
+            "--bbox_col cannot be used with --disable_all_reencoding: blurring needs the image to be encoded"
+            " again; leave out one of them"
+        )
+
+
+def _check_columns(options: Options) -> None:
+    columns = options.save_additional_columns or ()
+    for column in columns:
+        if column in RESERVED_COLUMNS:
+            raise OptionError(
+                f"--save_additional_columns has {column!r}, which the metadata uses itself;"
+                f" reserved are {', '.join(RESERVED_COLUMNS)}"
+            )
+    doubled = sorted({column for column in columns if columns.count(column) > 1})
+    if doubled:
+        raise OptionError(f"--save_additional_columns names {doubled[0]!r} twice; name each column once")
+    delimited = options.input_format.split(".")[0] in ("csv", "tsv")
+    if options.input_columns is not None and not delimited:
+        raise OptionError(
+            f"--input_columns is for csv and tsv; --input_format {options.input_format} names its own columns"
+        )
+    if options.input_columns is not None and len(set(options.input_columns)) < len(options.input_columns):
+        raise OptionError("--input_columns names a column twice; name each once, in the order of the file")
+    for name in ("input_delimiter", "input_quote"):
+        text = getattr(options, name)
+        if text is not None and (len(text) != 1 or not text.isascii()):
+            raise OptionError(f"--{name} is {text!r}; it takes a single ASCII character")
+
+
+def _check_hashes(options: Options) -> None:
+    if options.verify_hash is None:
+        return
+    if len(options.verify_hash) != 2 or options.verify_hash[1] not in HASHES:
+        raise OptionError(
+            f"--verify_hash is {list(options.verify_hash)!r};"
+            f" it takes [column, hash type] with one of {', '.join(HASHES)}"
+        )
+    if options.verify_hash[1] != options.compute_hash:
+        raise OptionError(
+            f"--verify_hash asks for {options.verify_hash[1]} and --compute_hash is {options.compute_hash};"
+            " both must be the same"
+        )
+
+
+__all__ = ["KIND_NAMES", "RESERVED_COLUMNS", "from_texts", "resolve"]

@@ -1,0 +1,84 @@
+"""The options in words: the page of ``--help``, the docstring of ``download``, the table of the README."""
+
+from __future__ import annotations
+
+import textwrap
+
+from img2dataset.options.declaring import OptionSpec, option_specs
+
+# What most runs need; the rest is on the page of --help_all, so that this one fits a screen.
+COMMON = (
+    "url_list",
+    "input_format",
+    "url_col",
+    "caption_col",
+    "save_additional_columns",
+    "image_size",
+    "resize_mode",
+    "resize_only_if_bigger",
+    "encode_format",
+    "encode_quality",
+    "output_folder",
+    "output_format",
+    "number_sample_per_shard",
+    "incremental_mode",
+    "processes_count",
+    "thread_count",
+    "timeout",
+    "retries",
+)
+
+
+def help_page(everything: bool = False, width: int = 100) -> str:
+    """The text of ``img2dataset --help`` (``--help_all`` with ``everything``)."""
+    lines = [
+        "usage: img2dataset --url_list LIST [--output_folder FOLDER] [--OPTION VALUE ...]",
+        "",
+        "Downloads the images of a list of URLs, resizes them and packs them, with metadata, into shards.",
+    ]
+    group = ""
+    for spec in option_specs().values():
+        if not everything and spec.name not in COMMON:
+            continue
+        if spec.group != group:
+            group = spec.group
+            lines += ["", f"{group}:"]
+        lines += _help_lines(spec, width)
+    if not everything:
+        lines += ["", "All options: img2dataset --help_all"]
+    return "\n".join(lines)
+
+
+def _help_lines(spec: OptionSpec, width: int) -> list[str]:
+    default = "" if spec.required else f" [{spec.default_text}{' ' + spec.unit if spec.unit else ''}]"
+    text = spec.help + default
+    if spec.choices and not all(choice in spec.help for choice in spec.choices):
+        text = f"{spec.help}: {', '.join(spec.choices)}{default}"
+    head = f"  --{spec.name} "
+    indent = " " * 28
+    first, *rest = textwrap.wrap(text, width - len(indent)) or [""]
+    return [head.ljust(len(indent)) + first] + [indent + line for line in rest]
+
+
+def docstring_arguments() -> str:
+    """The ``Args:`` section of the docstring of ``download``."""
+    lines = []
+    for spec in option_specs().values():
+        unit = f", in {spec.unit}" if spec.unit else ""
+        lines.append(f"    {spec.name}: {spec.help}; {spec.allowed()}{unit}; default {spec.default_text}.")
+    return "\n".join(lines)
+
+
+def option_table() -> str:
+    """The option table of the README, as Markdown, one section a group."""
+    lines: list[str] = []
+    group = ""
+    for spec in option_specs().values():
+        if spec.group != group:
+            group = spec.group
+            lines += ["", f"**{group}**", "", "| option | default | what it does |", "| --- | --- | --- |"]
+        takes = f" ({', '.join(spec.choices)})" if spec.choices and spec.name != "resize_mode" else ""
+        unit = f" {spec.unit}" if spec.unit else ""
+        default = spec.default_text if spec.required else f"`{spec.default_text}`{unit}"
+        lines.append(f"| `{spec.name}` | {default} | {spec.help}{takes} |".replace("\n", " "))
+    return "\n".join(lines[1:])

@@ -1,0 +1,262 @@
+"""The options themselves. The command line, the docstring of ``download``, the table in the README and the
+run manifest are all drawn from this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from img2dataset.options.declaring import option
+
+TEXT_FORMATS = ("txt", "csv", "tsv", "json", "jsonl")
+INPUT_FORMATS = (*TEXT_FORMATS, *(name + ".gz" for name in TEXT_FORMATS), "parquet")
+INTERPOLATIONS = ("nearest", "linear", "bilinear", "cubic", "bicubic", "area", "lanczos", "lanczos4")
+HASHES = ("md5", "sha256", "sha512")
+
+INPUT, IMAGES, OUTPUT, DOWNLOADS, RUN = "Input", "Images", "Output", "Downloads", "Run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Every option of a run, checked. Built by ``resolve`` only."""
+
+    # Input
+    url_list: Any = option(
+        help="file, folder or glob with the URLs, on any fsspec file system; in Python also an iterable"
+        " of URLs or rows, or an Arrow table",
+        group=INPUT,
+    )
+    input_format: str = option(
+        "txt", help="format of the URL list", group=INPUT, choices=INPUT_FORMATS, shapes_output=True
+    )
+    url_col: str = option("url", help="column with the URLs", group=INPUT, shapes_output=True)
+    caption_col: str | None = option(None, help="column with the captions", group=INPUT, shapes_output=True)
+    bbox_col: str | None = option(
+        None,
+        help="column with lists of [x_min, y_min, x_max, y_max] in 0–1: regions to blur",
+        group=INPUT,
+        shapes_output=True,
+    )
+    save_additional_columns: tuple[str, ...] | None = option(
+        None, help="columns of the list to carry into the metadata", group=INPUT, shapes_output=True
+    )
+    verify_hash: tuple[str, ...] | None = option(
+        None, help="[column, hash type] that downloaded bytes must match", group=INPUT, shapes_output=True
+    )
+    input_columns: tuple[str, ...] | None = option(
+        None,
+        help="names of the columns of a csv or tsv without a header line",
+        group=INPUT,
+        shapes_output=True,
+    )
+    input_delimiter: str | None = option(
+        None,
+        help="what separates the fields of a csv or tsv",
+        group=INPUT,
+        shapes_output=True,
+        default_text="',' for csv, tab for tsv",
+    )
+    input_quote: str | None = option(
+        '"',
+        help="what quotes the fields of a csv or tsv; None: nothing does",
+        group=INPUT,
+        shapes_output=True,
+    )
+
+    # Images
+    image_size: int = option(
+        256, help="target size", unit="pixels", group=IMAGES, minimum=1, maximum=65535, shapes_output=True
+    )
+    resize_mode: str = option(
+        "border",
+        help="no: as it is; border: longest side, padded to a square; keep_ratio: smallest side;"
+        " keep_ratio_largest: longest side; center_crop: smallest side, then the central square",
+        group=IMAGES,
+        choices=("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop"),
+        shapes_output=True,
+    )
+    resize_only_if_bigger: bool = option(
+        False, help="leave images that are not larger than image_size", group=IMAGES, shapes_output=True
+    )
+    upscale_interpolation: str = option(
+        "lanczos",
+        help="how small images are enlarged",
+        group=IMAGES,
+        choices=INTERPOLATIONS,
+        shapes_output=True,
+    )
+    downscale_interpolation: str = option(
+        "area", help="how large images are reduced", group=IMAGES, choices=INTERPOLATIONS, shapes_output=True
+    )
+    encode_format: str = option(
+        "jpg",
+        help="format of the stored images",
+        group=IMAGES,
+        choices=("jpg", "png", "webp"),
+        shapes_output=True,
+    )
+    encode_quality: int = option(
+        95,
+        help="jpg 0–100; png: compression 0–9; webp 0–100, above 100 lossless",
+        group=IMAGES,
+        minimum=0,
+        shapes_output=True,
+        default_text="95 (png: 6)",
+    )
+    skip_reencode: bool = option(
+        False,
+        help="keep the original bytes of images that need no change",
+        group=IMAGES,
+        shapes_output=True,
+    )
+    disable_all_reencoding: bool = option(
+        False, help="store the bytes as they came, unchecked", group=IMAGES, shapes_output=True
+    )
+    store_true_extension: bool = option(
+        False,
+        help="store kept originals under their true ending, with their true size",
+        group=IMAGES,
+        shapes_output=True,
+    )
+    apply_orientation: bool = option(
+        True, help="turn images upright as their EXIF says", group=IMAGES, shapes_output=True
+    )
+    exact_resize: bool = option(
+        True, help="resize pixel for pixel as img2dataset 1.47.0 did", group=IMAGES, shapes_output=True
+    )
+    convert_to_srgb: bool = option(
+        False, help="convert embedded colour profiles to sRGB", group=IMAGES, shapes_output=True
+    )
+    min_image_size: int = option(
+        0,
+        help="refuse images whose smallest side is below this",
+        unit="pixels",
+        group=IMAGES,
+        minimum=0,
+        shapes_output=True,
+    )
+    max_image_area: float = option(
+        float("inf"), help="refuse larger images", unit="pixels", group=IMAGES, above=0, shapes_output=True
+    )
+    max_aspect_ratio: float = option(
+        float("inf"),
+        help="refuse images whose longer side is more times the shorter",
+        group=IMAGES,
+        minimum=1,
+        shapes_output=True,
+    )
+    max_decoded_pixels: int = option(
+        200_000_000,
+        help="refuse, unread, images that say they are larger (decompression bombs)",
+        unit="pixels",
+        group=IMAGES,
+        minimum=1,
+        shapes_output=True,
+    )
+    extract_exif: bool = option(
+        True, help="keep the original's EXIF in the metadata", group=IMAGES, shapes_output=True
+    )
+    compute_hash: str | None = option(
+        "sha256", help="hash of the downloaded bytes", group=IMAGES, choices=HASHES, shapes_output=True
+    )
+
+    # Output
+    output_folder: str = option(
+        "images", help="where the dataset goes, on any fsspec file system", group=OUTPUT
+    )
+    output_format: str = option(
+        "files",
+        help="how samples are packed; dummy writes statistics only",
+        group=OUTPUT,
+        choices=("files", "webdataset", "parquet", "tfrecord", "dummy"),
+        shapes_output=True,
+    )
+    number_sample_per_shard: int = option(
+        10000, help="rows a shard", unit="rows", group=OUTPUT, minimum=1, shapes_output=True
+    )
+    oom_shard_count: int = option(
+        5,
+        help="digits of the shard number",
+        unit="digits",
+        group=OUTPUT,
+        minimum=1,
+        maximum=18,
+        shapes_output=True,
+    )
+    incremental_mode: str = option(
+        "incremental",
+        help="incremental: go on, skipping finished shards; overwrite: empty the folder first;"
+        " extend: new shards after the highest",
+        group=OUTPUT,
+        choices=("incremental", "overwrite", "extend"),
+    )
+
+    # Downloads
+    thread_count: int = option(
+        256, help="downloads in flight a process", group=DOWNLOADS, minimum=1, maximum=20000
+    )
+    timeout: float = option(
+        10.0, help="bound on connecting and on every silence", unit="seconds", group=DOWNLOADS, above=0
+    )
+    minimum_speed: int = option(
+        1000,
+        help="cut downloads slower than this on average over timeout",
+        unit="bytes/s",
+        group=DOWNLOADS,
+        minimum=0,
+    )
+    deadline: float = option(
+        60.0, help="bound on one whole download, redirects included", unit="seconds", group=DOWNLOADS, above=0
+    )
+    max_download_bytes: int = option(
+        100_000_000,
+        help="bound on one body, after undoing its compression",
+        unit="bytes",
+        group=DOWNLOADS,
+        minimum=1,
+    )
+    body_memory: int = option(
+        128_000_000,
+        help="bodies held at once a process, arriving or waiting for pixels",
+        unit="bytes",
+        group=DOWNLOADS,
+        minimum=1_000_000,
+    )
+    retries: int = option(
+        0, help="tries after the first, for failures that can pass", group=DOWNLOADS, minimum=0
+    )
+    user_agent: str | None = option(
+        None,
+        help="the whole User-Agent header",
+        group=DOWNLOADS,
+        default_text="img2dataset, its version and its address",
+    )
+    user_agent_token: str | None = option(
+        None, help="your name in the User-Agent, matched against X-Robots-Tag", group=DOWNLOADS
+    )
+    disallowed_header_directives: tuple[str, ...] | None = option(
+        ("noai", "noimageai", "noindex", "noimageindex"),
+        help="X-Robots-Tag directives that exclude an image; [] accepts all",
+        group=DOWNLOADS,
+    )
+    ignore_ssl_certificate: bool = option(
+        False, help="accept certificates that cannot be verified", group=DOWNLOADS
+    )
+
+    # Run
+    processes_count: int | None = option(
+        None, help="worker processes", group=RUN, minimum=1, maximum=4096, default_text="one a core"
+    )
+    distributor: str = option(
+        "multiprocessing",
+        help="who runs the workers",
+        group=RUN,
+        choices=("multiprocessing", "pyspark", "ray"),
+    )
+    subjob_size: int = option(1000, help="shards a pyspark job", unit="shards", group=RUN, minimum=1)
+    max_shard_retry: int = option(
+        1, help="how often failed shards are tried again at the end", group=RUN, minimum=0
+    )
+    enable_wandb: bool = option(False, help="report to Weights & Biases", group=RUN)
+    wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)
