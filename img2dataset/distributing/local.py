@@ -1,0 +1,261 @@
+"""Worker processes on this machine: shards come in, one report for each goes out, whatever happens to them.
+
+A pool that waits for a killed worker waits for ever, so this one supervises its own (design D4): a dead
+worker is replaced and its open shards go back to the queue. Any of them may be what killed it, so each is
+tried again alone; one that kills its worker ``max_kills`` + 1 times is reported as failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from img2dataset.distributing.frames import (
+    NoMoreWork,
+    Reported,
+    Settled,
+    ShardForWorker,
+    WantsShard,
+    WorkerFailed,
+)
+from img2dataset.distributing.supervised import Ended, SupervisedWorker
+from img2dataset.errors import RunFailed
+from img2dataset.types import Shard, ShardReport, Status
+
+logger = logging.getLogger("img2dataset")
+
+# Workers say something twice a second. The longest they are silent with reason is one upload of a shard.
+SILENCE_LIMIT_S = 900.0
+# Workers that end without ever having had a shard: something is wrong with the installation.
+MAX_IDLE_DEATHS = 3
+ENDING_TIME_S = 10.0
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One worker of the pool and what it holds."""
+
+    process: SupervisedWorker
+    hungry: bool = False
+    alone: bool = False  # it holds a shard under suspicion and gets no other meanwhile
+    shards: dict[int, Shard] = field(default_factory=dict)
+    live: Counter[Status] = field(default_factory=Counter)  # rows settled in shards that have not ended
+    last_heard: float = field(default_factory=time.monotonic)
+    reason: str | None = None
+
+
+class LocalPool:
+    """Runs the worker of ``working`` in supervised processes.
+
+    Args:
+        settings: the ``WorkSettings`` every worker is started with.
+        processes_count: how many worker processes at most; they are started as shards come in.
+        max_kills: how many dead workers a shard is forgiven.
+        on_progress: called with the rows settled so far, by status, when they have changed.
+    """
+
+    def __init__(
+        self,
+        settings: Any,
+        processes_count: int,
+        max_kills: int = 1,
+        on_progress: Callable[[Counter[Status]], None] = lambda statuses: None,
+    ):
+        self._settings = settings
+        self._processes_count = processes_count
+        self._max_kills = max_kills
+        self._on_progress = on_progress
+        self._messages: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._seats: dict[int, _Seat] = {}
+        self._started = 0
+        self._idle_deaths = 0
+        self._ready: deque[Shard] = deque()
+        self._suspects: deque[Shard] = deque()
+        self._reserved: int | None = None  # the worker kept free for the next shard under suspicion
+        self._kills: Counter[int] = Counter()
+        self._ended: Counter[Status] = Counter()
+        self._ahead = threading.Semaphore(2 * processes_count + 2)
+        self._input_ended = False
+        self._input_error: BaseException | None = None
+        self.deaths: list[str] = []
+
+    def run(self, shards: Iterable[Shard]) -> Iterator[ShardReport]:
+        """Make all shards.
+
+        Yields:
+            One report a shard, as they end.
+
+        Raises:
+            Whatever ``shards`` raised, after the shards that it had handed out are done.
+            RunFailed: no worker can be kept running.
+        """
+        threading.Thread(target=self._feed, args=(shards,), name="feeder", daemon=True).start()
+        self._start_worker()
+        try:
+            while not self._finished():
+                yield from self._handle_next()
+            if self._input_error is not None:
+                raise self._input_error
+        finally:
+            self._end_workers()
+
+    def _feed(self, shards: Iterable[Shard]) -> None:
+        """Read ahead of the workers, a few shards at most."""
+        error: BaseException | None = None
+        try:
+            for shard in shards:
+                self._ahead.acquire()
+                self._messages.put((-1, shard))
+        except BaseException as raised:
+            error = raised
+        self._messages.put((-1, error))
+
+    def _finished(self) -> bool:
+        busy = any(seat.shards for seat in self._seats.values())
+        return self._input_ended and not self._ready and not self._suspects and not busy
+
+    def _handle_next(self) -> Iterator[ShardReport]:
+        try:
+            number, message = self._messages.get(timeout=5.0)
+        except queue.Empty:
+            self._kill_silent_workers()
+            return
+        if number == -1:
+            self._take_input(message)
+        elif number in self._seats:
+            seat = self._seats[number]
+            seat.last_heard = time.monotonic()
+            if isinstance(message, Reported):
+                yield self._take_report(seat, message.report)
+            elif isinstance(message, WantsShard):
+                seat.hungry = True
+            elif isinstance(message, Settled):
+                seat.live += message.statuses
+                if message.statuses:
+                    self._tell_progress()
+            elif isinstance(message, WorkerFailed):
+                seat.reason = message.reason
+            elif isinstance(message, Ended):
+                yield from self._bury(number, message.exit_status)
+        self._hand_out()
+
+    def _take_input(self, message: Shard | BaseException | None) -> None:
+        if isinstance(message, Shard):
+            self._ready.append(message)
+        else:
+            self._input_ended = True
+            self._input_error = message
+
+    def _take_report(self, seat: _Seat, report: ShardReport) -> ShardReport:
+        del seat.shards[report.shard_id]
+        seat.alone = False
+        if report.stats is not None:
+            rows = Counter[Status](
+                success=report.stats.successes,
+                failed_to_download=report.stats.failed_to_download,
+                failed_to_resize=report.stats.failed_to_resize,
+            )
+            self._ended += rows
+            seat.live -= rows
+        if not seat.shards:
+            seat.live.clear()
+        self._tell_progress()
+        return report
+
+    def _tell_progress(self) -> None:
+        self._on_progress(sum((seat.live for seat in self._seats.values()), self._ended))
+
+    def _hand_out(self) -> None:
+        """Give shards to the workers that want one; start workers while shards wait and nobody is free."""
+        self._hand_out_suspect()
+        for number, seat in self._seats.items():
+            if self._ready and seat.hungry and not seat.alone and number != self._reserved:
+                self._give(seat, self._ready.popleft())
+                self._ahead.release()
+        starting = sum(1 for seat in self._seats.values() if not seat.hungry and not seat.shards)
+        waiting = len(self._ready) + len(self._suspects)
+        if waiting > starting and len(self._seats) < self._processes_count:
+            self._start_worker()
+
+    def _hand_out_suspect(self) -> None:
+        """Give a shard under suspicion to a worker that holds nothing else; keep one free for it."""
+        if not self._suspects:
+            self._reserved = None
+            return
+        for seat in self._seats.values():
+            if seat.hungry and not seat.shards:
+                seat.alone = True
+                self._give(seat, self._suspects.popleft())
+                self._reserved = None
+                return
+        if self._reserved not in self._seats and not any(seat.alone for seat in self._seats.values()):
+            self._reserved = min(
+                self._seats, key=lambda number: len(self._seats[number].shards), default=None
+            )
+
+    def _give(self, seat: _Seat, shard: Shard) -> None:
+        seat.hungry = False
+        seat.shards[shard.shard_id] = shard
+        seat.process.send(ShardForWorker(shard))
+
+    def _start_worker(self) -> None:
+        self._started += 1
+        process = SupervisedWorker(self._started, self._settings, self._messages)
+        self._seats[self._started] = _Seat(process)
+
+    def _bury(self, number: int, exit_status: int) -> Iterator[ShardReport]:
+        """Take a dead worker's shards back, or give up those that have killed too many."""
+        seat = self._seats.pop(number)
+        reason = seat.reason or _how_it_ended(exit_status)
+        self.deaths.append(reason)
+        logger.warning(
+            "worker process %d ended (%s) with %d open shards; they are tried again",
+            seat.process.pid,
+            reason,
+            len(seat.shards),
+        )
+        if not seat.shards:
+            self._idle_deaths += 1
+            if self._idle_deaths > MAX_IDLE_DEATHS:
+                raise RunFailed(f"worker processes cannot be kept running: {reason}")
+        for shard_id, shard in seat.shards.items():
+            self._kills[shard_id] += 1
+            if self._kills[shard_id] > self._max_kills:
+                yield ShardReport(shard_id, error=f"its worker process ended each time: {reason}")
+            else:
+                self._suspects.append(shard)
+        if not self._seats and not self._finished():
+            self._start_worker()
+
+    def _kill_silent_workers(self) -> None:
+        for seat in self._seats.values():
+            if seat.shards and time.monotonic() - seat.last_heard > SILENCE_LIMIT_S:
+                seat.reason = f"silent for {SILENCE_LIMIT_S:.0f} s"
+                seat.process.kill()
+
+    def _end_workers(self) -> None:
+        """Let idle workers end by themselves, and see that all of them are gone."""
+        for seat in self._seats.values():
+            if seat.shards:
+                seat.process.kill()
+            else:
+                seat.process.send(NoMoreWork())
+        until = time.monotonic() + ENDING_TIME_S
+        for seat in self._seats.values():
+            if not seat.process.wait(max(0.0, until - time.monotonic())):
+                seat.process.kill()
+                seat.process.wait(ENDING_TIME_S)
+
+
+def _how_it_ended(exit_status: int) -> str:
+    if exit_status == -9:
+        return "killed by signal 9, as the system does when memory runs out"
+    if exit_status < 0:
+        return f"killed by signal {-exit_status}"
+    return f"exit status {exit_status}"

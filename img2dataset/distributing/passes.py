@@ -1,0 +1,56 @@
+"""A run as passes over the list: once over everything, then again over the shards that failed.
+
+The list is read again for the later passes, so that nothing of a failed shard has to be kept: memory does
+not grow with the number of failures.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass
+
+from img2dataset.types import Shard, ShardReport
+
+logger = logging.getLogger("img2dataset")
+
+Read = Callable[[Container[int]], Iterator[Shard]]
+Run = Callable[[Iterable[Shard]], Iterator[ShardReport]]
+
+
+@dataclass(frozen=True, slots=True)
+class _AllBut:
+    """Contains every shard id except a few."""
+
+    shard_ids: frozenset[int]
+
+    def __contains__(self, shard_id: object) -> bool:
+        return shard_id not in self.shard_ids
+
+
+def run_passes(read: Read, run: Run, done: Container[int], max_shard_retry: int) -> Iterator[ShardReport]:
+    """Make all shards that are not done.
+
+    Args:
+        read: hands out the shards of the list, but those it is told to skip.
+        run: makes shards; one pass.
+        done: shards that need not be made.
+        max_shard_retry: how many passes more there are over failed shards.
+
+    Yields:
+        One report a shard: its success, or its last failure.
+    """
+    skip: Container[int] = done
+    for passes_left in range(max_shard_retry, -1, -1):
+        failed = set()
+        for report in run(read(skip)):
+            if report.error is not None and passes_left:
+                logger.warning(
+                    "shard %d failed (%s); it is tried again at the end", report.shard_id, report.error
+                )
+                failed.add(report.shard_id)
+            else:
+                yield report
+        if not failed:
+            return
+        skip = _AllBut(frozenset(failed))

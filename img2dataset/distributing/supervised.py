@@ -1,0 +1,96 @@
+"""One worker process, seen from the program: started, fed, listened to, and its death noticed.
+
+Everything it says, and its end, arrives as messages on the queue given to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from img2dataset.distributing import frames
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop());"
+    " from img2dataset.distributing.worker_process import main; main()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A worker process is gone, with this exit status (negative: the signal that killed it)."""
+
+    exit_status: int
+
+
+class SupervisedWorker:
+    """A worker process. Messages for it are sent by a thread of its own, so that a worker that has stopped
+    reading holds up nobody else."""
+
+    def __init__(self, number: int, settings: Any, messages: queue.SimpleQueue[tuple[int, Any]]):
+        self.number = number
+        self._messages = messages
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        # A plain subprocess, not multiprocessing: no __main__ of the caller is run again, so that a
+        # script without a guard and a notebook work, and nothing waits for a killed worker.
+        self._process = subprocess.Popen(
+            [sys.executable, *_interpreter_flags(), "-c", _START, json.dumps(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "IMG2DATASET_WORKER": str(number)},
+            start_new_session=True,
+        )
+        self._outbox.put(settings)
+        for target in (self._send_all, self._receive_all):
+            threading.Thread(target=target, name=f"worker-{number}", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, message: Any) -> None:
+        """Have a message sent; whether it arrives is told by what the worker says next."""
+        self._outbox.put(message)
+
+    def kill(self) -> None:
+        """End the process at once; ``Ended`` follows."""
+        self._process.kill()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the process has ended within this time."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _send_all(self) -> None:
+        assert self._process.stdin is not None
+        # An error means that the process is gone: _receive_all says so.
+        with contextlib.suppress(OSError):
+            while (message := self._outbox.get()) is not None:
+                frames.send(self._process.stdin, message)
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
+    def _receive_all(self) -> None:
+        assert self._process.stdout is not None
+        while (message := frames.receive(self._process.stdout)) is not None:
+            self._messages.put((self.number, message))
+        exit_status = self._process.wait()
+        self._process.stdout.close()
+        self._outbox.put(None)
+        self._messages.put((self.number, Ended(exit_status)))
+
+
+def _interpreter_flags() -> list[str]:
+    """The flags the program itself was started with, such as -X dev or -W error."""
+    flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
+    return flags

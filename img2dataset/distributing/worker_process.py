@@ -1,0 +1,101 @@
+"""The main function of a worker process: shards come in on standard input, reports go out on standard output.
+
+Started by ``supervised.py``. It ends by itself when its parent is gone, whose end of the pipe then closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from img2dataset.distributing.frames import (
+    NoMoreWork,
+    Reported,
+    Settled,
+    ShardForWorker,
+    WantsShard,
+    WorkerFailed,
+    receive,
+    send,
+)
+from img2dataset.types import Shard, Status
+
+PARENT_GONE_STATUS = 75
+
+
+class _Pipes:
+    """The two ends of a worker's pipes; several threads send."""
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO):
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._sending = threading.Lock()  # guards _outgoing: one message at a time
+
+    def send(self, message: Any) -> None:
+        with self._sending:
+            try:
+                send(self._outgoing, message)
+            except OSError:
+                _end_without_parent()
+
+    def receive(self) -> Any:
+        message = receive(self._incoming)
+        if message is None:
+            _end_without_parent()
+        return message
+
+    def shards(self) -> Iterator[Shard]:
+        """Ask for one shard at a time, until there are no more."""
+        while True:
+            self.send(WantsShard())
+            message = self.receive()
+            if isinstance(message, NoMoreWork):
+                return
+            assert isinstance(message, ShardForWorker), message
+            yield message.shard
+
+
+def _end_without_parent() -> None:
+    """Nobody is left to report to: end at once. What is unfinished stands under temporary names only."""
+    os._exit(PARENT_GONE_STATUS)
+
+
+def _take_standard_streams() -> _Pipes:
+    """Keep the pipes for messages, and send whatever a library prints to standard error."""
+    incoming = os.fdopen(os.dup(0), "rb", buffering=1 << 20)
+    outgoing = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return _Pipes(incoming, outgoing)
+
+
+def main() -> None:
+    """Serve one run. The first message is the ``WorkSettings``."""
+    # The program decides when a run stops; a Ctrl-C in the terminal reaches the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipes = _take_standard_streams()
+    logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
+    settings = pipes.receive()
+
+    def tell_progress(statuses: Counter[Status]) -> None:
+        pipes.send(Settled(statuses))
+
+    try:
+        from img2dataset.working import work
+
+        for report in work(pipes.shards(), settings, tell_progress):
+            pipes.send(Reported(report))
+    except Exception as error:
+        pipes.send(WorkerFailed(f"{type(error).__name__}: {error}"))
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    # Threads of libraries that still run must not hold the process.
+    os._exit(0)

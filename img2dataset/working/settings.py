@@ -1,0 +1,23 @@
+"""What a worker is told once, before its first shard. Picklable: it travels to workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from img2dataset.fetching import FetchSettings
+from img2dataset.imaging.settings import ImageSettings
+from img2dataset.writing import WriteSettings
+
+
+@dataclass(frozen=True)
+class WorkSettings:
+    """The settings of the rooms a row passes in a worker.
+
+    ``verify_hash`` says that the rows bring the hash their bytes must have.
+    """
+
+    fetch: FetchSettings
+    image: ImageSettings
+    write: WriteSettings
+    compute_hash: str | None
+    verify_hash: bool
