@@ -11,6 +11,15 @@ $(VENV)/.dev: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+$(VENV)/.base: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+demo: $(VENV)/.base
+	$(BIN)/python demo/run.py
+
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 

@@ -1,5 +1,30 @@
-"""Turn lists of image URLs into packed, resized, fully accounted datasets."""
+"""Turn lists of image URLs into packed, resized, fully accounted datasets.
+
+The public names are loaded when they are first used, so that ``import img2dataset`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from img2dataset.api import download
+    from img2dataset.reporting import RunSummary
+
+__all__ = ["RunSummary", "__version__", "download"]
+
+_HOMES = {"download": "img2dataset.api", "RunSummary": "img2dataset.reporting"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

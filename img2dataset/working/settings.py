@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from img2dataset.fetching import FetchSettings
-from img2dataset.imaging.settings import ImageSettings
+from img2dataset.imaging import ImageSettings
 from img2dataset.writing import WriteSettings
 
 

@@ -1,0 +1,107 @@
+"""From options to a finished dataset: what order things happen in, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Container
+from typing import Any
+
+from img2dataset.distributing import LocalPool, run_passes
+from img2dataset.errors import RunFailed
+from img2dataset.options import Options, resolve
+from img2dataset.reading import Reader, open_reader
+from img2dataset.reporting import ProgressLine, RunSummary
+from img2dataset.settings import read_settings, work_settings
+from img2dataset.writing import OutputFolder
+
+logger = logging.getLogger("img2dataset")
+
+
+def download(**options: Any) -> RunSummary:
+    """Download the images of a list of URLs, resize them and pack them, with metadata, into shards.
+
+    Args:
+        options: see below; ``url_list`` is required.
+
+    Returns:
+        The counts of the run.
+
+    Raises:
+        OptionError: an option's name, type, value or combination is wrong; nothing has been started.
+        InputError: the list cannot be read as described.
+        OutputError: the output folder cannot be written to.
+        RunFailed: some shards could not be made; what could be is in the output folder, and the same call
+            tries the rest again.
+    """
+    summary = run(resolve(options))
+    if summary.failed_shards:
+        raise RunFailed("\n".join(summary.lines()))
+    return summary
+
+
+def run(options: Options) -> RunSummary:
+    """Do one run with checked options; shards that could not be made are in the summary."""
+    reader = open_reader(read_settings(options))
+    settings = work_settings(options)
+    output = OutputFolder(settings.write)
+    done, first_shard_id = _prepare(output, options, reader)
+    summary = RunSummary(options.output_folder, shards_skipped=len(done))
+    progress = ProgressLine()
+    threading.Thread(target=_find_total, args=(reader, progress, done, options), daemon=True).start()
+    pool: LocalPool | None = None
+
+    def run_pass(shards: Any) -> Any:
+        nonlocal pool
+        pool = LocalPool(settings, processes_count(options), options.max_shard_retry, progress.show)
+        try:
+            yield from pool.run(shards)
+        finally:
+            summary.worker_deaths += pool.deaths
+
+    try:
+        read = lambda skip: reader.shards(skip, first_shard_id)  # noqa: E731
+        for report in run_passes(read, run_pass, done, options.max_shard_retry):
+            summary.add(report)
+    finally:
+        progress.close()
+        output.remove_own_temporaries()
+        summary.end_time = time.time()
+    for line in summary.lines():
+        logger.info("%s", line)
+    return summary
+
+
+def _prepare(output: OutputFolder, options: Options, reader: Reader) -> tuple[set[int], int]:
+    """Make the output folder ready. Returns the shards that are done, and the number of the first one."""
+    output.prepare(keep=[file.path for file in reader.files])
+    output.remove_stale_temporaries()
+    if options.incremental_mode == "overwrite":
+        output.empty()
+    if options.incremental_mode == "extend":
+        highest = output.highest_shard()
+        return set(), 0 if highest is None else highest + 1
+    return output.done_shards(), 0
+
+
+def processes_count(options: Options) -> int:
+    """The worker processes of a run: as asked, or one for each core this process may use."""
+    if options.processes_count is not None:
+        return options.processes_count
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _find_total(reader: Reader, progress: ProgressLine, done: Container[int], options: Options) -> None:
+    """Tell the progress line how many rows this run has, where the list's files say so."""
+    try:
+        total = reader.total_rows()
+    except Exception as error:  # the run itself meets the same error, and says it better
+        logger.debug("the number of rows is not known: %s", error)
+        return
+    if total is not None:
+        finished = len(done) if isinstance(done, set) else 0
+        progress.set_total(max(0, total - finished * options.number_sample_per_shard))

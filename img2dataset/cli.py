@@ -1,0 +1,90 @@
+"""The command line: words come in, a run or one clear line goes out, and an exit status.
+
+Python Fire reads the words, as it did for the users of 1.47.0; the options check the values.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from img2dataset.errors import Img2datasetError, OptionError
+
+INTERRUPTED_STATUS = 130
+
+
+def main() -> None:
+    """Run ``img2dataset`` with the words of the command line, and exit."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(words: list[str]) -> int:
+    """Do what the words ask for.
+
+    Returns:
+        The exit status: 0 if every shard is done, 1 if not, 2 for wrong options, 130 when interrupted.
+    """
+    if not words or words[0] in ("--help", "-h", "help"):
+        return _say(_help_text())
+    if words[0] == "--help_all":
+        return _say(_help_text(everything=True))
+    if words[0] == "--version":
+        from img2dataset.version import __version__
+
+        return _say(__version__)
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    try:
+        return _run_download(words)
+    except Img2datasetError as error:
+        print(f"img2dataset: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("img2dataset: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return INTERRUPTED_STATUS
+
+
+def _run_download(words: list[str]) -> int:
+    from img2dataset.options import from_texts, resolve
+
+    options = resolve(from_texts(read_words(words)))
+    from img2dataset.api import run
+
+    summary = run(options)
+    print("\n".join(summary.lines()))
+    return summary.exit_status
+
+
+def read_words(words: list[str]) -> dict[str, str]:
+    """The option texts of a command line, by name, read by Fire's rules.
+
+    Raises:
+        OptionError: words that are not ``--name value`` or ``--name=value``.
+    """
+    import fire
+
+    texts: dict[str, str] = {}
+
+    @fire.decorators.SetParseFn(str)  # type: ignore[untyped-decorator]
+    def take(*stray: str, **named: str) -> None:
+        if stray:
+            raise OptionError(f"{stray[0]!r} stands alone; options are given as --name value")
+        texts.update(named)
+
+    # A lone "-" is Fire's separator and "--" begins its own flags: neither is an option here.
+    for word in words:
+        if word in ("-", "--"):
+            raise OptionError(f"{word!r} stands alone; options are given as --name value")
+    fire.Fire(take, command=words, name="img2dataset")
+    return texts
+
+
+def _help_text(everything: bool = False) -> str:
+    from img2dataset.options import help_page
+
+    return help_page(everything)
+
+
+def _say(text: Any) -> int:
+    print(text)
+    return 0

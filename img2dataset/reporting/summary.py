@@ -1,0 +1,108 @@
+"""What a whole run did: shard reports come in, the closing lines for people go out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from img2dataset.types import ShardReport, ShardStats
+
+SHOWN_FAILURES = 10
+SHOWN_SHARDS = 5
+
+
+@dataclass
+class RunSummary:
+    """The counts of one run, over the shards that it made.
+
+    ``shards_skipped`` are those an earlier run had finished; they are in no other count. Times in Unix
+    seconds.
+    """
+
+    output_folder: str
+    start_time: float = field(default_factory=time.time)
+    end_time: float = 0.0
+    shards: int = 0
+    shards_skipped: int = 0
+    count: int = 0
+    successes: int = 0
+    failed_to_download: int = 0
+    failed_to_resize: int = 0
+    status_dict: Counter[str] = field(default_factory=Counter)
+    failed_shards: dict[int, str] = field(default_factory=dict)
+    worker_deaths: list[str] = field(default_factory=list)
+
+    def add(self, report: ShardReport) -> None:
+        """Count one shard's final report."""
+        if report.stats is not None:
+            self._add_stats(report.stats)
+        else:
+            self.failed_shards[report.shard_id] = report.error or "unknown"
+
+    def _add_stats(self, stats: ShardStats) -> None:
+        self.shards += 1
+        self.count += stats.count
+        self.successes += stats.successes
+        self.failed_to_download += stats.failed_to_download
+        self.failed_to_resize += stats.failed_to_resize
+        self.status_dict.update(stats.status_dict)
+
+    @property
+    def exit_status(self) -> int:
+        """0 only if every shard is done."""
+        return 1 if self.failed_shards else 0
+
+    def lines(self) -> list[str]:
+        """The summary as people read it."""
+        seconds = max(self.end_time - self.start_time, 1e-9)
+        lines = [
+            f"{self.count:,} rows in {_shards(self.shards)}, {_duration(seconds)},"
+            f" {self.count / seconds:,.0f} rows/s: {_share(self.successes, self.count)} succeeded,"
+            f" {_share(self.failed_to_download, self.count)} failed to download,"
+            f" {_share(self.failed_to_resize, self.count)} failed to resize"
+        ]
+        if self.shards_skipped:
+            lines.append(f"{_shards(self.shards_skipped)} already done by an earlier run")
+        lines += self._failure_lines()
+        if self.worker_deaths:
+            reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(self.worker_deaths).most_common(3))
+            lines.append(f"worker processes replaced: {reasons}")
+        if self.failed_shards:
+            lines += self._failed_shard_lines()
+        lines.append(f"output: {self.output_folder}")
+        return lines
+
+    def _failure_lines(self) -> list[str]:
+        failures = [(message, n) for message, n in self.status_dict.most_common() if message != "success"]
+        lines = [f"  {n:>10,}  {message}" for message, n in failures[:SHOWN_FAILURES]]
+        rest = failures[SHOWN_FAILURES:]
+        if rest:
+            lines.append(f"  {sum(n for _, n in rest):>10,}  in {len(rest)} other messages")
+        return ["most frequent failures:", *lines] if lines else []
+
+    def _failed_shard_lines(self) -> list[str]:
+        shown = list(self.failed_shards.items())[:SHOWN_SHARDS]
+        lines = [f"  shard {shard_id}: {error}" for shard_id, error in shown]
+        if len(self.failed_shards) > len(shown):
+            lines.append(f"  and {len(self.failed_shards) - len(shown)} more")
+        return [
+            f"{_shards(len(self.failed_shards))} could not be made; the same command tries them again:",
+            *lines,
+        ]
+
+
+def _shards(n: int) -> str:
+    return f"{n:,} shard" + ("" if n == 1 else "s")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else "0"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,96 @@
+"""From the options of a run to what each room is told; the only place that knows both."""
+
+from __future__ import annotations
+
+from img2dataset.fetching import FetchSettings
+from img2dataset.imaging import ImageSettings
+from img2dataset.options import Options
+from img2dataset.reading import ReadSettings
+from img2dataset.version import PROJECT_ADDRESS, __version__
+from img2dataset.working import WorkSettings
+from img2dataset.writing import WriteSettings, new_run_id
+
+
+def read_settings(options: Options) -> ReadSettings:
+    """What the reading room is told."""
+    return ReadSettings(
+        url_list=options.url_list,
+        input_format=options.input_format,
+        url_col=options.url_col,
+        caption_col=options.caption_col,
+        bbox_col=options.bbox_col,
+        expected_hash_col=options.verify_hash[0] if options.verify_hash else None,
+        additional_columns=options.save_additional_columns or (),
+        rows_per_shard=options.number_sample_per_shard,
+        column_names=options.input_columns,
+        delimiter=options.input_delimiter,
+        quote_character=options.input_quote,
+    )
+
+
+def work_settings(options: Options) -> WorkSettings:
+    """What every worker is told, with a new run id for its temporary files."""
+    return WorkSettings(
+        fetch=fetch_settings(options),
+        image=image_settings(options),
+        write=WriteSettings(
+            output_folder=options.output_folder,
+            output_format=options.output_format,
+            encode_format=options.encode_format,
+            shard_digits=options.oom_shard_count,
+            rows_per_shard=options.number_sample_per_shard,
+            save_captions=options.caption_col is not None,
+            extract_exif=options.extract_exif,
+            hash_column=options.compute_hash,
+            run_id=new_run_id(),
+        ),
+        compute_hash=options.compute_hash,
+        verify_hash=options.verify_hash is not None,
+    )
+
+
+def fetch_settings(options: Options) -> FetchSettings:
+    """What the fetching room is told."""
+    return FetchSettings(
+        concurrency=options.thread_count,
+        timeout_s=options.timeout,
+        deadline_s=options.deadline,
+        minimum_bytes_per_s=options.minimum_speed,
+        max_body_bytes=options.max_download_bytes,
+        body_budget_bytes=options.body_memory,
+        retries=options.retries,
+        user_agent=options.user_agent or honest_user_agent(options.user_agent_token),
+        user_agent_token=options.user_agent_token,
+        disallowed_header_directives=options.disallowed_header_directives or (),
+        verify_certificates=not options.ignore_ssl_certificate,
+    )
+
+
+def image_settings(options: Options) -> ImageSettings:
+    """What the imaging room is told."""
+    return ImageSettings(
+        image_size=options.image_size,
+        resize_mode=options.resize_mode,
+        resize_only_if_bigger=options.resize_only_if_bigger,
+        upscale_interpolation=options.upscale_interpolation,
+        downscale_interpolation=options.downscale_interpolation,
+        encode_format=options.encode_format,
+        encode_quality=options.encode_quality,
+        skip_reencode=options.skip_reencode,
+        disable_all_reencoding=options.disable_all_reencoding,
+        min_image_size=options.min_image_size,
+        max_image_area=options.max_image_area,
+        max_aspect_ratio=options.max_aspect_ratio,
+        extract_exif=options.extract_exif,
+        apply_orientation=options.apply_orientation,
+        exact_resize=options.exact_resize,
+        max_decoded_pixels=options.max_decoded_pixels,
+        convert_to_srgb=options.convert_to_srgb,
+        store_true_extension=options.store_true_extension,
+    )
+
+
+def honest_user_agent(token: str | None) -> str:
+    """The program's name, version and address, with the user's own token where there is one."""
+    owner = f"{token}; " if token else ""
+    return f"img2dataset/{__version__} ({owner}+{PROJECT_ADDRESS})"
