@@ -1,0 +1,155 @@
+"""Processes die and servers misbehave; the run completes, or can be completed, with nothing missing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.program.runs import read_dataset, run, serve_photographs, start, write_list
+from tests.servers import ImageServer
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for something the run does; a run that ended before is an error of the test."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(child) for child in children]
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_run_whose_worker_is_killed_completes_with_nothing_missing(
+    image_server: ImageServer, tmp_path: Path
+) -> None:
+    addresses = serve_photographs(image_server)
+    output = tmp_path / "out"
+    process = start(
+        url_list=write_list(tmp_path / "list.txt", addresses, 3000),
+        output_folder=output,
+        output_format="webdataset",
+        number_sample_per_shard=200,
+        processes_count=2,
+        image_size=64,
+    )
+    wait_until(lambda: len(list(output.glob("*_stats.json"))) >= 3, process)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "signal 9" in stderr
+    assert "worker processes replaced" in stdout
+    dataset = read_dataset(output)
+    assert [row["key"] for row in dataset.rows] == [
+        f"{shard:05d}{row:03d}" for shard in range(15) for row in range(200)
+    ]
+    assert dataset.statuses() == {"success": 3000}
+
+
+@pytest.mark.parametrize("output_format", ["webdataset", "files"])
+def test_a_run_killed_whole_leaves_nothing_half_written_and_the_same_command_completes_it(
+    output_format: str, image_server: ImageServer, tmp_path: Path
+) -> None:
+    addresses = serve_photographs(image_server)
+    output = tmp_path / "out"
+    options = {
+        "url_list": write_list(tmp_path / "list.txt", addresses, 3000),
+        "output_folder": output,
+        "output_format": output_format,
+        "number_sample_per_shard": 200,
+        "processes_count": 2,
+        "image_size": 64,
+    }
+    process = start(**options)
+    wait_until(lambda: len(list(output.glob("*_stats.json"))) >= 4, process)
+    workers = workers_of(process)
+    process.kill()
+    process.communicate()
+    # The workers notice by themselves that nobody is left.
+    until = time.monotonic() + 30
+    while not all(is_gone(pid) for pid in workers):
+        assert time.monotonic() < until, "a worker outlived the program"
+        time.sleep(0.02)
+    done = {path.name: path.stat().st_mtime_ns for path in output.glob("*_stats.json")}
+    assert 4 <= len(done) < 15
+    for tar in output.glob("*.tar"):
+        with tarfile.open(tar) as opened:
+            opened.getmembers()
+    for table in output.glob("*.parquet"):
+        pq.read_table(table)
+
+    result = run(**options)
+    assert result.returncode == 0, result.stderr
+    dataset = read_dataset(output)
+    assert len(dataset.rows) == 3000
+    assert dataset.statuses() == {"success": 3000}
+    for name, modified in done.items():
+        assert (output / name).stat().st_mtime_ns == modified, "a finished shard was made again"
+
+
+def test_a_shard_that_kills_its_worker_each_time_fails_and_the_others_are_made(
+    image_server: ImageServer, tmp_path: Path
+) -> None:
+    """The poison: a folder in the place of the shard's statistics makes its commit fail for ever."""
+    addresses = serve_photographs(image_server)
+    output = tmp_path / "out"
+    (output / "00001.tar" / "in the way").mkdir(parents=True)
+    result = run(
+        url_list=write_list(tmp_path / "list.txt", addresses, 300),
+        output_folder=output,
+        output_format="webdataset",
+        number_sample_per_shard=100,
+        processes_count=2,
+    )
+    assert result.returncode == 1
+    assert "shard 1: " in result.stdout
+    assert sorted(path.name for path in output.glob("*_stats.json")) == [
+        "00000_stats.json",
+        "00002_stats.json",
+    ]
+
+
+def test_a_server_that_drips_cannot_hold_a_row_longer_than_the_deadline(
+    image_server: ImageServer, tmp_path: Path
+) -> None:
+    urls = [
+        image_server.url("/drip-body?interval=1"),
+        image_server.url("/drip-headers?interval=1"),
+        image_server.url("/drip-body?interval=0.01&bytes=200"),
+        image_server.url("/hang-before-headers"),
+        image_server.url("/endless-body"),
+    ]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    result = run(
+        url_list=tmp_path / "list.txt",
+        output_folder=tmp_path / "out",
+        timeout=1,
+        deadline=3,
+        max_download_bytes=1_000_000_000,
+        processes_count=1,
+    )
+    assert result.returncode == 0, result.stderr
+    dataset = read_dataset(tmp_path / "out")
+    assert [row["error_message"].split(":")[0] for row in dataset.rows] == ["timeout"] * 4 + [
+        dataset.rows[4]["error_message"].split(":")[0]
+    ]
+    assert dataset.rows[4]["error_message"] in ("timeout: deadline", "too large: body")
+    assert dataset.statistics["00000"]["duration"] < 30
