@@ -11,7 +11,7 @@ from typing import Any
 
 from img2dataset.distributing import LocalPool, run_passes
 from img2dataset.errors import RunFailed
-from img2dataset.options import Options, resolve
+from img2dataset.options import Options, describe_options, resolve
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary
 from img2dataset.settings import read_settings, work_settings
@@ -20,11 +20,12 @@ from img2dataset.writing import OutputFolder
 logger = logging.getLogger("img2dataset")
 
 
+@describe_options
 def download(**options: Any) -> RunSummary:
     """Download the images of a list of URLs, resize them and pack them, with metadata, into shards.
 
     Args:
-        options: see below; ``url_list`` is required.
+        {options}
 
     Returns:
         The counts of the run.

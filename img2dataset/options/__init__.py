@@ -2,7 +2,16 @@
 
 from img2dataset.options.checking import from_texts, resolve
 from img2dataset.options.declaring import OptionSpec, option_specs
-from img2dataset.options.describing import help_page, option_table
+from img2dataset.options.describing import describe_options, help_page, option_table
 from img2dataset.options.table import Options
 
-__all__ = ["OptionSpec", "Options", "from_texts", "help_page", "option_specs", "option_table", "resolve"]
+__all__ = [
+    "OptionSpec",
+    "Options",
+    "describe_options",
+    "from_texts",
+    "help_page",
+    "option_specs",
+    "option_table",
+    "resolve",
+]

@@ -51,7 +51,8 @@ def _from_text(spec: OptionSpec, text: str) -> Any:
     if spec.optional and text.strip() == "None":
         return None
     if spec.kind in ("text", "any"):
-        return text
+        # A tab is hard to type on a command line.
+        return "\t" if spec.name == "input_delimiter" and text == "\\t" else text
     if spec.kind == "texts":
         return _texts_from_text(spec, text)
     try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import textwrap
+from collections.abc import Callable
+from typing import Any
 
 from img2dataset.options.declaring import OptionSpec, option_specs
 
@@ -60,13 +63,28 @@ def _help_lines(spec: OptionSpec, width: int) -> list[str]:
     return [head.ljust(len(indent)) + first] + [indent + line for line in rest]
 
 
-def docstring_arguments() -> str:
-    """The ``Args:`` section of the docstring of ``download``."""
+def describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function of ``**options`` the signature and the ``Args`` section that the options make."""
+    parameters = [
+        inspect.Parameter(
+            spec.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if spec.required else spec.default,
+        )
+        for spec in option_specs().values()
+    ]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", _docstring_lines())
+    return function
+
+
+def _docstring_lines() -> str:
     lines = []
     for spec in option_specs().values():
         unit = f", in {spec.unit}" if spec.unit else ""
-        lines.append(f"    {spec.name}: {spec.help}; {spec.allowed()}{unit}; default {spec.default_text}.")
-    return "\n".join(lines)
+        default = "required" if spec.required else f"default {spec.default_text}"
+        lines.append(f"{spec.name}: {spec.help}; {spec.allowed()}{unit}; {default}.")
+    return "\n    ".join(lines)
 
 
 def option_table() -> str:

@@ -1,0 +1,162 @@
+"""Options are declared once; what is derived from the declaration agrees with it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from img2dataset import download
+from img2dataset.errors import OptionError
+from img2dataset.options import Options, from_texts, help_page, option_specs, option_table, resolve
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_the_table_of_the_readme_is_the_declaration() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    found = re.search(r"<!-- options: begin -->\n(.*?)<!-- options: end -->", readme, re.S)
+    assert found is not None
+    assert found.group(1).strip() == option_table().strip(), "run: make readme"
+
+
+def test_the_signature_and_docstring_of_download_name_every_option() -> None:
+    signature = inspect.signature(download)
+    assert list(signature.parameters) == list(option_specs())
+    assert signature.parameters["encode_quality"].default == 95
+    assert signature.parameters["url_list"].default is inspect.Parameter.empty
+    for name in option_specs():
+        assert f"{name}:" in (download.__doc__ or "")
+
+
+def test_help_all_names_every_option() -> None:
+    page = help_page(everything=True)
+    for name in option_specs():
+        assert f"--{name} " in page
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("256", "image_size", 256),
+        ("1e4", "number_sample_per_shard", 10000),
+        ("inf", "max_image_area", float("inf")),
+        ("1e6", "max_image_area", 1e6),
+        ("True", "skip_reencode", True),
+        ("False", "extract_exif", False),
+        ("None", "caption_col", None),
+        ("None", "compute_hash", None),
+        ("0001", "output_folder", "0001"),
+        ("[]", "disallowed_header_directives", ()),
+        ('["a", "b c"]', "save_additional_columns", ("a", "b c")),
+        ("('a',)", "save_additional_columns", ("a",)),
+        ("[a,b]", "save_additional_columns", ("a", "b")),
+        ("a,b", "save_additional_columns", ("a", "b")),
+        ("a", "save_additional_columns", ("a",)),
+        ("\\t", "input_delimiter", "\t"),
+        ("None", "input_quote", None),
+    ],
+)
+def test_words_of_the_command_line_become_values(text: str, name: str, value: Any) -> None:
+    options = resolve({"url_list": "list.txt", **from_texts({name: text})})
+    assert getattr(options, name) == value
+
+
+def test_a_flag_may_be_negated_as_fire_does() -> None:
+    assert from_texts({"noextract_exif": "True"}) == {"extract_exif": False}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"image_size": True},
+        {"image_size": "256"},
+        {"image_size": 1.5},
+        {"image_size": None},
+        {"timeout": float("nan")},
+        {"timeout": 0},
+        {"skip_reencode": 1},
+        {"save_additional_columns": "similarity"},
+        {"save_additional_columns": [1]},
+        {"save_additional_columns": ["key"]},
+        {"save_additional_columns": ["a", "a"]},
+        {"verify_hash": ["md5", "crc"]},
+        {"verify_hash": ["md5", "md5"], "compute_hash": None},
+        {"user_agent_token": "two\nlines"},
+        {"input_columns": ["url"]},
+        {"input_delimiter": "||", "input_format": "csv"},
+        {"url_list": ""},
+        {"url_list": None},
+        {"output_folder": " "},
+        {"encode_format": "png", "encode_quality": 10},
+        {"bbox_col": "boxes", "disable_all_reencoding": True},
+    ],
+)
+def test_wrong_values_are_refused_in_one_line_that_names_the_option(wrong: dict[str, Any]) -> None:
+    with pytest.raises(OptionError) as refusal:
+        resolve({"url_list": "list.txt", **wrong})
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert any(f"--{name}" in message for name in wrong)
+
+
+def test_a_very_long_value_does_not_make_a_very_long_message() -> None:
+    with pytest.raises(OptionError) as refusal:
+        resolve({"url_list": "list.txt", "resize_mode": "x" * 10000})
+    assert len(str(refusal.value)) < 300
+
+
+def test_png_has_a_compression_of_its_own_when_none_is_given() -> None:
+    assert resolve({"url_list": "list.txt", "encode_format": "png"}).encode_quality == 6
+    assert (
+        resolve({"url_list": "list.txt", "encode_format": "webp", "encode_quality": 101}).encode_quality
+        == 101
+    )
+
+
+def test_defaults_are_those_users_know() -> None:
+    options = resolve({"url_list": "list.txt"})
+    known = {
+        "image_size": 256,
+        "output_folder": "images",
+        "thread_count": 256,
+        "resize_mode": "border",
+        "resize_only_if_bigger": False,
+        "upscale_interpolation": "lanczos",
+        "downscale_interpolation": "area",
+        "encode_format": "jpg",
+        "encode_quality": 95,
+        "skip_reencode": False,
+        "disable_all_reencoding": False,
+        "output_format": "files",
+        "input_format": "txt",
+        "url_col": "url",
+        "caption_col": None,
+        "bbox_col": None,
+        "number_sample_per_shard": 10000,
+        "oom_shard_count": 5,
+        "extract_exif": True,
+        "save_additional_columns": None,
+        "timeout": 10,
+        "retries": 0,
+        "compute_hash": "sha256",
+        "verify_hash": None,
+        "enable_wandb": False,
+        "wandb_project": "img2dataset",
+        "distributor": "multiprocessing",
+        "subjob_size": 1000,
+        "min_image_size": 0,
+        "max_image_area": float("inf"),
+        "max_aspect_ratio": float("inf"),
+        "incremental_mode": "incremental",
+        "max_shard_retry": 1,
+        "user_agent_token": None,
+        "disallowed_header_directives": ("noai", "noimageai", "noindex", "noimageindex"),
+        "ignore_ssl_certificate": False,
+    }
+    for name, value in known.items():
+        assert getattr(options, name) == value, name
+    assert isinstance(options, Options)
