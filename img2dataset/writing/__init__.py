@@ -1,0 +1,24 @@
+"""Writing: finished samples in, whole shards out.
+
+Called by the worker (``ShardWriter``, ``sample_key``) and by the api (``OutputFolder``, ``new_run_id``).
+
+Reading order: ``settings`` (what is asked for), ``keys`` (names), ``metadata`` (the table of all rows),
+``sample_writer`` (what a format is) and one ``*_format`` a format, ``commit`` (how files come to stand
+under their final names), ``shard_writer`` (all of it, for one shard), ``output_folder``.
+"""
+
+from img2dataset.writing.keys import sample_key, shard_name
+from img2dataset.writing.output_folder import OutputFolder
+from img2dataset.writing.runs import new_run_id
+from img2dataset.writing.settings import OUTPUT_FORMATS, WriteSettings
+from img2dataset.writing.shard_writer import ShardWriter
+
+__all__ = [
+    "OUTPUT_FORMATS",
+    "OutputFolder",
+    "ShardWriter",
+    "WriteSettings",
+    "new_run_id",
+    "sample_key",
+    "shard_name",
+]

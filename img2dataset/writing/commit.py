@@ -1,0 +1,207 @@
+"""How a finished shard's files come to stand under their final names.
+
+In: a temporary folder that holds a shard's whole files. Out: the same files in the output folder, in an
+order such that the statistics are the last, and never a partial file under a final name. Called by
+``ShardWriter``.
+
+A crash between any two steps leaves the shard without statistics, which means not done: the next run
+makes it again and replaces what there is.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from img2dataset.writing.file_system import OutputLocation, locate
+from img2dataset.writing.keys import STATISTICS_ENDING
+from img2dataset.writing.settings import WriteSettings
+from img2dataset.writing.temporaries import SPOOL_PREFIX, TEMPORARY_FOLDER
+
+UPLOAD_TRIES = 5
+_FIRST_WAIT_S = 0.5
+_UPLOADS_AT_ONCE = 16
+
+# Failures that another try will not mend.
+_FINAL_ERRORS = (
+    PermissionError,
+    FileNotFoundError,
+    NotADirectoryError,
+    IsADirectoryError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+
+
+class ShardFolder(Protocol):
+    """Where one attempt at a shard puts its files until they are whole."""
+
+    path: str
+
+    def publish(self, names: list[str], statistics: str) -> None:
+        """Put the files and folders ``names`` in place, in order, and then the statistics."""
+
+    def remove(self) -> None:
+        """Remove what is left; never raises."""
+
+
+def open_shard_folder(settings: WriteSettings, shard: str) -> ShardFolder:
+    """A new temporary folder for one attempt at a shard.
+
+    Two attempts at one shard (a worker given up for dead, and its successor) never share a folder.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    location = locate(settings.output_folder)
+    if location.is_local:
+        return LocalShardFolder(location.path, settings.run_id, shard)
+    return SpooledShardFolder(location, settings.run_id, shard)
+
+
+class LocalShardFolder:
+    """Files are written in a hidden folder of the output folder, then renamed: one step, no copy.
+
+    Single files are flushed to the disk before they are renamed, so that a power cut cannot leave an
+    empty file under a final name. A shard of format ``files`` is not, but for its metadata: flushing
+    tens of thousands of files one by one takes longer than making them.
+    """
+
+    def __init__(self, output_folder: str, run_id: str, shard: str) -> None:
+        self._output_folder = output_folder
+        run_folder = os.path.join(output_folder, TEMPORARY_FOLDER, run_id)
+        os.makedirs(run_folder, exist_ok=True)
+        self.path = tempfile.mkdtemp(prefix=f"{shard}-", dir=run_folder)
+
+    def publish(self, names: list[str], statistics: str) -> None:
+        final_statistics = os.path.join(self._output_folder, statistics)
+        if os.path.lexists(final_statistics):
+            # The shard is made again: not done from here on, until the new statistics stand.
+            os.unlink(final_statistics)
+            flush_to_disk(self._output_folder)
+        for name in names:
+            self._rename(name)
+        if names:
+            flush_to_disk(self._output_folder)  # the files' names, before the statistics vouch for them
+        self._rename(statistics)
+        self.remove()
+
+    def _rename(self, name: str) -> None:
+        source = os.path.join(self.path, name)
+        target = os.path.join(self._output_folder, name)
+        if os.path.isdir(source):
+            if os.path.lexists(target):  # a folder can only be renamed onto an empty one
+                os.rename(target, os.path.join(self.path, f"replaced-{name}"))
+        else:
+            flush_to_disk(source)
+            if os.path.isdir(target) and not os.path.islink(target):
+                os.rename(target, os.path.join(self.path, f"replaced-{name}"))
+        os.replace(source, target)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class SpooledShardFolder:
+    """Files are written on the local disk, then uploaded in one piece each.
+
+    The spool is where ``TMPDIR`` says; it holds the open shards of the worker, no more.
+    """
+
+    def __init__(self, location: OutputLocation, run_id: str, shard: str) -> None:
+        self._location = location
+        self._run_id = run_id
+        self.path = tempfile.mkdtemp(prefix=f"{SPOOL_PREFIX}{run_id}-{shard}-")
+
+    def publish(self, names: list[str], statistics: str) -> None:
+        file_system = self._location.file_system
+        final_statistics = f"{self._location.path}/{statistics}"
+        if with_retries(lambda: file_system.exists(final_statistics)):
+            with_retries(lambda: file_system.rm_file(final_statistics))
+        for name in names:
+            source = os.path.join(self.path, name)
+            if os.path.isdir(source):
+                self._upload_folder(source, name)
+            else:
+                self._upload(source, name)
+        self._upload(os.path.join(self.path, statistics), statistics)
+        self.remove()
+
+    def _upload_folder(self, folder: str, name: str) -> None:
+        """Replace the folder by this one; its files go up side by side, each being small."""
+        file_system = self._location.file_system
+        target = f"{self._location.path}/{name}"
+        if with_retries(lambda: file_system.exists(target)):
+            with_retries(lambda: file_system.rm(target, recursive=True))
+        file_system.makedirs(target, exist_ok=True)
+        with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as uploads:
+            files = sorted(os.listdir(folder))
+            for _ in uploads.map(
+                lambda file: self._upload(os.path.join(folder, file), f"{name}/{file}"), files
+            ):
+                pass  # raises what an upload raised
+
+    def _upload(self, source: str, name: str) -> None:
+        target = f"{self._location.path}/{name}"
+        if self._location.shows_partial_files:
+            with_retries(lambda: self._upload_then_move(source, target))
+        else:
+            with_retries(lambda: self._location.file_system.put_file(source, target))
+
+    def _upload_then_move(self, source: str, target: str) -> None:
+        file_system = self._location.file_system
+        folder = f"{self._location.path}/{TEMPORARY_FOLDER}/{self._run_id}"
+        file_system.makedirs(folder, exist_ok=True)
+        partial = f"{folder}/{os.path.basename(self.path)}-{os.path.basename(target)}"
+        file_system.put_file(source, partial)
+        if file_system.exists(target):
+            file_system.rm_file(target)  # some servers do not rename onto a file
+        file_system.mv(partial, target)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def with_retries(operation: Callable[[], Any], tries: int = UPLOAD_TRIES) -> Any:
+    """What the operation returns, tried again after a failure that may pass.
+
+    Waits 0.5 s, 1 s, 2 s … and up to as much again at random, so that many workers do not return at
+    once. Object stores answer 500, 503 and dropped connections in every long run, and their libraries
+    raise their own classes for that: everything counts as passing but what is known not to.
+
+    Raises:
+        Exception: whatever the operation raised the last time.
+    """
+    wait_s = _FIRST_WAIT_S
+    while True:
+        tries -= 1
+        try:
+            return operation()
+        except _FINAL_ERRORS:
+            raise
+        except Exception:
+            if tries <= 0:
+                raise
+        time.sleep(wait_s * random.uniform(1, 2))
+        wait_s *= 2
+
+
+def statistics_name(shard: str) -> str:
+    """The name of a shard's statistics file."""
+    return shard + STATISTICS_ENDING
+
+
+def flush_to_disk(path: str) -> None:
+    """Wait until a file's contents, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

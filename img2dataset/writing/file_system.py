@@ -1,0 +1,80 @@
+"""Which file system a path is on, and what its moves and uploads promise.
+
+In: any fsspec path. Out: the file system and the path on it, or one clear error. Called by
+``OutputFolder`` and by the commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from img2dataset.errors import MissingDependency, OutputError
+
+# Protocols whose package is one of this project's extras.
+_EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "az": "azure",
+    "abfs": "azure",
+    "abfss": "azure",
+    "adl": "azure",
+    "hf": "huggingface",
+}
+
+# Here a file that is being uploaded can already be seen, and a move is one step; on an object store an
+# object appears whole, and a move is another copy.
+_SHOW_PARTIAL_FILES = {"hdfs", "arrow_hdfs", "webhdfs", "sftp", "ssh", "ftp", "smb"}
+
+
+@dataclass(frozen=True)
+class OutputLocation:
+    """A folder on some file system; ``path`` without its protocol."""
+
+    file_system: Any  # fsspec.AbstractFileSystem
+    path: str
+    name: str
+
+    @property
+    def is_local(self) -> bool:
+        return "file" in _protocols(self.file_system)
+
+    @property
+    def shows_partial_files(self) -> bool:
+        return not _SHOW_PARTIAL_FILES.isdisjoint(_protocols(self.file_system))
+
+
+def locate(path: str) -> OutputLocation:
+    """The file system and the path on it of an fsspec path.
+
+    Raises:
+        MissingDependency: the protocol's package is not installed.
+        OutputError: the protocol is unknown, or its file system cannot be set up.
+    """
+    from fsspec.core import url_to_fs
+
+    protocol = path.partition("://")[0] if "://" in path else "file"
+    try:
+        file_system, path_on_it = url_to_fs(path)
+    except ImportError as error:
+        extra = _EXTRAS.get(protocol)
+        way_out = f'pip install "img2dataset[{extra}]"' if extra else str(error)
+        raise MissingDependency(
+            f"output_folder {path!r}: the package for {protocol}:// is not installed: {way_out}"
+        ) from error
+    except Exception as error:
+        raise OutputError(f"output_folder {path!r} cannot be opened: {one_line(error)}") from error
+    return OutputLocation(file_system, path_on_it.rstrip("/") or path_on_it, path)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's reason on one line; the class where it has no text."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(reason.split()) or type(error).__name__
+
+
+def _protocols(file_system: Any) -> set[str]:
+    protocol = file_system.protocol
+    return {protocol} if isinstance(protocol, str) else set(protocol)

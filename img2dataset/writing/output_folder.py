@@ -1,0 +1,207 @@
+"""The output folder as a whole: what a run asks of it before, between and after its shards.
+
+In: any fsspec path. Out: whether it can be written to, which shards are done, and a folder emptied or
+rid of dead runs' leftovers. Called by the api.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from img2dataset.errors import OutputError
+from img2dataset.writing.commit import with_retries
+from img2dataset.writing.file_system import locate, one_line
+from img2dataset.writing.keys import finished_shard, shard_of
+from img2dataset.writing.runs import other_run_lives, process_of
+from img2dataset.writing.settings import WriteSettings
+from img2dataset.writing.temporaries import (
+    TEMPORARY_FOLDER,
+    remove_dead_runs,
+    remove_run,
+    runs_with_temporaries,
+)
+
+# Left in the output folder by 1.47.0 when it was interrupted.
+_FORMER_TEMPORARY_FOLDER = "_tmp"
+
+
+class OutputFolder:
+    """The folder that a run's shards go to.
+
+    Args:
+        settings: name the folder and the run.
+
+    Raises:
+        MissingDependency: its file system's package is not installed.
+        OutputError: its file system is unknown or cannot be set up.
+    """
+
+    def __init__(self, settings: WriteSettings) -> None:
+        self.path = settings.output_folder
+        self._run_id = settings.run_id
+        self._location = locate(self.path)
+        self._file_system = self._location.file_system
+        self._keep: list[str] = []
+        self._statistics_names: dict[int, str] = {}
+
+    def prepare(self, keep: Iterable[str] = ()) -> None:
+        """Create the folder, and make sure that it can be written to by writing to it.
+
+        Args:
+            keep: paths that ``empty`` must not remove: the run's URL lists.
+
+        Raises:
+            OutputError: it cannot; the message names the folder and the reason.
+        """
+        self._keep = list(keep)
+        probe = f"{self._location.path}/.img2dataset-{secrets.token_hex(8)}"
+        try:
+            self._file_system.makedirs(self._location.path, exist_ok=True)
+            self._file_system.pipe_file(probe, b"can this folder be written to?")
+            self._file_system.rm_file(probe)
+        except Exception as error:  # every file system has its own errors
+            raise OutputError(
+                f"output_folder {self.path!r} cannot be written to: {one_line(error)}; "
+                "choose another folder or change its permissions"
+            ) from error
+
+    def done_shards(self) -> set[int]:
+        """The shards that are done: those with statistics, whatever the digits of their names."""
+        self._statistics_names = {}
+        for name in self._names():
+            shard_id = finished_shard(name)
+            if shard_id is not None:
+                self._statistics_names[shard_id] = name
+        return set(self._statistics_names)
+
+    def highest_shard(self) -> int | None:
+        """The highest number of a shard of which there is anything at all; None in a new folder."""
+        return max((shard for shard in map(shard_of, self._names()) if shard is not None), default=None)
+
+    def read_stats(self, shard_id: int) -> dict[str, Any]:
+        """The statistics of a shard that is done.
+
+        Raises:
+            OutputError: the shard is not done, or its statistics cannot be read.
+        """
+        if shard_id not in self._statistics_names and shard_id not in self.done_shards():
+            raise OutputError(f"output_folder {self.path!r}: shard {shard_id} has no statistics")
+        name = self._statistics_names[shard_id]
+        try:
+            stats = json.loads(self._file_system.cat_file(f"{self._location.path}/{name}"))
+        except Exception as error:
+            raise OutputError(
+                f"output_folder {self.path!r}: {name} cannot be read: {one_line(error)}; "
+                "remove it to have the shard made again"
+            ) from error
+        if not isinstance(stats, dict):
+            raise OutputError(f"output_folder {self.path!r}: {name} is no statistics file")
+        return stats
+
+    def empty(self) -> None:
+        """Remove everything in the folder, for a run that starts over.
+
+        Everything, as 1.47.0 does, but only from a folder that a run has written to: a mistyped
+        ``output_folder`` costs an error and not someone's files. Never from the home or the current
+        folder, one above them, or one that holds the URL list, nor while another run of this host writes
+        there.
+
+        Raises:
+            OutputError: it is such a folder, or something in it cannot be removed.
+        """
+        names = self._names()
+        if not names:
+            return
+        self._refuse_to_empty_a_precious_folder()
+        self._refuse_to_empty_under_a_live_run()
+        if not any(map(_made_by_a_run, names)):
+            raise OutputError(
+                f"output_folder {self.path!r} holds {min(names)!r} and nothing made by img2dataset: "
+                "overwrite does not empty it; choose another folder or empty it yourself"
+            )
+        # Statistics first: should this be interrupted, what is left counts as not done.
+        for name in sorted(names, key=lambda name: (finished_shard(name) is None, name)):
+            self._remove(name)
+
+    def remove_stale_temporaries(self) -> None:
+        """Remove temporary files of runs of this host that have died; those of live runs stay.
+
+        Never raises: leftovers that cannot be removed cost nothing but their room.
+        """
+        remove_dead_runs(self._location)
+
+    def remove_own_temporaries(self) -> None:
+        """Remove what is left of this run's temporary files, at its end. Never raises."""
+        remove_run(self._location, self._run_id)
+
+    def _names(self) -> list[str]:
+        """Everything directly in the folder; nothing if there is no folder."""
+        folder = self._location.path
+        try:
+            if self._location.is_local:
+                return os.listdir(folder)
+            self._file_system.invalidate_cache()
+            paths = with_retries(lambda: self._file_system.ls(folder, detail=False))
+        except FileNotFoundError:
+            return []
+        except Exception as error:
+            raise OutputError(f"output_folder {self.path!r} cannot be listed: {one_line(error)}") from error
+        names = (path.rstrip("/").rpartition("/")[2] for path in paths if path.rstrip("/") != folder)
+        return [name for name in names if name]
+
+    def _refuse_to_empty_a_precious_folder(self) -> None:
+        if not self._location.is_local:
+            return
+        folder = Path(self._location.path).resolve()
+        kept_files = (Path(path.removeprefix("file://")).resolve() for path in self._keep if _is_local(path))
+        for precious in (Path.home().resolve(), Path.cwd(), *kept_files):
+            if folder == precious or folder in precious.parents:
+                raise OutputError(
+                    f"output_folder {self.path!r} is, or holds, {str(precious)!r}: overwrite does not empty "
+                    "it; choose a folder of its own"
+                )
+
+    def _refuse_to_empty_under_a_live_run(self) -> None:
+        if not self._location.is_local:
+            return
+        for run_id in runs_with_temporaries(self._location):
+            if other_run_lives(run_id):
+                raise OutputError(
+                    f"output_folder {self.path!r} is being written to by process {process_of(run_id)}: "
+                    "wait for it, end it, or choose another folder"
+                )
+
+    def _remove(self, name: str) -> None:
+        path = f"{self._location.path}/{name}"
+        try:
+            if self._location.is_local:
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
+            else:
+                with_retries(lambda: self._file_system.rm(path, recursive=True))
+        except FileNotFoundError:
+            pass
+        except Exception as error:
+            raise OutputError(
+                f"output_folder {self.path!r}: {name} cannot be removed: {one_line(error)}"
+            ) from error
+
+
+def _is_local(path: str) -> bool:
+    return "://" not in path or path.startswith("file://")
+
+
+def _made_by_a_run(name: str) -> bool:
+    return (
+        shard_of(name) is not None
+        or name in (TEMPORARY_FOLDER, _FORMER_TEMPORARY_FOLDER)
+        or "img2dataset" in name
+    )

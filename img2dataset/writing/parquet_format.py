@@ -1,0 +1,141 @@
+"""The parquet format: one table a shard, the metadata of all rows and a column of images.
+
+In: successful samples. Out: ``00000.parquet``; rows in the order of their keys, null images for rows
+that failed. Called by ``ShardWriter`` through ``SampleWriter``.
+
+Images are laid down in a spool file as they come, and the table is made from it when the shard is
+complete. So an open shard holds no image in memory, one row group at a time is all that a commit holds,
+and the rows are in order whatever the servers did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from typing import TYPE_CHECKING
+
+from img2dataset.types import Sample
+from img2dataset.writing.metadata import ShardMetadata
+from img2dataset.writing.settings import WriteSettings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Large enough that a reader's per-group cost vanishes and DuckDB, polars or a data loader gets a few
+# groups of a usual shard to spread over its cores (10000 rows of 20 KB: seven); small enough that reading
+# or writing one stays well within a worker's memory.
+_ROW_GROUP_BYTES = 32 << 20
+_BUFFER_BYTES = 1 << 20
+
+
+class ParquetImageWriter:
+    """Collects a shard's images on disk and makes the table of them when the shard is complete."""
+
+    holds_metadata = True
+
+    def __init__(self, settings: WriteSettings, folder: str, shard: str, metadata: ShardMetadata) -> None:
+        self.output_name = f"{shard}.parquet"
+        self.row_failures: dict[int, str] = {}
+        self._image_column = settings.encode_format
+        self._hugging_face_images = settings.hugging_face_images
+        self._path = os.path.join(folder, self.output_name)
+        self._spool_path = self._path + ".images"
+        # Where each row's image lies in the spool: (start, end), None without an image.
+        self._places: list[tuple[int, int] | None] = [None] * metadata.row_count
+        self._spooled = 0
+        self._spool = open(self._spool_path, "w+b", buffering=_BUFFER_BYTES)  # noqa: SIM115
+
+    def write(self, sample: Sample) -> None:
+        if sample.image is None:
+            raise ValueError(f"sample {sample.key} has no image to write")
+        image = memoryview(sample.image)
+        self._spool.write(image)
+        self._places[sample.index] = (self._spooled, self._spooled + image.nbytes)
+        self._spooled += image.nbytes
+
+    def finish(self, metadata: pa.Table) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._spool.flush()
+        schema = metadata.schema.append(pa.field(self._image_column, self._image_type()))
+        schema = schema.with_metadata({"huggingface": _image_feature(self._image_column)})
+        # Images are compressed already, never repeat, and have no meaningful smallest and largest.
+        metadata_leaves = _leaf_columns(metadata.schema)
+        with pq.ParquetWriter(
+            self._path,
+            schema,
+            compression=dict.fromkeys(metadata_leaves, "snappy"),
+            use_dictionary=metadata_leaves,
+            write_statistics=metadata_leaves,
+        ) as writer:
+            for start, end in self._row_groups():
+                images = pa.array((self._image(place) for place in self._places[start:end]), pa.binary())
+                arrays = [*metadata.slice(start, end - start).columns, self._image_array(images)]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=end - start)
+        self._spool.close()
+        os.unlink(self._spool_path)
+
+    def abandon(self) -> None:
+        with contextlib.suppress(OSError):
+            self._spool.close()
+
+    def _image_type(self) -> pa.DataType:
+        import pyarrow as pa
+
+        if self._hugging_face_images:
+            return pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+        return pa.binary()
+
+    def _image_array(self, images: pa.Array) -> pa.Array:
+        import pyarrow as pa
+
+        if not self._hugging_face_images:
+            return images
+        paths = pa.nulls(len(images), pa.string())
+        fields = list(self._image_type())
+        return pa.StructArray.from_arrays([images, paths], fields=fields, mask=images.is_null())
+
+    def _row_groups(self) -> list[tuple[int, int]]:
+        """The first row of each row group, and the row after its last."""
+        groups, start, group_bytes = [], 0, 0
+        for index, place in enumerate(self._places):
+            image_bytes = place[1] - place[0] if place else 0
+            if group_bytes + image_bytes > _ROW_GROUP_BYTES and index > start:
+                groups.append((start, index))
+                start, group_bytes = index, 0
+            group_bytes += image_bytes
+        groups.append((start, len(self._places)))
+        return groups
+
+    def _image(self, place: tuple[int, int] | None) -> bytes | None:
+        if place is None:
+            return None
+        start, end = place
+        image = os.pread(self._spool.fileno(), end - start, start)
+        if len(image) != end - start:
+            raise OSError(f"{self._spool_path} ends within an image: another process has cut it")
+        return image
+
+
+def _leaf_columns(schema: pa.Schema) -> list[str]:
+    """The paths that Parquet gives the columns; a nested one has several, and its library asks for each."""
+    import pyarrow.parquet as pq
+
+    empty = io.BytesIO()
+    pq.ParquetWriter(empty, schema).close()
+    parquet_schema = pq.ParquetFile(empty).schema
+    return [parquet_schema.column(position).path for position in range(len(parquet_schema))]
+
+
+def _image_feature(image_column: str) -> str:
+    """The note in the schema that says to Hugging Face datasets what the column is.
+
+    Its features are under ``info.features`` of the key ``huggingface``; those not named it derives from
+    the column types. The library (5.2) heeds the note only where the column has the type that it stores
+    images as itself (``hugging_face_images``); a plain binary column is shown as images after
+    ``dataset.cast_column("jpg", Image())``.
+    """
+    return json.dumps({"info": {"features": {image_column: {"_type": "Image"}}}})

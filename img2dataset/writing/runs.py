@@ -1,0 +1,68 @@
+"""Run ids: they name a run's temporary files, and tell later runs whose those are and if it still lives.
+
+Out: an id such as ``node7.4026531836-3121-9f86d081``: host and process-id namespace, process id of the
+run's main process, a random part. Called by the api (``new_run_id``) and by ``OutputFolder``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+
+_RUN_ID = re.compile(r"(?P<place>.+)-(?P<process_id>\d+)-[0-9a-f]{8}")
+
+
+def new_run_id() -> str:
+    """An id for the run whose main process is this one."""
+    return f"{_place()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def run_is_dead(run_id: str) -> bool:
+    """Whether the run surely has ended: it ran here, and its main process is gone.
+
+    False when that cannot be known: another host, another container, a name that is no run id. A
+    process that has been given the same id since then makes a dead run look alive, never the reverse.
+    """
+    match = _RUN_ID.fullmatch(run_id)
+    if match is None or match["place"] != _place():
+        return False
+    return not _process_lives(int(match["process_id"]))
+
+
+def other_run_lives(run_id: str) -> bool:
+    """Whether another run than this process's, on this host, surely is at work under this id."""
+    match = _RUN_ID.fullmatch(run_id)
+    if match is None or match["place"] != _place():
+        return False
+    process_id = int(match["process_id"])
+    return process_id != os.getpid() and _process_lives(process_id)
+
+
+def process_of(run_id: str) -> int:
+    """The id of the run's main process."""
+    match = _RUN_ID.fullmatch(run_id)
+    if match is None:
+        raise ValueError(f"{run_id!r} is no run id")
+    return int(match["process_id"])
+
+
+def _process_lives(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _place() -> str:
+    """Host and process-id namespace: two containers may share a host name and a folder."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        namespace = "0"
+    host = re.sub(r"[^A-Za-z0-9._-]", "_", socket.gethostname()) or "host"
+    return f"{host}.{namespace}"

@@ -1,0 +1,62 @@
+"""The temporary files of runs: whose they are, and their removal.
+
+In: an output folder. Out: the same without the leftovers of one run, or of all dead ones. Called by
+``OutputFolder``. Nothing here raises: leftovers that cannot be removed cost nothing but their room.
+
+Two places hold temporary files: ``<output folder>/.tmp/<run id>/`` and, for an output folder that is
+not local, ``$TMPDIR/img2dataset-<run id>-<shard>-<random>/``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+import tempfile
+
+from img2dataset.writing.file_system import OutputLocation
+from img2dataset.writing.runs import run_is_dead
+
+TEMPORARY_FOLDER = ".tmp"
+SPOOL_PREFIX = "img2dataset-"
+
+
+def runs_with_temporaries(location: OutputLocation) -> set[str]:
+    """The ids of the runs that have temporary files, those of other output folders' spools included."""
+    if not location.is_local:
+        return {_run_of_spool(spool) for spool in _spools()}
+    try:
+        return set(os.listdir(os.path.join(location.path, TEMPORARY_FOLDER)))
+    except OSError:
+        return set()
+
+
+def remove_dead_runs(location: OutputLocation) -> None:
+    """Remove the temporary files of this host's dead runs; those of live and unknown ones stay."""
+    for run_id in runs_with_temporaries(location):
+        if run_is_dead(run_id):
+            remove_run(location, run_id)
+
+
+def remove_run(location: OutputLocation, run_id: str) -> None:
+    """Remove the temporary files of one run."""
+    for spool in _spools():
+        if _run_of_spool(spool) == run_id:
+            shutil.rmtree(spool, ignore_errors=True)
+    if location.is_local:
+        temporary_folder = os.path.join(location.path, TEMPORARY_FOLDER)
+        shutil.rmtree(os.path.join(temporary_folder, run_id), ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty: another run's files are in it
+            os.rmdir(temporary_folder)
+    elif location.shows_partial_files:
+        with contextlib.suppress(Exception):
+            location.file_system.rm(f"{location.path}/{TEMPORARY_FOLDER}/{run_id}", recursive=True)
+
+
+def _spools() -> list[str]:
+    return glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{SPOOL_PREFIX}*-*-*-*-*"))
+
+
+def _run_of_spool(spool: str) -> str:
+    return os.path.basename(spool).removeprefix(SPOOL_PREFIX).rsplit("-", 2)[0]
