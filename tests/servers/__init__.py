@@ -12,8 +12,8 @@ Use the fixtures of ``tests/conftest.py`` (started once a test run):
 ``https_server`` is the same with a certificate that ``certificates.authority_file`` proves;
 ``nginx`` has ``http``, ``https`` and ``http2`` addresses over ``nginx.folder``. Bad manners live at
 fixed paths of ``image_server`` and ``https_server``: ``/status/404``, ``/hang-in-body``,
-``/flaky/NAME?fail=2`` …; ``misbehaviours.py`` lists them. A test that counts should use a path of its own: counts are kept for
-the life of the server.
+``/flaky/NAME?fail=2`` …; ``misbehaviours.py`` lists them. A test that counts should use a path of
+its own: counts are kept for the life of the server.
 """
 
 from tests.servers.certificates import TestAuthority

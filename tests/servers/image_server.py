@@ -68,7 +68,7 @@ class ImageServer:
         return None if request is None else str(request)
 
     def statistics(self) -> dict[str, int]:
-        """``requests`` and ``connections`` so far; connections ``open`` now and at most (``peak``) since reset."""
+        """``requests`` and ``connections`` so far; ``open`` now, and at most (``peak``) since reset."""
         return self._command({"do": "statistics"})
 
     def reset_peak(self) -> None:

@@ -162,7 +162,8 @@ async def close_at_once(connection: Connection, path: str, parameters: Parameter
 
 @at("long-body", "large-error")
 async def long_body(connection: Connection, path: str, parameters: Parameters) -> None:
-    size, code = int(number(parameters, "size", 1_000_000)), int(number(parameters, "status", 200))
+    usual = 404 if path.startswith("/large-error") else 200
+    size, code = int(number(parameters, "size", 1_000_000)), int(number(parameters, "status", usual))
     await connection.send(f"HTTP/1.1 {code} Sized\r\nContent-Length: {size}\r\n\r\n".encode())
     await send_bytes(connection, size)
 

@@ -1,0 +1,103 @@
+"""The headers of an answer → what is to be done with it. Pure; decided before any of the body is taken.
+
+Comes in: the header lines as they were received. Goes out: an ``Answer``. Called by the transfer, once an
+answer; only the few fields that matter are looked for, when the status makes them matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from img2dataset.fetching import failures
+from img2dataset.fetching.robots import is_opted_out
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NOT_ENCODED = frozenset({"", "identity", "none"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the headers said. A body is wanted if there is neither ``failure`` nor ``location``.
+
+    ``length`` is Content-Length in bytes, None if not told; with ``encoded`` it counts the bytes before
+    decoding.
+    """
+
+    status: int
+    failure: str | None = None
+    location: bytes | None = None
+    retry_after: str | None = None
+    length: int | None = None
+    encoded: bool = False
+
+    @property
+    def wants_body(self) -> bool:
+        return self.failure is None and self.location is None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPolicy:
+    """What is accepted; see ``FetchSettings``."""
+
+    max_body_bytes: int
+    disallowed: Collection[str]
+    token: str | None
+
+
+def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
+    """Judge a header block, status line to empty line; None for an interim answer (1xx)."""
+    status = _status(head)
+    if 100 <= status < 200:
+        return None
+    lowered = head.lower()
+    length = _length(head, lowered)
+    if status in REDIRECTS:
+        locations = _values(head, lowered, b"\nlocation:")
+        if not locations:
+            return Answer(status, failures.REDIRECT_NO_LOCATION, length=length)
+        return Answer(status, location=locations[0], length=length)
+    if not 200 <= status < 300:
+        waits = _values(head, lowered, b"\nretry-after:")
+        retry_after = waits[0].decode("latin-1") if waits else None
+        return Answer(status, failures.of_status(status), retry_after=retry_after, length=length)
+    if policy.disallowed and b"\nx-robots-tag:" in lowered:
+        tags = [value.decode("latin-1") for value in _values(head, lowered, b"\nx-robots-tag:")]
+        if is_opted_out(tags, policy.disallowed, policy.token):
+            return Answer(status, failures.OPT_OUT_ROBOTS_TAG, length=length)
+    encoded = b"\ncontent-encoding:" in lowered and any(
+        value.decode("latin-1").lower() not in _NOT_ENCODED
+        for value in _values(head, lowered, b"\ncontent-encoding:")
+    )
+    if length is not None and length > policy.max_body_bytes:
+        return Answer(status, failures.TOO_LARGE_BODY, length=length)
+    if length == 0:
+        return Answer(status, failures.EMPTY_BODY, length=0)
+    return Answer(status, length=length, encoded=encoded)
+
+
+def _status(head: bytes | bytearray) -> int:
+    """The number after the first space: of ``HTTP/1.1 200 OK`` as of ``HTTP/2 200``."""
+    try:
+        return int(head[: head.index(b"\n")].split(None, 2)[1])
+    except (ValueError, IndexError):
+        return 0
+
+
+def _values(head: bytes | bytearray, lowered: bytes | bytearray, name: bytes) -> list[bytes]:
+    """The values of every field ``name``, which is given as ``\\n`` + lower case + ``:``."""
+    values = []
+    place = lowered.find(name)
+    while place >= 0:
+        start = place + len(name)
+        end = head.find(b"\n", start)
+        values.append(bytes(head[start:end]).strip())
+        place = lowered.find(name, end)
+    return values
+
+
+def _length(head: bytes | bytearray, lowered: bytes | bytearray) -> int | None:
+    values = _values(head, lowered, b"\ncontent-length:")
+    if not values or not values[0].isdigit() or len(values[0]) > 18:
+        return None
+    return int(values[0])

@@ -1,0 +1,98 @@
+"""The memory of bodies: how much is being received or waits for its pixels, and what may start.
+
+A transfer takes a reservation before it starts (an estimate), makes it exact when the headers tell the
+length, and turns it into the size of the delivered body at its end; the consumer gives that back. A
+transfer never waits for memory while it holds some: if its reservation cannot grow, the row gives
+everything back, and starts again when the larger reservation is free. So there is no deadlock: whoever
+holds memory is either running, and ends by its deadline, or delivered, and is given back.
+"""
+
+from __future__ import annotations
+
+import threading
+
+SMALLEST_RESERVATION = 32 * 1024
+
+
+class BodyBudget:
+    """Counts bytes and ready bodies. Given back from any thread, everything else on the fetcher's.
+
+    ``_lock`` guards ``_used``, ``_ready``, ``_credits`` and ``_starved``.
+    """
+
+    def __init__(self, budget_bytes: int, ready_limit: int, max_body_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._ready_limit = ready_limit
+        self._max_body = max_body_bytes
+        self._lock = threading.Lock()
+        self._used = 0
+        self._ready = 0
+        self._credits = 0
+        self._starved = False
+        # Web images have 140 KB on average; the estimate follows what the list really brings.
+        self._mean_size = 128.0 * 1024
+
+    @property
+    def used(self) -> int:
+        """Bytes reserved, or delivered and not given back."""
+        return self._used
+
+    @property
+    def ready(self) -> int:
+        """Bodies delivered and not given back."""
+        return self._ready
+
+    def usual_reservation(self) -> int:
+        """What a transfer of unknown size reserves before it starts, bytes."""
+        return min(max(SMALLEST_RESERVATION, int(self._mean_size)), self._max_body)
+
+    def may_start(self, size: int) -> bool:
+        """Reserve ``size`` bytes for a new transfer if memory and the number of ready bodies allow it.
+
+        A body larger than the whole budget gets in when nothing else is held. Between a quarter of
+        ``ready_limit`` and the whole, one transfer starts for each body given back or failed, which
+        keeps the ready bodies at that level instead of letting every free slot start at once.
+        """
+        with self._lock:
+            plenty = self._ready * 4 > self._ready_limit
+            if (plenty and self._credits <= 0) or self._ready >= self._ready_limit:
+                self._starved = True
+                return False
+            if self._used and self._used + size > self._budget:
+                self._starved = True
+                return False
+            self._credits = self._credits - 1 if plenty else 0
+            self._used += size
+            return True
+
+    def grow(self, held: int, wanted: int) -> bool:
+        """Change a running transfer's reservation from ``held`` to ``wanted`` bytes, if there is room."""
+        with self._lock:
+            others = self._used - held
+            if wanted > held and others and others + wanted > self._budget:
+                return False
+            self._used = others + wanted
+            return True
+
+    def cancel(self, held: int) -> None:
+        """A transfer ended without a body."""
+        with self._lock:
+            self._used -= held
+            self._credits += 1
+
+    def delivered(self, held: int, size: int) -> None:
+        """A transfer's reservation becomes a ready body of ``size`` bytes."""
+        self._mean_size += (size - self._mean_size) / 32
+        with self._lock:
+            self._used += size - held
+            self._ready += 1
+
+    def release(self, size: int) -> bool:
+        """A ready body of ``size`` bytes has been used up; True if somebody waited for that."""
+        with self._lock:
+            self._used -= size
+            self._ready -= 1
+            if self._ready < self._ready_limit:
+                self._credits += 1
+            starved, self._starved = self._starved, False
+            return starved

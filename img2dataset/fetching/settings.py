@@ -1,0 +1,83 @@
+"""What a user may choose about downloading, checked once, then trusted. Picklable: it travels to workers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from img2dataset.errors import OptionError
+from img2dataset.version import PROJECT_ADDRESS, __version__
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class FetchSettings:
+    """How rows are downloaded.
+
+    Args:
+        concurrency: transfers in flight at once. Default 256.
+        timeout_s: seconds; bounds name lookup, connecting and TLS together, and after that every
+            silence. May be a fraction. Default 10.
+        deadline_s: seconds; bounds the whole download of a row in one try, from its start through all
+            its redirects to the last byte. Each retry gets a new one. Default 60.
+        minimum_bytes_per_s: a transfer that has begun to answer must bring this much, averaged over
+            ``timeout_s``. Default 1000: a drip is cut as soon as a silence would be.
+        max_body_bytes: a larger body, after its Content-Encoding is undone, is refused. Default 64 MiB:
+            a JPEG of 100 megapixels at high quality fits, and one body never exceeds the default budget.
+        retries: tries after the first, for failures that can pass. Default 0.
+        max_redirects: hops followed for one row. Default 10.
+        user_agent: the whole User-Agent header; None: ``img2dataset/VERSION`` with the token if there is
+            one and the project's address.
+        user_agent_token: the name by which site owners can address this user in X-Robots-Tag.
+        disallowed_header_directives: X-Robots-Tag directives that exclude an image; empty accepts all.
+        verify_certificates: False accepts any certificate.
+        ca_bundle: file of trusted certificates (PEM); None: the file named by SSL_CERT_FILE,
+            REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, else certifi's.
+        body_budget_bytes: bodies being received, and delivered but not yet released. Default 64 MiB.
+        ready_limit: no new transfer starts while this many delivered bodies wait to be released.
+            Default 64: enough to feed one thread of pixels through a pause of the network of 0.3 s.
+
+    Raises:
+        OptionError: a value is out of its range.
+    """
+
+    concurrency: int = 256
+    timeout_s: float = 10.0
+    deadline_s: float = 60.0
+    minimum_bytes_per_s: int = 1000
+    max_body_bytes: int = 64 * MEBIBYTE
+    retries: int = 0
+    max_redirects: int = 10
+    user_agent: str | None = None
+    user_agent_token: str | None = None
+    disallowed_header_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
+    verify_certificates: bool = True
+    ca_bundle: str | None = None
+    body_budget_bytes: int = 64 * MEBIBYTE
+    ready_limit: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "max_body_bytes", "body_budget_bytes", "ready_limit"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("timeout_s", "deadline_s"):
+            value = getattr(self, name)
+            self._require(name, math.isfinite(value) and value >= 0.001, "a number of seconds above 0")
+        for name in ("minimum_bytes_per_s", "retries", "max_redirects"):
+            self._require(name, getattr(self, name) >= 0, "0 or more")
+        for name in ("user_agent", "user_agent_token"):
+            value = getattr(self, name)
+            # A line break here would let a token write headers of its own.
+            self._require(name, value is None or (value.isprintable() and value.isascii()), "printable ASCII")
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            raise OptionError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
+
+    @property
+    def user_agent_header(self) -> str:
+        """What is sent as User-Agent."""
+        if self.user_agent is not None:
+            return self.user_agent
+        token = f"{self.user_agent_token}; " if self.user_agent_token else ""
+        return f"img2dataset/{__version__} ({token}+{PROJECT_ADDRESS})"

@@ -1,0 +1,194 @@
+"""One slot for a transfer: a libcurl handle that is used again and again, and what it is receiving.
+
+Comes in: a URI and a reservation of memory. Goes out: the ``Answer`` and the body in one buffer, or why
+there is none. Its two callbacks are the hottest Python of the room (some 15 header lines and a call for
+each 16 KB of body): they append, and decide only at the end of the headers and when a limit is met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pycurl
+
+from img2dataset.fetching import failures
+from img2dataset.fetching.answers import Answer, AnswerPolicy, read_answer
+from img2dataset.fetching.clocks import TransferClocks
+from img2dataset.fetching.settings import FetchSettings
+
+RECEIVE_BUFFER_BYTES = 64 * 1024
+# A short error page is read to its end, so that the connection can be used again; a longer one costs
+# more than a new connection.
+LONGEST_DISCARDED_BYTES = 32 * 1024
+LONGEST_DISCARD_S = 1.0
+# Allocated at once when the length is known: growing by steps copies. More only as it arrives.
+LARGEST_PREALLOCATION = 8 << 20
+# A compressed body is expected to unfold to this many times its length.
+USUAL_EXPANSION = 4
+REFUSE = -1
+
+
+class Transfer:
+    """A slot; ``begin`` starts it on a URI, ``outcome`` says how it ended."""
+
+    __slots__ = (
+        "_grow",
+        "_max_body",
+        "_policy",
+        "_received",
+        "answer",
+        "body",
+        "clocks",
+        "discard_until",
+        "discarded",
+        "easy",
+        "failure",
+        "head",
+        "needs",
+        "reserved",
+        "started_at",
+    )
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        ca_bundle: str | None,
+        policy: AnswerPolicy,
+        grow: Callable[[int, int], bool],
+    ) -> None:
+        self._grow = grow
+        self._policy = policy
+        self._max_body = settings.max_body_bytes
+        self.clocks = TransferClocks(settings.timeout_s, settings.minimum_bytes_per_s)
+        self.head = bytearray()
+        self.easy = new_handle(settings, ca_bundle)
+        self.easy.setopt(pycurl.HEADERFUNCTION, self._receive_header)
+        self.easy.setopt(pycurl.WRITEFUNCTION, self._receive_body)
+        self.reserved = 0
+        self.begin_again(0.0)
+
+    def begin(self, uri: str, reserved: int, now: float) -> None:
+        """Aim the slot at ``uri``, with ``reserved`` bytes of memory."""
+        self.reserved = reserved
+        self.begin_again(now)
+        self.easy.setopt(pycurl.URL, uri)
+
+    def begin_again(self, now: float) -> None:
+        self.head.clear()
+        self.answer: Answer | None = None
+        self.body = bytearray()
+        self.failure: str | None = None
+        self.needs = 0
+        self._received = 0
+        self.discarded = 0
+        self.discard_until = 0.0
+        self.started_at = now
+        self.clocks.restart()
+
+    @property
+    def count(self) -> int:
+        """Bytes seen so far, of headers and body."""
+        return len(self.head) + self._received + self.discarded
+
+    def sent_at(self) -> float | None:
+        """When the request went out, on the clock of ``begin``; None while connecting."""
+        after: float = self.easy.getinfo(pycurl.PRETRANSFER_TIME)
+        return self.started_at + after if after else None
+
+    def take_body(self) -> bytearray:
+        """The received body, which the slot forgets."""
+        body, self.body = self.body, bytearray()
+        if len(body) > self._received:
+            del body[self._received :]
+        return body
+
+    def outcome(self, code: int, message: str) -> str | None:
+        """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded."""
+        if self.failure is not None:
+            return self.failure
+        if self.answer is not None and not self.answer.wants_body:
+            return self.answer.failure
+        if code:
+            return failures.of_transfer(code, message, int(self.easy.getinfo(pycurl.OS_ERRNO)))
+        if self.answer is None:
+            return failures.PROTOCOL_NOT_HTTP
+        return None if self._received else failures.EMPTY_BODY
+
+    def _receive_header(self, line: bytes) -> int | None:
+        head = self.head
+        if self.answer is not None:
+            # After the headers come a proxied host's own headers, or trailers, which are of no use.
+            if self._received or self.discarded or not line.startswith(b"HTTP/"):
+                return None
+            self.answer = None
+            head.clear()
+        head += line
+        if len(line) > 2 or line.strip():
+            return None
+        answer = read_answer(head, self._policy)
+        if answer is None:
+            head.clear()
+            return None
+        self.answer = answer
+        if answer.wants_body:
+            return self._make_room(answer)
+        return None if (answer.length or 0) <= LONGEST_DISCARDED_BYTES else REFUSE
+
+    def _make_room(self, answer: Answer) -> int | None:
+        if answer.length is None:
+            return None
+        if answer.encoded:
+            expected = min(max(self.reserved, answer.length * USUAL_EXPANSION), self._max_body)
+        else:
+            expected = answer.length
+        if not self._resize(expected):
+            return REFUSE
+        if not answer.encoded:
+            self.body = bytearray(min(expected, LARGEST_PREALLOCATION))
+        return None
+
+    def _resize(self, wanted: int) -> bool:
+        if self._grow(self.reserved, wanted):
+            self.reserved = wanted
+            return True
+        self.needs = wanted
+        return False
+
+    def _receive_body(self, data: bytes) -> int | None:
+        start = self._received
+        end = start + len(data)
+        if end > self.reserved or self.answer is None or not self.answer.wants_body:
+            if self.answer is None or not self.answer.wants_body:
+                self.discarded += len(data)
+                return None if self.discarded <= LONGEST_DISCARDED_BYTES else REFUSE
+            if end > self._max_body:
+                self.failure = failures.TOO_LARGE_BODY
+                return REFUSE
+            if not self._resize(min(max(end, 2 * self.reserved), self._max_body)):
+                return REFUSE
+        self.body[start:end] = data
+        self._received = end
+        return None
+
+
+def new_handle(settings: FetchSettings, ca_bundle: str | None) -> pycurl.Curl:
+    """A libcurl handle with everything that is the same for all transfers."""
+    easy = pycurl.Curl()
+    easy.setopt(pycurl.NOSIGNAL, 1)
+    # Redirects are followed by the fetcher, hop by hop under the same policy; this is the second wall.
+    easy.setopt(pycurl.FOLLOWLOCATION, 0)
+    easy.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+    easy.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+    easy.setopt(pycurl.USERAGENT, settings.user_agent_header)
+    # Images do not compress: ask for none, but undo what comes nevertheless.
+    easy.setopt(pycurl.ACCEPT_ENCODING, "identity")
+    easy.setopt(pycurl.BUFFERSIZE, RECEIVE_BUFFER_BYTES)
+    easy.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(settings.timeout_s * 1000)))
+    if ca_bundle is None:
+        easy.setopt(pycurl.SSL_VERIFYPEER, 0)
+        easy.setopt(pycurl.SSL_VERIFYHOST, 0)
+    else:
+        # One file and no folder: then libcurl keeps the loaded store for every connection of the process.
+        easy.setopt(pycurl.CAINFO, ca_bundle)
+        easy.unsetopt(pycurl.CAPATH)
+    return easy
