@@ -2,6 +2,7 @@
 
 ``Fetcher`` is the way in; the worker calls it. What happens to a row, in order:
 
+0. ``fetcher`` takes it, ``pending`` keeps it, ``loop`` carries it through the rest on one thread
 1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …`` (``inline`` for ``data:``)
 2. ``budget``: may it start? bounds the memory of bodies
 3. ``transfer`` on ``transport``: libcurl, with the slot's callbacks and ``clocks``

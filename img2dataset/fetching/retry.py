@@ -42,7 +42,7 @@ def delay_before_retry(
 
 
 def parse_retry_after(value: str, now: float) -> float | None:
-    """Seconds from ``now`` (Unix time) that a Retry-After header asks for, a number or a date; None if neither."""
+    """Seconds from ``now`` (Unix time) that a Retry-After header asks for; None if it is unreadable."""
     value = value.strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)

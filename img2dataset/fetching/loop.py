@@ -1,0 +1,254 @@
+"""The download loop: what ``Fetcher`` runs on its thread.
+
+One turn: admit rows as slots and memory allow, carry transfers on, settle what has ended (delivered,
+redirected, put off, or waiting for another try), look at the clocks. The decisions are made by the pure
+modules beside this one; here they are carried out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
+import pycurl
+
+from img2dataset.fetching import failures
+from img2dataset.fetching.answers import AnswerPolicy
+from img2dataset.fetching.budget import BodyBudget
+from img2dataset.fetching.inline import decode_data_url
+from img2dataset.fetching.names import NameFailures
+from img2dataset.fetching.pending import Job, PendingRows
+from img2dataset.fetching.retry import delay_before_retry, parse_retry_after
+from img2dataset.fetching.settings import FetchSettings
+from img2dataset.fetching.transfer import LONGEST_DISCARD_S, Transfer
+from img2dataset.fetching.transport import Transport
+from img2dataset.fetching.urls import UrlRefused, redirect_target, scheme_of, to_uri
+from img2dataset.types import Fetched, Row
+
+# How often the clocks are looked at, at most; a cut may come that much late.
+CLOCK_INTERVAL_S = 0.25
+# A loop this much behind its time was suspended, not the servers: their clocks get the time back.
+SUSPENDED_S = 1.0
+
+
+class DownloadLoop:
+    """Downloads what ``pending`` holds; everything but ``wake`` belongs to one thread."""
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        ca_bundle: str | None,
+        pending: PendingRows,
+        budget: BodyBudget,
+        transport: Transport,
+        deliver: Callable[[Fetched], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._ca_bundle = ca_bundle
+        self._pending = pending
+        self._budget = budget
+        self._transport = transport
+        self._deliver = deliver
+        disallowed = frozenset(
+            directive.strip().lower() for directive in settings.disallowed_header_directives
+        )
+        self._policy = AnswerPolicy(settings.max_body_bytes, disallowed, settings.user_agent_token)
+        self._names: NameFailures[Job] = NameFailures(wake)
+        self._idle: list[Transfer] = []
+        self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
+        self._clock_interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
+        self._next_clock = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Transfers running now."""
+        return len(self._running)
+
+    def turn(self) -> None:
+        """Do what there is to do, and wait until there is more."""
+        now = time.monotonic()
+        self._admit(now)
+        for easy, code, message in self._transport.wait(self._time_to_wait(now)):
+            self._settle(easy, code, message)
+        for job, failure in self._names.answered():
+            self._fail(job, failure, None)
+        if self._running:
+            self._look_at_clocks()
+
+    def unfinished_rows(self) -> list[Row]:
+        """The rows that were begun and not delivered."""
+        jobs = [job for _, job in self._running.values()] + self._names.waiting()
+        return [job.row for job in jobs if not job.called_off]
+
+    def close(self) -> None:
+        """Abort every transfer and close every connection."""
+        self._names.close()
+        slots = [transfer for transfer, _ in self._running.values()]
+        self._running.clear()
+        for transfer in slots:
+            with contextlib.suppress(pycurl.error):
+                self._transport.remove(transfer.easy)
+        for transfer in (*slots, *self._idle):
+            transfer.easy.close()
+        self._transport.close()
+
+    def _time_to_wait(self, now: float) -> float | None:
+        due = self._pending.next_due()
+        if not self._running:
+            # Nothing will need the clocks before something new has begun.
+            self._next_clock = now + self._clock_interval
+            return None if due is None else max(0.0, due - now)
+        return max(0.0, min(self._next_clock, self._next_clock if due is None else due) - now)
+
+    def _admit(self, now: float) -> None:
+        """Begin what may begin."""
+        if forgotten := self._pending.take_forgotten():
+            self._call_off(forgotten)
+        free = self._settings.concurrency - len(self._running)
+        while free > 0 and (job := self._pending.next_job(now)) is not None:
+            if not self._budget.may_start(job.reservation):
+                return
+            self._begin(self._pending.take_job(), now)
+            free -= 1
+        while free > 0 and self._pending.has_row():
+            usual = self._budget.usual_reservation()
+            if not self._budget.may_start(usual):
+                return
+            row = self._pending.take_row()
+            if row is None:
+                self._budget.cancel(usual)
+                return
+            free -= self._admit_row(row, usual, now)
+
+    def _call_off(self, forgotten: set[int]) -> None:
+        for job in self._names.waiting():
+            job.called_off = job.called_off or job.row.shard_id in forgotten
+        for easy, (transfer, job) in list(self._running.items()):
+            if job.row.shard_id in forgotten:
+                del self._running[easy]
+                self._transport.remove(easy)
+                self._set_free(transfer)
+
+    def _admit_row(self, row: Row, reserved: int, now: float) -> int:
+        """Begin a new row; 1 if it takes a slot, 0 if it is settled at once."""
+        try:
+            uri = to_uri(row.url)
+            if scheme_of(uri) != "data":
+                self._begin(Job(row, uri, reserved), now)
+                return 1
+            body = decode_data_url(uri, self._settings.max_body_bytes)
+        except UrlRefused as refusal:
+            self._budget.cancel(reserved)
+            self._deliver(Fetched(row, None, str(refusal)))
+            return 0
+        self._budget.delivered(reserved, len(body))
+        self._deliver(Fetched(row, body, None, len(body)))
+        return 0
+
+    def _begin(self, job: Job, now: float) -> None:
+        """Start a try of ``job``, whose reservation has been taken."""
+        if self._idle:
+            transfer = self._idle.pop()
+        else:
+            transfer = Transfer(self._settings, self._ca_bundle, self._policy, self._budget.grow)
+        transfer.clocks.deadline = now + self._settings.deadline_s
+        self._request(transfer, job, job.reservation, now)
+
+    def _request(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
+        transfer.begin(job.uri, reserved, now)
+        self._running[transfer.easy] = (transfer, job)
+        self._transport.add(transfer.easy)
+
+    def _settle(self, easy: pycurl.Curl, code: int, message: str) -> None:
+        """A transfer has ended, or is ended here: deliver it, follow its redirect, or let it wait."""
+        transfer, job = self._running.pop(easy)
+        failure = transfer.outcome(code, message)
+        answer = transfer.answer
+        self._transport.remove(easy)
+        if answer is not None and answer.location is not None and failure is None:
+            self._redirect(transfer, job, answer.location)
+            return
+        if transfer.needs:
+            # It could not be told before that it is so large. It starts again when there is room.
+            job.reservation = transfer.needs
+            job.uri, job.redirects = to_uri(job.row.url), 0
+            self._set_free(transfer)
+            self._pending.put_off(job)
+        elif failure is None:
+            body, held = transfer.take_body(), transfer.reserved
+            self._budget.delivered(held, len(body))
+            transfer.reserved = 0
+            self._idle.append(transfer)
+            self._deliver(Fetched(job.row, body, None, len(body)))
+        else:
+            self._set_free(transfer)
+            if failure == failures.DNS_NOT_FOUND:
+                known = self._names.ask(job.uri, job)
+                if known is None:
+                    return
+                failure = known
+            self._fail(job, failure, answer.retry_after if answer is not None else None)
+
+    def _set_free(self, transfer: Transfer) -> None:
+        self._budget.cancel(transfer.reserved)
+        transfer.begin_again(0.0)
+        transfer.reserved = 0
+        self._idle.append(transfer)
+
+    def _redirect(self, transfer: Transfer, job: Job, location: bytes) -> None:
+        """Follow one hop, under the policy of the first and within the row's deadline."""
+        try:
+            if job.redirects >= self._settings.max_redirects:
+                raise UrlRefused(failures.REDIRECT_TOO_MANY)
+            uri = redirect_target(job.uri, location)
+        except UrlRefused as refusal:
+            self._set_free(transfer)
+            self._fail(job, str(refusal), None)
+            return
+        job.uri, job.redirects = uri, job.redirects + 1
+        self._request(transfer, job, transfer.reserved, time.monotonic())
+
+    def _fail(self, job: Job, failure: str, retry_after: str | None) -> None:
+        """A try has failed: another one later, or the row's failure."""
+        if job.called_off:
+            return
+        delay = None
+        if job.tries <= self._settings.retries:
+            asked = parse_retry_after(retry_after, time.time()) if retry_after else None
+            delay = delay_before_retry(failure, job.tries, self._settings.retries, asked, random.random)
+        if delay is None:
+            self._deliver(Fetched(job.row, None, failure))
+            return
+        job.tries, job.redirects, job.uri = job.tries + 1, 0, to_uri(job.row.url)
+        job.reservation = self._budget.usual_reservation()
+        self._pending.put_later(job, time.monotonic() + delay)
+
+    def _look_at_clocks(self) -> None:
+        now = time.monotonic()
+        late = now - self._next_clock
+        if late < 0:
+            return
+        self._next_clock = now + self._clock_interval
+        if late > SUSPENDED_S:
+            for transfer, _ in self._running.values():
+                transfer.clocks.shift(late)
+                transfer.started_at += late
+        for easy, (transfer, _) in list(self._running.items()):
+            count = transfer.count
+            sent_at = None if count else self._sent_at(transfer, now)
+            failure = transfer.clocks.check(now, count, sent_at)
+            if transfer.answer is not None and not transfer.answer.wants_body:
+                # The answer is known; what follows only keeps the connection, and may not hold the row.
+                transfer.discard_until = transfer.discard_until or now + LONGEST_DISCARD_S
+                if failure is not None or now >= transfer.discard_until:
+                    self._settle(easy, 0, "")
+            elif failure is not None:
+                transfer.failure = failure
+                self._settle(easy, 0, "")
+
+    def _sent_at(self, transfer: Transfer, now: float) -> float | None:
+        # Asked of libcurl only when the answer can matter.
+        return transfer.sent_at() if now - transfer.started_at >= self._settings.timeout_s else None

@@ -1,0 +1,107 @@
+"""The rows that wait: new ones, tries put off until there is room, and tries that are due later.
+
+Rows come in from any thread; the fetcher's thread takes jobs out, tries first, so that none waits for
+ever behind a list that has no end.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from img2dataset.types import Row
+
+
+@dataclass(slots=True)
+class Job:
+    """A row on its way: what to request next, with how many bytes reserved, and what has been tried.
+
+    ``called_off``: its shard was given up, nobody wants its outcome.
+    """
+
+    row: Row
+    uri: str
+    reservation: int
+    tries: int = 1
+    redirects: int = 0
+    called_off: bool = False
+
+
+class PendingRows:
+    """``lock`` guards the new rows and the shards to forget; the rest belongs to the fetcher's thread."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._new: deque[Row] = deque()
+        self._forgotten: set[int] = set()
+        self._ready: deque[Job] = deque()
+        self._later: list[tuple[float, int, Job]] = []
+        self._order = 0
+
+    def __len__(self) -> int:
+        """Rows whose transfer has not begun, those that wait for a later try not counted."""
+        return len(self._new) + len(self._ready)
+
+    def submit(self, rows: Iterable[Row]) -> None:
+        """Take new rows. Any thread, which must hold ``lock``."""
+        self._new.extend(rows)
+
+    def forget(self, shard_id: int) -> None:
+        """Drop a shard's new rows, and have its other ones dropped. Any thread, which must hold ``lock``."""
+        self._new = deque(row for row in self._new if row.shard_id != shard_id)
+        self._forgotten.add(shard_id)
+
+    def take_forgotten(self) -> set[int]:
+        """The shards to forget since the last call; their jobs that wait here are dropped."""
+        if not self._forgotten:
+            return set()
+        with self.lock:
+            forgotten, self._forgotten = self._forgotten, set()
+        self._ready = deque(job for job in self._ready if job.row.shard_id not in forgotten)
+        self._later = [entry for entry in self._later if entry[2].row.shard_id not in forgotten]
+        heapq.heapify(self._later)
+        return forgotten
+
+    def next_job(self, now: float) -> Job | None:
+        """The job that goes before all new rows, left in its place; None if there is none at this time."""
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
+        return self._ready[0] if self._ready else None
+
+    def take_job(self) -> Job:
+        """Take what ``next_job`` named."""
+        return self._ready.popleft()
+
+    def has_row(self) -> bool:
+        return bool(self._new)
+
+    def take_row(self) -> Row | None:
+        """The next new row; None if there is none, or if a shard must be forgotten before any is begun."""
+        with self.lock:
+            return None if self._forgotten or not self._new else self._new.popleft()
+
+    def put_off(self, job: Job) -> None:
+        """``job`` goes on as soon as there is room."""
+        self._ready.append(job)
+
+    def put_later(self, job: Job, due: float) -> None:
+        """``job`` goes on at the time ``due``."""
+        self._order += 1
+        heapq.heappush(self._later, (due, self._order, job))
+
+    def next_due(self) -> float | None:
+        """When the earliest later try is due."""
+        return self._later[0][0] if self._later else None
+
+    def drain(self) -> list[Row]:
+        """Take every row that is left, at the end. The caller must hold ``lock``."""
+        rows = [job.row for job in self._ready]
+        rows += [job.row for _, _, job in self._later]
+        rows += self._new
+        self._new.clear()
+        self._ready.clear()
+        self._later.clear()
+        return rows
