@@ -54,7 +54,7 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     length = _length(head, lowered)
     if status in REDIRECTS:
         locations = _values(head, lowered, b"\nlocation:")
-        if not locations:
+        if not locations or not locations[0]:
             return Answer(status, failures.REDIRECT_NO_LOCATION, length=length)
         return Answer(status, location=locations[0], length=length)
     if not 200 <= status < 300:

@@ -61,6 +61,8 @@ class DownloadLoop:
         self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
         self._clock_interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
         self._next_clock = 0.0
+        # Neither running nor pending nor delivered: what an unexpected error would otherwise lose.
+        self._in_hand: Row | None = None
 
     @property
     def in_flight(self) -> int:
@@ -81,7 +83,8 @@ class DownloadLoop:
     def unfinished_rows(self) -> list[Row]:
         """The rows that were begun and not delivered."""
         jobs = [job for _, job in self._running.values()] + self._names.waiting()
-        return [job.row for job in jobs if not job.called_off]
+        rows = [job.row for job in jobs if not job.called_off]
+        return rows if self._in_hand is None else [self._in_hand, *rows]
 
     def close(self) -> None:
         """Abort every transfer and close every connection."""
@@ -134,6 +137,7 @@ class DownloadLoop:
 
     def _admit_row(self, row: Row, reserved: int, now: float) -> int:
         """Begin a new row; 1 if it takes a slot, 0 if it is settled at once."""
+        self._in_hand = row
         try:
             uri = to_uri(row.url)
             if scheme_of(uri) != "data":
@@ -142,11 +146,15 @@ class DownloadLoop:
             body = decode_data_url(uri, self._settings.max_body_bytes)
         except UrlRefused as refusal:
             self._budget.cancel(reserved)
-            self._deliver(Fetched(row, None, str(refusal)))
+            self._hand_over(Fetched(row, None, str(refusal)))
             return 0
         self._budget.delivered(reserved, len(body))
-        self._deliver(Fetched(row, body, None, len(body)))
+        self._hand_over(Fetched(row, body, None, len(body)))
         return 0
+
+    def _hand_over(self, fetched: Fetched) -> None:
+        self._deliver(fetched)
+        self._in_hand = None
 
     def _begin(self, job: Job, now: float) -> None:
         """Start a try of ``job``, whose reservation has been taken."""
@@ -160,11 +168,13 @@ class DownloadLoop:
     def _request(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
         transfer.begin(job.uri, reserved, now)
         self._running[transfer.easy] = (transfer, job)
+        self._in_hand = None
         self._transport.add(transfer.easy)
 
     def _settle(self, easy: pycurl.Curl, code: int, message: str) -> None:
         """A transfer has ended, or is ended here: deliver it, follow its redirect, or let it wait."""
         transfer, job = self._running.pop(easy)
+        self._in_hand = job.row
         failure = transfer.outcome(code, message)
         answer = transfer.answer
         self._transport.remove(easy)
@@ -177,17 +187,19 @@ class DownloadLoop:
             job.uri, job.redirects = to_uri(job.row.url), 0
             self._set_free(transfer)
             self._pending.put_off(job)
+            self._in_hand = None
         elif failure is None:
             body, held = transfer.take_body(), transfer.reserved
             self._budget.delivered(held, len(body))
             transfer.reserved = 0
             self._idle.append(transfer)
-            self._deliver(Fetched(job.row, body, None, len(body)))
+            self._hand_over(Fetched(job.row, body, None, len(body)))
         else:
             self._set_free(transfer)
             if failure == failures.DNS_NOT_FOUND:
                 known = self._names.ask(job.uri, job)
                 if known is None:
+                    self._in_hand = None
                     return
                 failure = known
             self._fail(job, failure, answer.retry_after if answer is not None else None)
@@ -220,11 +232,12 @@ class DownloadLoop:
             asked = parse_retry_after(retry_after, time.time()) if retry_after else None
             delay = delay_before_retry(failure, job.tries, self._settings.retries, asked, random.random)
         if delay is None:
-            self._deliver(Fetched(job.row, None, failure))
+            self._hand_over(Fetched(job.row, None, failure))
             return
         job.tries, job.redirects, job.uri = job.tries + 1, 0, to_uri(job.row.url)
         job.reservation = self._budget.usual_reservation()
         self._pending.put_later(job, time.monotonic() + delay)
+        self._in_hand = None
 
     def _look_at_clocks(self) -> None:
         now = time.monotonic()

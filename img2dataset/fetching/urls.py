@@ -35,7 +35,7 @@ KNOWN_SCHEMES = frozenset(
 
 # Most URLs of real lists need no work: this match decides in a microsecond.
 _ALREADY_URI = re.compile(
-    r"https?://[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}\.)*[A-Za-z0-9_-]{1,62}(?::[0-9]{1,4})?"
+    r"https?://(?:[A-Za-z0-9_-]{1,63}\.){0,3}[A-Za-z0-9_-]{1,63}(?::[0-9]{1,4})?"
     r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")

@@ -25,6 +25,9 @@
 /redirect-chain/N            N hops, then 200
 /redirect-loop               to itself
 /redirect-nowhere            302 without Location
+/slow-redirect?seconds=1     to itself, each time after that time
+/early-hints                 an interim answer (103) before the real one
+/error-that-hangs            404 that announces a body and never sends it
 /robots?tag=…                200 with an X-Robots-Tag header for each ``tag=``
 /empty                       200, no body
 /large-error?size=N&status=404   an error page of N bytes
@@ -272,6 +275,25 @@ async def redirect_loop(connection: Connection, path: str, parameters: Parameter
 @at("redirect-nowhere")
 async def redirect_nowhere(connection: Connection, path: str, parameters: Parameters) -> None:
     await connection.respond(302, [], b"where?")
+
+
+@at("slow-redirect")
+async def slow_redirect(connection: Connection, path: str, parameters: Parameters) -> None:
+    seconds = number(parameters, "seconds", 1)
+    await asyncio.sleep(seconds)
+    await connection.respond(302, [f"Location: /slow-redirect?seconds={seconds}"])
+
+
+@at("early-hints")
+async def early_hints(connection: Connection, path: str, parameters: Parameters) -> None:
+    await connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+    await connection.respond(200, [], SMALL_BODY)
+
+
+@at("error-that-hangs")
+async def error_that_hangs(connection: Connection, path: str, parameters: Parameters) -> None:
+    await connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\n")
+    await forever()
 
 
 @at("robots")
