@@ -1,0 +1,180 @@
+"""Where a list is → the files it consists of, on any file system fsspec knows. Called by the reader."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from img2dataset.errors import InputError, MissingDependency
+from img2dataset.reading.pipes import PipeCopy
+
+_EXTRAS = {"hf": "hf", "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+# What stores call the mark that changes with a file's content; a modification time stands in for it.
+_MARKS = ("ETag", "etag", "e_tag", "blob_id", "md5Hash", "mtime", "LastModified", "last_modified", "updated")
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One file of the list, for fingerprints: size in bytes, modification time or etag where known."""
+
+    path: str
+    size: int | None
+    modified: str | float | None
+
+
+class ListFile:
+    """One file of the list that can be opened again and again; a pipe too, by keeping what it gave."""
+
+    def __init__(self, file_system: Any, name: str, path: str, info: dict[str, Any] | None = None) -> None:
+        self.name = name
+        self.path = path  # as messages show it
+        self._file_system = file_system
+        self._local = "file" in _protocols(file_system)
+        self._pipe: PipeCopy | None = None
+        if self._local:
+            status = os.stat(name)
+            if not stat.S_ISREG(status.st_mode):
+                self._pipe = PipeCopy(name)
+            info = {"size": status.st_size, "mtime": status.st_mtime}
+        elif info is None:
+            info = file_system.info(name)
+        self._mark = next((key for key in _MARKS if info.get(key)), None)
+        self.identity = InputFile(path, None, None) if self._pipe else self._identity(info)
+
+    @property
+    def is_pipe(self) -> bool:
+        return self._pipe is not None
+
+    def _identity(self, info: dict[str, Any]) -> InputFile:
+        size = info.get("size")
+        mark = info.get(self._mark) if self._mark else None
+        if mark is not None and not isinstance(mark, float):
+            mark = str(mark)
+        return InputFile(self.path, None if size is None else int(size), mark)
+
+    def check_unchanged(self) -> None:
+        """InputError if the file is gone or another one than when the reader was opened."""
+        if self._pipe is not None:
+            return
+        try:
+            if self._local:
+                status = os.stat(self.name)
+                info: dict[str, Any] = {"size": status.st_size, "mtime": status.st_mtime}
+            else:
+                self._file_system.invalidate_cache()
+                info = self._file_system.info(self.name)
+        except Exception as error:  # every store has its own errors
+            raise InputError(f"{self.path} cannot be read any more: {one_line(error)}") from error
+        now = self._identity(info)
+        # A store may leave the mark out of one answer and not of another: that is no change.
+        same_mark = now.modified is None or now.modified == self.identity.modified
+        if now.size != self.identity.size or not same_mark:
+            raise InputError(
+                f"{self.path} changed while it was being read (size {self.identity.size} → {now.size}); "
+                "its shards would not fit together: start again into another output folder"
+            )
+
+    def open(self) -> BinaryIO:
+        """The file from its beginning; InputError if that fails."""
+        try:
+            if self._pipe is not None:
+                return self._pipe.open()
+            if self._local:
+                return open(self.name, "rb", buffering=0)
+            opened: BinaryIO = self._file_system.open(self.name, "rb")
+            return opened
+        except Exception as error:  # every store has its own errors
+            raise InputError(f"{self.path} cannot be opened: {one_line(error)}") from error
+
+    def head(self, length: int) -> bytes:
+        with self.open() as stream:
+            try:
+                return stream.read(length)
+            except Exception as error:  # every store has its own errors
+                raise InputError(f"{self.path} cannot be read: {one_line(error)}") from error
+
+
+def find_files(url_list: str, input_format: str) -> list[ListFile]:
+    """The files of a list, sorted by path: a file, those of a folder with the format's ending, a glob.
+
+    Folders are not descended into; names that begin with a dot are not taken.
+
+    Raises:
+        InputError: nothing is there, or it cannot be read.
+        MissingDependency: the file system needs a package that is not installed.
+    """
+    file_system, name = file_system_of(url_list)
+    try:
+        found = _listed(file_system, name, url_list, f".{input_format}")
+        return [
+            ListFile(file_system, path, _shown(file_system, path), found[path] or None)
+            for path in sorted(found)
+        ]
+    except InputError:
+        raise
+    except ImportError as error:
+        raise _missing_dependency(url_list, error) from error
+    except Exception as error:  # every store has its own errors
+        raise InputError(f"url_list {url_list} cannot be read: {one_line(error)}") from error
+
+
+def _listed(file_system: Any, name: str, url_list: str, ending: str) -> dict[str, dict[str, Any]]:
+    """Path → what the listing says of it (nothing for a single file)."""
+    if file_system.isdir(name):
+        entries = {entry["name"]: entry for entry in file_system.ls(name, detail=True)}
+        found = {path: entry for path, entry in entries.items() if path.endswith(ending)}
+        nothing = f"folder {url_list} holds no file ending in {ending} (input_format)"
+    elif file_system.exists(name):
+        return {name: {}}
+    elif any(character in url_list for character in "*?["):
+        found = file_system.glob(name, detail=True)
+        nothing = f"url_list {url_list}: no file matches this pattern"
+    else:
+        raise InputError(f"url_list {url_list} does not exist")
+    found = {path: entry for path, entry in found.items() if _visible(path) and entry["type"] != "directory"}
+    if not found:
+        raise InputError(nothing)
+    return found
+
+
+def file_system_of(url_list: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        file_system, name = fsspec.core.url_to_fs(url_list)
+    except ImportError as error:
+        raise _missing_dependency(url_list, error) from error
+    except Exception as error:  # every store has its own errors
+        raise InputError(f"url_list {url_list} cannot be read: {one_line(error)}") from error
+    return file_system, name
+
+
+def _missing_dependency(url_list: str, error: ImportError) -> MissingDependency:
+    protocol = url_list.split("::")[0].split("://")[0]
+    if protocol in _EXTRAS:
+        return MissingDependency(
+            f"url_list {url_list}: reading {protocol}:// needs a package that is not installed: "
+            f'pip install "img2dataset[{_EXTRAS[protocol]}]"'
+        )
+    return MissingDependency(f"url_list {url_list}: reading {protocol}:// needs a package: {one_line(error)}")
+
+
+def _protocols(file_system: Any) -> tuple[str, ...]:
+    protocol = file_system.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _visible(name: str) -> bool:
+    return not name.rsplit("/", 1)[-1].startswith(".")
+
+
+def _shown(file_system: Any, name: str) -> str:
+    return name if "file" in _protocols(file_system) else str(file_system.unstrip_protocol(name))
+
+
+def one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split())[:300] or type(error).__name__

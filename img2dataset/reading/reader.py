@@ -1,0 +1,178 @@
+"""The reader: one list, opened and checked, handing out shards as often as asked. Used by the api."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Container, Iterator
+from typing import TYPE_CHECKING
+
+from img2dataset.errors import InputError
+from img2dataset.reading.settings import INPUT_FORMATS, ReadSettings
+
+if TYPE_CHECKING:
+    from img2dataset.reading.columns import SelectedColumn
+    from img2dataset.reading.files import InputFile, ListFile
+    from img2dataset.reading.rows import RowSource, Warnings
+    from img2dataset.types import Shard
+
+# Files whose beginning is looked at before the run; those after them are looked at when their turn comes.
+# A json document is only looked at by reading all of it, so there it is one.
+CHECKED_FILES = 32
+
+_logger = logging.getLogger("img2dataset")
+
+
+class Reader:
+    """A list that has been found and whose beginning has been checked. Made by ``open_reader``."""
+
+    def __init__(
+        self,
+        settings: ReadSettings,
+        selected: tuple[SelectedColumn, ...],
+        files: list[ListFile],
+        sources: list[RowSource],
+    ) -> None:
+        from img2dataset.reading.columns import HIDDEN
+
+        self._settings = settings
+        self._files = files
+        self._sources = sources
+        self.columns: tuple[str, ...] = tuple(column.name for column in selected if column.name not in HIDDEN)
+
+    @property
+    def files(self) -> list[InputFile]:
+        """The files of the list in the order they are read; none for a list in memory."""
+        return [file.identity for file in self._files]
+
+    def total_rows(self) -> int | None:
+        """Rows of the whole list where that is known without reading it: parquet and lists in memory.
+
+        It reads the footer of every parquet file. Safe in a thread beside ``shards``. None also where
+        a footer cannot be read: ``shards`` will say so.
+        """
+        total = 0
+        for source in self._sources:
+            try:
+                rows = source.row_count()
+            except InputError:
+                return None
+            if rows is None:
+                return None
+            total += rows
+        return total
+
+    def shards(self, skip: Container[int] = (), first_shard_id: int = 0) -> Iterator[Shard]:
+        """Shards in order of their number, read as they are asked for; each call begins anew.
+
+        Args:
+            skip: numbers of shards that are not wanted; their rows are counted and not built.
+            first_shard_id: number of the first shard.
+
+        Raises:
+            InputError: a file changed since the reader was opened, breaks off (after a last, short
+                shard of the rows before the break), or is not what the first ones were.
+        """
+        from img2dataset.reading.sharding import number_shards
+
+        return number_shards(self._unchanged_sources(), self._settings.rows_per_shard, skip, first_shard_id)
+
+    def _unchanged_sources(self) -> Iterator[RowSource]:
+        if not self._files:
+            yield from self._sources
+        for file, source in zip(self._files, self._sources, strict=False):
+            file.check_unchanged()
+            yield source
+            file.check_unchanged()
+
+
+def open_reader(settings: ReadSettings) -> Reader:
+    """Find a list and check its beginning, reading no more than about 1 MiB of each of its first files.
+
+    Raises:
+        InputError: nothing there, not readable, no rows, another format than said, a column missing.
+        MissingDependency: the file system of the list needs a package that is not installed.
+    """
+    from img2dataset.reading.columns import selected_columns
+    from img2dataset.reading.rows import Warnings
+
+    if settings.rows_per_shard < 1:
+        raise InputError(f"rows_per_shard is {settings.rows_per_shard}; it must be at least 1")
+    warnings = Warnings()
+    files: list[ListFile] = []
+    if isinstance(settings.url_list, (str, os.PathLike)):
+        from img2dataset.reading.files import find_files
+
+        if settings.input_format not in INPUT_FORMATS:
+            raise InputError(
+                f'input_format "{settings.input_format}" is unknown; it is one of {", ".join(INPUT_FORMATS)}'
+            )
+        selected = (
+            _selected_for_txt(settings) if settings.text_format == "txt" else selected_columns(settings)
+        )
+        files = find_files(os.fspath(settings.url_list), settings.input_format)
+        sources = [_source(file, settings, selected, warnings) for file in files]
+    else:
+        from img2dataset.reading.memory_lists import memory_source
+
+        selected = selected_columns(settings)
+        sources = [memory_source(settings.url_list, selected, settings.url_col, warnings)]
+    _check_beginnings(
+        sources,
+        1 if settings.text_format == "json" else CHECKED_FILES,
+        settings.url_list if files else "in memory",
+    )
+    return Reader(settings, selected, files, sources)
+
+
+def _selected_for_txt(settings: ReadSettings) -> tuple[SelectedColumn, ...]:
+    from img2dataset.reading.columns import check_columns, selected_columns
+
+    selected = selected_columns(settings)
+    if settings.caption_col is not None:
+        # 1.47.0 took the option without a word, and scripts give it; but nobody should miss it.
+        _logger.warning(
+            'a txt list has no captions: caption_col "%s" has no effect; use a format with columns',
+            settings.caption_col,
+        )
+    others = [column for column in selected if column.name not in ("url", "caption")]
+    check_columns(others, ["url"], "a txt list")
+    return tuple(column for column in selected if column.name == "url")
+
+
+def _source(
+    file: ListFile, settings: ReadSettings, selected: tuple[SelectedColumn, ...], warnings: Warnings
+) -> RowSource:
+    """The reader of one file; each format's module is imported by lists of that format only."""
+    match settings.text_format:
+        case "txt":
+            from img2dataset.reading.lines import LineSource
+
+            return LineSource(file, settings.input_format, selected)
+        case "csv" | "tsv":
+            from img2dataset.reading.delimited import DelimitedSource
+
+            return DelimitedSource(file, settings, selected, warnings)
+        case "jsonl":
+            from img2dataset.reading.documents import JsonLinesSource
+
+            return JsonLinesSource(file, settings.input_format, selected, warnings)
+        case "json":
+            from img2dataset.reading.documents import JsonSource
+
+            return JsonSource(file, settings.input_format, selected, warnings)
+        case _:
+            from img2dataset.reading.columnar import ParquetSource
+
+            return ParquetSource(file, selected)
+
+
+def _check_beginnings(sources: list[RowSource], checked: int, shown: object) -> None:
+    """Look at the first files, and further until one has rows; InputError if none has."""
+    any_rows = False
+    for number, source in enumerate(sources):
+        if number >= checked and any_rows:
+            return
+        any_rows = next(source.pending(), None) is not None or any_rows
+    if not any_rows:
+        raise InputError(f"url_list {shown} has no rows")

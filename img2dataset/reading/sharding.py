@@ -1,0 +1,75 @@
+"""Sources of rows → shards. The numbering is the contract: it depends on the list alone.
+
+Called by the reader. Pure but for what the sources do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Generator, Iterable, Iterator
+from contextlib import suppress
+
+import pyarrow as pa
+
+from img2dataset.errors import InputError
+from img2dataset.reading.rows import BuiltRows, RowSource
+from img2dataset.types import Shard
+
+
+def number_shards(
+    sources: Iterable[RowSource], rows_per_shard: int, skip: Container[int], first_shard_id: int
+) -> Iterator[Shard]:
+    """Shards in order of their number; each source begins a new one, its last may be short.
+
+    Rows of shards in ``skip`` are counted, not built. Where a source breaks, the rows before the break
+    come as a last, short shard before the InputError.
+    """
+    shard_id = first_shard_id
+    for source in sources:
+        shard_id = yield from _shards_of(source, rows_per_shard, skip, shard_id)
+
+
+def _shards_of(
+    source: RowSource, rows_per_shard: int, skip: Container[int], shard_id: int
+) -> Generator[Shard, None, int]:
+    parts: list[BuiltRows] = []
+    filled = 0
+    skipped = shard_id in skip
+    failure: InputError | None = None
+    try:
+        for rows in source.pending():
+            start = 0
+            while start < rows.count:
+                stop = min(start + rows_per_shard - filled, rows.count)
+                if not skipped:
+                    parts.append(rows.build(start, stop))
+                filled += stop - start
+                start = stop
+                if filled == rows_per_shard:
+                    if not skipped:
+                        yield _joined(shard_id, parts)
+                    shard_id += 1
+                    parts, filled, skipped = [], 0, shard_id in skip
+    except InputError as error:
+        failure = error
+    if filled:
+        if not skipped:
+            yield _joined(shard_id, parts)
+        shard_id += 1
+    if failure is not None:
+        raise failure
+    return shard_id
+
+
+def _joined(shard_id: int, parts: list[BuiltRows]) -> Shard:
+    invalid_urls: dict[int, str] = {}
+    offset = 0
+    for part in parts:
+        invalid_urls.update((offset + index, reason) for index, reason in part.invalid_urls.items())
+        offset += part.table.num_rows
+    table = pa.concat_tables([part.table for part in parts])
+    if any(column.num_chunks > 1 for column in table.columns):
+        # One piece a column, so that nothing keeps the blocks it was cut from; a type Arrow cannot join
+        # stays in pieces.
+        with suppress(pa.ArrowNotImplementedError):
+            table = table.unify_dictionaries().combine_chunks()
+    return Shard(shard_id, table, invalid_urls)

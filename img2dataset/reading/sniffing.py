@@ -1,0 +1,74 @@
+"""Does the beginning of a file look like the format it is said to be? Called when a file is opened."""
+
+from __future__ import annotations
+
+import re
+
+from img2dataset.errors import InputError
+
+HEAD_BYTES = 4096
+GZIP_MAGIC = b"\x1f\x8b"
+PARQUET_MAGIC = b"PAR1"
+
+_MAGIC = (
+    (PARQUET_MAGIC, "a parquet file (input_format parquet)"),
+    (b"PARE", "an encrypted parquet file, which is not supported; decrypt it"),
+    (GZIP_MAGIC, "gzip-compressed (give input_format the ending .gz)"),
+    (b"PK\x03\x04", "a zip archive; unpack it"),
+    (b"\x28\xb5\x2f\xfd", "zstd-compressed; decompress it, or compress with gzip"),
+    (b"BZh", "bzip2-compressed; decompress it, or compress with gzip"),
+    (b"\xfd7zXZ\x00", "xz-compressed; decompress it, or compress with gzip"),
+    (b"ARROW1", "an Arrow IPC file; convert it to parquet, or pass the table from Python"),
+    (b"\xff\xfe", "UTF-16 text; convert it to UTF-8"),
+    (b"\xfe\xff", "UTF-16 text; convert it to UTF-8"),
+    (b"\x89PNG", "a PNG image, not a list of URLs"),
+    (b"\xff\xd8\xff", "a JPEG image, not a list of URLs"),
+    (b"%PDF", "a PDF document, not a list of URLs"),
+    (b"SQLite format 3", "an SQLite database; export it as csv or parquet"),
+)
+_MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
+_JSON = re.compile(rb'\s*(\{\s*"|\[\s*[\{"\[])')
+_JSON_ARRAY = re.compile(rb'\s*\[\s*[\{"\[]')
+_CONTROL = bytes(set(range(32)) - {9, 10, 12, 13, 27})
+_JSON_HINT = "JSON (input_format json for one document, jsonl for one object a line)"
+
+
+def looks_like(head: bytes) -> str | None:
+    """What a text list begins like if it is none: "a parquet file (…)" and so on."""
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if _MARKUP.match(head):
+        return "HTML or XML: a web page, perhaps an error page, was saved in its place"
+    control = len(head) - len(head.translate(None, _CONTROL))
+    # A stray NUL in a caption is one row's trouble; one byte in thirty is no text at all.
+    if control * 30 > len(head):
+        return "binary data, not text"
+    return None
+
+
+def check_text_head(head: bytes, text_format: str, path: str) -> None:
+    """InputError if ``head``, decompressed, is not the beginning of a ``text_format`` list."""
+    found = looks_like(head)
+    if found is None and text_format in ("txt", "csv", "tsv") and _JSON.match(head):
+        found = _JSON_HINT
+    if found is None and text_format == "jsonl" and _JSON_ARRAY.match(head):
+        found = "one JSON document (input_format json)"
+    if found is not None:
+        raise InputError(f"{path} is not {text_format} as input_format says: it looks like {found}")
+
+
+def check_gzip_head(head: bytes, input_format: str, path: str) -> None:
+    if head and not head.startswith(GZIP_MAGIC):
+        raise InputError(
+            f"{path} is not {input_format} as input_format says: it is not gzip-compressed; "
+            f"use input_format {input_format.removesuffix('.gz')}"
+        )
+
+
+def check_parquet_head(head: bytes, path: str) -> None:
+    if not head.startswith(PARQUET_MAGIC):
+        found = looks_like(head) if head else "an empty file"
+        if found is None:
+            found = _JSON_HINT if _JSON.match(head) else "text (input_format txt, csv, tsv?)"
+        raise InputError(f"{path} is not parquet as input_format says: it looks like {found}")
