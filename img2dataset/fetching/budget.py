@@ -12,6 +12,10 @@ from __future__ import annotations
 import threading
 
 SMALLEST_RESERVATION = 32 * 1024
+# Sizes scatter about their mean, and a row that reserved too little may have to begin again.
+HEADROOM = 1.25
+# Transfers that start for each body given back while few are ready.
+STARTS_WHEN_FEW = 3
 
 
 class BodyBudget:
@@ -44,24 +48,24 @@ class BodyBudget:
 
     def usual_reservation(self) -> int:
         """What a transfer of unknown size reserves before it starts, bytes."""
-        return min(max(SMALLEST_RESERVATION, int(self._mean_size)), self._max_body)
+        return min(max(SMALLEST_RESERVATION, int(self._mean_size * HEADROOM)), self._max_body)
 
     def may_start(self, size: int) -> bool:
         """Reserve ``size`` bytes for a new transfer if memory and the number of ready bodies allow it.
 
-        A body larger than the whole budget gets in when nothing else is held. Between a quarter of
-        ``ready_limit`` and the whole, one transfer starts for each body given back or failed, which
-        keeps the ready bodies at that level instead of letting every free slot start at once.
+        A body larger than the whole budget gets in when nothing else is held. While no body is ready
+        every slot may start. Otherwise one starts for each row that is done with, a few when less than a
+        quarter of ``ready_limit`` is ready, none at ``ready_limit``: the level is kept, where free slots
+        starting all at once made it swing between 16 and 200.
         """
         with self._lock:
-            plenty = self._ready * 4 > self._ready_limit
-            if (plenty and self._credits <= 0) or self._ready >= self._ready_limit:
+            if (self._ready and self._credits <= 0) or self._ready >= self._ready_limit:
                 self._starved = True
                 return False
             if self._used and self._used + size > self._budget:
                 self._starved = True
                 return False
-            self._credits = self._credits - 1 if plenty else 0
+            self._credits = self._credits - 1 if self._ready else 0
             self._used += size
             return True
 
@@ -82,7 +86,7 @@ class BodyBudget:
 
     def delivered(self, held: int, size: int) -> None:
         """A transfer's reservation becomes a ready body of ``size`` bytes."""
-        self._mean_size += (size - self._mean_size) / 32
+        self._mean_size += (size - self._mean_size) / 16
         with self._lock:
             self._used += size - held
             self._ready += 1
@@ -93,6 +97,6 @@ class BodyBudget:
             self._used -= size
             self._ready -= 1
             if self._ready < self._ready_limit:
-                self._credits += 1
+                self._credits += 1 if self._ready * 4 > self._ready_limit else STARTS_WHEN_FEW
             starved, self._starved = self._starved, False
             return starved

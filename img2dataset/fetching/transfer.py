@@ -151,7 +151,9 @@ class Transfer:
         if self._grow(self.reserved, wanted):
             self.reserved = wanted
             return True
-        self.needs = wanted
+        exact = self.answer is not None and self.answer.length is not None and not self.answer.encoded
+        # What is not announced may be much more: few large steps cost fewer requests than many small ones.
+        self.needs = wanted if exact else min(2 * wanted, self._max_body)
         return False
 
     def _receive_body(self, data: bytes) -> int | None:
