@@ -25,8 +25,11 @@ COMMAND = str(Path(sys.executable).with_name("img2dataset"))
 def start(**options: Any) -> subprocess.Popen[str]:
     """Start the command line with these options, in a process group of its own."""
     environment = options.pop("environment", {})
+    largest_file = options.pop("largest_file", None)
+    # A limit on the size of files fails a write as a full disk does.
+    limit = ["prlimit", f"--fsize={largest_file}"] if largest_file else []
     return subprocess.Popen(
-        [COMMAND, *words(options)],
+        [*limit, COMMAND, *words(options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -111,7 +114,7 @@ def read_dataset(folder: Path) -> Dataset:
             image.load()
             if row["width"] is not None:
                 assert image.size == (row["width"], row["height"])
-    assert not list(folder.glob(".tmp/*")), "temporary files are left"
+    assert not list(folder.glob(".tmp/*/*")), "temporary files are left"
     return dataset
 
 

@@ -77,7 +77,7 @@ def test_a_list_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
         ("absent.txt", "txt", ["absent.txt"]),
         ("empty.txt", "txt", ["empty.txt"]),
         ("empty_folder", "txt", ["empty_folder", ".txt"]),
-        ("list.parquet", "parquet", ["'url'", "link", "text"]),
+        ("list.parquet", "parquet", ['"url"', "link", "text"]),
         ("list.parquet", "txt", ["list.parquet", "parquet"]),
         ("empty.txt", "parquet", ["empty.txt", "parquet"]),
         ("twice.csv", "csv", ["url", "twice.csv"]),

@@ -105,26 +105,33 @@ def test_a_run_killed_whole_leaves_nothing_half_written_and_the_same_command_com
         assert (output / name).stat().st_mtime_ns == modified, "a finished shard was made again"
 
 
-def test_a_shard_that_kills_its_worker_each_time_fails_and_the_others_are_made(
+def test_a_shard_that_cannot_be_written_fails_the_run_which_makes_the_others_and_later_that_one(
     image_server: ImageServer, tmp_path: Path
 ) -> None:
-    """The poison: a folder in the place of the shard's statistics makes its commit fail for ever."""
-    addresses = serve_photographs(image_server)
+    small = serve_photographs(image_server, 1)[0]
+    large = image_server.put("/faults/large", b"\xff\xd8" + bytes(200_000))
+    urls = [f"{large if n // 10 == 1 else small}?{n}" for n in range(30)]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
     output = tmp_path / "out"
-    (output / "00001.tar" / "in the way").mkdir(parents=True)
-    result = run(
-        url_list=write_list(tmp_path / "list.txt", addresses, 300),
-        output_folder=output,
-        output_format="webdataset",
-        number_sample_per_shard=100,
-        processes_count=2,
-    )
+    options = {
+        "url_list": tmp_path / "list.txt",
+        "output_folder": output,
+        "output_format": "webdataset",
+        "number_sample_per_shard": 10,
+        "disable_all_reencoding": True,
+        "processes_count": 2,
+    }
+    result = run(**options, largest_file=1_000_000)
     assert result.returncode == 1
-    assert "shard 1: " in result.stdout
-    assert sorted(path.name for path in output.glob("*_stats.json")) == [
-        "00000_stats.json",
-        "00002_stats.json",
-    ]
+    assert "1 shard could not be made" in result.stdout
+    assert "shard 1: OSError: [Errno 27] File too large" in result.stdout
+    assert "20 rows in 2 shards" in result.stdout
+    assert sorted(path.name for path in output.glob("*.tar")) == ["00000.tar", "00002.tar"]
+    assert not list(output.glob(".tmp/*"))
+
+    result = run(**options)
+    assert result.returncode == 0
+    assert [row["status"] for row in pq.read_table(output / "00001.parquet").to_pylist()] == ["success"] * 10
 
 
 def test_a_server_that_drips_cannot_hold_a_row_longer_than_the_deadline(
