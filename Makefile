@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format readme clean
+.PHONY: demo test lint format readme bench bench-quick bench-memory clean
 
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,16 @@ format: $(VENV)/.dev
 
 readme: $(VENV)/.dev
 	$(BIN)/python -m img2dataset.options.readme README.md
+
+# About 40 minutes on two cores, on a machine that does nothing else.
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.run
+
+bench-quick: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.run --quick
+
+bench-memory: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.memory
 
 clean:
 	rm -rf $(VENV) demo_output build *.egg-info
