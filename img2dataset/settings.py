@@ -6,7 +6,6 @@ from img2dataset.fetching import FetchSettings
 from img2dataset.imaging import ImageSettings
 from img2dataset.options import Options
 from img2dataset.reading import ReadSettings
-from img2dataset.version import PROJECT_ADDRESS, __version__
 from img2dataset.working import WorkSettings
 from img2dataset.writing import WriteSettings, new_run_id
 
@@ -46,6 +45,7 @@ def work_settings(options: Options) -> WorkSettings:
         ),
         compute_hash=options.compute_hash,
         verify_hash=options.verify_hash is not None,
+        blur=options.bbox_col is not None,
     )
 
 
@@ -59,7 +59,7 @@ def fetch_settings(options: Options) -> FetchSettings:
         max_body_bytes=options.max_download_bytes,
         body_budget_bytes=options.body_memory,
         retries=options.retries,
-        user_agent=options.user_agent or honest_user_agent(options.user_agent_token),
+        user_agent=options.user_agent,
         user_agent_token=options.user_agent_token,
         disallowed_header_directives=options.disallowed_header_directives or (),
         verify_certificates=not options.ignore_ssl_certificate,
@@ -88,9 +88,3 @@ def image_settings(options: Options) -> ImageSettings:
         convert_to_srgb=options.convert_to_srgb,
         store_true_extension=options.store_true_extension,
     )
-
-
-def honest_user_agent(token: str | None) -> str:
-    """The program's name, version and address, with the user's own token where there is one."""
-    owner = f"{token}; " if token else ""
-    return f"img2dataset/{__version__} ({owner}+{PROJECT_ADDRESS})"

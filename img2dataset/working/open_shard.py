@@ -5,27 +5,24 @@ The worker calls ``rows_to_fetch`` once, ``settle`` for each answer and ``commit
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from img2dataset.imaging import ImageFailure, ImageProcessor
 from img2dataset.types import (
     BBOX_COLUMN,
     EXPECTED_HASH_COLUMN,
     FAILED_TO_DOWNLOAD,
     FAILED_TO_RESIZE,
     SUCCESS,
-    Fetched,
-    ProcessedImage,
     Row,
     Sample,
     Shard,
     ShardStats,
     Status,
 )
+from img2dataset.working.outcomes import Outcome, RowTask
 from img2dataset.working.settings import WorkSettings
 from img2dataset.writing import ShardWriter
 
@@ -35,16 +32,9 @@ MISSING_URL = "invalid url: missing"
 class OpenShard:
     """One shard being made. Rows settle in any order; equal URLs are fetched once for all their rows."""
 
-    def __init__(
-        self,
-        shard: Shard,
-        settings: WorkSettings,
-        process_image: ImageProcessor,
-        on_settled: Callable[[Status], None],
-    ):
+    def __init__(self, shard: Shard, settings: WorkSettings, on_settled: Callable[[Status], None]):
         self.shard_id = shard.shard_id
         self._settings = settings
-        self._process_image = process_image
         self._on_settled = on_settled
         self._start_time = time.time()
         self._count = shard.rows.num_rows
@@ -55,11 +45,9 @@ class OpenShard:
         columns = shard.rows.column_names
         self._urls: list[str | None] = shard.rows.column("url").to_pylist()
         self._invalid_urls = shard.invalid_urls
-        self._captions = shard.rows.column("caption").to_pylist() if "caption" in columns else None
-        self._boxes = shard.rows.column(BBOX_COLUMN).to_pylist() if BBOX_COLUMN in columns else None
-        self._expected_hashes = (
-            shard.rows.column(EXPECTED_HASH_COLUMN).to_pylist() if settings.verify_hash else None
-        )
+        self._captions = _values(shard, "caption") if "caption" in columns else None
+        self._boxes = _values(shard, BBOX_COLUMN) if BBOX_COLUMN in columns else None
+        self._expected_hashes = _values(shard, EXPECTED_HASH_COLUMN) if settings.verify_hash else None
         visible = [name for name in columns if name not in (BBOX_COLUMN, EXPECTED_HASH_COLUMN)]
         self._writer = ShardWriter(settings.write, shard.shard_id, shard.rows.select(visible))
         # The rows of one URL, by the first of them: the one that is fetched.
@@ -81,7 +69,7 @@ class OpenShard:
         for index, url in enumerate(self._urls):
             refusal = self._refusal(index, url)
             if refusal is not None:
-                self._fail(index, FAILED_TO_DOWNLOAD, refusal)
+                self._record(Outcome(index, FAILED_TO_DOWNLOAD, refusal))
             elif url is not None:
                 first = first_of.setdefault(url, index)
                 self._rows_of.setdefault(first, []).append(index)
@@ -94,95 +82,57 @@ class OpenShard:
             return self._invalid_urls.get(index, MISSING_URL)
         return self._writer.input_row_failure(index)
 
-    def settle(self, fetched: Fetched) -> None:
-        """Finish every row that waited for this download: process its image and write it, or its failure.
+    def tasks(self, first: int) -> list[RowTask]:
+        """What to do for each row that waits for the URL of row ``first``."""
+        return [
+            RowTask(
+                index,
+                self._boxes[index] if self._boxes is not None else None,
+                self._expected_hashes[index] if self._expected_hashes is not None else None,
+            )
+            for index in self._rows_of[first]
+        ]
+
+    def settle(self, first: int, outcomes: Iterable[Outcome]) -> None:
+        """Write the outcomes of every row that waited for the URL of row ``first``.
 
         Raises:
             OSError, OutputError: the writer cannot go on; the shard is to be discarded.
         """
-        rows = self._rows_of.pop(fetched.row.index)
-        if fetched.body is None:
-            for index in rows:
-                self._fail(index, FAILED_TO_DOWNLOAD, fetched.failure or "connection: no answer")
-            return
-        algorithm = self._settings.compute_hash
-        digest = hashlib.new(algorithm, fetched.body).hexdigest() if algorithm else None
-        processed: ProcessedImage | ImageFailure | None = None
-        for index in rows:
-            if self._expected_hashes is not None and self._expected_hashes[index] != digest:
-                self._fail(index, FAILED_TO_DOWNLOAD, "hash mismatch")
-                continue
-            boxes = self._boxes[index] if self._boxes is not None else None
-            # Rows of one URL share its pixels, unless each has regions of its own to blur.
-            if processed is None or self._boxes is not None:
-                processed = self._processed(fetched.body, boxes)
-            if isinstance(processed, ImageFailure):
-                self._fail(index, FAILED_TO_RESIZE, processed.message, digest, processed)
-            else:
-                self._succeed(index, processed, digest)
+        for outcome in outcomes:
+            self._record(outcome)
+        del self._rows_of[first]
 
-    def _processed(self, body: bytes | bytearray, boxes: Any) -> ProcessedImage | ImageFailure:
-        try:
-            return self._process_image(body, boxes)
-        except ImageFailure as failure:
-            return failure
-        except MemoryError:
-            return ImageFailure("decode: out of memory")
-
-    def _succeed(self, index: int, processed: ProcessedImage, digest: str | None) -> None:
-        computed = {
-            "status": SUCCESS,
-            "error_message": None,
-            "width": processed.width,
-            "height": processed.height,
-            "original_width": processed.original_width,
-            "original_height": processed.original_height,
+    def _record(self, outcome: Outcome) -> None:
+        image = outcome.image
+        key = self._writer.key_of(outcome.index)
+        metadata: dict[str, Any] = {
+            "key": key,
+            "status": outcome.status,
+            "error_message": outcome.message,
+            "width": image.width if image else None,
+            "height": image.height if image else None,
+            "original_width": outcome.original_width,
+            "original_height": outcome.original_height,
         }
-        self._write(index, processed.image, processed.extension, computed, processed.exif, digest)
-        self._count_row(SUCCESS, SUCCESS)
-
-    def _fail(
-        self,
-        index: int,
-        status: Status,
-        message: str,
-        digest: str | None = None,
-        failure: ImageFailure | None = None,
-    ) -> None:
-        computed = {
-            "status": status,
-            "error_message": message,
-            "width": None,
-            "height": None,
-            "original_width": failure.width if failure else None,
-            "original_height": failure.height if failure else None,
-        }
-        self._write(index, None, self._settings.write.encode_format, computed, None, digest)
-        self._count_row(status, message)
-
-    def _write(
-        self,
-        index: int,
-        image: bytes | bytearray | memoryview | None,
-        extension: str,
-        computed: dict[str, Any],
-        exif: str | None,
-        digest: str | None,
-    ) -> None:
-        key = self._writer.key_of(index)
-        metadata: dict[str, Any] = {"key": key, **computed}
         if self._settings.write.extract_exif:
-            metadata["exif"] = exif
+            metadata["exif"] = image.exif if image else None
         if self._settings.compute_hash:
-            metadata[self._settings.compute_hash] = digest
-        caption = self._captions[index] if self._captions is not None else None
-        self._writer.write(Sample(index, key, image, extension, caption, metadata))
-
-    def _count_row(self, status: Status, message: str) -> None:
-        self._statuses[status] += 1
-        self._messages[message] += 1
+            metadata[self._settings.compute_hash] = outcome.digest
+        self._writer.write(
+            Sample(
+                index=outcome.index,
+                key=key,
+                image=image.image if image else None,
+                extension=image.extension if image else self._settings.write.encode_format,
+                caption=self._captions[outcome.index] if self._captions is not None else None,
+                metadata=metadata,
+            )
+        )
+        self._statuses[outcome.status] += 1
+        self._messages[outcome.message or SUCCESS] += 1
         self._unsettled -= 1
-        self._on_settled(status)
+        self._on_settled(outcome.status)
 
     def commit(self) -> ShardStats:
         """Put the shard under its final name, its statistics last.
@@ -206,3 +156,8 @@ class OpenShard:
     def discard(self) -> None:
         """Remove what was written so far."""
         self._writer.discard()
+
+
+def _values(shard: Shard, column: str) -> list[Any]:
+    values: list[Any] = shard.rows.column(column).to_pylist()
+    return values

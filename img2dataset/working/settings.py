@@ -13,7 +13,8 @@ from img2dataset.writing import WriteSettings
 class WorkSettings:
     """The settings of the rooms a row passes in a worker.
 
-    ``verify_hash`` says that the rows bring the hash their bytes must have.
+    ``verify_hash`` says that the rows bring the hash their bytes must have, ``blur`` that they bring
+    regions to blur.
     """
 
     fetch: FetchSettings
@@ -21,3 +22,4 @@ class WorkSettings:
     write: WriteSettings
     compute_hash: str | None
     verify_hash: bool
+    blur: bool

@@ -18,6 +18,7 @@ from img2dataset.imaging import ImageProcessor
 from img2dataset.types import Fetched, Shard, ShardReport, Status
 from img2dataset.working.intake import Intake, NoMoreShards
 from img2dataset.working.open_shard import OpenShard
+from img2dataset.working.outcomes import OutcomeMaker
 from img2dataset.working.settings import WorkSettings
 
 logger = logging.getLogger("img2dataset")
@@ -49,7 +50,9 @@ class _Worker:
     def __init__(self, settings: WorkSettings, on_progress: Progress):
         self._settings = settings
         self._on_progress = on_progress
-        self._process_image = ImageProcessor(settings.image)
+        self._maker = OutcomeMaker(
+            ImageProcessor(settings.image), settings.compute_hash, settings.verify_hash, settings.blur
+        )
         self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards] = queue.SimpleQueue()
         self._open: dict[int, OpenShard] = {}
         self._unsettled = 0
@@ -120,7 +123,7 @@ class _Worker:
 
     def _open_shard(self, shard: Shard, fetcher: Fetcher) -> ShardReport | None:
         try:
-            opened = OpenShard(shard, self._settings, self._process_image, self._count_row)
+            opened = OpenShard(shard, self._settings, self._count_row)
         except Exception as error:
             return _failure(shard.shard_id, error)
         self._open[shard.shard_id] = opened
@@ -137,7 +140,9 @@ class _Worker:
         try:
             if shard is None:
                 return None  # the shard failed while this download was on its way
-            shard.settle(fetched)
+            first = fetched.row.index
+            tasks = shard.tasks(first)
+            shard.settle(first, self._maker.outcomes(fetched.body, fetched.failure, tasks))
         except Exception as error:
             return self._dropped(fetched.row.shard_id, error, fetcher)
         finally:
