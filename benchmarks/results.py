@@ -139,6 +139,21 @@ def ratio_lines(groups: Sequence[Group]) -> list[str]:
     return lines
 
 
+def start_lines(rounds: Sequence[dict[str, Measurement]]) -> list[str]:
+    """One line on what starting costs each contender, from runs over a list that is next to empty."""
+    parts = []
+    rows = max((run.rows for each in rounds for run in each.values()), default=0)
+    for name in rounds[0] if rounds else ():
+        runs = [each[name] for each in rounds if each[name].failure is None]
+        if runs:
+            seconds = statistics.median(run.seconds for run in runs)
+            cpu_seconds = statistics.median(run.cpu_seconds for run in runs)
+            parts.append(f"{name} {seconds:.1f} s ({cpu_seconds:.1f} s of CPU)")
+    if not parts:
+        return []
+    return [f"Starting and ending, a list of {rows} rows: {', '.join(parts)}."]
+
+
 def page(groups: Sequence[Group], head: Sequence[str]) -> str:
     """The whole of ``results.md``: ``head`` lines, then the tables of each setting, then what failed."""
     parts = ["# Benchmark results", "", *head]

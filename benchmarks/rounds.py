@@ -15,11 +15,11 @@ from benchmarks.contenders import DAFT, Contender, Measurement, run_contender
 from benchmarks.machine import usable_cores
 from benchmarks.process_tree import cpu_seconds_of_tree
 from benchmarks.results import LIMIT, Group
-from benchmarks.scenarios import Scenario, Setting, urls, write_list
+from benchmarks.scenarios import SCENARIOS, Scenario, Setting, urls, write_list
 from benchmarks.servers import Nginx, SimulatedWeb
 
 TIME_LIMIT_S = 1200.0
-WARM_UP_ROWS = 64
+START_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,21 @@ class Bench:
         return Measurement(LIMIT, scenario.rows, successes, seconds, cpu_seconds, True, 0, 0, 0)
 
 
-def warm_up(bench: Bench, scenario: Scenario) -> None:
-    """Run every contender once, briefly: files of its environment get into the page cache, .pyc are made."""
-    small = scenario.with_rows(WARM_UP_ROWS)
+def measure_start(bench: Bench, rounds: int, say: Callable[[str], None]) -> list[dict[str, Measurement]]:
+    """Run every contender over 64 rows: what starting and ending costs, which every other figure contains.
+
+    A first round is not counted: in it files get into the page cache, and .pyc files are made.
+    """
+    small = SCENARIOS["http"].with_rows(START_ROWS)
     url_list = bench.write_scenario_list(small)
-    for contender in bench.contenders:
-        bench.measure_run(contender, small, url_list, [])
+    found = []
+    for number in range(rounds + 1):
+        runs = {each.name: bench.measure_run(each, small, url_list, []) for each in bench.contenders}
+        if number:
+            found.append(runs)
+    for name, run in found[-1].items():
+        say(f"start: {name}: {run.failure or f'{run.seconds:.1f} s, {run.cpu_seconds:.1f} s of CPU'}")
+    return found
 
 
 def _line(scenario: Scenario, setting: Setting, number: int, run: Measurement) -> str:

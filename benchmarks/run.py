@@ -31,8 +31,8 @@ from benchmarks.environments import (
 )
 from benchmarks.machine import describe_machine, load_warning, usable_cores
 from benchmarks.plot import draw
-from benchmarks.results import Group, page, save
-from benchmarks.rounds import Bench, warm_up
+from benchmarks.results import Group, page, save, start_lines
+from benchmarks.rounds import Bench, measure_start
 from benchmarks.scenarios import BEHAVIOUR, SCENARIOS, Scenario, Setting
 from benchmarks.servers import Nginx, SimulatedWeb
 
@@ -126,7 +126,6 @@ def prepared_bench(plan: Plan) -> Iterator[Bench]:
 def measure_all(plan: Plan, bench: Bench) -> list[Group]:
     """Every scenario under every setting, each contender in turn, round after round."""
     groups = []
-    warm_up(bench, plan.scenarios[0])
     for setting in plan.settings:
         for scenario in plan.scenarios:
             # With defaults 1.47.0 takes twice as long (one process): one round less keeps it near 40 minutes.
@@ -160,8 +159,9 @@ def main() -> int:
     warning = load_warning()
     try:
         with prepared_bench(plan) as bench:
+            start = measure_start(bench, plan.rounds, _say)
             groups = measure_all(plan, bench)
-            text = page(groups, head_lines(plan, bench, warning))
+            text = page(groups, [*head_lines(plan, bench, warning), "", *start_lines(start)])
     except RuntimeError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 1

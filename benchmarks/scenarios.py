@@ -51,7 +51,7 @@ SCENARIOS = {
         Scenario(
             "https", "https, each a new connection to one of 200 addresses", "https", WEB, 2400, 300, 64
         ),
-        Scenario("web", "simulated web", "web", WEB, 8000, 1000, 256),
+        Scenario("web", "simulated web", "web", WEB, 10000, 1000, 256),
         Scenario(
             "3000px", "3000-px photographs, http", "http", PHOTOGRAPHS_3000, 600, 75, 64, with_daft=True
         ),

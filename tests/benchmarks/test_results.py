@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.contenders import DAFT, PEER, PROJECT, Measurement
 from benchmarks.plot import draw
-from benchmarks.results import LIMIT, Group, medians, page, ratio_text, ratios
+from benchmarks.results import LIMIT, Group, medians, page, ratio_text, ratios, start_lines
 
 
 def run(name: str, seconds: float, cpu_seconds: float = 10.0, failure: str | None = None) -> Measurement:
@@ -78,3 +78,11 @@ def test_the_chart_is_svg_with_a_bar_for_every_good_run(group: Group) -> None:
     widths = [float(bar.get("width", "0")) for bar in bars]
     assert widths[0] / widths[1] == pytest.approx(400 / 62.5, rel=0.01)
     assert "400 (6.4 ×)" in draw([group])
+
+
+def test_what_starting_costs_is_said_in_one_line() -> None:
+    rounds = [{PROJECT: run(PROJECT, 1.0, 1.5), PEER: run(PEER, 5.0, failure="exit status 1")}] * 2
+    assert start_lines(rounds) == [
+        f"Starting and ending, a list of 1000 rows: {PROJECT} 1.0 s (1.5 s of CPU)."
+    ]
+    assert start_lines([]) == []
