@@ -1,7 +1,7 @@
-"""csv and tsv, by Python's csv module, which parses a million rows a second and never loses one.
+"""csv and tsv, by Python's csv module, which parses 0.7 million rows a second and loses none.
 
-Arrow's csv reader is four times as fast, but it can only skip a row of another length or stop at it,
-and it stops at a value of another type (measured: a tenth of the time budget of a row, saved).
+Arrow's csv reader is six times as fast, but it can only skip a row of another length or stop at it, and
+stops at a value of another type. What it would save is 1.2 µs a row, of a budget of 500.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ def looks_like(head: bytes) -> str | None:
     if _MARKUP.match(head):
         return "HTML or XML: a web page, perhaps an error page, was saved in its place"
     control = len(head) - len(head.translate(None, _CONTROL))
-    # A stray NUL in a caption is one row's trouble; one byte in thirty is no text at all.
-    if control * 30 > len(head):
+    # A few NULs in a caption are one row's trouble; one byte in thirty is no text at all.
+    if control > 8 and control * 30 > len(head):
         return "binary data, not text"
     return None
 

@@ -26,18 +26,24 @@ class TextColumn:
         self.where = where
         self.warnings = warnings
         self.type: Any = None
+        self._empty_is_null = False
 
     def settle(self, values: Sequence[str | None]) -> None:
-        """A column with nothing but empty values at the top is text, which can hold what comes later."""
+        """A column with nothing but empty values at the top is text, which can hold what comes later;
+        its empty values are null.
+        """
         if self.type is None:
             self.type = converted(values, None).type
             if pa.types.is_null(self.type):
                 self.type = pa.string()
+                self._empty_is_null = True
 
     def array(self, values: Sequence[str | None], first_row: int) -> Any:
         """``values`` as the settled type; what does not fit becomes null, with one warning a column."""
         if pa.types.is_string(self.type):
-            return pa.array(values, pa.string())
+            return pa.array(
+                [value or None for value in values] if self._empty_is_null else values, pa.string()
+            )
         try:
             return converted(values, self.type)
         except pa.ArrowException:

@@ -1,0 +1,245 @@
+"""csv and tsv: quoting, types from the top, and rows that do not fit."""
+
+import csv
+import io
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from img2dataset.errors import InputError
+from img2dataset.reading import ReadSettings, open_reader
+from img2dataset.reading.delimited import BATCH_ROWS
+from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
+from tests.reading.breaking import urls_before_error
+
+
+def written(rows, **dialect):
+    out = io.StringIO(newline="")
+    csv.writer(out, **dialect).writerows(rows)
+    return out.getvalue()
+
+
+def test_columns_come_in_the_order_asked_for_under_their_final_names(write, shards):
+    path = write("a.csv", 'id,URL,TEXT,boxes,hash\n1,http://a,hello,"[[0,0,1,1]]",00012\n')
+    [shard] = shards(
+        path,
+        "csv",
+        url_col="URL",
+        caption_col="TEXT",
+        additional_columns=("hash", "id", "URL"),
+        bbox_col="boxes",
+        expected_hash_col="hash",
+    )
+    assert shard.rows.to_pylist() == [
+        {
+            "hash": 12,
+            "id": 1,
+            "URL": "http://a",
+            "caption": "hello",
+            "url": "http://a",
+            BBOX_COLUMN: [[0.0, 0.0, 1.0, 1.0]],
+            EXPECTED_HASH_COLUMN: "00012",
+        }
+    ]
+    assert shard.rows.column_names[:5] == ["hash", "id", "URL", "caption", "url"]
+
+
+def test_additional_columns_take_the_types_that_arrow_infers(write, shards):
+    path = write(
+        "a.csv",
+        "url,i,f,b,d,t,s,none\n"
+        "http://a,1,0.5,true,2020-01-01,2020-01-01 10:00:00,x,\n"
+        "http://b,,NA,false,,,,\n",
+    )
+    [shard] = shards(path, "csv", additional_columns=("i", "f", "b", "d", "t", "s", "none"))
+    assert [str(field.type) for field in shard.rows.schema] == [
+        "int64",
+        "double",
+        "bool",
+        "date32[day]",
+        "timestamp[s]",
+        "string",
+        "string",
+        "string",
+    ]
+    second = shard.rows.to_pylist()[1]
+    assert second == dict.fromkeys(["i", "f", "d", "t", "none"]) | {"b": False, "s": "", "url": "http://b"}
+
+
+def test_urls_and_captions_are_always_text(write, rows):
+    path = write("a.csv", "url,caption\nhttp://a,1.50\nhttp://b,true\nhttp://c,NA\n7,\n")
+    assert rows(path, "csv", caption_col="caption") == [
+        {"caption": "1.50", "url": "http://a"},
+        {"caption": "true", "url": "http://b"},
+        {"caption": "NA", "url": "http://c"},
+        {"caption": "", "url": "7"},
+    ]
+
+
+def test_a_row_without_a_url_is_a_row(write, shards):
+    [shard] = shards(write("a.csv", "url,x\nhttp://a,1\n,2\n  ,3\n"), "csv", additional_columns=("x",))
+    assert shard.rows.column("url").to_pylist() == ["http://a", None, None]
+    assert shard.rows.column("x").to_pylist() == [1, 2, 3]
+    assert shard.invalid_urls == {}
+
+
+def test_a_value_far_down_of_another_type_becomes_null_with_one_warning(write, rows, caplog):
+    count = 3 * BATCH_ROWS
+    lines = [f"http://a/{i},{i},{i}.5" for i in range(count)]
+    lines[count - 5] = 'http://a/x,"twelve",1e400x'
+    lines[count - 3] = "http://a/y,1.5,word"
+    found = rows(write("a.csv", "url,n,f\n" + "\n".join(lines)), "csv", additional_columns=("n", "f"))
+    assert len(found) == count
+    assert [row["n"] for row in found[-6:]] == [count - 6, None, count - 4, None, count - 2, count - 1]
+    assert [row["f"] for row in found[-5:-2]] == [None, count - 4 + 0.5, None]
+    assert found[-5]["url"] == "http://a/x"
+    warned = [record.message for record in caplog.records if record.name == "img2dataset"]
+    assert len(warned) == 2
+    assert 'column "n" of' in warned[0]
+    assert f'"twelve" in row {count - 4} is no int64' in warned[0]
+
+
+def test_dates_that_do_not_fit_are_found_among_those_that_do(write, rows):
+    lines = [f"http://a/{i},2020-01-{i % 28 + 1:02}" for i in range(BATCH_ROWS + 50)]
+    lines[-7] = "http://a/x,soon"
+    found = rows(write("a.csv", "url,d\n" + "\n".join(lines)), "csv", additional_columns=("d",))
+    assert [index for index, row in enumerate(found) if row["d"] is None] == [len(lines) - 7]
+
+
+def test_a_column_that_is_empty_at_the_top_keeps_what_comes_later(write, rows):
+    lines = [f"http://a/{i}," for i in range(2 * BATCH_ROWS)]
+    lines[-1] += "late"
+    found = rows(write("a.csv", "url,x\n" + "\n".join(lines)), "csv", additional_columns=("x",))
+    assert (found[0]["x"], found[-1]["x"]) == (None, "late")
+
+
+def test_rows_with_too_few_or_too_many_fields_are_kept_with_a_warning(write, rows, caplog):
+    path = write("a.csv", "url,a,b\nhttp://1,1,x\nhttp://2\nhttp://3,3,y,more,and more\n")
+    assert rows(path, "csv", additional_columns=("a", "b")) == [
+        {"a": 1, "b": "x", "url": "http://1"},
+        {"a": None, "b": None, "url": "http://2"},
+        {"a": 3, "b": "y", "url": "http://3"},
+    ]
+    assert [record.message for record in caplog.records if "row 2" in record.message]
+    assert len(caplog.records) == 1
+
+
+def test_newlines_in_quotes_do_not_end_a_row_even_across_blocks(write, rows):
+    values = [(f"http://a/{i}", 'line one,\n"line" two\r\n' * 40_000 + str(i)) for i in range(4)]
+    found = rows(write("a.csv", written([("url", "c"), *values])), "csv", caption_col="c")
+    assert [(row["url"], row["caption"]) for row in found] == values
+
+
+def test_a_quote_inside_a_value_is_plain_text(write, rows):
+    found = rows(write("a.csv", 'url,c\nhttp://a,12" disc\nhttp://b,5\'9"\n'), "csv", caption_col="c")
+    assert [row["caption"] for row in found] == ['12" disc', "5'9\""]
+
+
+def test_a_quote_that_is_never_closed_is_an_error_after_the_rows_before_it(write, reader):
+    lines = [f"http://a/{i},x" for i in range(20)]
+    path = write("a.csv", "url,c\n" + "\n".join(lines) + '\nhttp://b,"open\nhttp://c,x\n')
+    found, message = urls_before_error(reader(path, "csv", rows_per_shard=6))
+    assert "quote is still open" in message
+    assert "quote_character None" in message
+    assert found == [f"http://a/{i}" for i in range(20)]
+
+
+@pytest.mark.parametrize("extra", range(28, 36))
+def test_an_open_quote_is_noticed_wherever_it_stands(write, shards, extra):
+    path = write("a.csv", "url\n" + "http://a\n" * extra + '"open\n')
+    with pytest.raises(InputError, match="quote is still open"):
+        shards(path, "csv")
+
+
+def test_quotes_can_be_switched_off(write, rows):
+    path = write("a.tsv", 'url\tc\nhttp://a\t"Hello\nhttp://b\tworld"\n')
+    found = rows(path, "tsv", caption_col="c", quote_character=None)
+    assert [row["caption"] for row in found] == ['"Hello', 'world"']
+
+
+def test_a_field_of_a_hundred_megabytes_is_a_clear_error_after_the_rows_before_it(write, reader):
+    path = write("a.csv", b"url,c\n" + b"http://a,x\n" * 3 + b'http://b,"' + b"y\n" * 50_000_000 + b'"\n')
+    found, message = urls_before_error(reader(path, "csv", rows_per_shard=2))
+    assert "field larger than" in message
+    assert found == ["http://a"] * 3
+
+
+def test_nul_bytes_do_not_stop_the_run(write, rows):
+    path = write("a.csv", b"url,c\nhttp://a,x\0y\nhttp://b/\0,z\n" + b"http://c,z\n" * 30)
+    found = rows(path, "csv", caption_col="c")
+    assert len(found) == 32
+    assert found[0]["caption"] == "x�y"
+
+
+def test_files_without_a_header_take_their_names_from_the_option(write, rows):
+    path = write("a.tsv", "a cat\thttp://a\na dog\thttp://b\n")
+    assert rows(path, "tsv", caption_col="caption", column_names=("caption", "url")) == [
+        {"caption": "a cat", "url": "http://a"},
+        {"caption": "a dog", "url": "http://b"},
+    ]
+
+
+def test_other_delimiters_and_quotes(write, rows):
+    path = write("a.csv", "url;c\nhttp://a;'x; ''y'''\n")
+    assert rows(path, "csv", caption_col="c", delimiter=";", quote_character="'") == [
+        {"caption": "x; 'y'", "url": "http://a"}
+    ]
+
+
+def test_a_delimiter_of_two_characters_is_refused(write, shards):
+    with pytest.raises(InputError, match="delimiter"):
+        shards(write("a.csv", "url\nhttp://a\n"), "csv", delimiter="||")
+
+
+def test_a_wrong_delimiter_is_hinted_at(write, shards):
+    with pytest.raises(InputError, match=r'no column "url".*url;c.*delimiter'):
+        shards(write("a.csv", "url;c\nhttp://a;x\n"), "csv")
+
+
+def test_boxes_that_cannot_be_read_are_not_passed_on_as_none(write, rows):
+    path = write(
+        "a.csv", 'url,b\nhttp://a,"[[0.1,0.2,0.3,0.4]]"\nhttp://b,garbage\nhttp://c,\nhttp://d,"[0.1,2]"\n'
+    )
+    assert [row[BBOX_COLUMN] for row in rows(path, "csv", bbox_col="b")] == [
+        [[0.1, 0.2, 0.3, 0.4]],
+        [[]],
+        None,
+        [[]],
+    ]
+
+
+texts = st.text(
+    st.one_of(st.sampled_from("\",;\t\n\r 'ab"), st.characters(exclude_categories=("Cs", "Cc"))),
+    max_size=40,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=50),
+    st.integers(1, 7),
+    st.sampled_from(",;\t"),
+)
+def test_any_text_comes_back_from_csv_as_it_was_written(values, rows_per_shard, delimiter):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.csv")
+        path.write_bytes(
+            written(
+                [("u", "c", "x"), *values], quoting=csv.QUOTE_ALL, lineterminator="\n", delimiter=delimiter
+            ).encode()
+        )
+        reader = open_reader(
+            ReadSettings(
+                path, "csv", url_col="u", caption_col="c", rows_per_shard=rows_per_shard, delimiter=delimiter
+            )
+        )
+        found = pa.concat_tables([shard.rows for shard in reader.shards()])
+    assert found.column("caption").to_pylist() == [caption for _, caption, _ in values]
+    blank = pa.compute.utf8_trim_whitespace(pa.array([url for url, _, _ in values], pa.string())).to_pylist()
+    assert found.column("url").to_pylist() == [
+        url if trimmed else None for (url, _, _), trimmed in zip(values, blank, strict=True)
+    ]
