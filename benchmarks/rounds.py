@@ -19,7 +19,7 @@ from benchmarks.scenarios import SCENARIOS, Scenario, Setting, urls, write_list
 from benchmarks.servers import Nginx, SimulatedWeb
 
 TIME_LIMIT_S = 1200.0
-START_ROWS = 64
+START_ROWS = 8  # in shards of one row, so that every process has something to do
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,19 @@ class Bench:
         return Measurement(LIMIT, scenario.rows, successes, seconds, cpu_seconds, True, 0, 0, 0)
 
 
-def measure_start(bench: Bench, rounds: int, say: Callable[[str], None]) -> list[dict[str, Measurement]]:
-    """Run every contender over 64 rows: what starting and ending costs, which every other figure contains.
+def measure_start(
+    bench: Bench, setting: Setting, rounds: int, say: Callable[[str], None]
+) -> list[dict[str, Measurement]]:
+    """Run every contender over a few rows: what starting and ending costs, which every figure contains.
 
     A first round is not counted: in it files get into the page cache, and .pyc files are made.
     """
-    small = SCENARIOS["http"].with_rows(START_ROWS)
-    url_list = bench.write_scenario_list(small)
+    few = replace(SCENARIOS["http"], rows=START_ROWS, rows_per_shard=1)
+    url_list = bench.write_scenario_list(few)
+    more = setting.arguments(few)
     found = []
     for number in range(rounds + 1):
-        runs = {each.name: bench.measure_run(each, small, url_list, []) for each in bench.contenders}
+        runs = {each.name: bench.measure_run(each, few, url_list, more) for each in bench.contenders}
         if number:
             found.append(runs)
     for name, run in found[-1].items():

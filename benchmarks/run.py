@@ -31,7 +31,7 @@ from benchmarks.environments import (
 )
 from benchmarks.machine import describe_machine, load_warning, usable_cores
 from benchmarks.plot import draw
-from benchmarks.results import Group, page, save, start_lines
+from benchmarks.results import Group, page, save, starts
 from benchmarks.rounds import Bench, measure_start
 from benchmarks.scenarios import BEHAVIOUR, SCENARIOS, Scenario, Setting
 from benchmarks.servers import Nginx, SimulatedWeb
@@ -159,9 +159,9 @@ def main() -> int:
     warning = load_warning()
     try:
         with prepared_bench(plan) as bench:
-            start = measure_start(bench, plan.rounds, _say)
+            start = starts(measure_start(bench, plan.settings[0], plan.rounds, _say))
             groups = measure_all(plan, bench)
-            text = page(groups, [*head_lines(plan, bench, warning), "", *start_lines(start)])
+            text = page(groups, head_lines(plan, bench, warning), start)
     except RuntimeError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return 1

@@ -8,7 +8,18 @@ import pytest
 
 from benchmarks.contenders import DAFT, PEER, PROJECT, Measurement
 from benchmarks.plot import draw
-from benchmarks.results import LIMIT, Group, medians, page, ratio_text, ratios, start_lines
+from benchmarks.results import (
+    LIMIT,
+    Group,
+    Start,
+    medians,
+    page,
+    ratio_text,
+    ratios,
+    start_lines,
+    starts,
+    without_start,
+)
 
 
 def run(name: str, seconds: float, cpu_seconds: float = 10.0, failure: str | None = None) -> Measurement:
@@ -62,9 +73,10 @@ def test_the_page_has_the_figures_the_share_of_the_limit_and_what_failed(group: 
     for each in group.rounds:
         each[LIMIT] = run(LIMIT, 1.8, 3.5)
     group.rounds[2][PEER] = run(PEER, 1.0, failure="exit status 1")
-    text = page([group], ["Machine: two cores."])
+    text = page([group], ["Machine: two cores."], {PEER: Start(2.0, 2.0)})
     assert "Machine: two cores." in text
-    assert "| https, new connections | 7.75 × (7.50 to 8.00) | 7.50 × (7.50 to 7.50) | 72% |" in text
+    assert "| https, new connections | 7.75 × (7.50 to 8.00) | 7.00 × (7.00 to 7.00) " in text
+    assert "| 7.50 × (7.50 to 7.50) | 7.00 × (7.00 to 7.00) | 72% |" in text
     assert f"| {PROJECT} | 400.0 | 4.00 | 400 (0) MB | 1000 | 0.20 |" in text
     assert f"round 3: {PEER}: exit status 1" in text
     assert "Default options" not in text
@@ -82,7 +94,18 @@ def test_the_chart_is_svg_with_a_bar_for_every_good_run(group: Group) -> None:
 
 def test_what_starting_costs_is_said_in_one_line() -> None:
     rounds = [{PROJECT: run(PROJECT, 1.0, 1.5), PEER: run(PEER, 5.0, failure="exit status 1")}] * 2
-    assert start_lines(rounds) == [
-        f"Starting and ending, a list of 1000 rows: {PROJECT} 1.0 s (1.5 s of CPU)."
+    assert starts(rounds) == {PROJECT: Start(1.0, 1.5)}
+    assert start_lines(starts(rounds)) == [
+        f"Starting and ending, a list of a few rows: {PROJECT} 1.0 s (1.5 s of CPU)."
     ]
-    assert start_lines([]) == []
+    assert start_lines({}) == []
+
+
+def test_the_start_can_be_taken_off_both_sides(group: Group) -> None:
+    steady = without_start(group, {PROJECT: Start(0.5, 1.0), PEER: Start(5.0, 4.0)})
+    assert ratios(steady, PROJECT, PEER, "images_per_s") == pytest.approx([11 / 1.5, 25 / 3.5, 10 / 2.0])
+    assert ratios(steady, PEER, PROJECT, "cpu_ms_per_image") == pytest.approx([26 / 3] * 3)
+
+
+def test_a_list_too_short_for_that_gives_no_ratio_without_the_start(group: Group) -> None:
+    assert ratios(without_start(group, {PEER: Start(40.0, 4.0)}), PROJECT, PEER, "images_per_s") == []
