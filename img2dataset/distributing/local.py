@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from img2dataset.distributing.frames import (
@@ -24,9 +23,19 @@ from img2dataset.distributing.frames import (
     WantsShard,
     WorkerFailed,
 )
+from img2dataset.distributing.seats import Seat
 from img2dataset.distributing.supervised import Ended, SupervisedWorker
+from img2dataset.distributing.tail import Tail
 from img2dataset.errors import RunFailed
-from img2dataset.types import Shard, ShardReport, Status
+from img2dataset.types import (
+    FAILED_TO_DOWNLOAD,
+    FAILED_TO_RESIZE,
+    SUCCESS,
+    Shard,
+    ShardReport,
+    Status,
+)
+from img2dataset.working.sharing import Helped, SharedRows
 
 logger = logging.getLogger("img2dataset")
 
@@ -35,19 +44,6 @@ SILENCE_LIMIT_S = 900.0
 # Workers that end without ever having had a shard: something is wrong with the installation.
 MAX_IDLE_DEATHS = 3
 ENDING_TIME_S = 10.0
-
-
-@dataclass(slots=True)
-class _Seat:
-    """One worker of the pool and what it holds."""
-
-    process: SupervisedWorker
-    hungry: bool = False
-    alone: bool = False  # it holds a shard under suspicion and gets no other meanwhile
-    shards: dict[int, Shard] = field(default_factory=dict)
-    live: Counter[Status] = field(default_factory=Counter)  # rows settled in shards that have not ended
-    last_heard: float = field(default_factory=time.monotonic)
-    reason: str | None = None
 
 
 class LocalPool:
@@ -72,7 +68,7 @@ class LocalPool:
         self._max_kills = max_kills
         self._on_progress = on_progress
         self._messages: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        self._seats: dict[int, _Seat] = {}
+        self._seats: dict[int, Seat] = {}
         self._started = 0
         self._idle_deaths = 0
         self._ready: deque[Shard] = deque()
@@ -81,6 +77,7 @@ class LocalPool:
         self._kills: Counter[int] = Counter()
         self._ended: Counter[Status] = Counter()
         self._ahead = threading.Semaphore(2 * processes_count + 2)
+        self._tail = Tail()
         self._input_ended = False
         self._input_error: BaseException | None = None
         self.deaths: list[str] = []
@@ -139,6 +136,10 @@ class LocalPool:
                 seat.live += message.statuses
                 if message.statuses:
                     self._tell_progress()
+            elif isinstance(message, SharedRows):
+                self._tail.hand_over(seat, message, self._seats.values())
+            elif isinstance(message, Helped):
+                self._tail.pass_on(seat, message, self._seats.values())
             elif isinstance(message, WorkerFailed):
                 seat.reason = message.reason
             elif isinstance(message, Ended):
@@ -152,14 +153,17 @@ class LocalPool:
             self._input_ended = True
             self._input_error = message
 
-    def _take_report(self, seat: _Seat, report: ShardReport) -> ShardReport:
+    def _take_report(self, seat: Seat, report: ShardReport) -> ShardReport:
         del seat.shards[report.shard_id]
+        self._tail.forget_shard(report.shard_id, self._seats.values())
         seat.alone = False
         if report.stats is not None:
-            rows = Counter[Status](
-                success=report.stats.successes,
-                failed_to_download=report.stats.failed_to_download,
-                failed_to_resize=report.stats.failed_to_resize,
+            rows: Counter[Status] = Counter(
+                {
+                    SUCCESS: report.stats.successes,
+                    FAILED_TO_DOWNLOAD: report.stats.failed_to_download,
+                    FAILED_TO_RESIZE: report.stats.failed_to_resize,
+                }
             )
             self._ended += rows
             seat.live -= rows
@@ -178,9 +182,12 @@ class LocalPool:
             if self._ready and seat.hungry and not seat.alone and number != self._reserved:
                 self._give(seat, self._ready.popleft())
                 self._ahead.release()
-        starting = sum(1 for seat in self._seats.values() if not seat.hungry and not seat.shards)
         waiting = len(self._ready) + len(self._suspects)
-        if waiting > starting and len(self._seats) < self._processes_count:
+        starting = sum(1 for seat in self._seats.values() if seat.starting)
+        one_more = waiting > starting
+        if self._input_ended and not waiting:
+            one_more = self._tail.share(self._seats.values())
+        if one_more and len(self._seats) < self._processes_count:
             self._start_worker()
 
     def _hand_out_suspect(self) -> None:
@@ -189,7 +196,7 @@ class LocalPool:
             self._reserved = None
             return
         for seat in self._seats.values():
-            if seat.hungry and not seat.shards:
+            if seat.idle:
                 seat.alone = True
                 self._give(seat, self._suspects.popleft())
                 self._reserved = None
@@ -199,7 +206,7 @@ class LocalPool:
                 self._seats, key=lambda number: len(self._seats[number].shards), default=None
             )
 
-    def _give(self, seat: _Seat, shard: Shard) -> None:
+    def _give(self, seat: Seat, shard: Shard) -> None:
         seat.hungry = False
         seat.shards[shard.shard_id] = shard
         seat.process.send(ShardForWorker(shard))
@@ -207,7 +214,7 @@ class LocalPool:
     def _start_worker(self) -> None:
         self._started += 1
         process = SupervisedWorker(self._started, self._settings, self._messages)
-        self._seats[self._started] = _Seat(process)
+        self._seats[self._started] = Seat(self._started, process)
 
     def _bury(self, number: int, exit_status: int) -> Iterator[ShardReport]:
         """Take a dead worker's shards back, or give up those that have killed too many."""
@@ -220,11 +227,13 @@ class LocalPool:
             reason,
             len(seat.shards),
         )
-        if not seat.shards:
+        if not seat.shards and not seat.helping:
             self._idle_deaths += 1
             if self._idle_deaths > MAX_IDLE_DEATHS:
                 raise RunFailed(f"worker processes cannot be kept running: {reason}")
+        self._tail.return_rows(seat, self._seats.values())
         for shard_id, shard in seat.shards.items():
+            self._tail.forget_shard(shard_id, self._seats.values())
             self._kills[shard_id] += 1
             if self._kills[shard_id] > self._max_kills:
                 yield ShardReport(shard_id, error=f"its worker process ended each time: {reason}")
@@ -235,7 +244,7 @@ class LocalPool:
 
     def _kill_silent_workers(self) -> None:
         for seat in self._seats.values():
-            if seat.shards and time.monotonic() - seat.last_heard > SILENCE_LIMIT_S:
+            if (seat.shards or seat.helping) and time.monotonic() - seat.last_heard > SILENCE_LIMIT_S:
                 seat.reason = f"silent for {SILENCE_LIMIT_S:.0f} s"
                 seat.process.kill()
 

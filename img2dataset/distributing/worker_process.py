@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from img2dataset.distributing.frames import (
@@ -31,12 +32,13 @@ PARENT_GONE_STATUS = 75
 
 
 class _Pipes:
-    """The two ends of a worker's pipes; several threads send."""
+    """The two ends of a worker's pipes; several threads send, one receives."""
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO):
         self._incoming = incoming
         self._outgoing = outgoing
         self._sending = threading.Lock()  # guards _outgoing: one message at a time
+        self._shards: queue.SimpleQueue[Shard | None] = queue.SimpleQueue()
 
     def send(self, message: Any) -> None:
         with self._sending:
@@ -51,15 +53,25 @@ class _Pipes:
             _end_without_parent()
         return message
 
+    def receive_all(self, instruct: Callable[[Any], None]) -> None:
+        """Sort what comes in, until there is no more work: shards, and instructions."""
+        while True:
+            message = self.receive()
+            if isinstance(message, ShardForWorker):
+                self._shards.put(message.shard)
+            elif isinstance(message, NoMoreWork):
+                self._shards.put(None)
+            else:
+                instruct(message)
+
     def shards(self) -> Iterator[Shard]:
         """Ask for one shard at a time, until there are no more."""
         while True:
             self.send(WantsShard())
-            message = self.receive()
-            if isinstance(message, NoMoreWork):
+            shard = self._shards.get()
+            if shard is None:
                 return
-            assert isinstance(message, ShardForWorker), message
-            yield message.shard
+            yield shard
 
 
 def _end_without_parent() -> None:
@@ -89,9 +101,12 @@ def main() -> None:
         pipes.send(Settled(statuses))
 
     try:
-        from img2dataset.working import work
+        from img2dataset.working import Worker
 
-        for report in work(pipes.shards(), settings, tell_progress):
+        worker = Worker(settings, tell_progress, pipes.send)
+        receiver = threading.Thread(target=pipes.receive_all, args=(worker.instruct,), daemon=True)
+        receiver.start()
+        for report in worker.run(pipes.shards()):
             pipes.send(Reported(report))
     except Exception as error:
         pipes.send(WorkerFailed(f"{type(error).__name__}: {error}"))

@@ -101,6 +101,11 @@ class Fetcher:
                 self._pending.forget(shard_id)
                 self._transport.wake()
 
+    def take_back(self, count: int) -> list[Row]:
+        """Give up to ``count`` rows back whose download has not begun; they are not delivered. Thread safe."""
+        with self._pending.lock:
+            return self._pending.take_back(count)
+
     def release(self, size: int) -> None:
         """Give back the memory of a delivered body; 0, the size of failures, is nothing. Thread safe."""
         if size > 0 and self._budget.release(size):

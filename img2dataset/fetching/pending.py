@@ -83,6 +83,10 @@ class PendingRows:
         with self.lock:
             return None if self._forgotten or not self._new else self._new.popleft()
 
+    def take_back(self, count: int) -> list[Row]:
+        """Give up to ``count`` new rows back, the last ones. Any thread, which must hold ``lock``."""
+        return [self._new.pop() for _ in range(min(count, len(self._new)))]
+
     def put_off(self, job: Job) -> None:
         """``job`` goes on as soon as there is room."""
         self._ready.append(job)

@@ -1,6 +1,6 @@
 """The worker: an iterator of shards comes in, an iterator of shard reports goes out.
 
-``work`` is loaded when it is first used: it needs OpenCV, which the program itself does not.
+``work`` and ``Worker`` are loaded when first used: they need OpenCV, which the program itself does not.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from img2dataset.working.settings import WorkSettings
 
 if TYPE_CHECKING:
-    from img2dataset.working.worker import work
+    from img2dataset.working.worker import Worker, work
 
-__all__ = ["WorkSettings", "work"]
+__all__ = ["WorkSettings", "Worker", "work"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "work":
+    if name not in ("work", "Worker"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from img2dataset.working.worker import work
+    from img2dataset.working import worker
 
-    return work
+    return getattr(worker, name)

@@ -37,8 +37,8 @@ class OpenShard:
         self._settings = settings
         self._on_settled = on_settled
         self._start_time = time.time()
-        self._count = shard.rows.num_rows
-        self._unsettled = self._count
+        self._count: int = shard.rows.num_rows
+        self._unsettled: int = self._count
         self._statuses: Counter[Status] = Counter()
         self._messages: Counter[str] = Counter()
 

@@ -1,7 +1,7 @@
 """The heart: a worker turns an iterator of shards into an iterator of shard reports.
 
 A process pool feeds it from a pipe, a cluster from its own tasks; it knows none of them. One thread takes
-shards (``Intake``), one carries the downloads (``Fetcher``), and the caller's thread, in ``work``, does the
+shards (``Intake``), one carries the downloads (``Fetcher``), and the caller's thread, in ``run``, does the
 pixels and the writing. All three meet on one queue.
 """
 
@@ -15,15 +15,27 @@ from collections.abc import Callable, Iterable, Iterator
 
 from img2dataset.fetching import Fetcher
 from img2dataset.imaging import ImageProcessor
-from img2dataset.types import Fetched, Shard, ShardReport, Status
+from img2dataset.types import Fetched, Row, Shard, ShardReport, Status
 from img2dataset.working.intake import Intake, NoMoreShards
 from img2dataset.working.open_shard import OpenShard
-from img2dataset.working.outcomes import OutcomeMaker
+from img2dataset.working.outcome_maker import OutcomeMaker
+from img2dataset.working.outcomes import RowTask
 from img2dataset.working.settings import WorkSettings
+from img2dataset.working.sharing import (
+    FEWEST_SHARED_ROWS,
+    Helped,
+    HelpWith,
+    SharedRows,
+    ShareRows,
+    SpareRow,
+    TakeBack,
+    travelling,
+)
 
 logger = logging.getLogger("img2dataset")
 
 Progress = Callable[[Counter[Status]], None]
+Instruction = ShareRows | HelpWith | Helped | TakeBack
 PROGRESS_INTERVAL_S = 0.5
 
 
@@ -42,61 +54,80 @@ def work(
     Yields:
         One report a shard, in the order in which they end.
     """
-    worker = _Worker(settings, on_progress or (lambda statuses: None))
-    yield from worker.run(shards)
+    yield from Worker(settings, on_progress).run(shards)
 
 
-class _Worker:
-    def __init__(self, settings: WorkSettings, on_progress: Progress):
+class Worker:
+    """One worker.
+
+    Args:
+        settings: what to do with each row.
+        on_progress: see ``work``.
+        say: takes what this worker has to say to others, where there are others to share rows with.
+    """
+
+    def __init__(
+        self,
+        settings: WorkSettings,
+        on_progress: Progress | None = None,
+        say: Callable[[SharedRows | Helped], None] | None = None,
+    ):
         self._settings = settings
-        self._on_progress = on_progress
+        self._on_progress = on_progress or (lambda statuses: None)
+        self._say = say or (lambda message: None)
         self._maker = OutcomeMaker(
             ImageProcessor(settings.image), settings.compute_hash, settings.verify_hash, settings.blur
         )
-        self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction] = queue.SimpleQueue()
         self._open: dict[int, OpenShard] = {}
+        self._helping: dict[tuple[int, int], list[RowTask]] = {}
         self._unsettled = 0
         self._settled: Counter[Status] = Counter()
         self._next_progress = 0.0
+        self._fetcher = Fetcher(settings.fetch, self._events.put)
+
+    def instruct(self, instruction: Instruction) -> None:
+        """Have something done beside the shards, to share the last ones. Thread safe."""
+        self._events.put(instruction)
 
     def run(self, shards: Iterable[Shard]) -> Iterator[ShardReport]:
-        fetcher = Fetcher(self._settings.fetch, self._events.put)
+        """Make these shards, once."""
         intake = Intake(shards, self._events.put)
         try:
-            yield from self._loop(fetcher, intake)
+            yield from self._loop(intake)
         finally:
             intake.close()
-            fetcher.close()
+            self._fetcher.close()
             for shard in self._open.values():
                 shard.discard()
 
-    def _loop(self, fetcher: Fetcher, intake: Intake) -> Iterator[ShardReport]:
+    def _loop(self, intake: Intake) -> Iterator[ShardReport]:
         asked, exhausted = False, False
         while True:
-            if not asked and not exhausted and self._wants_shard(fetcher):
+            if not asked and not exhausted and self._wants_shard():
                 intake.ask()
                 asked = True
-            if exhausted and not self._open:
+            if exhausted and not self._open and not self._helping:
                 self._report_progress()
                 return
             event = self._next_event()
-            if event is None:
-                continue
+            report: ShardReport | None = None
             if isinstance(event, Fetched):
-                report = self._settle(event, fetcher)
+                report = self._take_fetched(event)
             elif isinstance(event, Shard):
                 asked = False
-                report = self._open_shard(event, fetcher)
-            else:
+                report = self._open_shard(event)
+            elif isinstance(event, NoMoreShards):
                 if event.error is not None:
                     raise event.error
                 exhausted = True
-                continue
+            elif event is not None:
+                report = self._follow(event)
             if report is not None:
                 self._report_progress()
                 yield report
 
-    def _wants_shard(self, fetcher: Fetcher) -> bool:
+    def _wants_shard(self) -> bool:
         """Whether the rows at hand no longer keep the transfers full for long.
 
         Open rows are bounded too: slow servers hold their shards open until the deadline, and each open
@@ -104,9 +135,9 @@ class _Worker:
         """
         concurrency = self._settings.fetch.concurrency
         bound = max(4 * concurrency, 2 * self._settings.write.rows_per_shard)
-        return fetcher.waiting < concurrency and self._unsettled < bound
+        return self._fetcher.waiting < concurrency and self._unsettled < bound
 
-    def _next_event(self) -> Fetched | Shard | NoMoreShards | None:
+    def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | None:
         """The next thing to do, or None now and then, so that progress is told when nothing happens."""
         now = time.monotonic()
         if now >= self._next_progress:
@@ -121,7 +152,7 @@ class _Worker:
         self._next_progress = time.monotonic() + PROGRESS_INTERVAL_S
         self._on_progress(settled)
 
-    def _open_shard(self, shard: Shard, fetcher: Fetcher) -> ShardReport | None:
+    def _open_shard(self, shard: Shard) -> ShardReport | None:
         try:
             opened = OpenShard(shard, self._settings, self._count_row)
         except Exception as error:
@@ -131,23 +162,53 @@ class _Worker:
         try:
             rows = list(opened.rows_to_fetch())
         except Exception as error:
-            return self._dropped(shard.shard_id, error, fetcher)
-        fetcher.submit(rows)
+            return self._dropped(shard.shard_id, error)
+        self._fetcher.submit(rows)
         return self._committed(opened) if opened.complete else None
 
-    def _settle(self, fetched: Fetched, fetcher: Fetcher) -> ShardReport | None:
-        shard = self._open.get(fetched.row.shard_id)
+    def _take_fetched(self, fetched: Fetched) -> ShardReport | None:
+        row = fetched.row
+        shard = self._open.get(row.shard_id)
         try:
-            if shard is None:
-                return None  # the shard failed while this download was on its way
-            first = fetched.row.index
-            tasks = shard.tasks(first)
-            shard.settle(first, self._maker.outcomes(fetched.body, fetched.failure, tasks))
+            if shard is not None:
+                outcomes = self._maker.outcomes(fetched.body, fetched.failure, shard.tasks(row.index))
+                shard.settle(row.index, outcomes)
+            elif (tasks := self._helping.pop((row.shard_id, row.index), None)) is not None:
+                made = self._maker.outcomes(fetched.body, fetched.failure, tasks)
+                self._say(Helped(row.shard_id, row.index, [travelling(outcome) for outcome in made]))
+            # Else its shard failed while this download was on its way.
         except Exception as error:
-            return self._dropped(fetched.row.shard_id, error, fetcher)
+            if shard is None:
+                raise
+            return self._dropped(row.shard_id, error)
         finally:
-            fetcher.release(fetched.size)
-        return self._committed(shard) if shard.complete else None
+            self._fetcher.release(fetched.size)
+        return self._committed(shard) if shard is not None and shard.complete else None
+
+    def _follow(self, instruction: Instruction) -> ShardReport | None:
+        if isinstance(instruction, ShareRows):
+            self._share()
+        elif isinstance(instruction, HelpWith):
+            self._helping.update((spare.name, spare.tasks) for spare in instruction.rows)
+            self._fetcher.submit(spare.row for spare in instruction.rows)
+        elif isinstance(instruction, TakeBack):
+            self._fetcher.submit(spare.row for spare in instruction.rows if spare.row.shard_id in self._open)
+        elif (shard := self._open.get(instruction.shard_id)) is not None:
+            try:
+                shard.settle(instruction.first, instruction.outcomes)
+            except Exception as error:
+                return self._dropped(shard.shard_id, error)
+            return self._committed(shard) if shard.complete else None
+        return None
+
+    def _share(self) -> None:
+        """Give away half of what waits: the helper then ends at about the same time."""
+        rows: list[Row] = []
+        if self._fetcher.waiting >= 2 * FEWEST_SHARED_ROWS:
+            rows = self._fetcher.take_back(self._fetcher.waiting // 2)
+        own = [row for row in rows if row.shard_id in self._open]
+        self._fetcher.submit(row for row in rows if row.shard_id not in self._open)
+        self._say(SharedRows([SpareRow(row, self._open[row.shard_id].tasks(row.index)) for row in own]))
 
     def _count_row(self, status: Status) -> None:
         self._settled[status] += 1
@@ -157,17 +218,16 @@ class _Worker:
         try:
             stats = shard.commit()
         except Exception as error:
-            return self._dropped(shard.shard_id, error, None)
+            return self._dropped(shard.shard_id, error)
         del self._open[shard.shard_id]
         return ShardReport(shard.shard_id, stats=stats)
 
-    def _dropped(self, shard_id: int, error: Exception, fetcher: Fetcher | None) -> ShardReport:
+    def _dropped(self, shard_id: int, error: Exception) -> ShardReport:
         """Give a shard up: nothing of it is left, and its downloads are called off."""
         shard = self._open.pop(shard_id)
         self._unsettled -= shard.unsettled
         shard.discard()
-        if fetcher is not None:
-            fetcher.forget(shard_id)
+        self._fetcher.forget(shard_id)
         return _failure(shard_id, error)
 
 

@@ -1,0 +1,70 @@
+"""Makes the outcomes of rows: a download comes in, what becomes of each row that waited for it goes out.
+
+Used by the owner of a shard, and by a worker that helps another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from img2dataset.imaging import ImageFailure, ImageProcessor
+from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, ProcessedImage
+from img2dataset.working.outcomes import Outcome, RowTask
+
+
+class OutcomeMaker:
+    """Makes outcomes of downloads: hashes them, holds them against what was expected, makes the pixels."""
+
+    def __init__(
+        self, process_image: ImageProcessor, compute_hash: str | None, verify_hash: bool, blur: bool
+    ):
+        self._process_image = process_image
+        self._compute_hash = compute_hash
+        self._verify_hash = verify_hash
+        self._blur = blur
+
+    def outcomes(
+        self, body: bytes | bytearray | None, failure: str | None, tasks: list[RowTask]
+    ) -> Iterator[Outcome]:
+        """The outcomes of all rows that waited for one download."""
+        if body is None:
+            for task in tasks:
+                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failure or "connection: no answer")
+            return
+        digest = hashlib.new(self._compute_hash, body).hexdigest() if self._compute_hash else None
+        processed: ProcessedImage | ImageFailure | None = None
+        for task in tasks:
+            if self._verify_hash and task.expected_hash != digest:
+                yield Outcome(task.index, FAILED_TO_DOWNLOAD, "hash mismatch")
+                continue
+            # Rows of one URL share its pixels, unless each has regions of its own to blur.
+            if processed is None or self._blur:
+                processed = self._processed(body, task.boxes)
+            if isinstance(processed, ImageFailure):
+                yield Outcome(
+                    task.index,
+                    FAILED_TO_RESIZE,
+                    processed.message,
+                    digest=digest,
+                    original_width=processed.width,
+                    original_height=processed.height,
+                )
+            else:
+                yield Outcome(
+                    task.index,
+                    SUCCESS,
+                    image=processed,
+                    digest=digest,
+                    original_width=processed.original_width,
+                    original_height=processed.original_height,
+                )
+
+    def _processed(self, body: bytes | bytearray, boxes: Any) -> ProcessedImage | ImageFailure:
+        try:
+            return self._process_image(body, boxes)
+        except ImageFailure as failure:
+            return failure
+        except MemoryError:
+            return ImageFailure("decode: out of memory")
