@@ -1,0 +1,57 @@
+"""Failed shards come round again at the end, by reading the list once more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
+
+import pyarrow as pa
+
+from img2dataset.distributing import run_passes
+from img2dataset.types import Shard, ShardReport, ShardStats
+
+
+def read(skip: Container[int]) -> Iterator[Shard]:
+    for shard_id in range(6):
+        if shard_id not in skip:
+            yield Shard(shard_id, pa.table({"url": ["http://127.0.0.1/"]}))
+
+
+class FailsSometimes:
+    """Fails each shard as often as it is told."""
+
+    def __init__(self, failures: dict[int, int]):
+        self.failures = failures
+        self.tries: Counter[int] = Counter()
+
+    def __call__(self, shards: Iterable[Shard]) -> Iterator[ShardReport]:
+        for shard in shards:
+            self.tries[shard.shard_id] += 1
+            if self.tries[shard.shard_id] <= self.failures.get(shard.shard_id, 0):
+                yield ShardReport(shard.shard_id, error="OSError: no space left on device")
+            else:
+                yield ShardReport(
+                    shard.shard_id, ShardStats(shard.shard_id, 1, 1, 0, 0, 0.0, 1.0, {"success": 1})
+                )
+
+
+def test_every_shard_has_one_report_and_its_last_failure_counts() -> None:
+    run = FailsSometimes({1: 1, 3: 9})
+    reports = list(run_passes(read, run, done=set(), max_shard_retry=2))
+    assert sorted(report.shard_id for report in reports) == [0, 1, 2, 3, 4, 5]
+    assert [report.shard_id for report in reports if report.error] == [3]
+    assert run.tries == {0: 1, 1: 2, 2: 1, 3: 3, 4: 1, 5: 1}
+
+
+def test_done_shards_are_not_made_in_any_pass() -> None:
+    run = FailsSometimes({1: 1})
+    reports = list(run_passes(read, run, done={0, 2}, max_shard_retry=1))
+    assert sorted(report.shard_id for report in reports) == [1, 3, 4, 5]
+    assert run.tries[0] == run.tries[2] == 0
+
+
+def test_without_retries_a_failure_is_final() -> None:
+    run = FailsSometimes({1: 1})
+    reports = {report.shard_id: report for report in run_passes(read, run, set(), 0)}
+    assert reports[1].error is not None
+    assert run.tries[1] == 1
