@@ -6,15 +6,17 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from img2dataset.distributing import LocalPool, run_passes
 from img2dataset.errors import RunFailed
 from img2dataset.options import Options, describe_options, resolve
+from img2dataset.preparing import finish, prepare
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary
 from img2dataset.settings import read_settings, work_settings
+from img2dataset.types import Shard, ShardReport
 from img2dataset.writing import OutputFolder
 
 logger = logging.getLogger("img2dataset")
@@ -48,14 +50,15 @@ def run(options: Options) -> RunSummary:
     reader = open_reader(read_settings(options))
     settings = work_settings(options)
     output = OutputFolder(settings.write)
-    done, first_shard_id = _prepare(output, options, reader)
-    summary = RunSummary(options.output_folder, shards_skipped=len(done))
+    plan = prepare(output, options, reader)
+    summary = RunSummary(options.output_folder, shards_skipped=len(plan.done))
     progress = ProgressLine()
-    threading.Thread(target=_find_total, args=(reader, progress, done, options), daemon=True).start()
-    pool: LocalPool | None = None
+    threading.Thread(target=_find_total, args=(reader, progress, plan.done, options), daemon=True).start()
 
-    def run_pass(shards: Any) -> Any:
-        nonlocal pool
+    def read(skip: Container[int]) -> Iterator[Shard]:
+        return reader.shards(skip, plan.first_shard_id)
+
+    def run_pass(shards: Iterable[Shard]) -> Iterator[ShardReport]:
         pool = LocalPool(settings, processes_count(options), options.max_shard_retry, progress.show)
         try:
             yield from pool.run(shards)
@@ -63,9 +66,9 @@ def run(options: Options) -> RunSummary:
             summary.worker_deaths += pool.deaths
 
     try:
-        read = lambda skip: reader.shards(skip, first_shard_id)  # noqa: E731
-        for report in run_passes(read, run_pass, done, options.max_shard_retry):
+        for report in run_passes(read, run_pass, plan.done, options.max_shard_retry):
             summary.add(report)
+        finish(output, plan, reader.rows_of_files)
     finally:
         progress.close()
         output.remove_own_temporaries()
@@ -73,18 +76,6 @@ def run(options: Options) -> RunSummary:
     for line in summary.lines():
         logger.info("%s", line)
     return summary
-
-
-def _prepare(output: OutputFolder, options: Options, reader: Reader) -> tuple[set[int], int]:
-    """Make the output folder ready. Returns the shards that are done, and the number of the first one."""
-    output.prepare(keep=[file.path for file in reader.files])
-    output.remove_stale_temporaries()
-    if options.incremental_mode == "overwrite":
-        output.empty()
-    if options.incremental_mode == "extend":
-        highest = output.highest_shard()
-        return set(), 0 if highest is None else highest + 1
-    return output.done_shards(), 0
 
 
 def processes_count(options: Options) -> int:

@@ -192,6 +192,10 @@ class Options:
         choices=("incremental", "overwrite", "extend"),
     )
 
+    allow_mixing: bool = option(
+        False, help="go on over a folder made with other options or from another list", group=OUTPUT
+    )
+
     # Downloads
     thread_count: int = option(
         256, help="downloads in flight a process", group=DOWNLOADS, minimum=1, maximum=20000

@@ -38,6 +38,8 @@ class Reader:
         self._settings = settings
         self._files = files
         self._sources = sources
+        # Rows of the files that the latest pass has read to their ends.
+        self.rows_of_files: list[int] = []
         self.columns: tuple[str, ...] = tuple(column.name for column in selected if column.name not in HIDDEN)
 
     @property
@@ -75,7 +77,14 @@ class Reader:
         """
         from img2dataset.reading.sharding import number_shards
 
-        return number_shards(self._unchanged_sources(), self._settings.rows_per_shard, skip, first_shard_id)
+        self.rows_of_files = []
+        return number_shards(
+            self._unchanged_sources(),
+            self._settings.rows_per_shard,
+            skip,
+            first_shard_id,
+            self.rows_of_files.append,
+        )
 
     def _unchanged_sources(self) -> Iterator[RowSource]:
         if not self._files:

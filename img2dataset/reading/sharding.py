@@ -5,7 +5,7 @@ Called by the reader. Pure but for what the sources do.
 
 from __future__ import annotations
 
-from collections.abc import Container, Generator, Iterable, Iterator
+from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from contextlib import suppress
 
 import pyarrow as pa
@@ -16,28 +16,35 @@ from img2dataset.types import Shard
 
 
 def number_shards(
-    sources: Iterable[RowSource], rows_per_shard: int, skip: Container[int], first_shard_id: int
+    sources: Iterable[RowSource],
+    rows_per_shard: int,
+    skip: Container[int],
+    first_shard_id: int,
+    on_rows: Callable[[int], None],
 ) -> Iterator[Shard]:
     """Shards in order of their number; each source begins a new one, its last may be short.
 
     Rows of shards in ``skip`` are counted, not built. Where a source breaks, the rows before the break
-    come as a last, short shard before the InputError.
+    come as a last, short shard before the InputError. ``on_rows`` is told the number of rows of each source
+    that has been read to its end.
     """
     shard_id = first_shard_id
     for source in sources:
-        shard_id = yield from _shards_of(source, rows_per_shard, skip, shard_id)
+        shard_id, rows = yield from _shards_of(source, rows_per_shard, skip, shard_id)
+        on_rows(rows)
 
 
 def _shards_of(
     source: RowSource, rows_per_shard: int, skip: Container[int], shard_id: int
-) -> Generator[Shard, None, int]:
+) -> Generator[Shard, None, tuple[int, int]]:
     parts: list[BuiltRows] = []
-    filled = 0
+    filled = total = 0
     skipped = shard_id in skip
     failure: InputError | None = None
     try:
         for rows in source.pending():
             start = 0
+            total += rows.count
             while start < rows.count:
                 stop = min(start + rows_per_shard - filled, rows.count)
                 if not skipped:
@@ -57,7 +64,7 @@ def _shards_of(
         shard_id += 1
     if failure is not None:
         raise failure
-    return shard_id
+    return shard_id, total
 
 
 def _joined(shard_id: int, parts: list[BuiltRows]) -> Shard:

@@ -104,6 +104,43 @@ class OutputFolder:
             raise OutputError(f"output_folder {self.path!r}: {name} is no statistics file")
         return stats
 
+    def read_note(self, name: str) -> str | None:
+        """The text of a small file directly in the folder; None if there is none.
+
+        Raises:
+            OutputError: it is there and cannot be read.
+        """
+        path = f"{self._location.path}/{name}"
+        try:
+            if not self._file_system.exists(path):
+                return None
+            contents: bytes = self._file_system.cat_file(path)
+            return contents.decode()
+        except Exception as error:
+            raise OutputError(
+                f"output_folder {self.path!r}: {name} cannot be read: {one_line(error)}"
+            ) from error
+
+    def write_note(self, name: str, text: str) -> None:
+        """Keep a small text directly in the folder, in place of what stood under this name.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path = f"{self._location.path}/{name}"
+        try:
+            if self._location.is_local:
+                temporary = f"{path}.{secrets.token_hex(4)}"
+                with open(temporary, "w", encoding="utf-8") as file:
+                    file.write(text)
+                os.replace(temporary, path)
+            else:
+                with_retries(lambda: self._file_system.pipe_file(path, text.encode()))
+        except Exception as error:
+            raise OutputError(
+                f"output_folder {self.path!r}: {name} cannot be written: {one_line(error)}"
+            ) from error
+
     def empty(self) -> None:
         """Remove everything in the folder, for a run that starts over.
 

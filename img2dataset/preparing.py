@@ -1,0 +1,104 @@
+"""Before a run: what stands in the output folder, and where this run begins or goes on.
+
+Comes in: checked options, the opened list, the output folder. Goes out: a ``Plan``. Called by the api.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from img2dataset.errors import OutputError
+from img2dataset.manifest import MANIFEST_NAME, Manifest, RunRecord, new_record
+from img2dataset.options import Options
+from img2dataset.reading import Reader
+from img2dataset.writing import OutputFolder
+
+logger = logging.getLogger("img2dataset")
+
+LISTED_DIFFERENCES = 6
+
+
+@dataclass
+class Plan:
+    """Where a run begins. ``done`` are the shards it need not make."""
+
+    first_shard_id: int
+    done: set[int]
+    manifest: Manifest
+    record: RunRecord
+
+
+def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
+    """Make the output folder ready and find out what is left to do.
+
+    Raises:
+        OutputError: the folder cannot be written to, or this run would mix two datasets in it.
+    """
+    output.prepare(keep=[file.path for file in reader.files])
+    output.remove_stale_temporaries()
+    if options.incremental_mode == "overwrite":
+        output.empty()
+    manifest = _read_manifest(output)
+    record = new_record(options, reader.files, 0)
+    done = output.done_shards()
+    going_on = _run_to_go_on_with(manifest, record, options)
+    if going_on is not None:
+        record.first_shard_id = going_on.first_shard_id
+        manifest.runs[manifest.runs.index(going_on)] = record
+    else:
+        if options.incremental_mode == "extend":
+            highest = output.highest_shard()
+            record.first_shard_id = 0 if highest is None else highest + 1
+        elif manifest.runs and not options.allow_mixing:
+            raise OutputError(_refusal(options.output_folder, manifest.runs[-1], record))
+        elif done and not manifest.runs:
+            logger.warning(
+                "output_folder %s has shards and no record of how they were made; going on, as if with the"
+                " same options and list",
+                options.output_folder,
+            )
+        manifest.runs.append(record)
+    output.write_note(MANIFEST_NAME, manifest.to_text())
+    return Plan(record.first_shard_id, done, manifest, record)
+
+
+def finish(output: OutputFolder, plan: Plan, rows_of_files: list[int]) -> None:
+    """Note that the run came to its end, and how many rows each file of the list has."""
+    plan.record.ended = time.time()
+    for file, rows in zip(plan.record.files, rows_of_files, strict=False):
+        file["rows"] = rows
+    output.write_note(MANIFEST_NAME, plan.manifest.to_text())
+
+
+def _read_manifest(output: OutputFolder) -> Manifest:
+    text = output.read_note(MANIFEST_NAME)
+    if text is None:
+        return Manifest([])
+    try:
+        return Manifest.from_text(text)
+    except (ValueError, TypeError, KeyError) as error:
+        raise OutputError(
+            f"output_folder {output.path!r}: {MANIFEST_NAME} cannot be understood ({error}); remove it to go"
+            " on without a record of what the folder was made from"
+        ) from error
+
+
+def _run_to_go_on_with(manifest: Manifest, record: RunRecord, options: Options) -> RunRecord | None:
+    """The earlier run that this one continues; an extension that came to its end is not continued."""
+    found = manifest.find(record)
+    if found is not None and options.incremental_mode == "extend" and found.ended is not None:
+        return None
+    return found
+
+
+def _refusal(folder: str, before: RunRecord, now: RunRecord) -> str:
+    differences = before.differences(now)
+    shown = "; ".join(differences[:LISTED_DIFFERENCES])
+    if len(differences) > LISTED_DIFFERENCES:
+        shown += f"; and {len(differences) - LISTED_DIFFERENCES} more"
+    return (
+        f"output_folder {folder!r} holds another dataset: {shown}. Choose another folder, or"
+        " --incremental_mode extend to add to it, overwrite to replace it, or --allow_mixing to go on anyway"
+    )
