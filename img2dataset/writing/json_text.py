@@ -1,4 +1,4 @@
-"""The text of KEY.json, equal to ``json.dumps(metadata, indent=4)`` and about eight times as fast.
+"""The text of KEY.json, equal to ``json.dumps(metadata, indent=4)``, in a third of its time.
 
 In: the names of the metadata columns, once a shard, and their Python values, once a sample. Out: text.
 Called by the writers of files, webdataset and (for nested values) tfrecord.
@@ -28,9 +28,15 @@ class MetadataLayout:
         members = (f"    {quoted(name)}: ".replace("%", "%%") + "%s" for name in names)
         self._layout = "{\n" + ",\n".join(members) + "\n}"
 
-    def text(self, value_texts: tuple[str, ...]) -> str:
-        """The object; ``value_texts`` are from ``value_text``, one a column, in column order."""
-        return self._layout % value_texts
+    def text(self, values: Iterable[Any]) -> str:
+        """The object with these values, one a column, in column order.
+
+        Raises:
+            TypeError: JSON has nothing for a value of this type.
+        """
+        # The usual values are written from here: a call of value_text for each is half of the time.
+        text_of = _SCALARS.get
+        return self._layout % tuple([text_of(type(value), value_text)(value) for value in values])
 
 
 def value_text(value: Any, line_start: str = "\n    ") -> str:
@@ -66,6 +72,6 @@ _SCALARS: dict[type, Callable[[Any], str]] = {
     str: quoted,
     int: int.__repr__,
     float: _float_text,
-    bool: lambda value: "true" if value else "false",
-    type(None): lambda value: "null",
+    bool: {True: "true", False: "false"}.__getitem__,
+    type(None): {None: "null"}.__getitem__,
 }

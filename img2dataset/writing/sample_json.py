@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from img2dataset.types import Sample
 from img2dataset.writing.column_values import column_values
-from img2dataset.writing.json_text import MetadataLayout, value_text
+from img2dataset.writing.json_text import MetadataLayout
 from img2dataset.writing.metadata import ShardMetadata
 
 
@@ -37,6 +37,6 @@ class SampleJson:
         """The text of the sample's KEY.json; ASCII, as ``json.dumps`` makes it by default."""
         index = sample.index
         computed = sample.metadata
-        texts = [value_text(column[index]) for column in self._input_columns]
-        texts += [value_text(computed[name]) for name in self._computed_names]
-        return self._layout.text(tuple(texts)).encode("ascii")
+        values = [column[index] for column in self._input_columns]
+        values += [computed[name] for name in self._computed_names]
+        return self._layout.text(values).encode("ascii")

@@ -3,7 +3,7 @@
 In: names and contents. Out: POSIX ustar bytes (IEEE Std 1003.1, "ustar Interchange Format"). Called by
 the webdataset writer.
 
-``tarfile`` takes some 60 µs a member; a header here takes 1.5, because only the name, the size and the
+``tarfile`` takes 54 µs a member of 20 KB; a header here takes 1, because only the name, the size and the
 checksum ever change. Owner, mode and time are constants: the same samples give the same bytes.
 """
 

@@ -78,7 +78,7 @@ class TfrecordWriter:
 
 
 def checksum_function() -> Callable[[bytes], int]:
-    """The crc32c of Google's own small package: 20 KB take it 2 µs, and plain Python 3 ms."""
+    """The crc32c of Google's own small package: 20 KB take it 1 µs, and plain Python 900."""
     try:
         checksum: Callable[[bytes], int] = importlib.import_module("google_crc32c").value
     except ImportError as error:
