@@ -9,7 +9,7 @@ import time
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
-from img2dataset.distributing import LocalPool, run_passes
+from img2dataset.distributing import LocalPool, StopRequest, run_passes
 from img2dataset.errors import RunFailed
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import finish, prepare
@@ -45,8 +45,15 @@ def download(**options: Any) -> RunSummary:
     return summary
 
 
-def run(options: Options) -> RunSummary:
-    """Do one run with checked options; shards that could not be made are in the summary."""
+def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
+    """Do one run with checked options; shards that could not be made are in the summary.
+
+    Args:
+        options: what to do.
+        stop: asked for from outside; the run then ends within a few seconds, and the same options go on
+            where it stopped.
+    """
+    stop = stop or StopRequest()
     reader = open_reader(read_settings(options))
     settings = work_settings(options)
     output = OutputFolder(settings.write)
@@ -59,16 +66,17 @@ def run(options: Options) -> RunSummary:
         return reader.shards(skip, plan.first_shard_id)
 
     def run_pass(shards: Iterable[Shard]) -> Iterator[ShardReport]:
-        pool = LocalPool(settings, processes_count(options), options.max_shard_retry, progress.show)
+        pool = LocalPool(settings, processes_count(options), options.max_shard_retry, progress.show, stop)
         try:
             yield from pool.run(shards)
         finally:
             summary.worker_deaths += pool.deaths
 
     try:
-        for report in run_passes(read, run_pass, plan.done, options.max_shard_retry):
+        for report in run_passes(read, run_pass, plan.done, options.max_shard_retry, lambda: stop.made):
             summary.add(report)
-        finish(output, plan, reader.rows_of_files)
+        if not stop.made:
+            finish(output, plan, reader.rows_of_files)
     finally:
         progress.close()
         output.remove_own_temporaries()

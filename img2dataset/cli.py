@@ -5,13 +5,13 @@ Python Fire reads the words, as it did for the users of 1.47.0; the options chec
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 from typing import Any
 
 from img2dataset.errors import Img2datasetError, OptionError
-
-INTERRUPTED_STATUS = 130
 
 
 def main() -> None:
@@ -23,7 +23,8 @@ def run_command(words: list[str]) -> int:
     """Do what the words ask for.
 
     Returns:
-        The exit status: 0 if every shard is done, 1 if not, 2 for wrong options, 130 when interrupted.
+        The exit status: 0 if every shard is done, 1 if not, 2 for wrong options, 130 or 143 when stopped by
+        a signal.
     """
     if not words or words[0] in ("--help", "-h", "help"):
         return _say(_help_text())
@@ -33,26 +34,41 @@ def run_command(words: list[str]) -> int:
         from img2dataset.version import __version__
 
         return _say(__version__)
+    # Arrow's own pools keep what they have freed: 40 MB more on a list of five million rows, and no faster.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         return _run_download(words)
     except Img2datasetError as error:
         print(f"img2dataset: {error}", file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
-        print("img2dataset: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return INTERRUPTED_STATUS
 
 
 def _run_download(words: list[str]) -> int:
     from img2dataset.options import from_texts, resolve
 
     options = resolve(from_texts(read_words(words)))
-    from img2dataset.api import run
+    from img2dataset.distributing import StoppedEarly, StopRequest, exit_status_of, stop_on_signals
 
-    summary = run(options)
-    print("\n".join(summary.lines()))
-    return summary.exit_status
+    stop = StopRequest()
+    with stop_on_signals(stop):
+        try:
+            from img2dataset.api import run
+
+            summary = run(options, stop)
+        except StoppedEarly as stopped:
+            return _say_stopped(exit_status_of(stopped.signal_number))
+        _say("\n".join(summary.lines()))
+        if stop.signal_number is not None:
+            return _say_stopped(exit_status_of(stop.signal_number))
+        return summary.exit_status
+
+
+def _say_stopped(exit_status: int) -> int:
+    # The terminal may be what was closed.
+    with contextlib.suppress(OSError):
+        print("img2dataset: stopped; the same command goes on where it stopped", file=sys.stderr, flush=True)
+    return exit_status
 
 
 def read_words(words: list[str]) -> dict[str, str]:
@@ -86,5 +102,6 @@ def _help_text(everything: bool = False) -> str:
 
 
 def _say(text: Any) -> int:
-    print(text)
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
     return 0

@@ -2,5 +2,6 @@
 
 from img2dataset.distributing.local import LocalPool
 from img2dataset.distributing.passes import run_passes
+from img2dataset.distributing.stopping import StoppedEarly, StopRequest, exit_status_of, stop_on_signals
 
-__all__ = ["LocalPool", "run_passes"]
+__all__ = ["LocalPool", "StopRequest", "StoppedEarly", "exit_status_of", "run_passes", "stop_on_signals"]

@@ -24,6 +24,7 @@ from img2dataset.distributing.frames import (
     WorkerFailed,
 )
 from img2dataset.distributing.seats import Seat
+from img2dataset.distributing.stopping import StopRequest
 from img2dataset.distributing.supervised import Ended, SupervisedWorker
 from img2dataset.distributing.tail import Tail
 from img2dataset.errors import RunFailed
@@ -35,7 +36,7 @@ from img2dataset.types import (
     ShardReport,
     Status,
 )
-from img2dataset.working.sharing import Helped, SharedRows
+from img2dataset.working.sharing import Helped, SharedRows, Stop
 
 logger = logging.getLogger("img2dataset")
 
@@ -44,6 +45,8 @@ SILENCE_LIMIT_S = 900.0
 # Workers that end without ever having had a shard: something is wrong with the installation.
 MAX_IDLE_DEATHS = 3
 ENDING_TIME_S = 10.0
+# What open shards have to be completed when a stop is asked for.
+STOPPING_TIME_S = 4.0
 
 
 class LocalPool:
@@ -54,6 +57,7 @@ class LocalPool:
         processes_count: how many worker processes at most; they are started as shards come in.
         max_kills: how many dead workers a shard is forgiven.
         on_progress: called with the rows settled so far, by status, when they have changed.
+        stop: asked for from outside; open shards then have a few seconds to be completed.
     """
 
     def __init__(
@@ -62,11 +66,13 @@ class LocalPool:
         processes_count: int,
         max_kills: int = 1,
         on_progress: Callable[[Counter[Status]], None] = lambda statuses: None,
+        stop: StopRequest | None = None,
     ):
         self._settings = settings
         self._processes_count = processes_count
         self._max_kills = max_kills
         self._on_progress = on_progress
+        self._stop = stop or StopRequest()
         self._messages: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._seats: dict[int, Seat] = {}
         self._started = 0
@@ -93,13 +99,18 @@ class LocalPool:
             RunFailed: no worker can be kept running.
         """
         threading.Thread(target=self._feed, args=(shards,), name="feeder", daemon=True).start()
-        self._start_worker()
+        # A message wakes the loop; the queue's put is safe in a signal handler.
+        self._stop.listen(lambda: self._messages.put((0, None)))
         try:
-            while not self._finished():
+            self._start_worker()
+            while not self._finished() and not self._stop.made:
                 yield from self._handle_next()
-            if self._input_error is not None:
+            if self._stop.made:
+                yield from self._stop_workers()
+            elif self._input_error is not None:
                 raise self._input_error
         finally:
+            self._stop.listen(None)
             self._end_workers()
 
     def _feed(self, shards: Iterable[Shard]) -> None:
@@ -241,6 +252,21 @@ class LocalPool:
                 self._suspects.append(shard)
         if not self._seats and not self._finished():
             self._start_worker()
+
+    def _stop_workers(self) -> Iterator[ShardReport]:
+        """Take the reports of the shards that are completed in the time that is left."""
+        for seat in self._seats.values():
+            seat.process.send(Stop(STOPPING_TIME_S))
+        until = time.monotonic() + STOPPING_TIME_S + 1
+        while self._seats and time.monotonic() < until:
+            try:
+                number, message = self._messages.get(timeout=max(0.01, until - time.monotonic()))
+            except queue.Empty:
+                return
+            if number in self._seats and isinstance(message, Reported):
+                yield self._take_report(self._seats[number], message.report)
+            elif number in self._seats and isinstance(message, Ended):
+                del self._seats[number]
 
     def _kill_silent_workers(self) -> None:
         for seat in self._seats.values():

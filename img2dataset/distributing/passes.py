@@ -28,7 +28,13 @@ class _AllBut:
         return shard_id not in self.shard_ids
 
 
-def run_passes(read: Read, run: Run, done: Container[int], max_shard_retry: int) -> Iterator[ShardReport]:
+def run_passes(
+    read: Read,
+    run: Run,
+    done: Container[int],
+    max_shard_retry: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[ShardReport]:
     """Make all shards that are not done.
 
     Args:
@@ -36,6 +42,7 @@ def run_passes(read: Read, run: Run, done: Container[int], max_shard_retry: int)
         run: makes shards; one pass.
         done: shards that need not be made.
         max_shard_retry: how many passes more there are over failed shards.
+        stopped: whether the run has been asked to stop: then there is no further pass.
 
     Yields:
         One report a shard: its success, or its last failure.
@@ -51,6 +58,6 @@ def run_passes(read: Read, run: Run, done: Container[int], max_shard_retry: int)
                 failed.add(report.shard_id)
             else:
                 yield report
-        if not failed:
+        if not failed or stopped():
             return
         skip = _AllBut(frozenset(failed))

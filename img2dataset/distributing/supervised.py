@@ -44,7 +44,8 @@ class SupervisedWorker:
             [sys.executable, *_interpreter_flags(), "-c", _START, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "IMG2DATASET_WORKER": str(number)},
+            # Arrow's own memory pools keep what they have freed, and glibc an arena for each thread.
+            env={"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2", **os.environ},
             start_new_session=True,
         )
         self._outbox.put(settings)

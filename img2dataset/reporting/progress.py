@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter
 
@@ -21,22 +22,23 @@ class ProgressLine:
         """The number of rows of this run, once it is known."""
         if total is not None and total != self._line.total:
             self._line.total = total
-            self._line.refresh()
 
     def show(self, settled: Counter[Status]) -> None:
         """Show the rows settled so far, by status."""
-        if self._line.disable:
-            return
         count = sum(settled.values())
-        if count:
-            self._line.set_postfix_str(
-                f"{settled[SUCCESS] / count:.1%} success, {settled[FAILED_TO_DOWNLOAD]} not downloaded,"
-                f" {settled[FAILED_TO_RESIZE]} not resized",
-                refresh=False,
-            )
-        # Rows of a shard that is made again count once: the line may go back a little.
-        self._line.update(count - self._line.n)
+        if self._line.disable or not count:
+            return
+        self._line.set_postfix_str(
+            f"{settled[SUCCESS] / count:.1%} success, {settled[FAILED_TO_DOWNLOAD]} not downloaded,"
+            f" {settled[FAILED_TO_RESIZE]} not resized",
+            refresh=False,
+        )
+        # Rows of a shard that is made again count once: the line may go back a little. A terminal that has
+        # been closed ends the line and not the run.
+        with contextlib.suppress(OSError):
+            self._line.update(count - self._line.n)
 
     def close(self) -> None:
         """Leave the line as it stands."""
-        self._line.close()
+        with contextlib.suppress(OSError):
+            self._line.close()

@@ -1,4 +1,4 @@
-"""What workers say to each other, through the program, when the last shards of a run are shared out.
+"""What workers are told beside their shards: to share the last ones of a run, and to stop.
 
 A worker with nothing left to do helps one that still has rows waiting: it fetches some of them and makes
 their pixels. Only the owner of a shard writes it. Without this, the run waits for its slowest shard while the
@@ -67,6 +67,13 @@ class TakeBack:
     """To an owner: the helper is gone, these are its own again."""
 
     rows: list[SpareRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """To a worker: begin no more downloads, commit what completes within ``grace_s`` seconds, then end."""
+
+    grace_s: float
 
 
 def travelling(outcome: Outcome) -> Outcome:

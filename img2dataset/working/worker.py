@@ -28,6 +28,7 @@ from img2dataset.working.sharing import (
     SharedRows,
     ShareRows,
     SpareRow,
+    Stop,
     TakeBack,
     travelling,
 )
@@ -35,7 +36,7 @@ from img2dataset.working.sharing import (
 logger = logging.getLogger("img2dataset")
 
 Progress = Callable[[Counter[Status]], None]
-Instruction = ShareRows | HelpWith | Helped | TakeBack
+Instruction = ShareRows | HelpWith | Helped | TakeBack | Stop
 PROGRESS_INTERVAL_S = 0.5
 
 
@@ -84,6 +85,7 @@ class Worker:
         self._unsettled = 0
         self._settled: Counter[Status] = Counter()
         self._next_progress = 0.0
+        self._stop_at: float | None = None
         self._fetcher = Fetcher(settings.fetch, self._events.put)
 
     def instruct(self, instruction: Instruction) -> None:
@@ -104,7 +106,9 @@ class Worker:
     def _loop(self, intake: Intake) -> Iterator[ShardReport]:
         asked, exhausted = False, False
         while True:
-            if not asked and not exhausted and self._wants_shard():
+            if self._stop_at is not None and (not self._open or time.monotonic() > self._stop_at):
+                return
+            if not asked and not exhausted and self._stop_at is None and self._wants_shard():
                 intake.ask()
                 asked = True
             if exhausted and not self._open and not self._helping:
@@ -193,6 +197,8 @@ class Worker:
             self._fetcher.submit(spare.row for spare in instruction.rows)
         elif isinstance(instruction, TakeBack):
             self._fetcher.submit(spare.row for spare in instruction.rows if spare.row.shard_id in self._open)
+        elif isinstance(instruction, Stop):
+            self._stop(instruction.grace_s)
         elif (shard := self._open.get(instruction.shard_id)) is not None:
             try:
                 shard.settle(instruction.first, instruction.outcomes)
@@ -209,6 +215,14 @@ class Worker:
         own = [row for row in rows if row.shard_id in self._open]
         self._fetcher.submit(row for row in rows if row.shard_id not in self._open)
         self._say(SharedRows([SpareRow(row, self._open[row.shard_id].tasks(row.index)) for row in own]))
+
+    def _stop(self, grace_s: float) -> None:
+        """Drop the shards that cannot be completed without new downloads; the others have a little time."""
+        self._stop_at = time.monotonic() + grace_s
+        for shard_id in {row.shard_id for row in self._fetcher.take_back(self._fetcher.waiting)}:
+            if shard_id in self._open:
+                self._open.pop(shard_id).discard()
+                self._fetcher.forget(shard_id)
 
     def _count_row(self, status: Status) -> None:
         self._settled[status] += 1

@@ -1,0 +1,119 @@
+"""A run that is told to stop ends soon, says how to go on, and leaves nothing half-written behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.program.runs import read_dataset, run, serve_photographs, start, write_list
+from tests.program.test_faults import is_gone, wait_until, workers_of
+from tests.servers import ImageServer
+
+
+@pytest.fixture
+def options(image_server: ImageServer, tmp_path: Path) -> dict[str, Any]:
+    addresses = serve_photographs(image_server)
+    return {
+        "url_list": write_list(tmp_path / "list.txt", addresses, 20_000),
+        "output_folder": tmp_path / "out",
+        "output_format": "webdataset",
+        "number_sample_per_shard": 200,
+        "processes_count": 2,
+        "image_size": 64,
+    }
+
+
+def run_for_a_while(options: dict[str, Any]) -> subprocess.Popen[str]:
+    process = start(**options)
+    wait_until(lambda: len(list(options["output_folder"].glob("*_stats.json"))) >= 3, process)
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
+def test_a_signal_stops_the_run_which_the_same_command_goes_on_with(
+    number: signal.Signals, exit_status: int, options: dict[str, Any]
+) -> None:
+    process = run_for_a_while(options)
+    workers = workers_of(process)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == exit_status, stderr
+    assert "Traceback" not in stderr
+    assert "the same command goes on" in stderr
+    assert "rows in" in stdout
+    assert all(is_gone(pid) for pid in workers)
+    before = read_dataset(options["output_folder"])
+    assert 600 <= len(before.rows) < 20_000
+    assert not list(options["output_folder"].glob(".tmp"))
+
+
+def test_going_on_after_a_stop_completes_the_dataset(
+    options: dict[str, Any], image_server: ImageServer
+) -> None:
+    write_list(options["url_list"], serve_photographs(image_server), 3000)
+    process = run_for_a_while(options)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    result = run(**options)
+    assert result.returncode == 0, result.stderr
+    assert read_dataset(options["output_folder"]).statuses() == {"success": 3000}
+
+
+def test_shards_whose_downloads_have_begun_are_still_committed(
+    image_server: ImageServer, tmp_path: Path
+) -> None:
+    """One row is out for two seconds; the stop comes while everything else has settled."""
+    addresses = serve_photographs(image_server, 4)
+    urls = [*(f"{addresses[n % 4]}?{n}" for n in range(49)), image_server.url("/slow?seconds=2&a")]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    output = tmp_path / "out"
+    process = start(
+        url_list=tmp_path / "list.txt", output_folder=output, output_format="webdataset", processes_count=1
+    )
+    wait_until(lambda: image_server.count("/slow") > 0, process)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 143, stderr
+    assert len(read_dataset(output).rows) == 50
+
+
+def test_a_second_signal_stops_at_once(image_server: ImageServer, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(image_server.url("/hang-before-headers"))
+    process = start(url_list=tmp_path / "list.txt", output_folder=tmp_path / "out", processes_count=1)
+    wait_until(lambda: bool(list((tmp_path / "out").glob(".tmp/*/*"))), process)
+    workers = workers_of(process)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=3)
+    assert process.returncode in (130, 143)
+    wait = subprocess.run(["sleep", "1"])
+    assert wait.returncode == 0
+    assert all(is_gone(pid) for pid in workers)
+
+
+def test_a_ctrl_c_that_reaches_the_whole_group_is_one_stop(options: dict[str, Any]) -> None:
+    process = run_for_a_while(options)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "KeyboardInterrupt" not in stderr
+    read_dataset(options["output_folder"])
+
+
+def test_a_signal_at_any_moment_of_the_start_ends_the_program(options: dict[str, Any]) -> None:
+    for milliseconds in (30, 80, 150, 250, 400, 700):
+        process = start(**options)
+        try:
+            process.communicate(timeout=milliseconds / 1000)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode in (143, -15), (milliseconds, stderr)
+        assert "Traceback" not in stderr
