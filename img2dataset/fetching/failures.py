@@ -28,6 +28,7 @@ CONNECTION_UNREACHABLE = "connection: unreachable"
 CONNECTION_CLOSED_EARLY = "connection: closed early"
 CONNECTION_FAILED = "connection: failed"
 CONNECTION_PROXY = "connection: proxy"
+HOST_UNREACHABLE = "connection: host unreachable lately"
 TOO_LARGE_BODY = "too large: body"
 EMPTY_BODY = "empty body"
 OPT_OUT_ROBOTS_TAG = "opt-out: X-Robots-Tag"
@@ -57,6 +58,7 @@ _CAN_PASS = frozenset(
         CONNECTION_CLOSED_EARLY,
         CONNECTION_FAILED,
         CONNECTION_PROXY,
+        HOST_UNREACHABLE,
         PROTOCOL_HTTP2,
         "HTTP 408",
         "HTTP 425",

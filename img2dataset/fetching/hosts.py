@@ -1,0 +1,226 @@
+"""One slot a host: which of the rows that wait may be requested now. Pure: time comes in as an argument.
+
+Comes in: jobs (of any kind) with the host they go to. Goes out: those whose host can take them, fair
+between hosts, or the reason why a host is not asked at all. Called by ``admission``, on the fetcher's thread.
+
+Each row costs a constant number of steps, however many rows wait for one host; a host is remembered while
+it has rows, and some thousand more for what they have shown.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Generic, TypeVar
+
+from img2dataset.fetching import failures
+from img2dataset.fetching.manners import HostManners
+from img2dataset.fetching.pace import HostPace
+
+# Idle hosts whose state is kept, some 400 bytes each.
+REMEMBERED_HOSTS = 10_000
+Waiting = TypeVar("Waiting")
+
+
+class Ending(Enum):
+    """What the end of a request says about its host."""
+
+    ACCEPTED = "it answered"
+    PUSHED_BACK = "429, or 503 with Retry-After"
+    OVERLOADED = "503 without Retry-After"
+    NO_CONNECTION = "it could not be connected to"
+    NOTHING = "called off, begun again, or failed in a way that says nothing of the host"
+
+
+_NO_CONNECTION = frozenset(
+    {failures.CONNECTION_REFUSED, failures.CONNECTION_UNREACHABLE, failures.TIMEOUT_CONNECT}
+)
+
+
+def ending_of(failure: str | None, status: int | None, has_retry_after: bool) -> Ending:
+    """What a request that ended with ``failure`` (None: success) and ``status`` says about its host."""
+    if status == 429 or (status == 503 and has_retry_after):
+        return Ending.PUSHED_BACK
+    if status == 503:
+        return Ending.OVERLOADED
+    if status is not None:
+        return Ending.ACCEPTED
+    return Ending.NO_CONNECTION if failure in _NO_CONNECTION else Ending.NOTHING
+
+
+class _Host(Generic[Waiting]):
+    __slots__ = ("listed", "name", "pace", "running", "waiting")
+
+    def __init__(self, name: str, pace: HostPace) -> None:
+        self.name = name
+        self.pace = pace
+        self.running = 0
+        self.waiting: deque[Waiting] = deque()
+        # In ``_ready`` or ``_later``; at most once, so that neither grows with the rows.
+        self.listed = False
+
+
+class HostSlots(Generic[Waiting]):
+    """The hosts of a run, as one process sees them.
+
+    Args:
+        manners: the user's choices.
+        concurrency: transfers of this process, which bounds what no manner does.
+    """
+
+    def __init__(self, manners: HostManners, concurrency: int) -> None:
+        self._manners = manners
+        self._concurrency = concurrency
+        self._busy: dict[str, _Host[Waiting]] = {}
+        self._idle: dict[str, _Host[Waiting]] = {}
+        self._ready: deque[_Host[Waiting]] = deque()
+        self._later: list[tuple[float, int, _Host[Waiting]]] = []
+        self._order = 0
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        """Jobs set aside."""
+        return self._waiting
+
+    def closed(self, name: str, now: float) -> str | None:
+        """The failure of every row of a host that is not to be asked at this time; None if it may be."""
+        host = self._busy.get(name) or self._idle.get(name)
+        return host.pace.closed_reason if host is not None and host.pace.is_closed(now) else None
+
+    def enter(self, name: str, now: float) -> bool:
+        """Take a slot of the host if it has one free now; otherwise the job is to be set aside."""
+        host = self._host(name)
+        if host.waiting or now < host.pace.next_start or not host.pace.allows(host.running):
+            self._rest(host)
+            return False
+        self._start(host, now)
+        return True
+
+    def set_aside(self, name: str, job: Waiting, now: float, *, first: bool = False) -> None:
+        """Let ``job`` wait for its host; ``first``: before the others."""
+        host = self._host(name)
+        if first:
+            host.waiting.appendleft(job)
+        else:
+            host.waiting.append(job)
+        self._waiting += 1
+        self._list(host, now)
+
+    def next_job(self, now: float) -> tuple[Waiting, str | None] | None:
+        """A job set aside that has its slot now, or is to fail with the text beside it; None if there is none."""
+        self._make_ready(now)
+        while self._ready:
+            host = self._ready.popleft()
+            host.listed = False
+            if not host.waiting:
+                self._rest(host)
+                continue
+            failure = host.pace.closed_reason if host.pace.is_closed(now) else None
+            if failure is None and (now < host.pace.next_start or not host.pace.allows(host.running)):
+                self._list(host, now)
+                continue
+            job = host.waiting.popleft()
+            self._waiting -= 1
+            if failure is None:
+                self._start(host, now)
+            self._list(host, now)
+            self._rest(host)
+            return job, failure
+        return None
+
+    def next_due(self, now: float) -> float | None:
+        """When a host that has jobs may be asked, if only time is in the way; those of the past are ready."""
+        self._make_ready(now)
+        return self._later[0][0] if self._later else None
+
+    def leave(self, name: str, now: float, ending: Ending = Ending.NOTHING) -> None:
+        """A request has ended: its slot is free. For ``PUSHED_BACK`` call ``pushed_back`` before."""
+        host = self._busy[name]
+        host.running -= 1
+        if ending is Ending.ACCEPTED:
+            host.pace.accepted_one(now)
+        elif ending is Ending.NO_CONNECTION:
+            host.pace.connect_failed(now)
+        if host.pace.is_closed(now):
+            # Wherever it is listed, its jobs fail now.
+            host.listed = False
+        self._list(host, now)
+        self._rest(host)
+
+    def pushed_back(
+        self, name: str, now: float, started_at: float, retry_after_s: float | None, failure: str
+    ) -> None:
+        """The host asked for fewer requests; see ``HostPace.pushed_back``."""
+        longest = self._manners.max_retry_after_s
+        self._busy[name].pace.pushed_back(now, started_at, retry_after_s, longest, failure)
+
+    def overloaded(self, name: str, now: float, started_at: float) -> None:
+        """The host answered 503 and nothing more."""
+        self._busy[name].pace.overloaded(now, started_at)
+
+    def space(self, name: str, spacing_s: float) -> None:
+        """Let a host be asked no more often than each ``spacing_s`` (its robots.txt says so)."""
+        host = self._host(name)
+        host.pace.spacing_s = max(self._manners.seconds_between_requests, spacing_s)
+        self._rest(host)
+
+    def drop(self, unwanted: Callable[[Waiting], bool]) -> None:
+        """Forget jobs set aside."""
+        for host in list(self._busy.values()):
+            kept = deque(job for job in host.waiting if not unwanted(job))
+            self._waiting -= len(host.waiting) - len(kept)
+            host.waiting = kept
+            self._rest(host)
+
+    def drain(self) -> list[Waiting]:
+        """Every job set aside, at the end."""
+        return [job for host in self._busy.values() for job in host.waiting]
+
+    def _host(self, name: str) -> _Host[Waiting]:
+        host = self._busy.get(name)
+        if host is None:
+            host = self._idle.pop(name, None)
+            if host is None:
+                pace = HostPace(self._share(name), self._manners.seconds_between_requests)
+                host = _Host(name, pace)
+            self._busy[name] = host
+        return host
+
+    def _share(self, name: str) -> float:
+        bound = self._manners.connections_to(name)
+        if bound is None:
+            return float(self._concurrency)
+        return float(min(self._concurrency, max(1, bound // self._manners.processes)))
+
+    def _start(self, host: _Host[Waiting], now: float) -> None:
+        host.running += 1
+        host.pace.started(now)
+
+    def _make_ready(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])
+
+    def _list(self, host: _Host[Waiting], now: float) -> None:
+        """Have a host with waiting jobs looked at when it can take one."""
+        if host.listed or not host.waiting:
+            return
+        pace = host.pace
+        if pace.is_closed(now) or (now >= pace.next_start and pace.allows(host.running)):
+            self._ready.append(host)
+        elif pace.allows(host.running):
+            self._order += 1
+            heapq.heappush(self._later, (pace.next_start, self._order, host))
+        else:
+            return  # ``leave`` will
+        host.listed = True
+
+    def _rest(self, host: _Host[Waiting]) -> None:
+        """Remember a host that has nothing to do, and forget the one that had nothing to do for longest."""
+        if host.running or host.waiting or host.listed or self._busy.get(host.name) is not host:
+            return
+        del self._busy[host.name]
+        self._idle[host.name] = host
+        if len(self._idle) > REMEMBERED_HOSTS:
+            del self._idle[next(iter(self._idle))]

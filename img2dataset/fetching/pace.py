@@ -1,0 +1,186 @@
+"""What one host takes, learned from its answers: how many requests at a time, how many a second, or none.
+
+Pure: time comes in as an argument, seconds of one clock; nothing here waits or sends. Used by ``hosts``,
+one ``HostPace`` a host.
+
+A host that pushes back (429, or 503 with Retry-After) is left alone for as long as it says, gets half the
+connections, and then requests evenly spaced at nine tenths of the rate it last accepted. Concurrency alone
+cannot hold a rate: one connection to a host that answers in a millisecond is a thousand requests a second.
+Both are given back slowly, so that the limit is touched about once in some minutes.
+"""
+
+from __future__ import annotations
+
+import math
+
+from img2dataset.fetching import failures
+
+# Pushing back without having ever accepted anything: 1 + 2 + 4 s are waited, then the host is closed.
+ROUNDS_OF_A_STRANGER = 3
+LONGEST_BACKOFF_S = 32.0
+CONNECT_FAILURES = 10
+CLOSED_S = 60.0
+LONGEST_CLOSED_S = 86_400.0
+# The share of the accepted rate that is asked for after a push back, and the steps of giving it back.
+SHARE = 0.9
+STEP, STEP_S = 1.1, 60.0
+# Far below what the host is known to take, or if that is not known, it is given back in larger steps.
+LARGE_STEP, LARGE_STEP_S = 1.5, 5.0
+SLOWEST_PER_S, FASTEST_PER_S = 0.1, 1000.0
+# Fewer accepted requests than this say nothing about a rate.
+ENOUGH_ACCEPTED = 3
+RATE_WINDOW_S = 10.0
+
+
+class HostPace:
+    """The state of one host.
+
+    ``bound`` is the most connections ever, ``spacing_s`` the least time between requests that was asked
+    for by the user or by robots.txt.
+    """
+
+    __slots__ = (
+        "accepted",
+        "bound",
+        "ceiling",
+        "closed_reason",
+        "closed_until",
+        "connect_failures",
+        "cut_at",
+        "ever_accepted",
+        "limit",
+        "next_start",
+        "per_s",
+        "pushed_since",
+        "raise_at",
+        "rounds",
+        "since",
+        "spacing_s",
+    )
+
+    def __init__(self, bound: float, spacing_s: float) -> None:
+        self.bound = bound
+        self.limit = bound
+        self.spacing_s = spacing_s
+        self.per_s: float | None = None
+        self.ceiling = math.inf
+        self.raise_at = 0.0
+        self.next_start = -math.inf
+        self.cut_at = -math.inf
+        self.rounds = 0
+        self.pushed_since = 0.0
+        self.connect_failures = 0
+        self.closed_until = -math.inf
+        self.closed_reason = ""
+        self.ever_accepted = False
+        self.accepted = 0.0
+        self.since = -1.0
+
+    def is_closed(self, now: float) -> bool:
+        """Whether nothing is to be asked of this host at this time; ``closed_reason`` is the failure."""
+        return now < self.closed_until
+
+    def allows(self, running: int) -> bool:
+        """Whether one more connection may be used beside ``running`` ones."""
+        if self.rounds or self.connect_failures >= CONNECT_FAILURES:
+            return running < 1  # one request finds out whether the host is back
+        return running < self.limit
+
+    def started(self, now: float) -> None:
+        """A request goes out."""
+        if self.since < 0:
+            self.since = now
+        spacing = self.spacing_s
+        if self.per_s is not None:
+            spacing = max(spacing, 1.0 / self.per_s)
+        if spacing:
+            self.next_start = max(self.next_start, now + spacing)
+
+    def accepted_one(self, now: float) -> None:
+        """The host answered a request with anything but a push back."""
+        self.connect_failures = self.rounds = 0
+        self.ever_accepted = True
+        elapsed = now - self.since
+        if elapsed > RATE_WINDOW_S:  # forget the older half, keep the rate
+            self.accepted *= RATE_WINDOW_S / 2 / elapsed
+            self.since = now - RATE_WINDOW_S / 2
+        self.accepted += 1
+        if self.limit < self.bound:
+            self.limit = min(self.bound, self.limit + 1 / self.limit)
+        if self.per_s is not None and now >= self.raise_at:
+            self._give_back(now)
+
+    def connect_failed(self, now: float) -> None:
+        """The host could not be connected to."""
+        self.connect_failures += 1
+        if self.connect_failures >= CONNECT_FAILURES:
+            self._close(now + CLOSED_S, failures.HOST_UNREACHABLE)
+
+    def overloaded(self, now: float, started_at: float) -> None:
+        """503 without Retry-After: often one broken page, so only the connections are halved."""
+        self.connect_failures = 0
+        if started_at >= self.cut_at:
+            self.cut_at = now
+            self._halve()
+
+    def pushed_back(
+        self, now: float, started_at: float, retry_after_s: float | None, longest_s: float, failure: str
+    ) -> None:
+        """429, or 503 with Retry-After.
+
+        Args:
+            now: the present.
+            started_at: when the request went out; those sent before the latest cut are part of it.
+            retry_after_s: what the host asked to wait.
+            longest_s: as ``max_retry_after_s``.
+            failure: what rows fail with if this host is closed.
+        """
+        self.connect_failures = 0
+        if retry_after_s is not None and retry_after_s > longest_s:
+            self._close(now + min(retry_after_s, LONGEST_CLOSED_S), failure)
+            return
+        fresh = started_at >= self.cut_at
+        if fresh:
+            if not self.rounds:
+                self.pushed_since = now
+            self.rounds += 1
+            self._cut(now)
+        if longest_s == 0 or not (fresh or retry_after_s):
+            return
+        wait = min(LONGEST_BACKOFF_S, 2.0 ** (self.rounds - 1)) if retry_after_s is None else retry_after_s
+        self.next_start = max(self.next_start, now + wait)
+        # The accepted rate is measured from when the host is asked again.
+        self.since, self.accepted = self.next_start, 0.0
+        stranger = not self.ever_accepted and self.rounds > ROUNDS_OF_A_STRANGER
+        if self.rounds and (stranger or self.next_start - self.pushed_since > longest_s):
+            self._close(now + CLOSED_S, failure)
+
+    def _cut(self, now: float) -> None:
+        self.cut_at = now
+        self._halve()
+        before = self.per_s
+        if self.accepted >= ENOUGH_ACCEPTED:
+            self.ceiling = self.accepted / max(now - self.since, 1.0)
+            self.per_s = SHARE * self.ceiling if before is None else min(SHARE * self.ceiling, 0.8 * before)
+        else:
+            self.ceiling = self.ceiling if before is None else min(self.ceiling, before)
+            self.per_s = 1.0 if before is None else before / 2
+        self.per_s = max(self.per_s, SLOWEST_PER_S)
+        self.raise_at = now + (STEP_S if self.ceiling < math.inf else LARGE_STEP_S)
+
+    def _halve(self) -> None:
+        self.limit = max(1.0, self.limit / 2)
+
+    def _give_back(self, now: float) -> None:
+        assert self.per_s is not None
+        if self.per_s * LARGE_STEP <= SHARE * self.ceiling:
+            self.per_s *= LARGE_STEP
+            self.raise_at = now + LARGE_STEP_S
+        else:
+            self.per_s *= STEP
+            self.raise_at = now + STEP_S
+        if self.per_s > FASTEST_PER_S:
+            self.per_s, self.ceiling = None, math.inf
+
+    def _close(self, until: float, reason: str) -> None:
+        self.closed_until, self.closed_reason = until, reason
