@@ -1,0 +1,241 @@
+"""URLs in, bodies or failures out, for the loaders: many at once, each within its limits.
+
+``EngineDownloader`` is the program's own libcurl loop. ``SessionDownloader`` is a ``requests.Session`` of the
+user's, with its authentication, or a plain one where the cache must ask "has it changed?". Both give back
+``Entry`` values, in the order they were asked for. Called by ``loading``, alone or through the cache.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from img2dataset.training.cache_entry import Entry
+from img2dataset.types import Fetched, Row
+
+if TYPE_CHECKING:
+    import requests
+
+    from img2dataset.fetching import Fetcher, FetchSettings
+
+CHUNK_BYTES = 256 * 1024
+SESSION_CONCURRENCY = 8
+
+# Fetchers of the parent process, seen after a fork: dropping one would close connections of the parent's.
+_inherited: list[Any] = []
+
+
+@dataclass(frozen=True)
+class DownloadLimits:
+    """What one download may take: seconds, bytes, and tries after the first. See ``ImageLoader``."""
+
+    timeout_s: float
+    deadline_s: float
+    max_bytes: int
+    retries: int
+    concurrency: int
+
+
+class Downloader(Protocol):
+    """Downloads several URLs at once; ``outdated`` entries are asked for anew, if possible conditionally."""
+
+    def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]: ...
+
+
+class EngineDownloader:
+    """Downloads with the program's own event loop, started at the first use in each process."""
+
+    def __init__(self, settings: FetchSettings):
+        self._settings = settings
+        self._lock = threading.Lock()  # guards what follows
+        self._fetcher: Fetcher | None = None
+        self._process_id = 0
+        self._next_ticket = 0
+        self._waiting: dict[int, tuple[int, queue.SimpleQueue[tuple[int, Fetched]]]] = {}
+
+    def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]:
+        """Every URL's entry, in order; they are on their way at the same time."""
+        answers: queue.SimpleQueue[tuple[int, Fetched]] = queue.SimpleQueue()
+        with self._lock:
+            fetcher = self._running_fetcher()
+            rows = []
+            for place, (url, _outdated) in enumerate(wanted):
+                self._waiting[self._next_ticket] = (place, answers)
+                rows.append(Row(0, self._next_ticket, url))
+                self._next_ticket += 1
+        fetcher.submit(rows)
+        entries: list[Entry | None] = [None] * len(wanted)
+        for _ in wanted:
+            place, fetched = answers.get()
+            url = wanted[place][0]
+            if fetched.body is None:
+                entries[place] = Entry(url, b"", time.time(), failure=fetched.failure or "connection: failed")
+            else:
+                entries[place] = Entry(url, bytes(fetched.body), time.time())
+        return [entry for entry in entries if entry is not None]
+
+    def _running_fetcher(self) -> Fetcher:
+        from img2dataset.fetching import Fetcher
+
+        if self._process_id != os.getpid():
+            if self._fetcher is not None:
+                _inherited.append(self._fetcher)
+                self._waiting = {}
+            self._fetcher = None
+            self._process_id = os.getpid()
+        if self._fetcher is None:
+            self._fetcher = Fetcher(self._settings, self._deliver)
+        return self._fetcher
+
+    def _deliver(self, fetched: Fetched) -> None:
+        place, answers = self._waiting.pop(fetched.row.index)
+        answers.put((place, fetched))
+        # The memory is the caller's now; it bounds how many it asks for at once.
+        if self._fetcher is not None:
+            self._fetcher.release(fetched.size)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"settings": self._settings}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        EngineDownloader.__init__(self, state["settings"])
+
+
+class SessionDownloader:
+    """Downloads with a ``requests.Session``; every try ends by the deadline, whatever the server does."""
+
+    def __init__(self, session: requests.Session, limits: DownloadLimits, headers: dict[str, str]):
+        self._session = session
+        self._limits = limits
+        self._headers = headers
+        self._process_id = os.getpid()
+
+    def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]:
+        """Every URL's entry, in order, up to eight on their way at the same time."""
+        if self._process_id != os.getpid():
+            # Connections cannot be shared with the parent process; the session makes new ones.
+            self._session.close()
+            self._process_id = os.getpid()
+        entries: list[Entry] = []
+        for start in range(0, len(wanted), SESSION_CONCURRENCY):
+            tasks = [_Task(self._with_retries, *one) for one in wanted[start : start + SESSION_CONCURRENCY]]
+            entries.extend(task.result(self._limits) for task in tasks)
+        return entries
+
+    def _with_retries(self, url: str, outdated: Entry | None, closing: threading.Event) -> Entry:
+        from img2dataset.fetching import can_pass
+
+        for attempt in range(self._limits.retries + 1):
+            entry = self._try(url, outdated)
+            if entry.failure is None or not can_pass(entry.failure) or attempt == self._limits.retries:
+                return entry
+            if closing.wait(random.uniform(0, 0.5 * 2**attempt)):
+                return entry
+        raise AssertionError("unreachable")
+
+    def _try(self, url: str, outdated: Entry | None) -> Entry:
+        import requests
+
+        headers = dict(self._headers)
+        if outdated is not None and outdated.etag:
+            headers["If-None-Match"] = outdated.etag
+        if outdated is not None and outdated.last_modified:
+            headers["If-Modified-Since"] = outdated.last_modified
+        deadline = time.monotonic() + self._limits.deadline_s
+        try:
+            with self._session.get(
+                url, headers=headers, timeout=self._limits.timeout_s, stream=True
+            ) as answer:
+                if answer.status_code == 304 and outdated is not None:
+                    return Entry(url, outdated.body, time.time(), outdated.etag, outdated.last_modified)
+                if answer.status_code != 200:
+                    return _failed(url, f"HTTP {answer.status_code}")
+                body = self._read(answer, deadline)
+                if isinstance(body, str):
+                    return _failed(url, body)
+                validators = (answer.headers.get("ETag"), answer.headers.get("Last-Modified"))
+                return Entry(url, body, time.time(), *validators)
+        except (requests.RequestException, OSError, ValueError) as error:
+            return _failed(url, failure_of(error))
+
+    def _read(self, answer: requests.Response, deadline: float) -> bytes | str:
+        """The body, undone of its compression, or why not."""
+        announced = answer.headers.get("Content-Length", "")
+        if announced.isdigit() and int(announced) > self._limits.max_bytes:
+            return "too large: body"
+        body = bytearray()
+        for chunk in answer.iter_content(CHUNK_BYTES):
+            body += chunk
+            if len(body) > self._limits.max_bytes:
+                return "too large: body"
+            if time.monotonic() > deadline:
+                return "timeout: deadline"
+        return bytes(body) if body else "empty body"
+
+
+class _Task:
+    """One download on a thread that can be left behind: a socket that drips cannot be interrupted."""
+
+    def __init__(self, function: Any, url: str, outdated: Entry | None):
+        self._url = url
+        self._closing = threading.Event()
+        self._answer: queue.SimpleQueue[Entry] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                entry = function(url, outdated, self._closing)
+            except Exception as error:  # a session's own adapter may raise anything
+                entry = _failed(url, failure_of(error))
+            self._answer.put(entry)
+
+        threading.Thread(target=run, name="image-download", daemon=True).start()
+
+    def result(self, limits: DownloadLimits) -> Entry:
+        tries = limits.retries + 1
+        try:
+            return self._answer.get(timeout=limits.deadline_s * tries + 2.0**limits.retries)
+        except queue.Empty:
+            self._closing.set()
+            return _failed(self._url, "timeout: deadline")
+
+
+def _failed(url: str, failure: str) -> Entry:
+    return Entry(url, b"", time.time(), failure=failure)
+
+
+def failure_of(error: BaseException) -> str:
+    """An exception of ``requests`` in the small language of failures."""
+    import requests
+
+    if isinstance(error, requests.ConnectTimeout):
+        return "timeout: connect"
+    if isinstance(error, requests.Timeout):
+        return "timeout: silence"
+    if isinstance(error, requests.exceptions.SSLError):
+        return (
+            "TLS: handshake"
+            if "CERTIFICATE_VERIFY_FAILED" not in str(error)
+            else "TLS: certificate not valid"
+        )
+    if isinstance(error, requests.TooManyRedirects):
+        return "redirect: too many"
+    if isinstance(error, (requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)):
+        return "scheme: not allowed"
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
+        return "invalid url: malformed"
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return "encoding: broken"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "connection: closed early"
+    if isinstance(error, requests.ConnectionError):
+        text = str(error)
+        if "NameResolutionError" in text or "getaddrinfo" in text:
+            return "DNS: name not found"
+        return "connection: refused" if "Connection refused" in text else "connection: failed"
+    return f"download: {type(error).__name__}"
