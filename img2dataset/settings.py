@@ -42,6 +42,7 @@ def work_settings(options: Options) -> WorkSettings:
             extract_exif=options.extract_exif,
             hash_column=options.compute_hash,
             run_id=new_run_id(),
+            hugging_face_images=options.hugging_face_images,
         ),
         compute_hash=options.compute_hash,
         verify_hash=options.verify_hash is not None,

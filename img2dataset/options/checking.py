@@ -190,6 +190,10 @@ def _check_encoding(options: Options) -> None:
             f"--encode_quality is {options.encode_quality}; with --encode_format {options.encode_format}"
             f" it takes {meaning}a whole number from 0 to {highest}"
         )
+    if options.hugging_face_images and options.output_format != "parquet":
+        raise OptionError(
+            f"--hugging_face_images is for --output_format parquet; it is {options.output_format}"
+        )
     if options.disable_all_reencoding and options.bbox_col is not None:
         raise OptionError(
             "--bbox_col cannot be used with --disable_all_reencoding: blurring needs the image to be encoded"
@@ -204,6 +208,13 @@ def _check_columns(options: Options) -> None:
             raise OptionError(
                 f"--save_additional_columns has {column!r}, which the metadata uses itself;"
                 f" reserved are {', '.join(RESERVED_COLUMNS)}"
+            )
+    taken = {"parquet": (options.encode_format,), "tfrecord": (options.encode_format, "txt")}
+    for column in taken.get(options.output_format, ()):
+        if column in columns:
+            raise OptionError(
+                f"--save_additional_columns has {column!r}, which --output_format {options.output_format}"
+                " uses itself; rename the column in the list"
             )
     doubled = sorted({column for column in columns if columns.count(column) > 1})
     if doubled:

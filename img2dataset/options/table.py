@@ -184,6 +184,12 @@ class Options:
         maximum=18,
         shapes_output=True,
     )
+    hugging_face_images: bool = option(
+        False,
+        help="in parquet output, store images as Hugging Face datasets does, so that they load as images",
+        group=OUTPUT,
+        shapes_output=True,
+    )
     incremental_mode: str = option(
         "incremental",
         help="incremental: go on, skipping finished shards; overwrite: empty the folder first;"

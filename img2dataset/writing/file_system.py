@@ -21,7 +21,7 @@ _EXTRAS = {
     "abfs": "azure",
     "abfss": "azure",
     "adl": "azure",
-    "hf": "huggingface",
+    "hf": "hf",
 }
 
 # Here a file that is being uploaded can already be seen, and a move is one step; on an object store an
