@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from img2dataset.distributing import LocalPool, StopRequest, run_passes
-from img2dataset.errors import RunFailed
+from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import finish, prepare
 from img2dataset.reading import Reader, open_reader
@@ -34,13 +34,13 @@ def download(**options: Any) -> RunSummary:
 
     Raises:
         OptionError: an option's name, type, value or combination is wrong; nothing has been started.
-        InputError: the list cannot be read as described.
+        InputError: the list cannot be found, or is not as described.
         OutputError: the output folder cannot be written to.
-        RunFailed: some shards could not be made; what could be is in the output folder, and the same call
-            tries the rest again.
+        RunFailed: some shards could not be made, or the list broke off; what could be made is in the
+            output folder, and the same call tries the rest again.
     """
     summary = run(resolve(options))
-    if summary.failed_shards:
+    if summary.exit_status:
         raise RunFailed("\n".join(summary.lines()))
     return summary
 
@@ -77,6 +77,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             summary.add(report)
         if not stop.made:
             finish(output, plan, reader.rows_of_files)
+    except Img2datasetError as error:
+        summary.error = str(error)
     finally:
         progress.close()
         output.remove_own_temporaries()

@@ -10,9 +10,14 @@ import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from img2dataset.errors import RunFailed
 from img2dataset.types import Shard, ShardReport
 
 logger = logging.getLogger("img2dataset")
+
+# A full disk or a store that is gone fails every shard: going over the whole list would only ask its servers
+# for images that cannot be kept.
+FAILURES_IN_A_ROW = 20
 
 Read = Callable[[Container[int]], Iterator[Shard]]
 Run = Callable[[Iterable[Shard]], Iterator[ShardReport]]
@@ -46,11 +51,21 @@ def run_passes(
 
     Yields:
         One report a shard: its success, or its last failure.
+
+    Raises:
+        RunFailed: many shards in a row could not be made; the message has the reason of the last.
     """
     skip: Container[int] = done
     for passes_left in range(max_shard_retry, -1, -1):
         failed = set()
+        in_a_row = 0
         for report in run(read(skip)):
+            in_a_row = in_a_row + 1 if report.error is not None else 0
+            if in_a_row >= FAILURES_IN_A_ROW:
+                raise RunFailed(
+                    f"{in_a_row} shards in a row could not be made, the last for this reason: {report.error};"
+                    " the same command goes on when that is mended"
+                )
             if report.error is not None and passes_left:
                 logger.warning(
                     "shard %d failed (%s); it is tried again at the end", report.shard_id, report.error

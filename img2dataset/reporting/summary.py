@@ -16,8 +16,8 @@ SHOWN_SHARDS = 5
 class RunSummary:
     """The counts of one run, over the shards that it made.
 
-    ``shards_skipped`` are those an earlier run had finished; they are in no other count. Times in Unix
-    seconds.
+    ``shards_skipped`` are those an earlier run had finished; they are in no other count. ``error`` says why
+    the run ended before its list did. Times in Unix seconds.
     """
 
     output_folder: str
@@ -32,6 +32,7 @@ class RunSummary:
     status_dict: Counter[str] = field(default_factory=Counter)
     failed_shards: dict[int, str] = field(default_factory=dict)
     worker_deaths: list[str] = field(default_factory=list)
+    error: str | None = None
 
     def add(self, report: ShardReport) -> None:
         """Count one shard's final report."""
@@ -51,7 +52,7 @@ class RunSummary:
     @property
     def exit_status(self) -> int:
         """0 only if every shard is done."""
-        return 1 if self.failed_shards else 0
+        return 1 if self.failed_shards or self.error else 0
 
     def lines(self) -> list[str]:
         """The summary as people read it."""
@@ -68,8 +69,12 @@ class RunSummary:
         if self.worker_deaths:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(self.worker_deaths).most_common(3))
             lines.append(f"worker processes replaced: {reasons}")
+            if any("memory" in reason for reason in self.worker_deaths):
+                lines.append("  to need less memory: lower --processes_count, --body_memory or --image_size")
         if self.failed_shards:
             lines += self._failed_shard_lines()
+        if self.error:
+            lines.append(f"the run ended early: {self.error}")
         lines.append(f"output: {self.output_folder}")
         return lines
 

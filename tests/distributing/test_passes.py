@@ -6,9 +6,17 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 
 import pyarrow as pa
+import pytest
 
 from img2dataset.distributing import run_passes
+from img2dataset.errors import RunFailed
 from img2dataset.types import Shard, ShardReport, ShardStats
+
+
+def read_many(skip: Container[int]) -> Iterator[Shard]:
+    for shard_id in range(1000):
+        if shard_id not in skip:
+            yield Shard(shard_id, pa.table({"url": ["http://127.0.0.1/"]}))
 
 
 def read(skip: Container[int]) -> Iterator[Shard]:
@@ -54,4 +62,17 @@ def test_without_retries_a_failure_is_final() -> None:
     run = FailsSometimes({1: 1})
     reports = {report.shard_id: report for report in run_passes(read, run, set(), 0)}
     assert reports[1].error is not None
+    assert run.tries[1] == 1
+
+
+def test_a_run_that_fails_every_shard_ends_soon_with_the_reason() -> None:
+    run = FailsSometimes(dict.fromkeys(range(100, 1000), 9))
+    with pytest.raises(RunFailed, match="no space left on device"):
+        list(run_passes(read_many, run, set(), 1))
+    assert len(run.tries) < 200
+
+
+def test_no_pass_follows_when_the_run_was_told_to_stop() -> None:
+    run = FailsSometimes({1: 1})
+    list(run_passes(read, run, set(), 1, stopped=lambda: True))
     assert run.tries[1] == 1
