@@ -2,14 +2,17 @@
 
 Comes in: any text of a list, or a redirect's Location. Goes out: an ASCII URI without fragment, in
 the terms of RFC 3986 and 3987 (spaces and non-ASCII characters percent-encoded as UTF-8, escapes that
-are there kept, host names in IDNA), and nothing that could break out of a request line. A pure
-function; called by the fetcher for each row and each redirect hop.
+are there kept, host names in IDNA, IPv4 addresses as four decimal numbers), and nothing that could break out
+of a request line. Pure functions; called by the fetcher for each row and each redirect hop.
 """
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urljoin
+from collections.abc import Collection
+from urllib.parse import quote, urljoin
+
+from img2dataset.fetching.addresses import numeric_address
 
 MAX_URL_CHARACTERS = 65_536
 ALLOWED_SCHEMES = frozenset({"http", "https", "data"})
@@ -33,9 +36,12 @@ KNOWN_SCHEMES = frozenset(
     )
 )
 
+_BYTE = r"(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
 # Most URLs of real lists need no work: this match decides in a microsecond.
 _ALREADY_URI = re.compile(
-    r"https?://(?:[A-Za-z0-9_-]{1,63}\.){0,3}[A-Za-z0-9_-]{1,63}(?::[0-9]{1,4})?"
+    # A last part that begins with a letter belongs to a name; other spellings of numbers take the long way.
+    rf"https?://(?:(?:[A-Za-z0-9_-]{{1,63}}\.){{0,3}}[A-Za-z][A-Za-z0-9_-]{{0,62}}|{_BYTE}(?:\.{_BYTE}){{3}})"
+    r"(?::[0-9]{1,4})?"
     r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
@@ -57,8 +63,24 @@ def scheme_of(text: str) -> str:
     return match.group(1).lower() if match else ""
 
 
-def to_uri(text: str) -> str:
+def host_and_port(uri: str) -> tuple[str, int]:
+    """The host (IPv6 in brackets) and the port of a URI that ``to_uri`` has made."""
+    start = uri.index("//") + 2
+    authority = uri[start : uri.index("/", start)]
+    host = authority[authority.rfind("@") + 1 :]
+    place = host.rfind(":")
+    if place > host.rfind("]"):
+        return host[:place], int(host[place + 1 :])
+    return host, 443 if uri.startswith("https") else 80
+
+
+def to_uri(text: str, more_schemes: Collection[str] = ()) -> str:
     """The URI to request for ``text``; a ``data:`` URL is returned as it is, stripped.
+
+    Args:
+        text: as it stands in the list.
+        more_schemes: allowed beside http, https and data; their URLs are returned as they are, stripped,
+            and a plain path as ``file`` if that is among them.
 
     Raises:
         UrlRefused: ``invalid url: …`` or ``scheme: …``.
@@ -69,6 +91,8 @@ def to_uri(text: str) -> str:
     scheme = scheme_of(text)
     if scheme == "data":
         return text
+    if more_schemes and (scheme in more_schemes or ("file" in more_schemes and text.startswith("/"))):
+        return _stored(text)
     _check_scheme(text, scheme)
     if len(text) > MAX_URL_CHARACTERS:
         raise UrlRefused("invalid url: too long")
@@ -104,6 +128,15 @@ def redirect_target(base: str, location: bytes) -> str:
     if scheme_of(joined) == "data":
         raise UrlRefused("scheme: data not allowed")
     return to_uri(joined)
+
+
+def _stored(text: str) -> str:
+    """A URL that is not for the web, as the file systems read it."""
+    if len(text) > MAX_URL_CHARACTERS:
+        raise UrlRefused("invalid url: too long")
+    if _CONTROL.search(text):
+        raise UrlRefused("invalid url: control character")
+    return "file://" + quote(text, errors="surrogatepass") if text.startswith("/") else text
 
 
 def _check_scheme(text: str, scheme: str) -> None:
@@ -144,13 +177,20 @@ def _host(host: str) -> str:
     if host.startswith("["):
         if not _IPV6.fullmatch(host):
             raise UrlRefused("invalid url: host")
-        return host
+        return f"[{_numeric(host)}]"
     if not host.isascii():
         host = _international_host(host)
     labels = host.removesuffix(".").split(".")
     if not _HOST.fullmatch(host) or len(host) > 254 or not all(0 < len(label) <= 63 for label in labels):
         raise UrlRefused("invalid url: host")
-    return host
+    return _numeric(host) or host
+
+
+def _numeric(host: str) -> str | None:
+    try:
+        return numeric_address(host)
+    except ValueError:
+        raise UrlRefused("invalid url: host") from None
 
 
 def _international_host(host: str) -> str:
