@@ -43,6 +43,7 @@ class AnswerPolicy:
     max_body_bytes: int
     disallowed: Collection[str]
     token: str | None
+    respect_tdm: bool = False
 
 
 def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
@@ -65,6 +66,8 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
         tags = [value.decode("latin-1") for value in _values(head, lowered, b"\nx-robots-tag:")]
         if is_opted_out(tags, policy.disallowed, policy.token):
             return Answer(status, failures.OPT_OUT_ROBOTS_TAG, length=length)
+    if policy.respect_tdm and b"1" in _values(head, lowered, b"\ntdm-reservation:"):
+        return Answer(status, failures.OPT_OUT_TDM, length=length)
     encoded = b"\ncontent-encoding:" in lowered and any(
         value.decode("latin-1").lower() not in _NOT_ENCODED
         for value in _values(head, lowered, b"\ncontent-encoding:")

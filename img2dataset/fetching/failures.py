@@ -32,6 +32,9 @@ HOST_UNREACHABLE = "connection: host unreachable lately"
 TOO_LARGE_BODY = "too large: body"
 EMPTY_BODY = "empty body"
 OPT_OUT_ROBOTS_TAG = "opt-out: X-Robots-Tag"
+OPT_OUT_ROBOTS_TXT = "opt-out: robots.txt"
+OPT_OUT_ROBOTS_UNAVAILABLE = "opt-out: robots.txt unavailable"
+OPT_OUT_TDM = "opt-out: TDM reservation"
 REDIRECT_TOO_MANY = "redirect: too many"
 REDIRECT_NO_LOCATION = "redirect: no location"
 ENCODING_UNKNOWN = "encoding: unknown"
@@ -59,6 +62,7 @@ _CAN_PASS = frozenset(
         CONNECTION_FAILED,
         CONNECTION_PROXY,
         HOST_UNREACHABLE,
+        OPT_OUT_ROBOTS_UNAVAILABLE,
         PROTOCOL_HTTP2,
         "HTTP 408",
         "HTTP 425",

@@ -109,7 +109,7 @@ class HostSlots(Generic[Waiting]):
         self._list(host, now)
 
     def next_job(self, now: float) -> tuple[Waiting, str | None] | None:
-        """A job set aside that has its slot now, or is to fail with the text beside it; None if there is none."""
+        """A job set aside that has its slot now, or is to fail with the text beside it; or None."""
         self._make_ready(now)
         while self._ready:
             host = self._ready.popleft()

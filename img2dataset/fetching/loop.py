@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pycurl
 
 from img2dataset.fetching import failures
+from img2dataset.fetching.admission import Admission
 from img2dataset.fetching.answers import AnswerPolicy
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.inline import decode_data_url
+from img2dataset.fetching.manners import leads_elsewhere
 from img2dataset.fetching.names import NameFailures
 from img2dataset.fetching.pending import Job, PendingRows
 from img2dataset.fetching.retry import delay_before_retry, parse_retry_after
+from img2dataset.fetching.robots_txt import LARGEST_BYTES, MAX_REDIRECTS
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.transfer import LONGEST_DISCARD_S, Transfer
+from img2dataset.fetching.transfer import LONGEST_DISCARD_S, RECEIVE_BUFFER_BYTES, Transfer
 from img2dataset.fetching.transport import Transport
-from img2dataset.fetching.urls import UrlRefused, redirect_target, scheme_of, to_uri
+from img2dataset.fetching.urls import UrlRefused, redirect_target, to_uri
 from img2dataset.types import Fetched, Row
 
 # How often the clocks are looked at, at most; a cut may come that much late.
@@ -55,9 +60,15 @@ class DownloadLoop:
         disallowed = frozenset(
             directive.strip().lower() for directive in settings.disallowed_header_directives
         )
-        self._policy = AnswerPolicy(settings.max_body_bytes, disallowed, settings.user_agent_token)
+        self._policy = AnswerPolicy(
+            settings.max_body_bytes, disallowed, settings.user_agent_token, settings.respect_tdm
+        )
+        self._admission = Admission(
+            settings, pending, settings.concurrency, budget.usual_reservation, self._refuse
+        )
         self._names: NameFailures[Job] = NameFailures(wake)
         self._idle: list[Transfer] = []
+        self._idle_for_robots: list[Transfer] = []
         self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
         self._clock_interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
         self._next_clock = 0.0
@@ -83,7 +94,8 @@ class DownloadLoop:
     def unfinished_rows(self) -> list[Row]:
         """The rows that were begun and not delivered."""
         jobs = [job for _, job in self._running.values()] + self._names.waiting()
-        rows = [job.row for job in jobs if not job.called_off]
+        rows = [job.row for job in jobs if not job.called_off and not job.robots_of]
+        rows += self._admission.unfinished_rows()
         return rows if self._in_hand is None else [self._in_hand, *rows]
 
     def close(self) -> None:
@@ -94,12 +106,12 @@ class DownloadLoop:
         for transfer in slots:
             with contextlib.suppress(pycurl.error):
                 self._transport.remove(transfer.easy)
-        for transfer in (*slots, *self._idle):
+        for transfer in (*slots, *self._idle, *self._idle_for_robots):
             transfer.easy.close()
         self._transport.close()
 
     def _time_to_wait(self, now: float) -> float | None:
-        due = self._pending.next_due()
+        due = self._admission.next_due(now)
         if not self._running:
             # Nothing will need the clocks before something new has begun.
             self._next_clock = now + self._clock_interval
@@ -111,46 +123,41 @@ class DownloadLoop:
         if forgotten := self._pending.take_forgotten():
             self._call_off(forgotten)
         free = self._settings.concurrency - len(self._running)
-        while free > 0 and (job := self._pending.next_job(now)) is not None:
+        while free > 0 and (job := self._admission.next(now)) is not None:
             if not self._budget.may_start(job.reservation):
                 return
-            self._begin(self._pending.take_job(), now)
-            free -= 1
-        while free > 0 and self._pending.has_row():
-            usual = self._budget.usual_reservation()
-            if not self._budget.may_start(usual):
-                return
-            row = self._pending.take_row()
-            if row is None:
-                self._budget.cancel(usual)
-                return
-            free -= self._admit_row(row, usual, now)
+            self._in_hand = job.row
+            self._admission.take()
+            free -= self._start(job, now)
 
     def _call_off(self, forgotten: set[int]) -> None:
+        self._admission.forget(forgotten)
         for job in self._names.waiting():
             job.called_off = job.called_off or job.row.shard_id in forgotten
         for easy, (transfer, job) in list(self._running.items()):
             if job.row.shard_id in forgotten:
                 del self._running[easy]
                 self._transport.remove(easy)
-                self._set_free(transfer)
+                self._set_free(transfer, job)
+                self._admission.called_off(job)
 
-    def _admit_row(self, row: Row, reserved: int, now: float) -> int:
-        """Begin a new row; 1 if it takes a slot, 0 if it is settled at once."""
-        self._in_hand = row
+    def _start(self, job: Job, now: float) -> int:
+        """Begin ``job``, which has its reservation; 1 if it takes a slot, 0 if it is settled at once."""
+        if job.host:
+            self._begin(job, now)
+            return 1
         try:
-            uri = to_uri(row.url)
-            if scheme_of(uri) != "data":
-                self._begin(Job(row, uri, reserved), now)
-                return 1
-            body = decode_data_url(uri, self._settings.max_body_bytes)
+            body = decode_data_url(job.uri, self._settings.max_body_bytes)
         except UrlRefused as refusal:
-            self._budget.cancel(reserved)
-            self._hand_over(Fetched(row, None, str(refusal)))
+            self._budget.cancel(job.reservation)
+            self._hand_over(Fetched(job.row, None, str(refusal)))
             return 0
-        self._budget.delivered(reserved, len(body))
-        self._hand_over(Fetched(row, body, None, len(body)))
+        self._budget.delivered(job.reservation, len(body))
+        self._hand_over(Fetched(job.row, body, None, len(body)))
         return 0
+
+    def _refuse(self, row: Row, failure: str) -> None:
+        self._deliver(Fetched(row, None, failure))
 
     def _hand_over(self, fetched: Fetched) -> None:
         self._deliver(fetched)
@@ -158,12 +165,24 @@ class DownloadLoop:
 
     def _begin(self, job: Job, now: float) -> None:
         """Start a try of ``job``, whose reservation has been taken."""
-        if self._idle:
-            transfer = self._idle.pop()
-        else:
-            transfer = Transfer(self._settings, self._ca_bundle, self._policy, self._budget.grow)
-        transfer.clocks.deadline = now + self._settings.deadline_s
+        idle = self._idle_transfers(job)
+        transfer = idle.pop() if idle else self._new_transfer(job)
+        time_left = self._settings.deadline_s if job.time_left is None else job.time_left
+        job.time_left = None
+        transfer.clocks.deadline = now + time_left
         self._request(transfer, job, job.reservation, now)
+
+    def _idle_transfers(self, job: Job) -> list[Transfer]:
+        return self._idle_for_robots if job.robots_of else self._idle
+
+    def _new_transfer(self, job: Job) -> Transfer:
+        settings, policy = self._settings, self._policy
+        if job.robots_of:
+            # One received block more than is read: what is cut off is then always longer than that.
+            settings = replace(settings, max_body_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1)
+            policy = AnswerPolicy(sys.maxsize, (), None)
+        grow = self._budget.grow
+        return Transfer(settings, self._ca_bundle, policy, grow, truncates=bool(job.robots_of))
 
     def _request(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
         transfer.begin(job.uri, reserved, now)
@@ -179,23 +198,24 @@ class DownloadLoop:
         answer = transfer.answer
         self._transport.remove(easy)
         if answer is not None and answer.location is not None and failure is None:
+            self._admission.leave(job, transfer.started_at, None, answer)
             self._redirect(transfer, job, answer.location)
-            return
-        if transfer.needs:
+        elif transfer.needs:
             # It could not be told before that it is so large. It starts again when there is room.
             job.reservation = transfer.needs
-            job.uri, job.redirects = to_uri(job.row.url), 0
-            self._set_free(transfer)
+            self._set_free(transfer, job)
+            self._admission.called_off(job)
+            self._restart(job)
             self._pending.put_off(job)
             self._in_hand = None
         elif failure is None:
-            body, held = transfer.take_body(), transfer.reserved
-            self._budget.delivered(held, len(body))
-            transfer.reserved = 0
-            self._idle.append(transfer)
-            self._hand_over(Fetched(job.row, body, None, len(body)))
+            self._admission.leave(job, transfer.started_at, None, answer)
+            self._succeed(transfer, job)
         else:
-            self._set_free(transfer)
+            self._set_free(transfer, job)
+            if self._admission.leave(job, transfer.started_at, failure, answer):
+                self._in_hand = None
+                return
             if failure == failures.DNS_NOT_FOUND:
                 known = self._names.ask(job.uri, job)
                 if known is None:
@@ -204,24 +224,50 @@ class DownloadLoop:
                 failure = known
             self._fail(job, failure, answer.retry_after if answer is not None else None)
 
-    def _set_free(self, transfer: Transfer) -> None:
+    def _succeed(self, transfer: Transfer, job: Job) -> None:
+        body, held = transfer.take_body(), transfer.reserved
+        if job.robots_of:
+            self._set_free(transfer, job)
+            self._admission.learned_robots(job.robots_of, bytes(body), None)
+            self._in_hand = None
+            return
+        self._budget.delivered(held, len(body))
+        transfer.reserved = 0
+        self._idle.append(transfer)
+        self._hand_over(Fetched(job.row, body, None, len(body)))
+
+    def _set_free(self, transfer: Transfer, job: Job) -> None:
         self._budget.cancel(transfer.reserved)
         transfer.begin_again(0.0)
         transfer.reserved = 0
-        self._idle.append(transfer)
+        self._idle_transfers(job).append(transfer)
+
+    def _restart(self, job: Job) -> None:
+        """Let ``job`` begin again with the URL of its row."""
+        job.redirects, job.foreign, job.time_left = 0, False, None
+        self._admission.aim(job, f"{job.robots_of}/robots.txt" if job.robots_of else to_uri(job.row.url))
 
     def _redirect(self, transfer: Transfer, job: Job, location: bytes) -> None:
         """Follow one hop, under the policy of the first and within the row's deadline."""
+        now = time.monotonic()
         try:
-            if job.redirects >= self._settings.max_redirects:
+            if job.redirects >= (MAX_REDIRECTS if job.robots_of else self._settings.max_redirects):
                 raise UrlRefused(failures.REDIRECT_TOO_MANY)
             uri = redirect_target(job.uri, location)
         except UrlRefused as refusal:
-            self._set_free(transfer)
+            self._set_free(transfer, job)
             self._fail(job, str(refusal), None)
             return
-        job.uri, job.redirects = uri, job.redirects + 1
-        self._request(transfer, job, transfer.reserved, time.monotonic())
+        job.redirects += 1
+        job.foreign = job.foreign or leads_elsewhere(job.uri, uri)
+        job.time_left = transfer.clocks.deadline - now
+        self._admission.aim(job, uri)
+        if self._admission.enter(job, now):
+            job.time_left = None
+            self._request(transfer, job, transfer.reserved, now)
+        else:
+            self._set_free(transfer, job)
+            self._in_hand = None
 
     def _fail(self, job: Job, failure: str, retry_after: str | None) -> None:
         """A try has failed: another one later, or the row's failure."""
@@ -232,10 +278,12 @@ class DownloadLoop:
             asked = parse_retry_after(retry_after, time.time()) if retry_after else None
             delay = delay_before_retry(failure, job.tries, self._settings.retries, asked, random.random)
         if delay is None:
-            self._hand_over(Fetched(job.row, None, failure))
+            self._admission.refuse(job, failure, time.monotonic())
+            self._in_hand = None
             return
-        job.tries, job.redirects, job.uri = job.tries + 1, 0, to_uri(job.row.url)
+        job.tries += 1
         job.reservation = self._budget.usual_reservation()
+        self._restart(job)
         self._pending.put_later(job, time.monotonic() + delay)
         self._in_hand = None
 

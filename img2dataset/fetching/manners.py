@@ -86,6 +86,11 @@ def host_of(uri: str) -> str:
     return host
 
 
+def leads_elsewhere(uri: str, target: str) -> bool:
+    """Whether a redirect from ``uri`` to ``target`` leaves the host, or its encryption."""
+    return host_of(uri) != host_of(target) or (uri.startswith("https:") and not target.startswith("https:"))
+
+
 def name_of(host: str) -> str:
     """``host`` without its port and brackets."""
     if host.startswith("["):

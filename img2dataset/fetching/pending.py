@@ -19,7 +19,10 @@ from img2dataset.types import Row
 class Job:
     """A row on its way: what to request next, with how many bytes reserved, and what has been tried.
 
-    ``called_off``: its shard was given up, nobody wants its outcome.
+    ``called_off``: its shard was given up, nobody wants its outcome. ``host``: as ``manners.host_of`` names
+    it, empty for what no host is asked for. ``push_backs``: how often a host has answered that it is asked
+    too often. ``foreign``: a redirect has led to another host. ``time_left``: seconds to its deadline, if it
+    has begun before. ``robots_of``: the site whose robots.txt it fetches, for no row.
     """
 
     row: Row
@@ -28,6 +31,11 @@ class Job:
     tries: int = 1
     redirects: int = 0
     called_off: bool = False
+    host: str = ""
+    push_backs: int = 0
+    foreign: bool = False
+    time_left: float | None = None
+    robots_of: str = ""
 
 
 class PendingRows:
@@ -67,8 +75,7 @@ class PendingRows:
 
     def next_job(self, now: float) -> Job | None:
         """The job that goes before all new rows, left in its place; None if there is none at this time."""
-        while self._later and self._later[0][0] <= now:
-            self._ready.append(heapq.heappop(self._later)[2])
+        self._make_ready(now)
         return self._ready[0] if self._ready else None
 
     def take_job(self) -> Job:
@@ -96,16 +103,21 @@ class PendingRows:
         self._order += 1
         heapq.heappush(self._later, (due, self._order, job))
 
-    def next_due(self) -> float | None:
-        """When the earliest later try is due."""
+    def next_due(self, now: float) -> float | None:
+        """When the earliest later try is due; those that are due already wait for room, not for time."""
+        self._make_ready(now)
         return self._later[0][0] if self._later else None
 
     def drain(self) -> list[Row]:
         """Take every row that is left, at the end. The caller must hold ``lock``."""
-        rows = [job.row for job in self._ready]
-        rows += [job.row for _, _, job in self._later]
+        rows = [job.row for job in self._ready if not job.robots_of]
+        rows += [job.row for _, _, job in self._later if not job.robots_of]
         rows += self._new
         self._new.clear()
         self._ready.clear()
         self._later.clear()
         return rows
+
+    def _make_ready(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from img2dataset.errors import OptionError
+from img2dataset.fetching.manners import HostManners
 from img2dataset.version import PROJECT_ADDRESS, __version__
 
 MEBIBYTE = 1 << 20
@@ -28,9 +29,15 @@ class FetchSettings:
         retries: tries after the first, for failures that can pass. Default 0.
         max_redirects: hops followed for one row. Default 10.
         user_agent: the whole User-Agent header; None: ``img2dataset/VERSION`` with the token if there is
-            one and the project's address.
+            one, the contact if there is one, and the project's address.
         user_agent_token: the name by which site owners can address this user in X-Robots-Tag.
         disallowed_header_directives: X-Robots-Tag directives that exclude an image; empty accepts all.
+        contact: a mail address or URL under which site owners reach this user; told in the User-Agent.
+        respect_robots_txt: ask each site's robots.txt first, as ``user_agent_token`` or ``img2dataset``;
+            rows it forbids fail as ``opt-out: robots.txt``. Default False.
+        respect_tdm: leave out images that reserve text and data mining (TDM Reservation Protocol, header
+            ``tdm-reservation: 1``). Default False.
+        manners: how much one host is asked for; see ``HostManners``.
         verify_certificates: False accepts any certificate.
         ca_bundle: file of trusted certificates (PEM); None: the file named by SSL_CERT_FILE,
             REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, else certifi's.
@@ -52,6 +59,10 @@ class FetchSettings:
     user_agent: str | None = None
     user_agent_token: str | None = None
     disallowed_header_directives: tuple[str, ...] = ("noai", "noimageai", "noindex", "noimageindex")
+    contact: str | None = None
+    respect_robots_txt: bool = False
+    respect_tdm: bool = False
+    manners: HostManners = field(default_factory=HostManners)
     verify_certificates: bool = True
     ca_bundle: str | None = None
     body_budget_bytes: int = 64 * MEBIBYTE
@@ -65,7 +76,7 @@ class FetchSettings:
             self._require(name, math.isfinite(value) and value >= 0.001, "a number of seconds above 0")
         for name in ("minimum_bytes_per_s", "retries", "max_redirects"):
             self._require(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("user_agent", "user_agent_token"):
+        for name in ("user_agent", "user_agent_token", "contact"):
             value = getattr(self, name)
             # A line break here would let a token write headers of its own.
             self._require(name, value is None or (value.isprintable() and value.isascii()), "printable ASCII")
@@ -79,5 +90,5 @@ class FetchSettings:
         """What is sent as User-Agent."""
         if self.user_agent is not None:
             return self.user_agent
-        token = f"{self.user_agent_token}; " if self.user_agent_token else ""
-        return f"img2dataset/{__version__} ({token}+{PROJECT_ADDRESS})"
+        parts = [self.user_agent_token, self.contact and f"contact: {self.contact}", f"+{PROJECT_ADDRESS}"]
+        return f"img2dataset/{__version__} ({'; '.join(part for part in parts if part)})"

@@ -36,6 +36,7 @@ class Transfer:
         "_max_body",
         "_policy",
         "_received",
+        "_truncates",
         "answer",
         "body",
         "clocks",
@@ -47,6 +48,7 @@ class Transfer:
         "needs",
         "reserved",
         "started_at",
+        "truncated",
     )
 
     def __init__(
@@ -55,7 +57,10 @@ class Transfer:
         ca_bundle: str | None,
         policy: AnswerPolicy,
         grow: Callable[[int, int], bool],
+        *,
+        truncates: bool = False,
     ) -> None:
+        self._truncates = truncates
         self._grow = grow
         self._policy = policy
         self._max_body = settings.max_body_bytes
@@ -79,6 +84,7 @@ class Transfer:
         self.body = bytearray()
         self.failure: str | None = None
         self.needs = 0
+        self.truncated = False
         self._received = 0
         self.discarded = 0
         self.discard_until = 0.0
@@ -104,7 +110,7 @@ class Transfer:
 
     def outcome(self, code: int, message: str) -> str | None:
         """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded."""
-        if self.failure is not None:
+        if self.failure is not None or self.truncated:
             return self.failure
         if self.answer is not None and not self.answer.wants_body:
             return self.answer.failure
@@ -140,7 +146,7 @@ class Transfer:
         if answer.encoded:
             expected = min(max(self.reserved, answer.length * USUAL_EXPANSION), self._max_body)
         else:
-            expected = answer.length
+            expected = min(answer.length, self._max_body)
         if not self._resize(expected):
             return REFUSE
         if not answer.encoded:
@@ -164,7 +170,8 @@ class Transfer:
                 self.discarded += len(data)
                 return None if self.discarded <= LONGEST_DISCARDED_BYTES else REFUSE
             if end > self._max_body:
-                self.failure = failures.TOO_LARGE_BODY
+                self.truncated = self._truncates
+                self.failure = None if self._truncates else failures.TOO_LARGE_BODY
                 return REFUSE
             if not self._resize(min(max(end, 2 * self.reserved), self._max_body)):
                 return REFUSE

@@ -1,0 +1,227 @@
+"""Which row begins next: it has its host's slot, and the site's consent where that is asked for.
+
+Between ``pending``, where rows come in, and the loop, which requests them. Holds the rows that wait for a
+host (``hosts``) or for a robots.txt (``robots_txt``); they take no transfer and no memory for a body.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from img2dataset.fetching import failures
+from img2dataset.fetching.answers import Answer
+from img2dataset.fetching.hosts import Ending, HostSlots, ending_of
+from img2dataset.fetching.manners import host_of
+from img2dataset.fetching.pending import Job, PendingRows
+from img2dataset.fetching.retry import parse_retry_after
+from img2dataset.fetching.robots_txt import LARGEST_BYTES, RobotsTxt, site_of
+from img2dataset.fetching.settings import FetchSettings
+from img2dataset.fetching.urls import UrlRefused, to_uri
+from img2dataset.types import Row
+
+# Rows looked at before the transfers get their turn: some milliseconds.
+ROWS_AT_ONCE = 512
+# How often one row is sent round again by its host's pace. In the burst before the pace is known this happens
+# once or twice; more means that it is this URL, not the pace.
+MOST_PUSH_BACKS = 8
+# The row number of what nobody submitted.
+_NOBODY = Row(-1, 0, "")
+
+
+class Admission:
+    """Owned by the loop, on its thread.
+
+    Args:
+        settings: see ``FetchSettings``.
+        pending: where rows come from.
+        most_transfers: bounds what no manner does.
+        usual_reservation: bytes a new row reserves.
+        refuse: called with a row that is not to be requested, and its failure.
+    """
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        pending: PendingRows,
+        most_transfers: int,
+        usual_reservation: Callable[[], int],
+        refuse: Callable[[Row, str], None],
+    ) -> None:
+        self._manners = settings.manners
+        self._pending = pending
+        self._usual_reservation = usual_reservation
+        self._refuse = refuse
+        self._hosts: HostSlots[Job] = HostSlots(settings.manners, most_transfers)
+        self._robots: RobotsTxt[Job] | None = None
+        if settings.respect_robots_txt:
+            self._robots = RobotsTxt(settings.user_agent_token)
+        self._next: Job | None = None
+        self._unfinished = False
+        # What an unexpected error would otherwise lose.
+        self._in_hand: Row | None = None
+
+    def next(self, now: float) -> Job | None:
+        """The job to begin, which holds its host's slot, left in its place; None if none may begin now."""
+        if self._next is None:
+            self._next = self._find(now)
+        return self._next
+
+    def take(self) -> Job:
+        """Take what ``next`` named."""
+        job = self._next
+        assert job is not None
+        self._next = None
+        return job
+
+    def enter(self, job: Job, now: float) -> bool:
+        """Take the slot of ``job``'s host. If False, the job waits here, or was refused."""
+        if not job.host:
+            return True
+        closed = self._hosts.closed(job.host, now)
+        if closed is not None:
+            self.refuse(job, closed, now)
+            return False
+        if self._robots is not None and not job.robots_of and not self._has_consent(job, self._robots, now):
+            return False
+        if self._hosts.enter(job.host, now):
+            return True
+        self._hosts.set_aside(job.host, job, now)
+        return False
+
+    def aim(self, job: Job, uri: str) -> None:
+        """Let ``job`` go to ``uri``; it must ``enter`` again."""
+        job.uri, job.host = uri, host_of(uri) if uri.startswith("http") else ""
+
+    def leave(self, job: Job, started_at: float, failure: str | None, answer: Answer | None) -> bool:
+        """A request has ended. True if its host pushed it back and it waits here to be sent again."""
+        if not job.host:
+            return False
+        now = time.monotonic()
+        asked = answer.retry_after if answer is not None else None
+        status = answer.status if answer is not None and answer.status else None
+        ending = ending_of(failure, status, asked is not None)
+        if ending is Ending.OVERLOADED:
+            self._hosts.overloaded(job.host, now, started_at)
+        if ending is not Ending.PUSHED_BACK:
+            self._hosts.leave(job.host, now, ending)
+            return False
+        wait = parse_retry_after(asked, time.time()) if asked else None
+        self._hosts.pushed_back(job.host, now, started_at, wait, failure or failures.of_status(429))
+        self._hosts.leave(job.host, now, ending)
+        job.push_backs += 1
+        if (
+            job.called_off
+            or not self._manners.max_retry_after_s
+            or job.push_backs > MOST_PUSH_BACKS
+            or self._hosts.closed(job.host, now) is not None
+        ):
+            return False
+        job.reservation = self._usual_reservation() if not job.robots_of else job.reservation
+        # The second time others go before it, to tell a limited host from one URL that is always refused.
+        self._hosts.set_aside(job.host, job, now, first=job.push_backs == 1)
+        return True
+
+    def called_off(self, job: Job) -> None:
+        """A request was aborted, or is to begin again."""
+        if job.host:
+            self._hosts.leave(job.host, time.monotonic(), Ending.NOTHING)
+
+    def learned_robots(self, site: str, body: bytes | None, failure: str | None) -> None:
+        """A robots.txt has come, or not: those who waited for it go on."""
+        assert self._robots is not None
+        now = time.monotonic()
+        waiting, delay = self._robots.learned(site, body, failure, now)
+        if delay:
+            self._hosts.space(host_of(site), delay)
+        for job in waiting:
+            if not job.called_off:
+                self._pending.put_off(job)
+
+    def refuse(self, job: Job, failure: str, now: float) -> None:
+        """``job`` is not requested."""
+        if job.robots_of:
+            self.learned_robots(job.robots_of, None, failure)
+        elif not job.called_off:
+            self._refuse(job.row, failure)
+
+    def next_due(self, now: float) -> float | None:
+        """When ``next`` may have something new though nothing else happens; at once if it was not through."""
+        if self._unfinished:
+            return now
+        dues = [due for due in (self._pending.next_due(now), self._hosts.next_due(now)) if due is not None]
+        return min(dues, default=None)
+
+    def forget(self, shard_ids: set[int]) -> None:
+        """Drop the rows of shards that were given up."""
+        if self._next is not None and self._next.row.shard_id in shard_ids:
+            self.called_off(self.take())
+        self._hosts.drop(lambda job: job.row.shard_id in shard_ids)
+        if self._robots is not None:
+            for job in self._robots.waiting():
+                job.called_off = job.called_off or job.row.shard_id in shard_ids
+
+    def unfinished_rows(self) -> list[Row]:
+        """The rows that are here, when an error has ended everything."""
+        jobs = self._hosts.drain()
+        if self._next is not None:
+            jobs.append(self._next)
+        if self._robots is not None:
+            jobs += self._robots.waiting()
+        rows = [job.row for job in jobs if not job.called_off and not job.robots_of]
+        return rows if self._in_hand is None else [self._in_hand, *rows]
+
+    def _find(self, now: float) -> Job | None:
+        self._unfinished = False
+        for _ in range(ROWS_AT_ONCE):
+            if self._pending.next_job(now) is not None:
+                job = self._pending.take_job()
+            elif (found := self._hosts.next_job(now)) is not None:
+                job, failure = found
+                if failure is None:
+                    return job
+                self._in_hand = job.row
+                self.refuse(job, failure, now)
+                self._in_hand = None
+                continue
+            else:
+                row = self._pending.take_row()
+                if row is None:
+                    return None
+                self._in_hand = row
+                new = self._new_job(row)
+                if new is None:
+                    self._in_hand = None
+                    continue
+                job = new
+            self._in_hand = job.row if not job.robots_of else None
+            entered = self.enter(job, now)
+            self._in_hand = None
+            if entered:
+                return job
+        self._unfinished = True
+        return None
+
+    def _new_job(self, row: Row) -> Job | None:
+        try:
+            uri = to_uri(row.url)
+        except UrlRefused as refusal:
+            self._refuse(row, str(refusal))
+            return None
+        job = Job(row, uri, self._usual_reservation())
+        self.aim(job, uri)
+        return job
+
+    def _has_consent(self, job: Job, robots: RobotsTxt[Job], now: float) -> bool:
+        verdict = robots.judge(job.uri, now)
+        if verdict == "allowed":
+            return True
+        if verdict != "unknown":
+            self._refuse(job.row, verdict)
+            return False
+        site = site_of(job.uri)
+        if robots.wait(site, job):
+            question = Job(_NOBODY, "", min(LARGEST_BYTES, self._usual_reservation()), robots_of=site)
+            self.aim(question, f"{site}/robots.txt")
+            self._pending.put_off(question)
+        return False
