@@ -77,24 +77,23 @@ def bucket_sizes(area: int = 1024 * 1024, step: int = 64, max_aspect_ratio: floa
         max_aspect_ratio: longer side by shorter side.
 
     Returns:
-        For each width the greatest height within ``area``, and the other way round, (width, height) each.
+        The largest square, and for each width the greatest height within ``area``, and the other way round;
+        (width, height) each.
 
     Raises:
-        OptionError: a value is out of its range, or no size fits.
+        OptionError: a value is out of its range.
     """
     if step < 1 or area < step * step:
         raise OptionError(f"area={area} and step={step} allow no bucket; area must be at least step x step")
     if max_aspect_ratio < 1:
         raise OptionError(f"max_aspect_ratio is {max_aspect_ratio!r}; it must be at least 1")
-    sizes = set()
-    for side in range(step, area // step + 1, step):
+    square = math.isqrt(area) // step * step
+    sizes = {(square, square)}
+    longest = min(area // step, int(math.sqrt(area * max_aspect_ratio)) + step)
+    for side in range(step, longest + 1, step):
         other = area // side // step * step
         if other and max(side, other) <= max_aspect_ratio * min(side, other):
             sizes |= {(side, other), (other, side)}
-    if not sizes:
-        raise OptionError(
-            f"no size of area={area} and step={step} is within max_aspect_ratio={max_aspect_ratio}"
-        )
     return tuple(sorted(sizes, key=lambda size: size[0] / size[1]))
 
 
@@ -150,11 +149,11 @@ class Buckets:
         return best
 
     def assign_many(self, widths: Any, heights: Any) -> Any:
-        """The buckets of many pictures: int16 of the shape of ``widths``; a million take about a second."""
+        """The buckets of many pictures: int32 of the shape of ``widths``; a million take about a second."""
         import numpy as np
 
         widths, heights = np.asarray(widths, np.float64), np.asarray(heights, np.float64)
-        best = np.full(widths.shape, NO_BUCKET, np.int16)
+        best = np.full(widths.shape, NO_BUCKET, np.int32)
         best_distance = np.full(widths.shape, np.inf)
         known = (widths > 0) & (heights > 0)
         ratio = np.log(np.where(known, widths, 1) / np.where(known, heights, 1))

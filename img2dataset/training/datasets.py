@@ -167,7 +167,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         self._epoch.set(epoch)
 
     def bucket_ids(self) -> Any:
-        """The bucket of each row, int16 of shape (rows,), −1 for none.
+        """The bucket of each row, int32 of shape (rows,), −1 for none.
 
         Sizes come from the columns ``width`` and ``height`` if the list has them, otherwise from the headers
         of the images, which are downloaded into the cache if need be; what cannot be loaded has no bucket.

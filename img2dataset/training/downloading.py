@@ -235,6 +235,8 @@ def failure_of(error: BaseException) -> str:
         return "connection: closed early"
     if isinstance(error, requests.ConnectionError):
         text = str(error)
+        if "Read timed out" in text:
+            return "timeout: silence"  # in the middle of a body, requests names it so
         if "NameResolutionError" in text or "getaddrinfo" in text:
             return "DNS: name not found"
         return "connection: refused" if "Connection refused" in text else "connection: failed"

@@ -142,7 +142,7 @@ class ImageTransform:
             return Image.fromarray(np.ascontiguousarray(pixels))
         import torch
 
-        tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).to(torch.float32)
+        tensor = torch.from_numpy(np.array(pixels.transpose(2, 0, 1), np.float32, order="C"))
         if self.mean == (0.0, 0.0, 0.0) and self.deviation == (1.0, 1.0, 1.0):
             return tensor.mul_(1 / 255)
         scale = torch.tensor([1 / (255 * one) for one in self.deviation]).view(3, 1, 1)

@@ -1,0 +1,175 @@
+"""Every list format gives the same rows; what cannot be read says why."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+
+import lmdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from img2dataset.errors import InputError, MissingDependency
+from img2dataset.training import ImageTextDataset, open_list
+from tests.pictures import photograph
+
+ROWS = [
+    {"image": "a.jpg", "caption": 'a "quoted", long\ncaption'},
+    {"image": "b/ü.png", "caption": None},
+    {"image": "https://example.org/c.jpg", "caption": "naïve ☃"},
+]
+
+
+def write_list(folder: Path, list_format: str) -> Path:
+    path = folder / f"list.{list_format}"
+    if list_format == "parquet":
+        pq.write_table(pa.Table.from_pylist(ROWS), path)
+        return path
+    if list_format.startswith("jsonl"):
+        text = "\n\n".join(json.dumps(row) for row in ROWS)
+    elif list_format.startswith("json"):
+        text = json.dumps(ROWS)
+    else:
+        buffer = io.StringIO()
+        writer = csv.DictWriter(
+            buffer, ["image", "caption"], delimiter="\t" if list_format.startswith("tsv") else ","
+        )
+        writer.writeheader()
+        writer.writerows(ROWS)
+        text = "\ufeff" + buffer.getvalue()  # as spreadsheets write it
+    data = text.encode()
+    path.write_bytes(gzip.compress(data) if list_format.endswith(".gz") else data)
+    return path
+
+
+@pytest.mark.parametrize("list_format", ["csv", "tsv", "json", "jsonl", "parquet", "csv.gz", "jsonl.gz"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, list_format: str) -> None:
+    rows = open_list(write_list(tmp_path, list_format))
+    assert [rows.row(index) for index in range(len(rows))] == ROWS
+    assert rows.columns == ("image", "caption")
+
+
+def test_lists_in_memory_and_tables_are_lists_too() -> None:
+    for source in (ROWS, pa.Table.from_pylist(ROWS)):
+        rows = open_list(source)
+        assert [rows.row(index) for index in range(len(rows))] == ROWS
+
+
+def test_a_folder_gives_its_images_with_the_captions_beside_them(pictures_folder: Path) -> None:
+    rows = open_list(pictures_folder)
+    found = {row["image"]: row["caption"] for row in (rows.row(index) for index in range(len(rows)))}
+    assert found == {
+        "0.jpg": "picture 0, a photograph",
+        "2.jpg": "picture 2, a photograph",
+        "4.jpg": "picture 4, a photograph",
+        "deeper/1.jpg": "picture 1, a photograph",
+        "deeper/3.jpg": "picture 3, a photograph",
+        "deeper/5.jpg": None,
+    }
+
+
+def test_a_folder_with_a_metadata_file_is_that_list(pictures_folder: Path) -> None:
+    lines = [json.dumps({"file_name": "deeper/1.jpg", "text": "one", "extra": 5})]
+    (pictures_folder / "metadata.jsonl").write_text("\n".join(lines))
+    dataset = ImageTextDataset(pictures_folder)
+    sample = dataset[0]
+    assert (len(dataset), sample["img"].size, sample["caption"]) == (1, (128, 90), "one")
+    assert sample["metadata"] == {"extra": 5}
+
+
+@pytest.mark.parametrize("layout", ["rows", "endings", "images"])
+def test_an_lmdb_database_gives_rows_in_each_of_its_usual_layouts(tmp_path: Path, layout: str) -> None:
+    with (
+        lmdb.open(str(tmp_path / "list.lmdb"), map_size=1 << 24) as database,
+        database.begin(write=True) as write,
+    ):
+        for n in range(3):
+            body = photograph(32 + n, 24, n)
+            if layout == "rows":
+                (tmp_path / f"{n}.jpg").write_bytes(body)
+                row = {"image": str(tmp_path / f"{n}.jpg"), "caption": f"caption {n}"}
+                write.put(b"%04d" % n, json.dumps(row).encode())
+            elif layout == "endings":
+                write.put(b"%04d.jpg" % n, body)
+                write.put(b"%04d.txt" % n, b"caption %d" % n)
+            else:
+                write.put(b"%04d" % n, body)
+        write.put(b"__len__", b"3")
+    dataset = ImageTextDataset(tmp_path / "list.lmdb")
+    samples = [dataset[index] for index in range(len(dataset))]
+    assert [sample["img"].size for sample in samples] == [(32, 24), (33, 24), (34, 24)]
+    expected = [f"caption {n}" if layout != "images" else "" for n in range(3)]
+    assert [sample["caption"] for sample in samples] == expected
+
+
+def test_a_hugging_face_dataset_is_a_list() -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"image": datasets.Image(), "text": datasets.Value("string")})
+    rows = {
+        "image": [{"bytes": photograph(32, 24, n), "path": None} for n in range(3)],
+        "text": ["a", "b", "c"],
+    }
+    dataset = ImageTextDataset(datasets.Dataset.from_dict(rows, features=features))
+    assert [(dataset[n]["img"].size, dataset[n]["caption"]) for n in range(3)] == [
+        ((32, 24), "a"),
+        ((32, 24), "b"),
+        ((32, 24), "c"),
+    ]
+
+
+def test_a_string_in_some_rows_and_a_list_in_others_are_lists(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(
+        '[{"image": "a", "caption": "one"}, {"image": "b", "caption": ["x", "y"]}]'
+    )
+    rows = open_list(tmp_path / "list.json")
+    assert [rows.row(0)["caption"], rows.row(1)["caption"]] == [["one"], ["x", "y"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("list.json", '{"image": 1}', "must be an array"),
+        ("list.json", "[1]", "entry 0"),
+        ("list.json", "[{", "not JSON"),
+        ("list.jsonl", '{"image": "a"}\n\n[1]', "line 3"),
+        ("list.csv", "", "empty"),
+        ("list.csv", "image,caption\na.jpg,one, two\n", "line 2"),
+        ("list.parquet", "no parquet", "cannot be read as parquet"),
+        ("list.csv.gz", "no gzip", "cannot be read as csv"),
+        ("list.docx", "", "format"),
+    ],
+)
+def test_a_list_that_is_not_what_it_should_be_names_the_place(
+    tmp_path: Path, name: str, content: str, reason: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=reason) as caught:
+        open_list(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        open_list(tmp_path / "none.csv")
+    with pytest.raises(InputError, match="holds no images"):
+        open_list(tmp_path)
+    with pytest.raises(InputError, match="column_map"):
+        ImageTextDataset([{"photo": "a.jpg"}])
+    with pytest.raises(InputError, match="no column 'foto'"):
+        ImageTextDataset([{"photo": "a.jpg"}], column_map={"image": "foto"})
+
+
+def test_a_missing_package_names_what_to_install() -> None:
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        from img2dataset.training import CaptionTokenizer
+
+        with pytest.raises(MissingDependency, match="pip install transformers"):
+            CaptionTokenizer("openai/clip-vit-base-patch32")
+    else:
+        pytest.skip("transformers is installed")
