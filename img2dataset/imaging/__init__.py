@@ -1,0 +1,27 @@
+"""The imaging room: the bytes of one download go in, an image ready to be stored comes out.
+
+``ImageSettings`` says what is wanted, ``ImageProcessor`` does it, ``ImageFailure`` is the reason why it
+could not be done. No I/O, no state but constants. Called by the worker and by the training-side stream.
+The settings can be made without importing OpenCV; the processor, made where used, brings it in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from img2dataset.imaging.failure import ImageFailure
+from img2dataset.imaging.settings import ImageSettings
+
+if TYPE_CHECKING:
+    from img2dataset.imaging.processor import ImageProcessor
+
+__all__ = ["ImageFailure", "ImageProcessor", "ImageSettings"]
+
+
+def __getattr__(name: str) -> Any:
+    # The parent process of a run makes settings and no pixels: OpenCV would cost it 0.1 s and 40 MB.
+    if name == "ImageProcessor":
+        from img2dataset.imaging.processor import ImageProcessor
+
+        return ImageProcessor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

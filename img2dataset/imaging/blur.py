@@ -1,0 +1,154 @@
+"""Regions of an image blurred beyond recognition: pixels and boxes in, pixels out. Called by the processor.
+
+As the ImageNet face obfuscation does it (Yang et al., "A Study of Face Obfuscation in ImageNet", 2022):
+boxes grown by a tenth of their longer side on each side, a Gaussian of a tenth of the largest box side
+over the image and over the mask of the grown boxes, and the blurred image where the blurred mask is white.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from img2dataset.imaging.colour import Pixels
+from img2dataset.imaging.failure import INVALID_BBOX, ImageFailure
+
+Box = tuple[float, float, float, float]
+Rectangle = tuple[int, int, int, int]
+
+_GROWTH = 0.1
+_SIGMA = 0.1
+# Beyond three sigma a Gaussian has 0.3 % left: less than one of 255 levels of a mask's edge.
+_REACH = 3.0
+# A Gaussian wider than this is done on a picture made smaller first: the cost of a pixel stops growing.
+_WIDEST_SIGMA = 8.0
+
+
+def checked_boxes(boxes: Any) -> list[Box]:
+    """The boxes of a row as a list; none for None.
+
+    Raises:
+        ImageFailure: anything but four finite numbers in 0-1 with min <= max.
+    """
+    if boxes is None:
+        return []
+    try:
+        checked: list[Any] = [tuple(float(number) for number in box) for box in boxes]
+    except (TypeError, ValueError, OverflowError):
+        raise ImageFailure(INVALID_BBOX) from None
+    for box in checked:
+        # Comparisons with a NaN are false.
+        if len(box) != 4 or not (0 <= box[0] <= box[2] <= 1 and 0 <= box[1] <= box[3] <= 1):
+            raise ImageFailure(INVALID_BBOX)
+    return checked
+
+
+def blur_boxes(pixels: Pixels, boxes: Sequence[Box]) -> Pixels:
+    """Blur the boxes, [x_min, y_min, x_max, y_max] in 0-1 of the image; ``pixels`` are left as they are.
+
+    The cost is in proportion to the boxes and what they reach, not to the image: boxes whose reach
+    overlaps are blurred together, others apart.
+    """
+    height, width = pixels.shape[:2]
+    sides = [max((x1 - x0) * width, (y1 - y0) * height) for x0, y0, x1, y1 in boxes]
+    sigma = _SIGMA * max(sides, default=0.0)
+    if sigma <= 0:
+        return pixels
+    grown = [
+        _grown(box, side * _GROWTH, width, height) for box, side in zip(boxes, sides, strict=True) if side > 0
+    ]
+    blurred: Pixels = pixels.copy()
+    reach = math.ceil(_REACH * sigma)
+    for hull, group in _groups(grown, reach):
+        _blur_group(pixels, blurred, _around(hull, reach, width, height), group, sigma, reach)
+    return blurred
+
+
+def _grown(box: Box, growth: float, width: int, height: int) -> Rectangle:
+    left, top, right, bottom = box
+    return (
+        max(0, math.floor(left * width - growth)),
+        max(0, math.floor(top * height - growth)),
+        min(width, math.ceil(right * width + growth)),
+        min(height, math.ceil(bottom * height + growth)),
+    )
+
+
+def _groups(rectangles: list[Rectangle], reach: int) -> list[tuple[Rectangle, list[Rectangle]]]:
+    """(hull, rectangles) of each group whose surroundings, ``reach`` wide, touch no other group's.
+
+    They must not: each group is blurred from the clear source, and would bring back what another hid.
+    """
+    groups: list[tuple[Rectangle, list[Rectangle]]] = []
+    for rectangle in rectangles:
+        hull, together = rectangle, [rectangle]
+        while True:
+            near = [group for group in groups if _near(hull, group[0], 2 * reach)]
+            if not near:
+                break
+            groups = [group for group in groups if group not in near]
+            hull = _hull([hull, *(other for other, _ in near)])
+            together += [member for _, members in near for member in members]
+        groups.append((hull, together))
+    return groups
+
+
+def _near(one: Rectangle, other: Rectangle, distance: int) -> bool:
+    return (
+        one[0] - distance < other[2]
+        and other[0] - distance < one[2]
+        and one[1] - distance < other[3]
+        and other[1] - distance < one[3]
+    )
+
+
+def _hull(rectangles: Sequence[Rectangle]) -> Rectangle:
+    lefts, tops, rights, bottoms = zip(*rectangles, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def _around(rectangle: Rectangle, margin: int, width: int, height: int) -> Rectangle:
+    left, top, right, bottom = rectangle
+    return (
+        max(0, left - margin),
+        max(0, top - margin),
+        min(width, right + margin),
+        min(height, bottom + margin),
+    )
+
+
+def _blur_group(
+    source: Pixels, target: Pixels, changed: Rectangle, group: list[Rectangle], sigma: float, reach: int
+) -> None:
+    height, width = source.shape[:2]
+    left, top, right, bottom = changed
+    # As far as the blurred image reaches into what changes.
+    outer_left, outer_top, outer_right, outer_bottom = _around(changed, reach, width, height)
+    region = source[outer_top:outer_bottom, outer_left:outer_right]
+    mask = np.zeros(region.shape[:2], np.uint8)
+    for x0, y0, x1, y1 in group:
+        mask[y0 - outer_top : y1 - outer_top, x0 - outer_left : x1 - outer_left] = 255
+    inside = np.s_[top - outer_top : bottom - outer_top, left - outer_left : right - outer_left]
+    share = _gaussian(mask, sigma)[inside].astype(np.float32) / 255
+    clear, soft = region[inside], _gaussian(region, sigma)[inside]
+    if clear.ndim == 3:
+        share = share[:, :, None]
+    mixed = clear + (soft.astype(np.float32) - clear) * share
+    target[top:bottom, left:right] = np.rint(mixed).astype(np.uint8)
+
+
+def _gaussian(pixels: Pixels, sigma: float) -> Pixels:
+    """A Gaussian of any width at a cost a pixel that does not grow with it."""
+    height, width = pixels.shape[:2]
+    shrink = int(sigma // _WIDEST_SIGMA) + 1
+    if shrink == 1:
+        blurred: Pixels = cv2.GaussianBlur(pixels, (0, 0), sigma)
+        return blurred
+    small = cv2.resize(pixels, (-(-width // shrink), -(-height // shrink)), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink)
+    blurred = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return blurred

@@ -1,0 +1,46 @@
+"""Pixels of any depth and with any transparency come in, 8-bit grey or BGR goes out. Called by decode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from img2dataset.imaging.failure import UNSUPPORTED, ImageFailure
+
+Pixels = np.ndarray[Any, Any]
+
+
+def to_eight_bits(pixels: Pixels, bits: int) -> Pixels:
+    """Scale samples of ``bits`` (9 to 16) to 8, rounded to nearest; 8-bit pixels are handed back as they are.
+
+    Raises:
+        ImageFailure: floats and 32-bit integers, which have no range that could be scaled from.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype != np.uint16:
+        raise ImageFailure(UNSUPPORTED)
+    scaled: Pixels = cv2.convertScaleAbs(pixels, alpha=255 / ((1 << bits) - 1))
+    return scaled
+
+
+def on_white(pixels: Pixels) -> Pixels:
+    """Compose 8-bit BGRA on white, rounded to nearest: 65025 and its half fit 16 bits, so no floats."""
+    alpha = pixels[:, :, 3:].astype(np.uint16)
+    composed = pixels[:, :, :3] * alpha
+    composed += (255 - alpha) * 255 + 127
+    composed //= 255
+    return composed.astype(np.uint8)
+
+
+def outside_of_frame_white(pixels: Pixels, frame: tuple[int, int, int, int]) -> Pixels:
+    """Whiten what the first frame of an animation leaves uncovered, which browsers show as transparent."""
+    left, top, width, height = frame
+    inside = np.s_[top : top + height, left : left + width]
+    if pixels[inside].shape == pixels.shape:
+        return pixels
+    canvas = np.full_like(pixels, 255)
+    canvas[inside] = pixels[inside]
+    return canvas

@@ -1,0 +1,117 @@
+"""BMP, JPEG 2000 and ICO; and the formats whose header Pillow reads (AVIF, PNM, BigTIFF)."""
+
+from __future__ import annotations
+
+import struct
+
+from img2dataset.imaging.formats import png
+from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
+from img2dataset.imaging.formats.tiff import orientation_of, read_tiff
+from img2dataset.imaging.pillow import open_with_pillow
+
+_CODESTREAM = b"\xff\x4f\xff\x51"
+_BOX = struct.Struct(">I4s")
+
+
+def read_bmp(body: bytes | bytearray) -> Header:
+    """A Windows or OS/2 bitmap; a negative height means rows from top to bottom."""
+    (kind,) = struct.unpack_from("<I", body, 14)
+    width, height = struct.unpack_from("<HH" if kind == 12 else "<ii", body, 18)
+    return Header(extension="bmp", width=width, height=abs(height))
+
+
+def read_jpeg_2000(body: bytes | bytearray) -> Header:
+    """A JPEG 2000 codestream, bare or in boxes (ITU-T T.800, annexes A and I)."""
+    start, palette = 0, False
+    if not body.startswith(_CODESTREAM):
+        start, palette = _codestream(body)
+    if not body.startswith(_CODESTREAM, start):
+        raise Malformed("no codestream")
+    right, bottom, left, top = struct.unpack_from(">IIII", body, start + 8)
+    (components,) = struct.unpack_from(">H", body, start + 40)
+    bits = (body[start + 42] & 0x7F) + 1
+    # OpenCV takes neither grey with alpha nor palettes.
+    return Header(
+        extension="jp2",
+        width=right - left,
+        height=bottom - top,
+        bits=bits,
+        pillow=palette or components == 2,
+    )
+
+
+def _codestream(body: bytes | bytearray) -> tuple[int, bool]:
+    position, palette = 0, False
+    while True:
+        length, name = _BOX.unpack_from(body, position)
+        header = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", body, position + 8)
+            header = 16
+        if name == b"jp2c":
+            return position + header, palette
+        if name == b"jp2h":
+            palette = body.find(b"pclr", position, position + length) >= 0
+        if length < header:
+            raise Malformed("box")
+        position += length
+
+
+def read_icon(body: bytes | bytearray) -> Header:
+    """The largest image of an icon file, by what the images themselves say, not the directory.
+
+    The directory cannot say more than 256 pixels while the images can be of any size.
+    """
+    (count,) = struct.unpack_from("<H", body, 4)
+    best: Header | None = None
+    for entry in range(6, 6 + 16 * min(count, 256), 16):
+        size, offset = struct.unpack_from("<II", body, entry + 8)
+        if body.startswith(png.SIGNATURE, offset):
+            width, height = struct.unpack_from(">II", body, offset + 16)
+            payload: tuple[int, int] | None = (offset, min(offset + size, len(body)))
+        else:
+            width, height = struct.unpack_from("<ii", body, offset + 4)
+            # Twice the height: the picture, then its mask.
+            width, height, payload = abs(width), abs(height) // 2, None
+        if best is None or width * height > best.width * best.height:
+            best = Header(extension="ico", width=width, height=height, pillow=True, payload=payload)
+    if best is None:
+        raise EndsEarly
+    return best
+
+
+def read_any_tiff(body: bytes | bytearray) -> Header:
+    """A TIFF, or a BigTIFF, whose directories are laid out in another way: those Pillow reads."""
+    if body[2:4] in (b"*\0", b"\0*"):
+        return read_tiff(body)
+    return _read_through_pillow(body, "tiff")[0]
+
+
+def read_avif(body: bytes | bytearray) -> Header:
+    """An AVIF. OpenCV leaves samples of 10 and 12 bits in their range and says not which it is."""
+    return _read_through_pillow(body, "avif")[0]
+
+
+def read_pnm(body: bytes | bytearray) -> Header:
+    """A portable bitmap, greymap or pixmap. Pillow gives 16-bit grey no range, OpenCV does."""
+    header, mode = _read_through_pillow(body, "ppm")
+    header.pillow = mode != "I"
+    return header
+
+
+def _read_through_pillow(body: bytes | bytearray, extension: str) -> tuple[Header, str]:
+    # Pillow's lazy open takes 0.1 ms; these formats are rare.
+    image = open_with_pillow(body, extension)
+    exif = image.info.get("exif")
+    header = Header(
+        extension=extension,
+        width=image.width,
+        height=image.height,
+        profile=bool(image.info.get("icc_profile")),
+        pillow=True,
+    )
+    if exif:
+        block = bytes(exif).removeprefix(b"Exif\0\0")
+        header.exif = block
+        header.orientation = orientation_of(block, 0, len(block))
+    return header, image.mode

@@ -1,0 +1,87 @@
+"""TIFF structures: whole TIFF files, and the EXIF blocks inside of other formats (TIFF 6.0, DC-008)."""
+
+from __future__ import annotations
+
+import struct
+
+from img2dataset.imaging.formats.header import Header, Malformed
+
+_ORIENTATION = 0x0112
+_PROFILE = 34675
+# Types of TIFF 6.0 that a size or a flag may come in: BYTE, SHORT, LONG.
+_INTEGERS = {1: "B", 3: "H", 4: "I"}
+_FLOAT_SAMPLES = 3
+
+
+def orientation_of(body: bytes | bytearray, start: int, end: int) -> int:
+    """The orientation in the first directory of the EXIF block body[start:end]; 1 if none or nonsense."""
+    try:
+        order = _byte_order(body, start)
+        directory = start + int(struct.unpack_from(order + "I", body, start + 4)[0])
+        (count,) = struct.unpack_from(order + "H", body, directory)
+        entry = directory + 2
+        for _ in range(min(count, (end - entry) // 12)):
+            tag, kind = struct.unpack_from(order + "HH", body, entry)
+            if tag == _ORIENTATION:
+                value: int = struct.unpack_from(order + _INTEGERS.get(kind, "H"), body, entry + 8)[0]
+                return value if 1 <= value <= 8 else 1
+            entry += 12
+    except (struct.error, Malformed):
+        pass
+    return 1
+
+
+def read_tiff(body: bytes | bytearray) -> Header:
+    """The first directory of a TIFF file.
+
+    Both decoders turn a TIFF upright by themselves, so the sizes here are upright and ``orientation``
+    is 1. OpenCV (4.14 and 5.0) multiplies alpha into the colours and forgets grey's, so Pillow decodes
+    TIFFs with more than colour.
+
+    Raises:
+        struct.error, Malformed: the directory is not in the file.
+    """
+    fields = _first_directory(body)
+    width, height = fields.get(256, 0), fields.get(257, 0)
+    if fields.get(_ORIENTATION, 1) in (5, 6, 7, 8):
+        width, height = height, width
+    bits = fields.get(258, 1)
+    return Header(
+        extension="tiff",
+        width=width,
+        height=height,
+        exif=(0, len(body)),
+        bits=32 if fields.get(339) == _FLOAT_SAMPLES else bits,
+        profile=_PROFILE in fields,
+        pillow=338 in fields,
+    )
+
+
+def _first_directory(body: bytes | bytearray) -> dict[int, int]:
+    """Tag → first value, for the tags whose values are integers; 1 for those of other types."""
+    order = _byte_order(body, 0)
+    (directory,) = struct.unpack_from(order + "I", body, 4)
+    (count,) = struct.unpack_from(order + "H", body, directory)
+    fields: dict[int, int] = {}
+    entry = directory + 2
+    for _ in range(min(count, (len(body) - entry) // 12)):
+        tag, kind, values = struct.unpack_from(order + "HHI", body, entry)
+        letter = _INTEGERS.get(kind)
+        if letter is None:
+            fields[tag] = 1
+        else:
+            # Up to four bytes of values lie in the entry itself, more of them elsewhere.
+            inside = values * struct.calcsize(letter) <= 4
+            place = entry + 8 if inside else struct.unpack_from(order + "I", body, entry + 8)[0]
+            (fields[tag],) = struct.unpack_from(order + letter, body, place)
+        entry += 12
+    return fields
+
+
+def _byte_order(body: bytes | bytearray, start: int) -> str:
+    mark = body[start : start + 2]
+    if mark == b"II":
+        return "<"
+    if mark == b"MM":
+        return ">"
+    raise Malformed("no byte order")

@@ -1,0 +1,114 @@
+"""The header of any image file: its bytes come in, a ``Header`` goes out. Called once an image.
+
+JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000 and ICO are parsed here (JPEG: 6 µs where Pillow's open takes
+60), AVIF and PNM by Pillow. A format is told by its first bytes, never by its name.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from img2dataset.imaging.failure import CORRUPT, NOT_AN_IMAGE, TRUNCATED, UNSUPPORTED, ImageFailure
+from img2dataset.imaging.formats.gif import read_gif
+from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
+from img2dataset.imaging.formats.jpeg import read_jpeg
+from img2dataset.imaging.formats.others import (
+    read_any_tiff,
+    read_avif,
+    read_bmp,
+    read_icon,
+    read_jpeg_2000,
+    read_pnm,
+)
+from img2dataset.imaging.formats.png import read_png
+from img2dataset.imaging.formats.webp import read_webp
+
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+# Images, but none that can be decoded here.
+_UNSUPPORTED = (
+    (b"\xff\x0a", "jxl"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
+    (b"8BPS", "psd"),
+    (b"#?RADIANCE", "hdr"),
+    (b"#?RGBE", "hdr"),
+    (b"\x76\x2f\x31\x01", "exr"),
+    (b"DDS ", "dds"),
+)
+_PARSERS = {
+    "jpg": read_jpeg,
+    "png": read_png,
+    "webp": read_webp,
+    "gif": read_gif,
+    "bmp": read_bmp,
+    "tiff": read_any_tiff,
+    "jp2": read_jpeg_2000,
+    "ico": read_icon,
+    "avif": read_avif,
+    "ppm": read_pnm,
+}
+
+
+def image_format(body: bytes | bytearray) -> str | None:
+    """The format by its usual ending (jpg, png, webp, …), or None for what is no image."""
+    start = bytes(body[:12])
+    if start.startswith(b"\xff\xd8\xff"):
+        return "jpg"
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if start.startswith(b"RIFF") and start.endswith(b"WEBP"):
+        return "webp"
+    if start.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if start.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "tiff"
+    if start.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")):
+        return "jp2"
+    if start[4:8] == b"ftyp":
+        return _brand(body)
+    if start.startswith(b"BM") and len(body) >= 26:
+        return "bmp"
+    if start.startswith(b"\0\0\1\0") and start[4:6] != b"\0\0":
+        return "ico"
+    if start[:1] == b"P" and start[1:2] in b"123456" and start[2:3].isspace():
+        return "ppm"
+    for signature, extension in _UNSUPPORTED:
+        if start.startswith(signature):
+            return extension
+    if (
+        start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"<?xml", b"<svg", b"<!--"))
+        and b"<svg" in body[:4096]
+    ):
+        return "svg"
+    return None
+
+
+def _brand(body: bytes | bytearray) -> str | None:
+    brands = [bytes(body[8:12])]
+    brands += [bytes(body[at : at + 4]) for at in range(16, min(int.from_bytes(body[:4], "big"), 256), 4)]
+    if any(brand in _AVIF_BRANDS for brand in brands):
+        return "avif"
+    return "heic" if brands[0] in _HEIF_BRANDS else None
+
+
+def read_header(body: bytes | bytearray) -> Header:
+    """Size, orientation, place of the EXIF and what a decoder must know, without decoding anything.
+
+    Raises:
+        ImageFailure: no image, of a format that cannot be decoded, or cut or damaged in its header.
+    """
+    extension = image_format(body)
+    if extension is None:
+        raise ImageFailure(NOT_AN_IMAGE)
+    parser = _PARSERS.get(extension)
+    if parser is None:
+        raise ImageFailure(UNSUPPORTED)
+    try:
+        header = parser(body)
+    except (EndsEarly, struct.error, IndexError):
+        raise ImageFailure(TRUNCATED) from None
+    except Malformed:
+        raise ImageFailure(CORRUPT) from None
+    if header.width <= 0 or header.height <= 0:
+        raise ImageFailure(CORRUPT)
+    return header

@@ -1,0 +1,98 @@
+"""Pillow, fenced in: only formats of a list, no warnings, and its exceptions in this room's language.
+
+Comes in: the bytes of a file. Goes out: an opened image, or pixels. Called for what OpenCV cannot decode
+or decodes wrongly: GIF, AVIF, ICO, alpha in TIFF, CMYK without Adobe's mark, colour profiles.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from img2dataset.imaging.failure import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED, ImageFailure
+
+# Pillow also opens formats that run programs (EPS) or follow names (none of them here).
+_FORMATS = {
+    "jpg": ("JPEG", "MPO"),
+    "png": ("PNG",),
+    "webp": ("WEBP",),
+    "gif": ("GIF",),
+    "bmp": ("BMP",),
+    "tiff": ("TIFF",),
+    "jp2": ("JPEG2000",),
+    "avif": ("AVIF",),
+    "ico": ("ICO",),
+    "ppm": ("PPM",),
+}
+
+
+def open_with_pillow(body: bytes | bytearray, extension: str) -> Image.Image:
+    """Read the header, nothing more.
+
+    Raises:
+        ImageFailure: this format, or this file, is not for Pillow.
+    """
+    with _pillow_errors(unidentified=UNSUPPORTED if extension == "avif" else CORRUPT):
+        return Image.open(io.BytesIO(body), formats=_FORMATS[extension])
+
+
+def decode_with_pillow(
+    image: Image.Image, *, invert_inks: bool = False, to_srgb: bool = False
+) -> np.ndarray[Any, Any]:
+    """The pixels of an opened image as OpenCV would hand them out: grey, BGR or BGRA, of 8 or 16 bits.
+
+    Args:
+        invert_inks: the file is CMYK with full ink as 255, which Pillow took the other way round.
+        to_srgb: convert by the image's colour profile.
+
+    Raises:
+        ImageFailure: the data ends early, is damaged, or is of a kind without a range (floats).
+    """
+    with _pillow_errors(unidentified=CORRUPT):
+        image.load()
+        mode = image.mode
+        if mode.startswith("I;16"):
+            return np.asarray(image).astype(np.uint16)
+        if mode in ("I", "F"):
+            raise ImageFailure(UNSUPPORTED)
+        if invert_inks:
+            image = Image.merge(mode, [band.point(lambda ink: 255 - ink) for band in image.split()])
+        if to_srgb:
+            from img2dataset.imaging.profile import in_srgb
+
+            image = in_srgb(image)
+        return _as_opencv_has_it(image)
+
+
+def _as_opencv_has_it(image: Image.Image) -> np.ndarray[Any, Any]:
+    transparent = "transparency" in image.info
+    if image.mode in ("1", "L") and not transparent:
+        return np.asarray(image.convert("L"))
+    if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or transparent:
+        return np.asarray(image.convert("RGBA"))[:, :, [2, 1, 0, 3]]
+    return np.ascontiguousarray(np.asarray(image.convert("RGB"))[:, :, ::-1])
+
+
+@contextmanager
+def _pillow_errors(unidentified: str) -> Iterator[None]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ImageFailure, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise ImageFailure(unidentified) from None
+    except Image.DecompressionBombError:
+        raise ImageFailure(TOO_MANY_PIXELS) from None
+    except Exception as error:
+        # Pillow's decoders of hostile files raise nearly anything: OSError, ValueError, struct.error,
+        # SyntaxError, IndexError, EOFError …
+        cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        raise ImageFailure(TRUNCATED if cut else CORRUPT) from None

@@ -1,0 +1,168 @@
+"""The way of one image: bytes in, ``ProcessedImage`` out, or ``ImageFailure``.
+
+Header, filters, decode, scale, upright, blur, crop and pad, encode: each in a file of its own. Called by
+the worker for every download, and by the training-side stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+
+from img2dataset.imaging.blur import blur_boxes, checked_boxes
+from img2dataset.imaging.decode import decode
+from img2dataset.imaging.encode import Encoder
+from img2dataset.imaging.failure import (
+    AREA_TOO_LARGE,
+    ASPECT_RATIO_TOO_LARGE,
+    TOO_MANY_PIXELS,
+    TOO_SMALL,
+    ImageFailure,
+)
+from img2dataset.imaging.formats.header import Header
+from img2dataset.imaging.geometry import Plan, plan_resize
+from img2dataset.imaging.header import image_format, read_header
+from img2dataset.imaging.orientation import upright, upright_box, upright_size
+from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, scale
+from img2dataset.imaging.settings import ImageSettings
+from img2dataset.types import ProcessedImage
+
+
+class ImageProcessor:
+    """Makes images as the settings say. Without state: one a process, from any thread.
+
+    OpenCV's own threads and its log are turned off in this process: an image is too small to share out,
+    a run has a process for each core, and what is wrong with an image is in its failure.
+    """
+
+    def __init__(self, settings: ImageSettings):
+        # 0 runs every loop in the calling thread and builds no pool.
+        cv2.setNumThreads(0)
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        self._settings = settings
+        self._encode = Encoder(settings.encode_format, settings.encode_quality)
+        self._upscale = INTERPOLATIONS[settings.upscale_interpolation]
+        self._downscale = INTERPOLATIONS[settings.downscale_interpolation]
+
+    def __call__(
+        self, body: bytes | bytearray, boxes: Sequence[Sequence[float]] | None = None
+    ) -> ProcessedImage:
+        """Process one image.
+
+        Args:
+            body: the file as it was downloaded; not changed.
+            boxes: regions to blur, [x_min, y_min, x_max, y_max] in 0-1 of the image as it is stored, before
+                its EXIF orientation; they are turned with it. None or empty: nothing is blurred.
+
+        Returns:
+            The image as a memoryview of what the encoder made, or ``body`` itself where it is kept.
+
+        Raises:
+            ImageFailure: refused by a filter or a limit, not decodable, or not encodable.
+        """
+        settings = self._settings
+        if settings.disable_all_reencoding:
+            return self._as_it_came(body)
+        to_blur = checked_boxes(boxes) if boxes is not None else []
+        header = read_header(body)
+        orientation = header.orientation if settings.apply_orientation else 1
+        self._refuse(*upright_size((header.width, header.height), orientation))
+
+        decoded = decode(body, header, settings.convert_to_srgb)
+        pixels = decoded.pixels
+        original = upright_size((pixels.shape[1], pixels.shape[0]), orientation)
+        plan = self._plan(*original)
+        kept = (
+            settings.skip_reencode
+            and plan.untouched
+            and header.extension == settings.encode_format
+            and orientation == 1
+            and not to_blur
+            and not decoded.recoloured
+        )
+        if kept:
+            return self._stored(body, header, body, original, original)
+
+        # Scaled before it is turned and blurred: both then cost what the small image costs.
+        pixels = scale(
+            pixels, upright_size(plan.scaled, orientation), self._downscale if plan.shrinks else self._upscale
+        )
+        if orientation != 1:
+            pixels = upright(pixels, orientation)
+        if to_blur:
+            pixels = blur_boxes(pixels, [upright_box(box, orientation) for box in to_blur])
+        pixels = crop_and_pad(pixels, plan)
+        size = pixels.shape[1], pixels.shape[0]
+        return self._stored(self._encode(pixels), header, body, size, original)
+
+    def _refuse(self, width: int, height: int) -> None:
+        settings = self._settings
+        if width * height > settings.max_decoded_pixels:
+            raise ImageFailure(TOO_MANY_PIXELS)
+        if min(width, height) < settings.min_image_size:
+            raise ImageFailure(TOO_SMALL)
+        if width * height > settings.max_image_area:
+            raise ImageFailure(AREA_TOO_LARGE)
+        if max(width, height) / min(width, height) > settings.max_aspect_ratio:
+            raise ImageFailure(ASPECT_RATIO_TOO_LARGE)
+
+    def _plan(self, width: int, height: int) -> Plan:
+        settings = self._settings
+        plan = plan_resize(
+            width, height, settings.image_size, settings.resize_mode, settings.resize_only_if_bigger
+        )
+        # 1 x 20000 pixels, shortest side to 256, would be 1.3 gigapixels.
+        if plan.scaled[0] * plan.scaled[1] > settings.max_decoded_pixels:
+            raise ImageFailure(TOO_MANY_PIXELS)
+        return plan
+
+    def _stored(
+        self,
+        image: bytes | bytearray | memoryview,
+        header: Header,
+        body: bytes | bytearray,
+        size: tuple[int, int],
+        original: tuple[int, int],
+    ) -> ProcessedImage:
+        return ProcessedImage(
+            image=image,
+            extension=self._settings.encode_format,
+            width=size[0],
+            height=size[1],
+            original_width=original[0],
+            original_height=original[1],
+            exif=self._exif(body, header),
+        )
+
+    def _exif(self, body: bytes | bytearray, header: Header) -> str | None:
+        if not self._settings.extract_exif:
+            return None
+        if header.exif is None:
+            return "{}"
+        from img2dataset.imaging.exif import exif_json
+
+        return exif_json(body, header)
+
+    def _as_it_came(self, body: bytes | bytearray) -> ProcessedImage:
+        """The body unchanged and unchecked; its header is read for the EXIF and the true size only."""
+        settings = self._settings
+        extension = settings.encode_format
+        stored: tuple[int | None, int | None] = (None, None)
+        original = stored
+        header: Header | None = None
+        if settings.extract_exif or settings.store_true_extension:
+            try:
+                header = read_header(body)
+            except ImageFailure:
+                header = None
+        if settings.store_true_extension:
+            extension = image_format(body) or extension
+            if header is not None:
+                size = header.width, header.height
+                stored = size
+                original = upright_size(size, header.orientation if settings.apply_orientation else 1)
+        exif = "{}" if settings.extract_exif else None
+        if header is not None:
+            exif = self._exif(body, header)
+        return ProcessedImage(body, extension, *stored, *original, exif)
