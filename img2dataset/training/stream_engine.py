@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from img2dataset.fetching import Fetcher
-from img2dataset.imaging import ImageProcessor
 from img2dataset.options import Options
 from img2dataset.settings import fetch_settings, image_settings
 from img2dataset.training.image_bytes import DecodeFailed, decode_image
+from img2dataset.training.stream_images import image_processor
 from img2dataset.training.stream_rows import StreamRow
 from img2dataset.types import FAILED_TO_DOWNLOAD, Fetched, Row, Status
 from img2dataset.working.outcome_maker import OutcomeMaker
@@ -75,7 +75,7 @@ class SampleEngine:
         self._options = options
         self._image = image
         self._maker = OutcomeMaker(
-            ImageProcessor(image_settings(options)),
+            image_processor(image_settings(options), encoded=image == "bytes"),
             options.compute_hash,
             options.verify_hash is not None,
             options.bbox_col is not None,
@@ -224,12 +224,13 @@ class SampleEngine:
             row.place,
         )
 
-    def _as_asked(self, image: bytes | bytearray | memoryview) -> Any:
+    def _as_asked(self, image: Any) -> Any:
         if self._image == "bytes":
             return bytes(image)
-        picture = decode_image(image, "RGB", self._options.max_decoded_pixels)
-        if self._image == "pil":
-            return picture
         import numpy as np
+        from PIL import Image
 
-        return np.asarray(picture)
+        if not isinstance(image, np.ndarray):  # kept as it came, so not decoded yet
+            picture = decode_image(image, "RGB", self._options.max_decoded_pixels)
+            return picture if self._image == "pil" else np.asarray(picture)
+        return image if self._image == "array" else Image.fromarray(image)

@@ -1,0 +1,149 @@
+"""``stream``: every row once, bounded, and nothing written."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import img2dataset.training
+from img2dataset.errors import InputError, OptionError
+from img2dataset.training import stream
+from tests.servers import ImageServer
+
+
+def rows_of(urls: list[str]) -> list[dict[str, object]]:
+    return [{"url": url, "caption": f"caption {n}", "n": n} for n, url in enumerate(urls)]
+
+
+OPTIONS = {"caption_col": "caption", "save_additional_columns": ["n"], "image_size": 32}
+
+
+@pytest.mark.parametrize("processes_count", [1, 2])
+def test_every_row_comes_once_with_its_own_image_and_metadata(
+    served, image_server: ImageServer, processes_count: int
+) -> None:
+    urls = [*served(30), image_server.url("/status/404"), ""]
+    samples = list(
+        stream(
+            rows_of(urls),
+            failures=True,
+            processes_count=processes_count,
+            number_sample_per_shard=10,
+            **OPTIONS,
+        )
+    )
+    by_row = {sample.row: sample for sample in samples}
+    assert len(samples) == len(by_row) == 32
+    for row in range(30):
+        sample = by_row[row]
+        assert (sample.status, sample.caption, sample.metadata["n"]) == ("success", f"caption {row}", row)
+        assert sample.key == f"{row // 10:05d}{row % 10}"
+        assert Image.open(io.BytesIO(sample.image)).size == (32, 32)
+        assert (sample.metadata["original_width"], sample.metadata["original_height"]) == (96, 64)
+    assert by_row[30].error_message == "HTTP 404"
+    assert by_row[31].error_message == "invalid url: missing"
+    assert by_row[30].image is None
+
+
+def test_failures_stay_away_unless_asked_for(served, image_server: ImageServer) -> None:
+    urls = [*served(3), image_server.url("/status/404")]
+    assert sorted(sample.row for sample in stream(rows_of(urls), **OPTIONS)) == [0, 1, 2]
+
+
+def test_images_come_as_asked_for(served) -> None:
+    urls = served(1)
+    kinds = {
+        image: next(stream(urls, image=image, image_size=32)).image for image in ("bytes", "array", "pil")
+    }
+    assert kinds["array"].shape == (32, 32, 3)
+    assert kinds["array"].dtype == np.uint8
+    assert kinds["pil"].size == (32, 32)
+    assert (np.asarray(kinds["pil"]) == kinds["array"]).all()
+    stored = np.asarray(Image.open(io.BytesIO(kinds["bytes"])).convert("RGB")).astype(int)
+    assert abs(stored - kinds["array"]).mean() < 4
+
+
+def test_a_url_that_many_rows_share_is_fetched_once(served, requests_of) -> None:
+    urls = served(1)
+    samples = list(stream(urls * 10, image_size=32))
+    assert sorted(sample.row for sample in samples) == list(range(10))
+    assert requests_of(urls) == 1
+
+
+@pytest.mark.parametrize("processes_count", [1, 2])
+def test_a_consumer_that_waits_holds_the_downloads_back(served, requests_of, processes_count: int) -> None:
+    urls = served(400)
+    # Uncompressed, so that no buffer of a pipe holds many of them.
+    samples = stream(
+        urls,
+        look_ahead=16,
+        thread_count=8,
+        processes_count=processes_count,
+        image_size=128,
+        encode_format="png",
+        encode_quality=0,
+    )
+    next(samples)
+    seen = -1
+    while seen != (seen := requests_of(urls)):
+        time.sleep(0.3)
+    assert seen < 350
+    assert len(list(samples)) == 399
+
+
+def test_stopping_early_ends_the_threads(served) -> None:
+    samples = stream(served(50), look_ahead=1, image_size=32)
+    next(samples)
+    samples.close()
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(("img2dataset-stream", "img2dataset-fetcher"))]
+
+
+def test_a_file_is_read_by_its_ending_and_nothing_is_written(served, tmp_path: Path, monkeypatch) -> None:
+    urls = served(4)
+    (tmp_path / "list.csv").write_text("url,caption\n" + "\n".join(f"{url},a" for url in urls))
+    monkeypatch.chdir(tmp_path)
+    samples = list(stream(str(tmp_path / "list.csv"), caption_col="caption", image_size=32))
+    assert [sample.caption for sample in samples] == ["a"] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
+
+
+def test_what_has_no_meaning_for_a_stream_is_refused_before_it_begins(served, tmp_path: Path) -> None:
+    for options in (
+        {"output_folder": "x"},
+        {"distributor": "ray"},
+        {"image_sise": 3},
+        {"image": "tensor"},
+        {"look_ahead": 0},
+    ):
+        with pytest.raises(OptionError, match=next(iter(options))):
+            stream(["http://127.0.0.1/a.jpg"], **options)
+    with pytest.raises(InputError):
+        stream(str(tmp_path / "none.txt"))
+
+
+def test_a_generator_is_read_in_one_process_and_refused_in_several(served) -> None:
+    urls = served(3)
+    assert len(list(stream((url for url in urls), image_size=32))) == 3
+    with pytest.raises(OptionError, match="processes_count=1"):
+        next(stream((url for url in urls), processes_count=2))
+
+
+def test_importing_the_package_does_not_import_pytorch() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, img2dataset, img2dataset.training; from img2dataset.training import stream, load_image;"
+    )
+    code += "assert 'torch' not in sys.modules, 'torch was imported'"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert set(img2dataset.training.__all__) <= set(dir(img2dataset.training))
+    for name in img2dataset.training.__all__:
+        assert getattr(img2dataset.training, name) is not None
