@@ -45,9 +45,15 @@ def run_command(words: list[str]) -> int:
 
 
 def _run_download(words: list[str]) -> int:
-    from img2dataset.options import from_texts, resolve
+    from img2dataset.options import from_texts, read_config, resolve, shown_config
 
-    options = resolve(from_texts(read_words(words)))
+    texts = read_words(words)
+    config = texts.pop("config", None)
+    print_config = texts.pop("print_config", "False") != "False"
+    given = {**(read_config(config) if config else {}), **from_texts(texts)}
+    options = resolve(given)
+    if print_config:
+        return _say(shown_config(options))
     from img2dataset.distributing import StoppedEarly, StopRequest, exit_status_of, stop_on_signals
 
     stop = StopRequest()

@@ -48,7 +48,10 @@ def help_page(everything: bool = False, width: int = 100) -> str:
             lines += ["", f"{group}:"]
         lines += _help_lines(spec, width)
     if not everything:
-        lines += ["", "All options: img2dataset --help_all"]
+        lines += [
+            "",
+            "All options: img2dataset --help_all. Options from a file: --config run.yaml; --print_config",
+        ]
     return "\n".join(lines)
 
 

@@ -13,7 +13,7 @@ from tests.program.runs import read_dataset, run, start, write_list
 from tests.program.test_faults import wait_until, workers_of
 from tests.servers import ImageServer
 
-ROWS = 3000
+ROWS = 1400
 
 
 @pytest.fixture

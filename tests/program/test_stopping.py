@@ -71,13 +71,13 @@ def test_shards_whose_downloads_have_begun_are_still_committed(
 ) -> None:
     """One row is out for two seconds; the stop comes while everything else has settled."""
     addresses = serve_photographs(image_server, 4)
-    urls = [*(f"{addresses[n % 4]}?{n}" for n in range(49)), image_server.url("/slow?seconds=2&a")]
+    urls = [*(f"{addresses[n % 4]}?{n}" for n in range(49)), image_server.url("/slow/stopping?seconds=2")]
     (tmp_path / "list.txt").write_text("\n".join(urls))
     output = tmp_path / "out"
     process = start(
         url_list=tmp_path / "list.txt", output_folder=output, output_format="webdataset", processes_count=1
     )
-    wait_until(lambda: image_server.count("/slow") > 0, process)
+    wait_until(lambda: image_server.count("/slow/stopping") > 0, process)
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 143, stderr
