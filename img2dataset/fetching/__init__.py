@@ -4,14 +4,27 @@
 
 0. ``fetcher`` takes it, ``pending`` keeps it, ``loop`` carries it through the rest on one thread
 1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …`` (``inline`` for ``data:``)
-2. ``budget``: may it start? bounds the memory of bodies
-3. ``transfer`` on ``transport``: libcurl, with the slot's callbacks and ``clocks``
-4. ``answers``: the headers decide (status, redirect, opt-out by ``robots``, size)
-5. ``failures``, ``retry``, ``names``: what went wrong, and whether to try again
+2. ``admission``: may its host be asked now? (``hosts`` and ``pace`` decide, ``manners`` are the user's)
+   Does the site consent? (``robots_txt``)
+3. ``budget``: is there memory for its body?
+4. ``transfer`` on ``transport``: libcurl, with the slot's callbacks and ``clocks``; ``access`` says who asks
+5. ``answers``: the headers decide (status, redirect, opt-out by ``robots``, size)
+6. ``failures``, ``retry``, ``names``: what went wrong, and whether to try again
 """
 
+from img2dataset.fetching.access import Access, load_access, masked_header, masked_proxy
 from img2dataset.fetching.failures import can_pass
 from img2dataset.fetching.fetcher import Fetcher
+from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.settings import FetchSettings
 
-__all__ = ["FetchSettings", "Fetcher", "can_pass"]
+__all__ = [
+    "Access",
+    "FetchSettings",
+    "Fetcher",
+    "HostManners",
+    "can_pass",
+    "load_access",
+    "masked_header",
+    "masked_proxy",
+]

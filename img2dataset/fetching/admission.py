@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from img2dataset.fetching import failures
+from img2dataset.fetching.access import goes_through_proxy
 from img2dataset.fetching.answers import Answer
 from img2dataset.fetching.hosts import Ending, HostSlots, ending_of
 from img2dataset.fetching.manners import host_of
@@ -26,7 +27,7 @@ ROWS_AT_ONCE = 512
 # once or twice; more means that it is this URL, not the pace.
 MOST_PUSH_BACKS = 8
 # The row number of what nobody submitted.
-_NOBODY = Row(-1, 0, "")
+NOBODY = Row(-1, 0, "")
 
 
 class Admission:
@@ -53,6 +54,8 @@ class Admission:
         self._usual_reservation = usual_reservation
         self._refuse = refuse
         self._hosts: HostSlots[Job] = HostSlots(settings.manners, most_transfers)
+        # A proxy that cannot be reached says nothing about the host.
+        self._proxied = goes_through_proxy(settings.access)
         self._robots: RobotsTxt[Job] | None = None
         if settings.respect_robots_txt:
             self._robots = RobotsTxt(settings.user_agent_token)
@@ -103,8 +106,10 @@ class Admission:
         ending = ending_of(failure, status, asked is not None)
         if ending is Ending.OVERLOADED:
             self._hosts.overloaded(job.host, now, started_at)
+        elif ending is Ending.NO_CONNECTION and self._proxied:
+            ending = Ending.NOTHING
         if ending is not Ending.PUSHED_BACK:
-            self._hosts.leave(job.host, now, ending)
+            self._hosts.leave(job.host, now, ending, started_at)
             return False
         wait = parse_retry_after(asked, time.time()) if asked else None
         self._hosts.pushed_back(job.host, now, started_at, wait, failure or failures.of_status(429))
@@ -221,7 +226,7 @@ class Admission:
             return False
         site = site_of(job.uri)
         if robots.wait(site, job):
-            question = Job(_NOBODY, "", min(LARGEST_BYTES, self._usual_reservation()), robots_of=site)
+            question = Job(NOBODY, "", min(LARGEST_BYTES, self._usual_reservation()), robots_of=site)
             self.aim(question, f"{site}/robots.txt")
             self._pending.put_off(question)
         return False

@@ -17,6 +17,7 @@ TIMEOUT_TOO_SLOW = "timeout: too slow"
 TIMEOUT_DEADLINE = "timeout: deadline"
 DNS_NOT_FOUND = "DNS: name not found"
 DNS_TEMPORARY = "DNS: temporary failure"
+DNS_TIMEOUT = "DNS: timeout"
 TLS_EXPIRED = "TLS: certificate expired"
 TLS_WRONG_HOST = "TLS: wrong host"
 TLS_UNKNOWN_ISSUER = "TLS: unknown issuer"
@@ -54,6 +55,7 @@ _CAN_PASS = frozenset(
         TIMEOUT_TOO_SLOW,
         TIMEOUT_DEADLINE,
         DNS_TEMPORARY,
+        DNS_TIMEOUT,
         TLS_HANDSHAKE,
         CONNECTION_REFUSED,
         CONNECTION_RESET,

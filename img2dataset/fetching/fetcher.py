@@ -102,7 +102,7 @@ class Fetcher:
                 self._transport.wake()
 
     def take_back(self, count: int) -> list[Row]:
-        """Give up to ``count`` rows back whose download has not begun; they are not delivered. Thread safe."""
+        """Give up to ``count`` rows back that have not begun; they are not delivered. Thread safe."""
         with self._pending.lock:
             return self._pending.take_back(count)
 

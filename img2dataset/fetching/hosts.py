@@ -10,6 +10,7 @@ it has rows, and some thousand more for what they have shown.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -135,12 +136,14 @@ class HostSlots(Generic[Waiting]):
         self._make_ready(now)
         return self._later[0][0] if self._later else None
 
-    def leave(self, name: str, now: float, ending: Ending = Ending.NOTHING) -> None:
-        """A request has ended: its slot is free. For ``PUSHED_BACK`` call ``pushed_back`` before."""
+    def leave(
+        self, name: str, now: float, ending: Ending = Ending.NOTHING, started_at: float = math.inf
+    ) -> None:
+        """A request, begun at ``started_at``, has ended. For ``PUSHED_BACK`` call ``pushed_back`` before."""
         host = self._busy[name]
         host.running -= 1
         if ending is Ending.ACCEPTED:
-            host.pace.accepted_one(now)
+            host.pace.accepted_one(now, started_at)
         elif ending is Ending.NO_CONNECTION:
             host.pace.connect_failed(now)
         if host.pace.is_closed(now):

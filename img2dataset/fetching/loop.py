@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import random
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pycurl
 
 from img2dataset.fetching import failures
-from img2dataset.fetching.admission import Admission
-from img2dataset.fetching.answers import AnswerPolicy
+from img2dataset.fetching.admission import NOBODY, Admission
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.inline import decode_data_url
 from img2dataset.fetching.manners import leads_elsewhere
 from img2dataset.fetching.names import NameFailures
 from img2dataset.fetching.pending import Job, PendingRows
 from img2dataset.fetching.retry import delay_before_retry, parse_retry_after
-from img2dataset.fetching.robots_txt import LARGEST_BYTES, MAX_REDIRECTS
+from img2dataset.fetching.robots_txt import MAX_REDIRECTS
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.transfer import LONGEST_DISCARD_S, RECEIVE_BUFFER_BYTES, Transfer
+from img2dataset.fetching.transfer import LONGEST_DISCARD_S, Transfer
+from img2dataset.fetching.transfer_pool import TransferPool
 from img2dataset.fetching.transport import Transport
 from img2dataset.fetching.urls import UrlRefused, redirect_target, to_uri
 from img2dataset.types import Fetched, Row
@@ -52,23 +50,15 @@ class DownloadLoop:
         wake: Callable[[], None],
     ) -> None:
         self._settings = settings
-        self._ca_bundle = ca_bundle
         self._pending = pending
         self._budget = budget
         self._transport = transport
         self._deliver = deliver
-        disallowed = frozenset(
-            directive.strip().lower() for directive in settings.disallowed_header_directives
-        )
-        self._policy = AnswerPolicy(
-            settings.max_body_bytes, disallowed, settings.user_agent_token, settings.respect_tdm
-        )
         self._admission = Admission(
             settings, pending, settings.concurrency, budget.usual_reservation, self._refuse
         )
         self._names: NameFailures[Job] = NameFailures(wake)
-        self._idle: list[Transfer] = []
-        self._idle_for_robots: list[Transfer] = []
+        self._pool = TransferPool(settings, ca_bundle, budget.grow)
         self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
         self._clock_interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
         self._next_clock = 0.0
@@ -96,7 +86,7 @@ class DownloadLoop:
         jobs = [job for _, job in self._running.values()] + self._names.waiting()
         rows = [job.row for job in jobs if not job.called_off and not job.robots_of]
         rows += self._admission.unfinished_rows()
-        return rows if self._in_hand is None else [self._in_hand, *rows]
+        return rows if self._in_hand in (None, NOBODY) else [self._in_hand, *rows]
 
     def close(self) -> None:
         """Abort every transfer and close every connection."""
@@ -106,8 +96,9 @@ class DownloadLoop:
         for transfer in slots:
             with contextlib.suppress(pycurl.error):
                 self._transport.remove(transfer.easy)
-        for transfer in (*slots, *self._idle, *self._idle_for_robots):
+        for transfer in slots:
             transfer.easy.close()
+        self._pool.close()
         self._transport.close()
 
     def _time_to_wait(self, now: float) -> float | None:
@@ -138,7 +129,7 @@ class DownloadLoop:
             if job.row.shard_id in forgotten:
                 del self._running[easy]
                 self._transport.remove(easy)
-                self._set_free(transfer, job)
+                self._set_free(transfer)
                 self._admission.called_off(job)
 
     def _start(self, job: Job, now: float) -> int:
@@ -165,27 +156,14 @@ class DownloadLoop:
 
     def _begin(self, job: Job, now: float) -> None:
         """Start a try of ``job``, whose reservation has been taken."""
-        idle = self._idle_transfers(job)
-        transfer = idle.pop() if idle else self._new_transfer(job)
+        transfer = self._pool.take(job)
         time_left = self._settings.deadline_s if job.time_left is None else job.time_left
         job.time_left = None
         transfer.clocks.deadline = now + time_left
         self._request(transfer, job, job.reservation, now)
 
-    def _idle_transfers(self, job: Job) -> list[Transfer]:
-        return self._idle_for_robots if job.robots_of else self._idle
-
-    def _new_transfer(self, job: Job) -> Transfer:
-        settings, policy = self._settings, self._policy
-        if job.robots_of:
-            # One received block more than is read: what is cut off is then always longer than that.
-            settings = replace(settings, max_body_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1)
-            policy = AnswerPolicy(sys.maxsize, (), None)
-        grow = self._budget.grow
-        return Transfer(settings, self._ca_bundle, policy, grow, truncates=bool(job.robots_of))
-
     def _request(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
-        transfer.begin(job.uri, reserved, now)
+        self._pool.begin(transfer, job, reserved, now)
         self._running[transfer.easy] = (transfer, job)
         self._in_hand = None
         self._transport.add(transfer.easy)
@@ -194,26 +172,25 @@ class DownloadLoop:
         """A transfer has ended, or is ended here: deliver it, follow its redirect, or let it wait."""
         transfer, job = self._running.pop(easy)
         self._in_hand = job.row
-        failure = transfer.outcome(code, message)
-        answer = transfer.answer
+        failure, answer, started_at = transfer.outcome(code, message), transfer.answer, transfer.started_at
         self._transport.remove(easy)
         if answer is not None and answer.location is not None and failure is None:
-            self._admission.leave(job, transfer.started_at, None, answer)
+            self._admission.leave(job, started_at, None, answer)
             self._redirect(transfer, job, answer.location)
         elif transfer.needs:
             # It could not be told before that it is so large. It starts again when there is room.
             job.reservation = transfer.needs
-            self._set_free(transfer, job)
+            self._set_free(transfer)
             self._admission.called_off(job)
             self._restart(job)
             self._pending.put_off(job)
             self._in_hand = None
         elif failure is None:
-            self._admission.leave(job, transfer.started_at, None, answer)
+            self._admission.leave(job, started_at, None, answer)
             self._succeed(transfer, job)
         else:
-            self._set_free(transfer, job)
-            if self._admission.leave(job, transfer.started_at, failure, answer):
+            self._set_free(transfer)
+            if self._admission.leave(job, started_at, failure, answer):
                 self._in_hand = None
                 return
             if failure == failures.DNS_NOT_FOUND:
@@ -227,20 +204,20 @@ class DownloadLoop:
     def _succeed(self, transfer: Transfer, job: Job) -> None:
         body, held = transfer.take_body(), transfer.reserved
         if job.robots_of:
-            self._set_free(transfer, job)
+            self._set_free(transfer)
             self._admission.learned_robots(job.robots_of, bytes(body), None)
             self._in_hand = None
             return
         self._budget.delivered(held, len(body))
         transfer.reserved = 0
-        self._idle.append(transfer)
+        self._pool.put_back(transfer)
         self._hand_over(Fetched(job.row, body, None, len(body)))
 
-    def _set_free(self, transfer: Transfer, job: Job) -> None:
+    def _set_free(self, transfer: Transfer) -> None:
         self._budget.cancel(transfer.reserved)
         transfer.begin_again(0.0)
         transfer.reserved = 0
-        self._idle_transfers(job).append(transfer)
+        self._pool.put_back(transfer)
 
     def _restart(self, job: Job) -> None:
         """Let ``job`` begin again with the URL of its row."""
@@ -255,18 +232,22 @@ class DownloadLoop:
                 raise UrlRefused(failures.REDIRECT_TOO_MANY)
             uri = redirect_target(job.uri, location)
         except UrlRefused as refusal:
-            self._set_free(transfer, job)
+            self._set_free(transfer)
             self._fail(job, str(refusal), None)
             return
         job.redirects += 1
         job.foreign = job.foreign or leads_elsewhere(job.uri, uri)
         job.time_left = transfer.clocks.deadline - now
         self._admission.aim(job, uri)
-        if self._admission.enter(job, now):
+        if not self._pool.fits(transfer, job):
+            self._set_free(transfer)
+            self._pending.put_off(job)
+            self._in_hand = None
+        elif self._admission.enter(job, now):
             job.time_left = None
             self._request(transfer, job, transfer.reserved, now)
         else:
-            self._set_free(transfer, job)
+            self._set_free(transfer)
             self._in_hand = None
 
     def _fail(self, job: Job, failure: str, retry_after: str | None) -> None:

@@ -101,6 +101,8 @@ def name_of(host: str) -> str:
 def is_own_network(host: str) -> bool:
     """Whether ``host`` says by itself that it is this machine or a private network."""
     name = name_of(host).removesuffix(".")
+    if not name[-1:].isdigit() and ":" not in name:
+        return "." not in name or name.endswith(_OWN_ENDINGS)
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

@@ -41,6 +41,7 @@ class HostPace:
 
     __slots__ = (
         "accepted",
+        "accepted_before_cut",
         "bound",
         "ceiling",
         "closed_reason",
@@ -48,6 +49,7 @@ class HostPace:
         "connect_failures",
         "cut_at",
         "ever_accepted",
+        "guessed_since",
         "limit",
         "next_start",
         "per_s",
@@ -73,8 +75,10 @@ class HostPace:
         self.closed_until = -math.inf
         self.closed_reason = ""
         self.ever_accepted = False
-        self.accepted = 0.0
+        self.accepted = self.accepted_before_cut = 0.0
         self.since = -1.0
+        # Since when requests had been sent whose answers may replace a rate that is only a guess.
+        self.guessed_since: float | None = None
 
     def is_closed(self, now: float) -> bool:
         """Whether nothing is to be asked of this host at this time; ``closed_reason`` is the failure."""
@@ -96,10 +100,14 @@ class HostPace:
         if spacing:
             self.next_start = max(self.next_start, now + spacing)
 
-    def accepted_one(self, now: float) -> None:
-        """The host answered a request with anything but a push back."""
-        self.connect_failures = self.rounds = 0
+    def accepted_one(self, now: float, started_at: float) -> None:
+        """The host answered a request, sent at ``started_at``, with anything but a push back."""
+        self.connect_failures = 0
         self.ever_accepted = True
+        if started_at < self.cut_at:
+            self._accepted_before_cut(now)
+            return
+        self.rounds = 0
         elapsed = now - self.since
         if elapsed > RATE_WINDOW_S:  # forget the older half, keep the rate
             self.accepted *= RATE_WINDOW_S / 2 / elapsed
@@ -158,15 +166,27 @@ class HostPace:
     def _cut(self, now: float) -> None:
         self.cut_at = now
         self._halve()
-        before = self.per_s
+        before, self.guessed_since = self.per_s, None
         if self.accepted >= ENOUGH_ACCEPTED:
             self.ceiling = self.accepted / max(now - self.since, 1.0)
             self.per_s = SHARE * self.ceiling if before is None else min(SHARE * self.ceiling, 0.8 * before)
+        elif before is None:
+            self.per_s, self.guessed_since = 1.0, self.since
+            self.accepted_before_cut = self.accepted
         else:
-            self.ceiling = self.ceiling if before is None else min(self.ceiling, before)
-            self.per_s = 1.0 if before is None else before / 2
+            self.ceiling = min(self.ceiling, before)
+            self.per_s = before * (0.8 if self.accepted else 0.5)
         self.per_s = max(self.per_s, SLOWEST_PER_S)
         self.raise_at = now + (STEP_S if self.ceiling < math.inf else LARGE_STEP_S)
+
+    def _accepted_before_cut(self, now: float) -> None:
+        """A late answer: of many requests sent at once, the refused ones often come back first."""
+        if self.guessed_since is None:
+            return
+        self.accepted_before_cut += 1
+        if self.accepted_before_cut >= ENOUGH_ACCEPTED:
+            self.ceiling = self.accepted_before_cut / max(now - self.guessed_since, 1.0)
+            self.per_s = max(SHARE * self.ceiling, SLOWEST_PER_S)
 
     def _halve(self) -> None:
         self.limit = max(1.0, self.limit / 2)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from img2dataset.errors import OptionError
+from img2dataset.fetching.access import Access
 from img2dataset.fetching.manners import HostManners
 from img2dataset.version import PROJECT_ADDRESS, __version__
 
@@ -38,6 +39,7 @@ class FetchSettings:
         respect_tdm: leave out images that reserve text and data mining (TDM Reservation Protocol, header
             ``tdm-reservation: 1``). Default False.
         manners: how much one host is asked for; see ``HostManners``.
+        access: proxies, headers, cookies, credentials, client certificate; made by ``load_access``.
         verify_certificates: False accepts any certificate.
         ca_bundle: file of trusted certificates (PEM); None: the file named by SSL_CERT_FILE,
             REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, else certifi's.
@@ -63,6 +65,7 @@ class FetchSettings:
     respect_robots_txt: bool = False
     respect_tdm: bool = False
     manners: HostManners = field(default_factory=HostManners)
+    access: Access = field(default_factory=Access)
     verify_certificates: bool = True
     ca_bundle: str | None = None
     body_budget_bytes: int = 64 * MEBIBYTE

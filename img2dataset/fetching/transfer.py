@@ -26,6 +26,8 @@ LARGEST_PREALLOCATION = 8 << 20
 # A compressed body is expected to unfold to this many times its length.
 USUAL_EXPANSION = 4
 REFUSE = -1
+# A libcurl option that pycurl does not name: what a proxy answers to CONNECT is not the host's answer.
+SUPPRESS_CONNECT_HEADERS = 265
 
 
 class Transfer:
@@ -45,6 +47,7 @@ class Transfer:
         "easy",
         "failure",
         "head",
+        "home",
         "needs",
         "reserved",
         "started_at",
@@ -59,6 +62,7 @@ class Transfer:
         grow: Callable[[int, int], bool],
         *,
         truncates: bool = False,
+        with_certificate: bool = True,
     ) -> None:
         self._truncates = truncates
         self._grow = grow
@@ -66,10 +70,12 @@ class Transfer:
         self._max_body = settings.max_body_bytes
         self.clocks = TransferClocks(settings.timeout_s, settings.minimum_bytes_per_s)
         self.head = bytearray()
-        self.easy = new_handle(settings, ca_bundle)
+        self.easy = new_handle(settings, ca_bundle, with_certificate)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._receive_header)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive_body)
         self.reserved = 0
+        # Where the loop keeps it while it is idle: with those that are set up alike.
+        self.home: list[Transfer] = []
         self.begin_again(0.0)
 
     def begin(self, uri: str, reserved: int, now: float) -> None:
@@ -180,7 +186,7 @@ class Transfer:
         return None
 
 
-def new_handle(settings: FetchSettings, ca_bundle: str | None) -> pycurl.Curl:
+def new_handle(settings: FetchSettings, ca_bundle: str | None, with_certificate: bool) -> pycurl.Curl:
     """A libcurl handle with everything that is the same for all transfers."""
     easy = pycurl.Curl()
     easy.setopt(pycurl.NOSIGNAL, 1)
@@ -192,6 +198,10 @@ def new_handle(settings: FetchSettings, ca_bundle: str | None) -> pycurl.Curl:
     # Images do not compress: ask for none, but undo what comes nevertheless.
     easy.setopt(pycurl.ACCEPT_ENCODING, "identity")
     easy.setopt(pycurl.BUFFERSIZE, RECEIVE_BUFFER_BYTES)
+    easy.setopt(SUPPRESS_CONNECT_HEADERS, 1)
+    if with_certificate and settings.access.client_certificate is not None:
+        easy.setopt(pycurl.SSLCERT, settings.access.client_certificate)
+        easy.setopt(pycurl.SSLKEY, settings.access.client_key or settings.access.client_certificate)
     easy.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(settings.timeout_s * 1000)))
     if ca_bundle is None:
         easy.setopt(pycurl.SSL_VERIFYPEER, 0)

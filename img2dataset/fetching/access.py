@@ -1,0 +1,237 @@
+"""By which way and as whom servers are asked: proxies, headers, cookies, credentials, client certificate.
+
+``load_access`` turns the user's options and files into an ``Access``, once, where the files are; it travels
+to workers and shows none of its secrets. ``RequestAccess`` tells a libcurl handle what goes with one request.
+
+What a redirect to another host (or from https to http) takes along: cookies of that host, headers of
+``HARMLESS`` names; no credentials, not even that host's own, no other extra header, no client certificate.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from img2dataset.errors import OptionError
+from img2dataset.fetching.cookies import Cookie, CookieJar, load_cookies
+from img2dataset.fetching.credentials import (
+    ENVIRONMENT_VARIABLE,
+    Credential,
+    Credentials,
+    load_credentials,
+)
+from img2dataset.fetching.secret import Secret
+
+if TYPE_CHECKING:
+    import pycurl
+
+PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+# They say what is wanted, not who asks: these follow a redirect to another host.
+HARMLESS = frozenset({"accept", "accept-language", "dnt", "save-data", "sec-gpc"})
+# Another option's, or the transport's own: a second one would break or contradict the request.
+_RESERVED = {
+    "user-agent": "use user_agent",
+    "cookie": "use cookies",
+    "accept-encoding": "it is decided by what can be undone",
+    **dict.fromkeys(
+        ("host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer"),
+        "it is the transport's own",
+    ),
+}
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([!-~]|[!-~][ -~\t]*[!-~])[ \t]*")
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
+
+@dataclass(frozen=True)
+class Access:
+    """See ``load_access``, which checks what it puts in here."""
+
+    proxies: tuple[Secret, ...] = ()
+    extra_headers: tuple[Secret, ...] = ()
+    cookies: tuple[Cookie, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    client_certificate: str | None = None
+    client_key: str | None = None
+
+
+def load_access(
+    *,
+    proxy: str | Sequence[str] | None = None,
+    extra_headers: str | Sequence[str] | None = None,
+    cookies: str | None = None,
+    credentials_file: str | None = None,
+    client_certificate: str | None = None,
+    client_key: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Access:
+    """Read and check what the user says about access.
+
+    Args:
+        proxy: one URL or several, used in turn for each request: http, https, socks4, socks5 (names
+            resolved here) or socks5h (by the proxy), with ``user:password@`` if needed. None: the
+            variables http_proxy, https_proxy, all_proxy and no_proxy are honoured.
+        extra_headers: ``Name: value`` lines sent to the hosts of the list.
+        cookies: a Netscape cookie file.
+        credentials_file: netrc, or JSON with bearer tokens; None: the file named by
+            IMG2DATASET_CREDENTIALS, if set. ``~/.netrc`` is not read by itself.
+        client_certificate: PEM file shown to https servers that ask for one.
+        client_key: PEM file of its key; None: in the same file.
+
+    Raises:
+        OptionError: a value or file is wrong. No secret is quoted.
+    """
+    for name, path in (("client_certificate", client_certificate), ("client_key", client_key)):
+        if path is not None:
+            _check_pem(name, path)
+    if client_key is not None and client_certificate is None:
+        raise OptionError("client_key is given without client_certificate; give both, or neither")
+    if client_certificate is not None and client_key is None:
+        _check_has_key(client_certificate)
+    credentials_file = credentials_file or environment.get(ENVIRONMENT_VARIABLE) or None
+    return Access(
+        proxies=tuple(_checked_proxy(url) for url in _sequence(proxy)),
+        extra_headers=tuple(_checked_header(line) for line in _sequence(extra_headers)),
+        cookies=load_cookies(cookies) if cookies else (),
+        credentials=load_credentials(credentials_file) if credentials_file else (),
+        client_certificate=client_certificate,
+        client_key=client_key,
+    )
+
+
+def goes_through_proxy(access: Access, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether requests may go through a proxy: then it, not this machine, finds and reaches the hosts."""
+    return bool(access.proxies) or any(environment.get(name) for name in PROXY_VARIABLES)
+
+
+def masked_proxy(url: str) -> str:
+    """``url`` as it may be shown or written down: without user and password."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    hidden = "***@" if "@" in rest else ""
+    return f"{scheme}{separator}{hidden}{rest.rpartition('@')[2]}"
+
+
+def masked_header(line: str) -> str:
+    """``line`` as it may be shown or written down: its value only if the name says it is harmless."""
+    name, colon, _ = line.partition(":")
+    if not colon:
+        return "***"
+    return line if name.strip().lower() in HARMLESS else f"{name}: ***"
+
+
+class RequestAccess:
+    """Puts on a handle what goes with a request; one a fetcher."""
+
+    def __init__(self, access: Access) -> None:
+        self._proxies = itertools.cycle([proxy.reveal() for proxy in access.proxies] or [""])
+        self._has_proxies = bool(access.proxies)
+        self._headers = tuple(header.reveal() for header in access.extra_headers)
+        self._unauthorized = tuple(line for line in self._headers if not _is_authorization(line))
+        self._harmless = tuple(line for line in self._headers if line.partition(":")[0].lower() in HARMLESS)
+        self._cookies = CookieJar(access.cookies)
+        self._credentials = Credentials(access.credentials)
+        self._has_cookies = bool(access.cookies)
+        self.is_plain = not (access.proxies or self._headers or access.cookies or access.credentials)
+
+    def prepare(self, easy: pycurl.Curl, uri: str, foreign: bool) -> None:
+        """Set everything on ``easy``, whatever its last request was for.
+
+        Args:
+            easy: the handle.
+            uri: what it is going to ask for.
+            foreign: it was redirected there from another host.
+        """
+        if self.is_plain:
+            return
+        import pycurl
+
+        headers = self._harmless
+        if not foreign:
+            authorization = self._credentials.header_for(uri)
+            headers = self._headers
+            if authorization is not None:
+                headers = (*self._unauthorized, f"Authorization: {authorization}")
+        if headers:
+            easy.setopt(pycurl.HTTPHEADER, headers)
+        else:
+            easy.unsetopt(pycurl.HTTPHEADER)
+        if self._has_cookies:
+            cookie = self._cookies.header_for(uri, time.time())
+            if cookie is None:
+                easy.unsetopt(pycurl.COOKIE)
+            else:
+                easy.setopt(pycurl.COOKIE, cookie)
+        if self._has_proxies:
+            easy.setopt(pycurl.PROXY, next(self._proxies))
+
+
+def _is_authorization(line: str) -> bool:
+    return line.partition(":")[0].lower() == "authorization"
+
+
+def _sequence(value: str | Sequence[str] | None) -> Sequence[str]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
+
+
+def _checked_proxy(url: str) -> Secret:
+    # Looked at without what may be secret, so that no message can show it.
+    shown = masked_proxy(url)
+    try:
+        parts = urlsplit(shown.replace("***@", ""))
+        usable = parts.scheme in PROXY_SCHEMES and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = usable and parts.path in ("", "/") and not parts.query and not parts.fragment
+    except ValueError:
+        usable = False
+    if not usable or not (url.isascii() and url.isprintable()) or " " in url:
+        raise OptionError(
+            f"proxy is {shown!r}; it must be like http://host:port or socks5://user:password@host:port "
+            f"(schemes: {', '.join(PROXY_SCHEMES)})"
+        )
+    return Secret(url)
+
+
+def _checked_header(line: str) -> Secret:
+    match = _HEADER.fullmatch(line)
+    if match is None:
+        raise OptionError(
+            f"extra_headers has {masked_header(line)!r}; each must be one 'Name: value' of printable ASCII"
+        )
+    reason = _RESERVED.get(match.group(1).lower())
+    if reason is not None:
+        raise OptionError(f"extra_headers has {match.group(1)!r}, which cannot be set here: {reason}")
+    return Secret(f"{match.group(1)}: {match.group(2)}")
+
+
+def _check_pem(name: str, path: str) -> None:
+    way_out = "name a PEM file"
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise OptionError(
+            f"{name} names {path!r}, which cannot be read ({error.strerror}); {way_out}"
+        ) from error
+    if b"-----BEGIN " not in content:
+        raise OptionError(f"{name} names {path!r}, which is not PEM; {way_out}")
+    if b"ENCRYPTED" in content:
+        raise OptionError(
+            f"{name} names {path!r}, whose key is encrypted; nobody is there to type its password: "
+            "decrypt it with openssl pkey -in FILE -out NEW_FILE"
+        )
+
+
+def _check_has_key(path: str) -> None:
+    with open(path, "rb") as file:
+        if b"PRIVATE KEY-----" not in file.read():
+            raise OptionError(
+                f"client_certificate names {path!r}, which holds no private key; name its file as client_key"
+            )

@@ -1,0 +1,91 @@
+"""Transfers that are used again and again, each kind apart. Called by the loop, on its thread.
+
+Kinds: for rows; for robots.txt, which is read under limits of its own; and for rows that were redirected to
+another host when there is a client certificate, which libcurl cannot take back from a handle.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+from img2dataset.fetching.access import RequestAccess
+from img2dataset.fetching.answers import AnswerPolicy
+from img2dataset.fetching.pending import Job
+from img2dataset.fetching.robots_txt import LARGEST_BYTES
+from img2dataset.fetching.settings import FetchSettings
+from img2dataset.fetching.transfer import RECEIVE_BUFFER_BYTES, Transfer
+
+
+class TransferPool:
+    """Hands out transfers for jobs, prepared with what goes with the request.
+
+    Args:
+        settings: see ``FetchSettings``.
+        ca_bundle: the file of trusted certificates, None to trust all.
+        grow: as ``BodyBudget.grow``.
+    """
+
+    def __init__(
+        self, settings: FetchSettings, ca_bundle: str | None, grow: Callable[[int, int], bool]
+    ) -> None:
+        self._settings = settings
+        self._ca_bundle = ca_bundle
+        self._grow = grow
+        self._access = RequestAccess(settings.access)
+        self._has_certificate = settings.access.client_certificate is not None
+        disallowed = frozenset(
+            directive.strip().lower() for directive in settings.disallowed_header_directives
+        )
+        self._policy = AnswerPolicy(
+            settings.max_body_bytes, disallowed, settings.user_agent_token, settings.respect_tdm
+        )
+        # One received block more than is read: what is cut off is then always longer than that.
+        self._robots_settings = replace(settings, max_body_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1)
+        self._idle: list[Transfer] = []
+        self._idle_for_robots: list[Transfer] = []
+        self._idle_anonymous: list[Transfer] = []
+
+    def take(self, job: Job) -> Transfer:
+        """An idle transfer for ``job``, or a new one."""
+        home = self._home(job)
+        return home.pop() if home else self._new(home)
+
+    def fits(self, transfer: Transfer, job: Job) -> bool:
+        """Whether ``transfer`` may carry on with ``job``, which has been redirected."""
+        return transfer.home is self._home(job)
+
+    def begin(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
+        """Aim ``transfer`` at the address of ``job``, with ``reserved`` bytes of memory."""
+        transfer.begin(job.uri, reserved, now)
+        self._access.prepare(transfer.easy, job.uri, job.foreign)
+
+    def put_back(self, transfer: Transfer) -> None:
+        """``transfer`` has ended."""
+        transfer.home.append(transfer)
+
+    def close(self) -> None:
+        """Close every idle handle."""
+        for transfer in (*self._idle, *self._idle_for_robots, *self._idle_anonymous):
+            transfer.easy.close()
+
+    def _home(self, job: Job) -> list[Transfer]:
+        if job.robots_of:
+            return self._idle_for_robots
+        return self._idle_anonymous if self._has_certificate and job.foreign else self._idle
+
+    def _new(self, home: list[Transfer]) -> Transfer:
+        if home is self._idle_for_robots:
+            policy = AnswerPolicy(sys.maxsize, (), None)
+            transfer = Transfer(self._robots_settings, self._ca_bundle, policy, self._grow, truncates=True)
+        else:
+            transfer = Transfer(
+                self._settings,
+                self._ca_bundle,
+                self._policy,
+                self._grow,
+                with_certificate=home is self._idle,
+            )
+        transfer.home = home
+        return transfer
