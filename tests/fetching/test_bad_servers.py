@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from img2dataset.fetching import HostManners
 from tests.fetching.download_all import download, download_all, failure_of
 from tests.servers import ImageServer
 from tests.servers.misbehaviours import SMALL_BODY
@@ -46,7 +47,9 @@ from tests.servers.misbehaviours import SMALL_BODY
     ],
 )
 def test_a_bad_answer_is_one_of_a_few_failures(image_server: ImageServer, path: str, failure: str) -> None:
-    assert failure_of(image_server.url(path), timeout_s=1.0, max_body_bytes=2_000_000) == failure
+    impatient = HostManners(max_retry_after_s=0)
+    settings = {"timeout_s": 1.0, "max_body_bytes": 2_000_000, "manners": impatient}
+    assert failure_of(image_server.url(path), **settings) == failure
 
 
 def test_a_dripping_server_cannot_outlive_the_deadline(image_server: ImageServer) -> None:
@@ -148,7 +151,7 @@ def test_what_will_not_change_is_asked_once(image_server: ImageServer) -> None:
 
 
 def test_a_row_that_waits_for_its_next_try_takes_no_slot(image_server: ImageServer) -> None:
-    busy = [image_server.url(f"/flaky/busy{n}?fail=1&line=Retry-After:%202") for n in range(4)]
+    busy = [image_server.url(f"/flaky/busy{n}?fail=1&status=500&line=Retry-After:%202") for n in range(4)]
     good = [image_server.url("/chunked")] * 20
     outcomes = download_all(busy + good, concurrency=1, retries=1)
     assert {outcome.failure for outcome in outcomes} == {None}

@@ -248,7 +248,7 @@ def test_the_rate_a_host_accepts_is_found_in_seconds_and_then_kept(
             _, sent, job, accepted = request
             if accepted:
                 done += 1
-                hosts.leave(A, now, Ending.ACCEPTED)
+                hosts.leave(A, now, Ending.ACCEPTED, sent)
             else:
                 push_back(hosts, now, sent)
                 hosts.set_aside(A, job, now, first=True)
@@ -257,6 +257,20 @@ def test_the_rate_a_host_accepts_is_found_in_seconds_and_then_kept(
     assert max(late) <= limit + 1
     assert refused <= 0.01 * rows
     assert now <= 160  # 100 s at the very limit
+
+
+def test_answers_that_come_late_count_for_the_rate_that_was_accepted() -> None:
+    # Of 64 requests at once, the refusals come first: 40 would have been accepted.
+    hosts = slots(concurrency=64, max_connections_per_host=0)
+    for _ in range(64):
+        assert hosts.enter(A, 0.0)
+    for _ in range(24):
+        push_back(hosts, 0.01, 0.0)
+    for _ in range(40):
+        hosts.leave(A, 0.2, Ending.ACCEPTED, 0.0)
+    assert hosts.enter(A, 1.5)
+    hosts.leave(A, 1.5, Ending.ACCEPTED, 1.5)
+    assert hosts.enter(A, 1.53)
 
 
 def test_idle_hosts_are_forgotten_beyond_some_thousand() -> None:

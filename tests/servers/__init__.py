@@ -19,5 +19,6 @@ its own: counts are kept for the life of the server.
 from tests.servers.certificates import TestAuthority
 from tests.servers.image_server import ImageServer
 from tests.servers.nginx import Nginx, find_nginx
+from tests.servers.proxy import Proxy
 
-__all__ = ["ImageServer", "Nginx", "TestAuthority", "find_nginx"]
+__all__ = ["ImageServer", "Nginx", "Proxy", "TestAuthority", "find_nginx"]

@@ -20,13 +20,16 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class ImageServer:
-    """A web server on 127.0.0.1 to 127.0.0.16, one ephemeral port; https if given a certificate file."""
+    """A web server on 127.0.0.1 to 127.0.0.16, one ephemeral port; https if given a certificate file.
 
-    def __init__(self, certificate: str | None = None) -> None:
+    With ``client_authority`` it wants a certificate of its clients, signed by that authority.
+    """
+
+    def __init__(self, certificate: str | None = None, client_authority: str | None = None) -> None:
         self.scheme = "https" if certificate else "http"
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.servers.process", *([certificate] if certificate else [])],
+            [sys.executable, "-m", "tests.servers.process", *filter(None, (certificate, client_authority))],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -61,6 +64,10 @@ class ImageServer:
     def count(self, path: str) -> int:
         """Requests for ``path`` so far, whatever their query."""
         return int(self._command({"do": "count", "path": path})["count"])
+
+    def times(self, path: str) -> list[float]:
+        """When each request for ``path``, a ``/limited/…`` one, came; seconds of one clock."""
+        return list(self._command({"do": "times", "path": path})["times"])
 
     def last_request(self, path: str) -> str | None:
         """Request line and headers of the latest request for ``path``, or None."""

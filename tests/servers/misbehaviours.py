@@ -8,6 +8,7 @@
 /drip-headers?interval=0.2   a byte at a time, for ever
 /drip-body?interval=0.2&bytes=1&size=1000000
 /pause-in-body?seconds=1     half, a pause, the other half
+/limited/NAME?per_second=5&retry_after=1   beyond that many a second (a window that slides): 429
 /reset  /reset-in-body       connection reset instead of an answer, or in the middle of it
 /close  /close-in-body       connection closed likewise
 /long-body?size=N            N bytes with Content-Length
@@ -105,6 +106,20 @@ async def flaky(connection: Connection, path: str, parameters: Parameters) -> No
             int(number(parameters, "status", 503)), parameters.get("line", []), b"not yet"
         )
     else:
+        await connection.respond(200, [], SMALL_BODY)
+
+
+@at("limited")
+async def limited(connection: Connection, path: str, parameters: Parameters) -> None:
+    """Keeps the time of every request, whatever its answer, for ``ImageServer.times``."""
+    now, limit = asyncio.get_running_loop().time(), int(number(parameters, "per_second", 5))
+    connection.site.times[path].append(now)
+    accepted = connection.site.accepted[path]
+    if len(accepted) >= limit and now - accepted[-limit] < 1.0:
+        lines = [f"Retry-After: {value}" for value in parameters.get("retry_after", [])]
+        await connection.respond(int(number(parameters, "status", 429)), lines, b"too many")
+    else:
+        accepted.append(now)
         await connection.respond(200, [], SMALL_BODY)
 
 

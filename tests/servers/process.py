@@ -1,7 +1,7 @@
-"""The web server itself: ``python -m tests.servers.process [CERTIFICATE]``, driven by ``ImageServer``.
+"""The web server itself: ``python -m tests.servers.process [CERTIFICATE [CLIENT_AUTHORITY]]``.
 
-Raw asyncio protocol, no HTTP library: some ten thousand requests a second on one core, and every
-wrong thing a server can send can be sent. Standard library only.
+Driven by ``ImageServer``. Raw asyncio protocol, no HTTP library: some ten thousand requests a second on one
+core, and every wrong thing a server can send can be sent. Standard library only.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Site:
         self.resources: dict[str, tuple[bytes, float]] = {}
         self.counts: collections.Counter[str] = collections.Counter()
         self.last: dict[str, bytes] = {}
+        self.times: collections.defaultdict[str, list[float]] = collections.defaultdict(list)
+        self.accepted: collections.defaultdict[str, list[float]] = collections.defaultdict(list)
         self.connections = self.open = self.peak = 0
 
     def command(self, command: dict[str, Any], body: bytes) -> dict[str, Any]:
@@ -47,6 +49,8 @@ class Site:
         elif action == "last":
             request = self.last.get(command["path"])
             return {"request": None if request is None else request.decode("latin-1")}
+        elif action == "times":
+            return {"times": self.times[command["path"]]}
         elif action == "reset_peak":
             self.peak = self.open
         elif action == "statistics":
@@ -159,11 +163,14 @@ def answer(message: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-async def main(certificate: str | None) -> None:
+async def main(certificate: str | None, client_authority: str | None) -> None:
     context = None
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
+        if client_authority:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(client_authority)
     loop = asyncio.get_running_loop()
     site = Site()
     port = 0
@@ -183,4 +190,4 @@ async def main(certificate: str | None) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else None))
+    asyncio.run(main(*[*sys.argv[1:], None, None][:2]))
