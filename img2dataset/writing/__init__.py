@@ -1,12 +1,15 @@
 """Writing: finished samples in, whole shards out.
 
-Called by the worker (``ShardWriter``, ``sample_key``) and by the api (``OutputFolder``, ``new_run_id``).
+Called by the worker (``ShardWriter``, ``sample_key``, ``open_finished_shard``) and by the api
+(``OutputFolder``, ``new_run_id``).
 
 Reading order: ``settings`` (what is asked for), ``keys`` (names), ``metadata`` (the table of all rows),
 ``sample_writer`` (what a format is) and one ``*_format`` a format, ``commit`` (how files come to stand
-under their final names), ``shard_writer`` (all of it, for one shard), ``output_folder``.
+under their final names), ``shard_writer`` (all of it, for one shard), ``output_folder``. Where failed rows
+of a finished shard are taken again: ``finished_shard`` (what stands), ``replacing`` and ``rewriting``.
 """
 
+from img2dataset.writing.finished_shard import FinishedShard, open_finished_shard
 from img2dataset.writing.keys import sample_key, shard_name
 from img2dataset.writing.output_folder import OutputFolder
 from img2dataset.writing.runs import new_run_id
@@ -15,10 +18,12 @@ from img2dataset.writing.shard_writer import ShardWriter
 
 __all__ = [
     "OUTPUT_FORMATS",
+    "FinishedShard",
     "OutputFolder",
     "ShardWriter",
     "WriteSettings",
     "new_run_id",
+    "open_finished_shard",
     "sample_key",
     "shard_name",
 ]

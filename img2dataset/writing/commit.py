@@ -4,8 +4,9 @@ In: a temporary folder that holds a shard's whole files. Out: the same files in 
 order such that the statistics are the last, and never a partial file under a final name. Called by
 ``ShardWriter``.
 
-A crash between any two steps leaves the shard without statistics, which means not done: the next run
-makes it again and replaces what there is.
+Of a shard that is made, a crash between any two steps leaves no statistics, which means not done: the next
+run makes it again and replaces what there is. A shard that is done already is replaced (see ``replacing``): a
+crash leaves the old one or the new one, whole.
 """
 
 from __future__ import annotations
@@ -15,12 +16,22 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
+from img2dataset.errors import OutputError
 from img2dataset.writing.file_system import OutputLocation, locate
 from img2dataset.writing.keys import STATISTICS_ENDING
+from img2dataset.writing.places import FsspecPlace, flush_to_disk
+from img2dataset.writing.replacing import (
+    ReplacedShard,
+    files_to_remove,
+    replace_on_local_disk,
+    write_removals,
+)
+from img2dataset.writing.rewriting import REMOVALS_NAME, finish_rewrite, journal_of, rewrite_lock
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.temporaries import SPOOL_PREFIX, TEMPORARY_FOLDER
 
@@ -30,6 +41,7 @@ _UPLOADS_AT_ONCE = 16
 
 # Failures that another try will not mend.
 _FINAL_ERRORS = (
+    OutputError,
     PermissionError,
     FileNotFoundError,
     NotADirectoryError,
@@ -45,8 +57,18 @@ class ShardFolder(Protocol):
 
     path: str
 
-    def publish(self, names: list[str], statistics: str) -> None:
-        """Put the files and folders ``names`` in place, in order, and then the statistics."""
+    def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
+        """Put the files and folders ``names`` in place, in order, and then the statistics.
+
+        Args:
+            names: data and metadata.
+            statistics: the name of the statistics.
+            replaced: the finished shard that rows were taken over from, if any.
+
+        Raises:
+            OutputError: that shard was replaced or removed meanwhile.
+            OSError: a file cannot be put in place.
+        """
 
     def remove(self) -> None:
         """Remove what is left; never raises."""
@@ -62,7 +84,7 @@ def open_shard_folder(settings: WriteSettings, shard: str) -> ShardFolder:
     """
     location = locate(settings.output_folder)
     if location.is_local:
-        return LocalShardFolder(location.path, settings.run_id, shard)
+        return LocalShardFolder(location, settings.run_id, shard)
     return SpooledShardFolder(location, settings.run_id, shard)
 
 
@@ -74,28 +96,26 @@ class LocalShardFolder:
     tens of thousands of files one by one takes longer than making them.
     """
 
-    def __init__(self, output_folder: str, run_id: str, shard: str) -> None:
-        self._output_folder = output_folder
-        run_folder = os.path.join(output_folder, TEMPORARY_FOLDER, run_id)
+    def __init__(self, location: OutputLocation, run_id: str, shard: str) -> None:
+        self._location = location
+        run_folder = os.path.join(location.path, TEMPORARY_FOLDER, run_id)
         os.makedirs(run_folder, exist_ok=True)
         self.path = tempfile.mkdtemp(prefix=f"{shard}-", dir=run_folder)
 
-    def publish(self, names: list[str], statistics: str) -> None:
-        final_statistics = os.path.join(self._output_folder, statistics)
-        if os.path.lexists(final_statistics):
-            # The shard is made again: not done from here on, until the new statistics stand.
-            os.unlink(final_statistics)
-            flush_to_disk(self._output_folder)
+    def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
+        if replaced is not None or os.path.lexists(os.path.join(self._location.path, statistics)):
+            replace_on_local_disk(self._location, self.path, names, statistics, replaced)
+            return
         for name in names:
             self._rename(name)
         if names:
-            flush_to_disk(self._output_folder)  # the files' names, before the statistics vouch for them
+            flush_to_disk(self._location.path)  # the files' names, before the statistics vouch for them
         self._rename(statistics)
         self.remove()
 
     def _rename(self, name: str) -> None:
         source = os.path.join(self.path, name)
-        target = os.path.join(self._output_folder, name)
+        target = os.path.join(self._location.path, name)
         if os.path.isdir(source):
             if os.path.lexists(target):  # a folder can only be renamed onto an empty one
                 os.rename(target, os.path.join(self.path, f"replaced-{name}"))
@@ -120,32 +140,88 @@ class SpooledShardFolder:
         self._run_id = run_id
         self.path = tempfile.mkdtemp(prefix=f"{SPOOL_PREFIX}{run_id}-{shard}-")
 
-    def publish(self, names: list[str], statistics: str) -> None:
+    def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
+        if replaced is not None:
+            with_retries(lambda: replaced.check_still_stands(self._location, statistics))
+            if self._location.shows_partial_files:
+                self._replace_by_journal(names, statistics, replaced)
+            else:
+                self._replace_by_puts(names, statistics, replaced)
+            self.remove()
+            return
         file_system = self._location.file_system
         final_statistics = f"{self._location.path}/{statistics}"
         if with_retries(lambda: file_system.exists(final_statistics)):
             with_retries(lambda: file_system.rm_file(final_statistics))
         for name in names:
-            source = os.path.join(self.path, name)
-            if os.path.isdir(source):
-                self._upload_folder(source, name)
-            else:
-                self._upload(source, name)
-        self._upload(os.path.join(self.path, statistics), statistics)
+            if os.path.isdir(os.path.join(self.path, name)):
+                self._remove_folder(name)
+        for files in self._uploads([*names, statistics]):
+            self._upload_all(files)
         self.remove()
 
-    def _upload_folder(self, folder: str, name: str) -> None:
-        """Replace the folder by this one; its files go up side by side, each being small."""
+    def _replace_by_puts(self, names: list[str], statistics: str, replaced: ReplacedShard) -> None:
+        """On an object store: each put replaces in one step; see ``replacing`` for a crash between them."""
+        removals = self._files_to_remove(names, statistics, replaced)
+        for files in self._uploads([*names, statistics]):
+            self._upload_all(files)
+        for path in removals:
+            with_retries(partial(self._location.file_system.rm_file, path))
+
+    def _replace_by_journal(self, names: list[str], statistics: str, replaced: ReplacedShard) -> None:
+        """Where a move is one step and an upload is not: the journal is uploaded, then put in place."""
+        location, shard = self._location, statistics.removesuffix(STATISTICS_ENDING)
+        place = FsspecPlace(location.file_system)
+        removals = self._files_to_remove(names, statistics, replaced)
+        if removals:
+            write_removals(self.path, [path.rpartition("/")[2] for path in removals])
+            names = [*names, REMOVALS_NAME]
+        temporary = f"{TEMPORARY_FOLDER}/{self._run_id}/{os.path.basename(self.path)}"
+        for files in self._uploads([*names, statistics]):
+            for source, name in files:
+                target = f"{location.path}/{temporary}/{name}"
+                location.file_system.makedirs(target.rpartition("/")[0], exist_ok=True)
+                with_retries(partial(location.file_system.put_file, source, target))
+        with rewrite_lock(location):
+            finish_rewrite(location, place, shard)  # an earlier one, cut short
+            location.file_system.mv(f"{location.path}/{temporary}", journal_of(location, shard))
+            finish_rewrite(location, place, shard)
+
+    def _files_to_remove(self, names: list[str], statistics: str, replaced: ReplacedShard) -> list[str]:
+        """Paths of the files of a ``files`` shard that are no part of the new one."""
+        shard = statistics.removesuffix(STATISTICS_ENDING)
+        if shard not in names:
+            return []
+        folder = f"{self._location.path}/{shard}"
+        self._location.file_system.invalidate_cache(folder)
+        try:
+            paths = with_retries(lambda: self._location.file_system.ls(folder, detail=False))
+        except FileNotFoundError:
+            paths = []
+        standing = (path.rpartition("/")[2] for path in paths)
+        new_files = os.listdir(os.path.join(self.path, shard))
+        return [f"{folder}/{name}" for name in files_to_remove(standing, new_files, replaced)]
+
+    def _uploads(self, names: Iterable[str]) -> Iterator[list[tuple[str, str]]]:
+        """For each file or folder, in order, the local path and the name of each file of it."""
+        for name in names:
+            source = os.path.join(self.path, name)
+            if os.path.isdir(source):
+                yield [(os.path.join(source, file), f"{name}/{file}") for file in sorted(os.listdir(source))]
+            else:
+                yield [(source, name)]
+
+    def _remove_folder(self, name: str) -> None:
         file_system = self._location.file_system
         target = f"{self._location.path}/{name}"
         if with_retries(lambda: file_system.exists(target)):
             with_retries(lambda: file_system.rm(target, recursive=True))
         file_system.makedirs(target, exist_ok=True)
+
+    def _upload_all(self, files: list[tuple[str, str]]) -> None:
+        """Side by side: those of a ``files`` shard are many and small."""
         with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as uploads:
-            files = sorted(os.listdir(folder))
-            for _ in uploads.map(
-                lambda file: self._upload(os.path.join(folder, file), f"{name}/{file}"), files
-            ):
+            for _ in uploads.map(lambda file: self._upload(*file), files):
                 pass  # raises what an upload raised
 
     def _upload(self, source: str, name: str) -> None:
@@ -196,12 +272,3 @@ def with_retries(operation: Callable[[], Any], tries: int = UPLOAD_TRIES) -> Any
 def statistics_name(shard: str) -> str:
     """The name of a shard's statistics file."""
     return shard + STATISTICS_ENDING
-
-
-def flush_to_disk(path: str) -> None:
-    """Wait until a file's contents, or a folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

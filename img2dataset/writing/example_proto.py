@@ -30,9 +30,9 @@ def framed_record(data: bytes, crc32c: Callable[[bytes], int]) -> bytes:
     return b"".join(
         (
             length,
-            struct.pack("<I", _masked(crc32c(length))),
+            struct.pack("<I", masked(crc32c(length))),
             data,
-            struct.pack("<I", _masked(crc32c(data))),
+            struct.pack("<I", masked(crc32c(data))),
         )
     )
 
@@ -135,6 +135,6 @@ def _varint(value: int) -> bytes:
 _ONE_BYTE = [bytes([value]) for value in range(0x80)]
 
 
-def _masked(crc: int) -> int:
+def masked(crc: int) -> int:
     """Rotated and shifted, so that a checksum of data that holds checksums stays good."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

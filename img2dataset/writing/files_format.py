@@ -6,12 +6,15 @@ In: successful samples. Out: the folder ``00000``. Called by ``ShardWriter`` thr
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from img2dataset.types import Sample
+from img2dataset.writing.finished_shard import FinishedShard, KeptSample
 from img2dataset.writing.metadata import ShardMetadata
 from img2dataset.writing.sample_json import SampleJson
 from img2dataset.writing.settings import WriteSettings
+from img2dataset.writing.tar_reading import check_sample, may_be_empty
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +41,18 @@ class FilesWriter:
         if self._save_captions:
             _write_file(path + "txt", (sample.caption or "").encode())
         _write_file(path + "json", self._json.encode(sample))
+
+    def keep(self, finished: FinishedShard, samples: Mapping[str, KeptSample]) -> None:
+        """Nothing is copied: the files stay where they are, and the commit moves the new ones to them."""
+        endings: dict[str, set[str]] = {key: set() for key in samples}
+        for name, size in finished.file_sizes().items():
+            key, _, ending = name.partition(".")
+            if key in endings:
+                if not size and not may_be_empty(ending, samples[key]):
+                    raise ValueError(f"{name} is empty")
+                endings[key].add(ending)
+        for key, found in endings.items():
+            check_sample(key, found, self._save_captions)
 
     def finish(self, metadata: pa.Table) -> None:
         pass

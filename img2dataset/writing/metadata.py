@@ -7,7 +7,7 @@ of ``00000.parquet``, all rows in the order of their keys. Called by ``ShardWrit
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import OutputError
@@ -28,6 +28,17 @@ def computed_columns(settings: WriteSettings) -> list[str]:
     if settings.hash_column is not None:
         columns.append(settings.hash_column)
     return columns
+
+
+def column_type(name: str, settings: WriteSettings) -> pa.DataType | None:
+    """The Arrow type of a metadata column; None for an additional column, which may be of any."""
+    import pyarrow as pa
+
+    if name in _SIZE_COLUMNS:
+        return pa.int32()
+    if name in ("caption", "url") or name in computed_columns(settings):
+        return pa.string()
+    return None
 
 
 class ShardMetadata:
@@ -62,6 +73,52 @@ class ShardMetadata:
         for name, column in self._computed.items():
             column[index] = values[name]
         self._settled[index] = 1
+
+    def keep(self, finished: pa.Table, indexes: Collection[int]) -> None:
+        """Settle these rows with the values that they have in a finished shard, the input's columns included.
+
+        Args:
+            finished: its metadata, all rows in their order; with the columns of this one.
+            indexes: the rows to keep.
+
+        Raises:
+            OutputError: the numbers of rows differ, a column is of another type, or as ``settle``.
+        """
+        if finished.num_rows != self.row_count:
+            raise OutputError(
+                f"shard {self._shard}: the list has {self.row_count} rows for it and its metadata "
+                f"{finished.num_rows}: this is another list"
+            )
+        computed = {name: finished[name].to_pylist() for name in self._computed}
+        for index in indexes:
+            if not 0 <= index < self.row_count:
+                raise OutputError(f"shard {self._shard}: row {index} of {self.row_count} does not exist")
+            self.settle(index, {name: values[index] for name, values in computed.items()})
+        self.input_columns = self._with_values_of(finished, set(indexes))
+
+    def _with_values_of(self, finished: pa.Table, indexes: set[int]) -> pa.Table:
+        """The input's columns with those rows as they are in the finished shard."""
+        import pyarrow as pa
+
+        count = self.row_count
+        places = pa.array([index if index in indexes else count + index for index in range(count)])
+        columns = {}
+        for name in self.input_columns.column_names:
+            new, old = self.input_columns[name], finished[name]
+            if old.equals(new):
+                columns[name] = new
+                continue
+            # A column without a value has no type yet (1.47.0 writes it as null).
+            wanted = old.type if pa.types.is_null(new.type) else new.type
+            try:
+                both = [*old.cast(wanted).chunks, *new.cast(wanted).chunks]
+            except (pa.ArrowException, NotImplementedError) as error:
+                raise OutputError(
+                    f"shard {self._shard}: column {name} is of type {old.type} in its metadata and of "
+                    f"{new.type} in the list: this is another list"
+                ) from error
+            columns[name] = pa.chunked_array(both, wanted).take(places)
+        return pa.table(columns)
 
     def check_against(self, stats: ShardStats) -> None:
         """Refuse a shard whose rows, metadata and statistics do not say the same.
@@ -109,9 +166,9 @@ class ShardMetadata:
         names = list(self.input_columns.column_names)
         arrays = list(self.input_columns.columns)
         for name, values in self._computed.items():
-            column_type = pa.int32() if name in _SIZE_COLUMNS else pa.string()
+            arrow_type = pa.int32() if name in _SIZE_COLUMNS else pa.string()
             names.append(name)
-            arrays.append(pa.chunked_array([pa.array(values, column_type)]))
+            arrays.append(pa.chunked_array([pa.array(values, arrow_type)]))
         # Fields anew: the input's schema may carry notes (pandas index, field ids) untrue of this table.
         schema = pa.schema([pa.field(name, array.type) for name, array in zip(names, arrays, strict=True)])
         return pa.Table.from_arrays(arrays, schema=schema)

@@ -18,6 +18,7 @@ from img2dataset.errors import OutputError
 from img2dataset.writing.commit import with_retries
 from img2dataset.writing.file_system import locate, one_line
 from img2dataset.writing.keys import finished_shard, shard_of
+from img2dataset.writing.rewriting import REWRITES_FOLDER, finish_all_rewrites
 from img2dataset.writing.runs import other_run_lives, process_of
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.temporaries import (
@@ -162,9 +163,37 @@ class OutputFolder:
                 f"output_folder {self.path!r} holds {min(names)!r} and nothing made by img2dataset: "
                 "overwrite does not empty it; choose another folder or empty it yourself"
             )
-        # Statistics first: should this be interrupted, what is left counts as not done.
-        for name in sorted(names, key=lambda name: (finished_shard(name) is None, name)):
+        # Statistics first: should this be interrupted, what is left counts as not done. Before them, rewrites
+        # that were cut short: finished later, they would put a shard back.
+        for name in sorted(
+            names, key=lambda name: (name != REWRITES_FOLDER, finished_shard(name) is None, name)
+        ):
             self._remove(name)
+
+    def finish_rewrites(self) -> set[int]:
+        """Bring to its end what runs that died were replacing: to be called before anything is read.
+
+        A rewrite of a finished shard that was cut short after its commit point is completed, whoever began
+        it; a live run that is at it is not disturbed. One cut short before that is a dead run's temporary
+        file (``remove_stale_temporaries``). Calling this again, or in two runs at once, does no harm. On an
+        object store there is never anything to do.
+
+        Returns:
+            The shards that were completed.
+
+        Raises:
+            OutputError: a file cannot be moved, or another run has held the lock for a minute.
+        """
+        try:
+            names = finish_all_rewrites(self._location)
+        except OutputError:
+            raise
+        except Exception as error:  # every file system has its own errors
+            raise OutputError(
+                f"output_folder {self.path!r}: a rewrite that was cut short, in {REWRITES_FOLDER}, cannot be "
+                f"finished: {one_line(error)}"
+            ) from error
+        return {shard_id for shard_id in map(shard_of, names) if shard_id is not None}
 
     def remove_stale_temporaries(self) -> None:
         """Remove temporary files of runs of this host that have died; those of live runs stay.

@@ -15,9 +15,11 @@ import io
 import json
 import os
 from array import array
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.types import Sample
+from img2dataset.writing.finished_shard import FinishedShard, KeptSample
 from img2dataset.writing.metadata import ShardMetadata
 from img2dataset.writing.settings import WriteSettings
 
@@ -32,6 +34,8 @@ _ROW_GROUP_BYTES = 32 << 20
 # of images grows to 20 MB and the commit takes 60 MB more.
 _VALUES_A_PAGE = 64
 _BUFFER_BYTES = 1 << 20
+# Of images read from a finished shard at once.
+_BATCH_BYTES = 8 << 20
 
 
 class ParquetImageWriter:
@@ -44,6 +48,7 @@ class ParquetImageWriter:
         self.row_failures: dict[int, str] = {}
         self._image_column = settings.encode_format
         self._hugging_face_images = settings.hugging_face_images
+        self._temporary_folder = folder
         self._path = os.path.join(folder, self.output_name)
         self._spool_path = self._path + ".images"
         # Where each row's image lies in the spool: (start, end), None without an image.
@@ -54,10 +59,24 @@ class ParquetImageWriter:
     def write(self, sample: Sample) -> None:
         if sample.image is None:
             raise ValueError(f"sample {sample.key} has no image to write")
-        image = memoryview(sample.image)
+        self._lay_down(sample.index, memoryview(sample.image))
+
+    def _lay_down(self, index: int, image: memoryview) -> None:
         self._spool.write(image)
-        self._places[sample.index] = (self._spooled, self._spooled + image.nbytes)
+        self._places[index] = (self._spooled, self._spooled + image.nbytes)
         self._spooled += image.nbytes
+
+    def keep(self, finished: FinishedShard, samples: Mapping[str, KeptSample]) -> None:
+        missing = set(samples)
+        with finished.local_data(self._temporary_folder, self.output_name) as path:
+            for key, image in stored_images(path, self._image_column, self._image_type()):
+                if key in missing:
+                    if not image.nbytes and samples[key].was_decoded:
+                        raise ValueError(f"the image of {key} is empty")
+                    self._lay_down(samples[key].index, image)
+                    missing.discard(key)
+        if missing:
+            raise ValueError(f"the image of {min(missing)} is missing")
 
     def finish(self, metadata: pa.Table) -> None:
         import pyarrow as pa
@@ -136,6 +155,38 @@ class ParquetImageWriter:
                 read_fully(self._spool.fileno(), free[offsets[row] : offsets[row + 1]], place[0])
         buffers = [pa.py_buffer(validity), pa.py_buffer(offsets), contents]
         return pa.Array.from_buffers(pa.binary(), len(places), buffers)
+
+
+def stored_images(path: str, image_column: str, image_type: pa.DataType) -> Iterator[tuple[str, memoryview]]:
+    """The key and the image of each row that has one, some 8 MB at a time.
+
+    Raises:
+        ValueError: the file is not whole, or has no such column of this type.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Pages are read as they are needed, not a row group's whole column beforehand: 1.47.0 puts a shard
+        # into one row group.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
+            schema = file.schema_arrow
+            if image_column not in schema.names or schema.field(image_column).type != image_type:
+                raise ValueError(f"it has no column {image_column} of type {image_type}")
+            for batch in file.iter_batches(_rows_at_once(path, file), columns=["key", image_column]):
+                images = batch[image_column]
+                if pa.types.is_struct(image_type):
+                    images = images.field("bytes")
+                for key, image in zip(batch["key"].to_pylist(), images, strict=True):
+                    if image.is_valid:
+                        yield key, memoryview(image.as_buffer())
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"it cannot be read: {error}") from error
+
+
+def _rows_at_once(path: str, file: Any) -> int:
+    rows: int = file.metadata.num_rows
+    return max(1, _BATCH_BYTES * rows // max(os.path.getsize(path), 1))
 
 
 def read_fully(descriptor: int, buffer: memoryview, start: int) -> None:

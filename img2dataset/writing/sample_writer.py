@@ -7,9 +7,11 @@ shard's temporary folder, under their final names; moving them is no concern of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from img2dataset.types import Sample
+from img2dataset.writing.finished_shard import FinishedShard, KeptSample
 from img2dataset.writing.metadata import ShardMetadata
 from img2dataset.writing.settings import WriteSettings
 
@@ -38,6 +40,14 @@ class SampleWriter(Protocol):
             OSError: the disk is full, or the like; the shard is lost.
         """
 
+    def keep(self, finished: FinishedShard, samples: Mapping[str, KeptSample]) -> None:
+        """Take these samples over from a finished shard, by key, bit for bit and without decoding them.
+
+        Raises:
+            ValueError: the shard's data are not whole, or lack one of them; the message says what.
+            OSError: the disk is full, or the like.
+        """
+
     def finish(self, metadata: pa.Table) -> None:
         """Complete and close the output; ``metadata`` is the table of all rows."""
 
@@ -55,6 +65,9 @@ class DummyWriter:
         self.row_failures: dict[int, str] = {}
 
     def write(self, sample: Sample) -> None:
+        pass
+
+    def keep(self, finished: FinishedShard, samples: Mapping[str, KeptSample]) -> None:
         pass
 
     def finish(self, metadata: pa.Table) -> None:

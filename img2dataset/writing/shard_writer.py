@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from img2dataset.errors import OutputError
 from img2dataset.types import SUCCESS, Sample, ShardStats
 from img2dataset.writing.commit import open_shard_folder, statistics_name
+from img2dataset.writing.finished_shard import FinishedShard, KeptSample, refuse_columns
 from img2dataset.writing.keys import sample_key, shard_name
 from img2dataset.writing.metadata import ShardMetadata, write_metadata
+from img2dataset.writing.replacing import ReplacedShard
 from img2dataset.writing.sample_writer import open_sample_writer
 from img2dataset.writing.settings import WriteSettings
 
@@ -41,6 +44,8 @@ class ShardWriter:
         self._shard_id = shard_id
         self._shard = shard_name(shard_id, settings.shard_digits)
         self._metadata = ShardMetadata(settings, self._shard, input_columns)
+        self._finished: FinishedShard | None = None
+        self._kept: set[int] = set()
         self._folder = open_shard_folder(settings, self._shard)
         try:
             self._samples = open_sample_writer(settings, self._folder.path, self._shard, self._metadata)
@@ -78,11 +83,55 @@ class ShardWriter:
                 raise OutputError(f"shard {self._shard}: {sample.key} is a success without an image")
             self._samples.write(sample)
 
+    def keep(self, finished: FinishedShard, indexes: Collection[int]) -> None:
+        """Settle these rows as they stand in the finished shard that this one is to replace.
+
+        Their metadata keep their values. Samples of successes stay bit for bit, in the order of the old file;
+        they are copied in bulk, without being decoded or held in memory (format ``files``: not at all). The
+        commit then replaces the old shard, in one step as far as a crash can tell; see ``replacing``.
+
+        Args:
+            finished: this shard as it stands, from ``open_finished_shard``.
+            indexes: of the rows to keep, successes or failures; the others are to be written.
+
+        Raises:
+            OutputError: the old shard is broken, lacks a sample that its metadata calls a success, or has
+                other columns, rows or keys than this one; or a row was settled before. Discard the shard.
+            OSError: the disk is full, or the like. Discard the shard.
+        """
+        table = finished.metadata
+        self._check_same_rows(finished, table)
+        self._metadata.keep(table, indexes)
+        keys, statuses, widths = (table[name].to_pylist() for name in ("key", "status", "width"))
+        successes = {
+            keys[index]: KeptSample(index, was_decoded=widths[index] is not None)
+            for index in indexes
+            if statuses[index] == SUCCESS
+        }
+        if successes:
+            try:
+                self._samples.keep(finished, successes)
+            except ValueError as error:
+                raise finished.broken(str(error)) from error
+        self._finished = finished
+        self._kept.update(indexes)
+
+    def _check_same_rows(self, finished: FinishedShard, table: pa.Table) -> None:
+        if finished.name != self._shard or self._finished not in (None, finished):
+            raise OutputError(f"shard {self._shard}: rows of shard {finished.name} cannot be kept in it")
+        columns = self._metadata.columns
+        refuse_columns(
+            self._shard,
+            missing=[name for name in columns if name not in table.column_names],
+            others=[name for name in table.column_names if name not in columns],
+        )
+
     def commit(self, stats: ShardStats) -> None:
         """Put all files under their final names, statistics last. On return the shard is done.
 
         Raises:
-            OutputError: rows, metadata and statistics do not agree; nothing was put in place.
+            OutputError: rows, metadata and statistics do not agree, or another run has replaced the finished
+                shard that rows were kept from; nothing was put in place.
             OSError: the disk is full, or the like; the shard is not done. Discard it.
         """
         if stats.shard_id != self._shard_id:
@@ -97,7 +146,14 @@ class ShardWriter:
         statistics = statistics_name(self._shard)
         with open(os.path.join(self._folder.path, statistics), "w", encoding="ascii") as file:
             json.dump(stats.as_json(), file, indent=4)
-        self._folder.publish(names, statistics)
+        self._folder.publish(names, statistics, self._replaced())
+
+    def _replaced(self) -> ReplacedShard | None:
+        if self._finished is None:
+            return None
+        rows = range(self._metadata.row_count)
+        retaken_keys = frozenset(self.key_of(index) for index in rows if index not in self._kept)
+        return ReplacedShard(self._finished.statistics_text, retaken_keys)
 
     def discard(self) -> None:
         """Remove the temporary files. Never raises; after ``commit`` it does nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from img2dataset.errors import MissingDependency
@@ -22,8 +22,11 @@ from img2dataset.writing.example_proto import (
     feature_of,
     framed_record,
 )
+from img2dataset.writing.finished_shard import FinishedShard, KeptSample
 from img2dataset.writing.metadata import ShardMetadata
 from img2dataset.writing.settings import WriteSettings
+from img2dataset.writing.stretches import copy_stretches
+from img2dataset.writing.tfrecord_reading import record_stretches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +46,7 @@ class TfrecordWriter:
     def __init__(self, settings: WriteSettings, folder: str, shard: str, metadata: ShardMetadata) -> None:
         self._crc32c = checksum_function()
         self.output_name = f"{shard}.tfrecord"
+        self._temporary_folder = folder
         self.row_failures: dict[int, str] = {}
         self._image_name = entry_name(settings.encode_format)
         self._caption_name = entry_name("txt") if settings.save_captions else None
@@ -68,6 +72,10 @@ class TfrecordWriter:
         entries += [feature_entry(name, feature_of(values[index])) for name, values in self._input_columns]
         entries += [feature_entry(name, feature_of(computed[key])) for name, key in self._computed_columns]
         self._file.write(framed_record(example(entries), self._crc32c))
+
+    def keep(self, finished: FinishedShard, samples: Mapping[str, KeptSample]) -> None:
+        with finished.local_data(self._temporary_folder, self.output_name) as path, open(path, "rb") as old:
+            copy_stretches(old, self._file, record_stretches(old, samples.keys(), self._crc32c))
 
     def finish(self, metadata: pa.Table) -> None:
         self._file.close()

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from img2dataset.types import Sample
+from img2dataset.writing.finished_shard import FinishedShard, KeptSample
 from img2dataset.writing.metadata import ShardMetadata
 from img2dataset.writing.sample_json import SampleJson
 from img2dataset.writing.settings import WriteSettings
+from img2dataset.writing.stretches import copy_stretches
 from img2dataset.writing.tar import archive_end, member_header, padding
+from img2dataset.writing.tar_reading import sample_stretches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +37,7 @@ class WebdatasetWriter:
 
     def __init__(self, settings: WriteSettings, folder: str, shard: str, metadata: ShardMetadata) -> None:
         self.output_name = f"{shard}.tar"
+        self._temporary_folder = folder
         self._json = SampleJson(metadata)
         self.row_failures = self._json.row_failures
         self._save_captions = settings.save_captions
@@ -54,6 +59,11 @@ class WebdatasetWriter:
             write(member_header(f"{sample.key}.{extension}".encode(), size))
             write(contents)
             write(padding(size))
+
+    def keep(self, finished: FinishedShard, samples: Mapping[str, KeptSample]) -> None:
+        with finished.local_data(self._temporary_folder, self.output_name) as path, open(path, "rb") as old:
+            stretches = sample_stretches(old.fileno(), samples, self._save_captions)
+            copy_stretches(old, self._file, stretches)
 
     def finish(self, metadata: pa.Table) -> None:
         self._file.write(archive_end(self._file.tell()))

@@ -153,11 +153,19 @@ def test_a_folder_in_place_of_a_file_is_replaced(tmp_path: Path) -> None:
     assert_whole(tmp_path, "webdataset")
 
 
-def test_a_shard_made_again_is_not_done_until_it_is(tmp_path: Path) -> None:
-    write_shard(settings_for(tmp_path, "webdataset"))
-    assert crash(tmp_path, "webdataset", "replace", 1)
-    assert_whole(tmp_path, "webdataset")
-    assert OutputFolder(settings_for(tmp_path, "webdataset")).done_shards() == set()
+@pytest.mark.parametrize("output_format", ["webdataset", "files", "parquet"])
+def test_a_finished_shard_made_again_stays_done_whenever_that_is_cut_short(
+    tmp_path: Path, output_format: str
+) -> None:
+    write_shard(settings_for(tmp_path, output_format))
+    for calls in range(3):
+        crash(tmp_path, output_format, "replace", calls)
+        assert_whole(tmp_path, output_format)
+        output = OutputFolder(settings_for(tmp_path, output_format))
+        assert output.done_shards() == {0}
+        output.finish_rewrites()
+        assert_whole(tmp_path, output_format)
+        assert output.done_shards() == {0}
 
 
 def test_until_commit_nothing_can_be_seen(tmp_path: Path) -> None:

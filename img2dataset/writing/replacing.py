@@ -1,0 +1,141 @@
+"""The commit of a shard over a finished one: what is checked, what goes, and the journal on the local disk.
+
+In: the complete new files, and what is known of the shard that they replace. Out: the new shard in place of
+the old one. Called by the shard folders of ``commit``.
+
+What stands after a crash, of the process or the machine, on the local disk, HDFS, SFTP and their like:
+- before the commit point: the old shard; the new files are temporary files of a dead run;
+- after it: the new shard, once ``finish_rewrites`` has moved what was not moved yet.
+
+What stands after a crash on an object store, where each put replaces one object in one step:
+- before the put of the data has ended: the old shard;
+- before that of the metadata: new data, old metadata and statistics. That is the old shard, and samples which
+  its metadata does not call a success;
+- before that of the statistics: the new shard, but its statistics still count the old one. Format parquet,
+  whose data hold the metadata, comes here at once;
+- after it: the new shard; of format ``files``, perhaps files of rows that are no success any more.
+
+There nothing is left to finish: the next ``retry_failed`` goes by the metadata, does not copy what it does
+not call a success, and can see that statistics do not agree (``FinishedShard.statistics_agree``). This holds
+as long as no row that was a success is taken again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from img2dataset.errors import OutputError
+from img2dataset.writing.file_system import OutputLocation
+from img2dataset.writing.keys import STATISTICS_ENDING
+from img2dataset.writing.places import LocalPlace, flush_to_disk
+from img2dataset.writing.rewriting import (
+    REMOVALS_NAME,
+    finish_rewrite,
+    journal_of,
+    rewrite_lock,
+    rewrites_folder,
+)
+
+# ext4 writes one journal entry for all that wait for it: 3000 files take a tenth of the time of one by one.
+_FLUSHES_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacedShard:
+    """The finished shard that a commit replaces, as its rows were taken over.
+
+    ``statistics_text`` is its statistics file as it stood then; ``retaken_keys`` are of the rows that were
+    not taken over: what stands under these keys is of the past.
+    """
+
+    statistics_text: bytes
+    retaken_keys: frozenset[str]
+
+    def check_still_stands(self, location: OutputLocation, statistics: str) -> None:
+        """Refuse to replace a shard that another run has replaced or removed since.
+
+        What that run has won would be lost.
+
+        Raises:
+            OutputError: its statistics are others, or gone.
+        """
+        try:
+            standing = location.file_system.cat_file(f"{location.path}/{statistics}")
+        except FileNotFoundError:
+            standing = None
+        if standing != self.statistics_text:
+            change = "removed" if standing is None else "changed"
+            raise OutputError(
+                f"output_folder {location.name!r}: another run has {change} {statistics} while the shard's "
+                "failed rows were taken again; let one run work on the folder, and run this again"
+            )
+
+
+def files_to_remove(
+    standing: Iterable[str], new_files: Iterable[str], replaced: ReplacedShard | None
+) -> list[str]:
+    """The files of a ``files`` shard that are no part of the new one.
+
+    Files that are named like none of its samples stay, unless the whole shard is made again (``replaced`` is
+    None).
+    """
+    new = set(new_files)
+    return sorted(
+        name
+        for name in standing
+        if name not in new and (replaced is None or name.partition(".")[0] in replaced.retaken_keys)
+    )
+
+
+def replace_on_local_disk(
+    location: OutputLocation, folder: str, names: list[str], statistics: str, replaced: ReplacedShard | None
+) -> None:
+    """Make ``folder`` the journal of a rewrite, and bring it to its end.
+
+    Args:
+        location: of the output folder.
+        folder: of the complete new files, on the same file system; gone on return.
+        names: data and metadata in it.
+        statistics: the name of the statistics in it.
+        replaced: what was taken over; None if the whole shard was made again.
+
+    Raises:
+        OutputError: the shard was replaced or removed meanwhile, or the lock is held; the old shard stands.
+        OSError: before the commit point, the old shard stands; after it, the next call or run moves the rest.
+    """
+    place, shard = LocalPlace(), statistics.removesuffix(STATISTICS_ENDING)
+    _flush_files(folder)
+    with rewrite_lock(location):
+        finish_rewrite(location, place, shard)  # an earlier one, cut short
+        if replaced is not None:
+            replaced.check_still_stands(location, statistics)
+        if shard in names:
+            standing = place.names(f"{location.path}/{shard}")
+            removals = files_to_remove(standing, os.listdir(os.path.join(folder, shard)), replaced)
+            if removals:
+                write_removals(folder, removals)
+                flush_to_disk(os.path.join(folder, REMOVALS_NAME))
+        flush_to_disk(folder)
+        os.rename(folder, journal_of(location, shard))
+        flush_to_disk(rewrites_folder(location))
+        finish_rewrite(location, place, shard)
+
+
+def write_removals(folder: str, removals: list[str]) -> None:
+    """Write the list of files to remove at the end, as a file of the journal."""
+    with open(os.path.join(folder, REMOVALS_NAME), "w", encoding="ascii") as file:
+        json.dump(removals, file)
+
+
+def _flush_files(folder: str) -> None:
+    """Wait until every file in a folder, and every name in its folders, is on the disk."""
+    paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    with ThreadPoolExecutor(_FLUSHES_AT_ONCE) as flushes:
+        for _ in flushes.map(flush_to_disk, paths):
+            pass  # raises what a flush raised
+    for parent, _, _ in os.walk(folder):
+        flush_to_disk(parent)
