@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from img2dataset.errors import OptionError
-from img2dataset.training.images import Placement, Size, covering, placed
+from img2dataset.training.images import Placement, Size, covering, pixels_of, placed
 
 NO_BUCKET = -1
 
@@ -193,7 +193,7 @@ class Buckets:
         """
         import numpy as np
 
-        pixels = np.asarray(picture.convert("RGB") if hasattr(picture, "convert") else picture)
+        pixels = pixels_of(picture)
         fit = self.fit(pixels.shape[1], pixels.shape[0], bucket)
         placement = Placement(fit.scaled, fit.crop_left, fit.crop_top, fit.size)
         return np.ascontiguousarray(placed(pixels, placement)), fit

@@ -1,6 +1,7 @@
-"""The imaging room's processor, with its pixels in place of an encoded file where a stream is asked for pixels.
+"""The imaging room's processor, handing out its pixels where a stream is asked for pixels.
 
-Encoding only to decode again would cost 2 ms an image and the loss of one more JPEG. Called by ``stream_engine``.
+Encoding only to decode again would cost 2 ms an image and the loss of one more JPEG. Called by
+``stream_engine``.
 """
 
 from __future__ import annotations

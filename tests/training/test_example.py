@@ -1,0 +1,56 @@
+"""The example trains over a served list: it learns, and its second epoch makes no request."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.servers import ImageServer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 50, 220), "yellow": (230, 220, 40)}
+SHADES = {"plain": 0, "rough": 60, "grainy": 25}
+
+
+@pytest.mark.parametrize("way", ["0 workers", "2 workers", "2 ranks"])
+def test_the_example_learns_and_downloads_each_image_once(
+    image_server: ImageServer, tmp_path: Path, way: str
+) -> None:
+    chance = np.random.default_rng(0)
+    paths, lines = [], ["url,caption"]
+    for n in range(96):
+        colour, shade = list(COLOURS)[n % 4], list(SHADES)[n % 3]
+        pixels = np.array(COLOURS[colour]) + chance.normal(0, SHADES[shade] + 1, (80, 96, 3))
+        picture = io.BytesIO()
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(picture, "JPEG")
+        paths.append(f"/example/{uuid.uuid4().hex}.jpg")
+        lines.append(f'{image_server.put(paths[-1], picture.getvalue())},"a {shade}, {colour} picture"')
+    (tmp_path / "pairs.csv").write_text("\n".join(lines))
+
+    launcher = [sys.executable]
+    if way == "2 ranks":
+        launcher += ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+        launcher += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    words = ["--list", str(tmp_path / "pairs.csv"), "--cache", str(tmp_path / "cache"), "--epochs", "2"]
+    words += ["--workers", "2" if way == "2 workers" else "0", "--batch", "8"]
+    run = subprocess.run(
+        [*launcher, str(REPOSITORY / "examples" / "train_on_urls.py"), *words],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        cwd=REPOSITORY,
+    )
+    assert run.returncode == 0, run.stderr
+    losses = [float(loss) for loss in re.findall(r"epoch \d: loss ([\d.]+)", run.stdout)]
+    ranks = 2 if way == "2 ranks" else 1
+    assert len(losses) == 2 * ranks
+    assert max(losses[-ranks:]) < min(losses[:ranks])
+    assert [image_server.count(path) for path in paths] == [1] * 96
