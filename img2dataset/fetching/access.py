@@ -222,7 +222,7 @@ def _check_pem(name: str, path: str) -> None:
         ) from error
     if b"-----BEGIN " not in content:
         raise OptionError(f"{name} names {path!r}, which is not PEM; {way_out}")
-    if b"ENCRYPTED" in content:
+    if b"ENCRYPTED PRIVATE KEY" in content or b"Proc-Type: 4,ENCRYPTED" in content:
         raise OptionError(
             f"{name} names {path!r}, whose key is encrypted; nobody is there to type its password: "
             "decrypt it with openssl pkey -in FILE -out NEW_FILE"

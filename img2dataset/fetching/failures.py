@@ -23,6 +23,7 @@ TLS_WRONG_HOST = "TLS: wrong host"
 TLS_UNKNOWN_ISSUER = "TLS: unknown issuer"
 TLS_CERTIFICATE = "TLS: certificate not valid"
 TLS_HANDSHAKE = "TLS: handshake"
+TLS_CLIENT_CERTIFICATE = "TLS: client certificate"
 CONNECTION_REFUSED = "connection: refused"
 CONNECTION_RESET = "connection: reset"
 CONNECTION_UNREACHABLE = "connection: unreachable"
@@ -91,6 +92,8 @@ _BY_CODE = {
     pycurl.E_SSL_CIPHER: TLS_HANDSHAKE,
     pycurl.E_SSL_CACERT_BADFILE: TLS_UNKNOWN_ISSUER,
     pycurl.E_SSL_ISSUER_ERROR: TLS_UNKNOWN_ISSUER,
+    pycurl.E_SSL_CERTPROBLEM: TLS_CLIENT_CERTIFICATE,
+    98: TLS_CLIENT_CERTIFICATE,  # CURLE_SSL_CLIENTCERT
 }
 
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
@@ -106,20 +109,21 @@ def of_status(status: int) -> str:
     return f"HTTP {status}"
 
 
-def of_transfer(code: int, message: str, system_error: int) -> str:
+def of_transfer(code: int, message: str, system_error: int, proxied: bool = False) -> str:
     """The failure of a transfer that libcurl ended.
 
     Args:
         code: libcurl's ``CURLE_…`` number.
         message: libcurl's text for it, searched for known phrases and never passed on.
         system_error: ``errno`` of the last failed socket call, 0 if there was none.
+        proxied: it was a proxy that had to be connected to.
     """
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return TIMEOUT_CONNECT  # the only clock left to libcurl: the others are our own
     if code == pycurl.E_PEER_FAILED_VERIFICATION:
         return _of_certificate(message.lower())
     if code == pycurl.E_COULDNT_CONNECT:
-        return _of_connecting(system_error)
+        return CONNECTION_PROXY if proxied else _of_connecting(system_error)
     if code == pycurl.E_RECV_ERROR:
         return _of_receiving(message.lower(), system_error)
     if code == pycurl.E_BAD_CONTENT_ENCODING:
@@ -152,6 +156,10 @@ def _of_receiving(message: str, system_error: int) -> str:
         return PROTOCOL_CHUNKS
     if "too large" in message or "too many" in message:
         return PROTOCOL_HEADERS
+    if "alert" in message and "certificate" in message:
+        return TLS_CLIENT_CERTIFICATE  # TLS 1.3: the server says so only after the handshake
+    if "connect tunnel" in message:
+        return CONNECTION_PROXY
     if system_error == errno.ETIMEDOUT:
         return TIMEOUT_SILENCE
     return CONNECTION_RESET if system_error else CONNECTION_CLOSED_EARLY

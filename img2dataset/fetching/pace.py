@@ -23,7 +23,7 @@ CLOSED_S = 60.0
 LONGEST_CLOSED_S = 86_400.0
 # The share of the accepted rate that is asked for after a push back, and the steps of giving it back.
 SHARE = 0.9
-STEP, STEP_S = 1.1, 60.0
+STEP, STEP_S = 1.05, 60.0
 # Far below what the host is known to take, or if that is not known, it is given back in larger steps.
 LARGE_STEP, LARGE_STEP_S = 1.5, 5.0
 SLOWEST_PER_S, FASTEST_PER_S = 0.1, 1000.0

@@ -32,7 +32,8 @@ class Proxy:
         return f"{scheme}://{login}127.0.0.1:{self.port}"
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
@@ -42,11 +43,12 @@ class Proxy:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _stop(self) -> None:
+    async def _stop(self) -> None:
         self._server.close()
-        for task in asyncio.all_tasks(self._loop):
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
             task.cancel()
-        self._loop.call_soon(self._loop.stop)
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._serve, "127.0.0.1", 0)
