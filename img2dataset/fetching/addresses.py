@@ -159,10 +159,12 @@ class Reach:
     """Which addresses may be connected to.
 
     ``private_allowed``: private and loopback addresses may be named by the list itself. A redirect from a
-    public address to one of them is refused in any case.
+    public address to one of them is refused in any case. ``proxied``: the address is that of a proxy, and
+    says nothing about where the request goes.
     """
 
     private_allowed: bool
+    proxied: bool = False
 
     def refusal(self, address: str, after_public: bool) -> str | None:
         """The failure of a connection to ``address``; None if it may be made.
@@ -174,7 +176,7 @@ class Reach:
         kind = kind_of(address)
         if kind == "public":
             return None
-        if kind in _ALLOWED_IN_LISTS and self.private_allowed and not after_public:
+        if kind in _ALLOWED_IN_LISTS and self.private_allowed and (self.proxied or not after_public):
             return None
         return f"address: {kind}"
 

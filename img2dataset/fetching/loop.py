@@ -17,6 +17,7 @@ import pycurl
 from img2dataset.fetching import failures
 from img2dataset.fetching.admission import NOBODY, Admission
 from img2dataset.fetching.budget import BodyBudget
+from img2dataset.fetching.destinations import Destination, Destinations
 from img2dataset.fetching.inline import decode_data_url
 from img2dataset.fetching.manners import leads_elsewhere
 from img2dataset.fetching.names import NameFailures
@@ -58,6 +59,9 @@ class DownloadLoop:
             settings, pending, settings.concurrency, budget.usual_reservation, self._refuse
         )
         self._names: NameFailures[Job] = NameFailures(wake)
+        self._destinations: Destinations[tuple[Transfer, Job]] = Destinations(settings, transport.watch)
+        # Transfers whose host is being looked up: they have their slot, but libcurl has not seen them.
+        self._looking_up = 0
         self._pool = TransferPool(settings, ca_bundle, budget.grow)
         self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
         self._clock_interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
@@ -67,8 +71,8 @@ class DownloadLoop:
 
     @property
     def in_flight(self) -> int:
-        """Transfers running now."""
-        return len(self._running)
+        """Transfers running now, and those whose host is being looked up."""
+        return len(self._running) + self._looking_up
 
     def turn(self) -> None:
         """Do what there is to do, and wait until there is more."""
@@ -78,12 +82,15 @@ class DownloadLoop:
             self._settle(easy, code, message)
         for job, failure in self._names.answered():
             self._fail(job, failure, None)
+        if self._looking_up:
+            self._follow_answers(time.monotonic())
         if self._running:
             self._look_at_clocks()
 
     def unfinished_rows(self) -> list[Row]:
         """The rows that were begun and not delivered."""
         jobs = [job for _, job in self._running.values()] + self._names.waiting()
+        jobs += [job for _, job in self._destinations.waiting()]
         rows = [job.row for job in jobs if not job.called_off and not job.robots_of]
         rows += self._admission.unfinished_rows()
         return rows if self._in_hand in (None, NOBODY) else [self._in_hand, *rows]
@@ -92,17 +99,20 @@ class DownloadLoop:
         """Abort every transfer and close every connection."""
         self._names.close()
         slots = [transfer for transfer, _ in self._running.values()]
+        found_later = [transfer for transfer, _ in self._destinations.waiting()]
+        self._destinations.close()
         self._running.clear()
         for transfer in slots:
             with contextlib.suppress(pycurl.error):
                 self._transport.remove(transfer.easy)
-        for transfer in slots:
+        for transfer in (*slots, *found_later):
             transfer.easy.close()
         self._pool.close()
         self._transport.close()
 
     def _time_to_wait(self, now: float) -> float | None:
-        due = self._admission.next_due(now)
+        dues = (self._admission.next_due(now), self._destinations.next_due())
+        due = min((each for each in dues if each is not None), default=None)
         if not self._running:
             # Nothing will need the clocks before something new has begun.
             self._next_clock = now + self._clock_interval
@@ -113,17 +123,16 @@ class DownloadLoop:
         """Begin what may begin."""
         if forgotten := self._pending.take_forgotten():
             self._call_off(forgotten)
-        free = self._settings.concurrency - len(self._running)
-        while free > 0 and (job := self._admission.next(now)) is not None:
+        while self.in_flight < self._settings.concurrency and (job := self._admission.next(now)) is not None:
             if not self._budget.may_start(job.reservation):
                 return
             self._in_hand = job.row
             self._admission.take()
-            free -= self._start(job, now)
+            self._start(job, now)
 
     def _call_off(self, forgotten: set[int]) -> None:
         self._admission.forget(forgotten)
-        for job in self._names.waiting():
+        for job in (*self._names.waiting(), *(job for _, job in self._destinations.waiting())):
             job.called_off = job.called_off or job.row.shard_id in forgotten
         for easy, (transfer, job) in list(self._running.items()):
             if job.row.shard_id in forgotten:
@@ -132,20 +141,19 @@ class DownloadLoop:
                 self._set_free(transfer)
                 self._admission.called_off(job)
 
-    def _start(self, job: Job, now: float) -> int:
-        """Begin ``job``, which has its reservation; 1 if it takes a slot, 0 if it is settled at once."""
+    def _start(self, job: Job, now: float) -> None:
+        """Begin ``job``, which has its reservation."""
         if job.host:
             self._begin(job, now)
-            return 1
+            return
         try:
             body = decode_data_url(job.uri, self._settings.max_body_bytes)
         except UrlRefused as refusal:
             self._budget.cancel(job.reservation)
             self._hand_over(Fetched(job.row, None, str(refusal)))
-            return 0
+            return
         self._budget.delivered(job.reservation, len(body))
         self._hand_over(Fetched(job.row, body, None, len(body)))
-        return 0
 
     def _refuse(self, row: Row, failure: str) -> None:
         self._deliver(Fetched(row, None, failure))
@@ -163,7 +171,35 @@ class DownloadLoop:
         self._request(transfer, job, job.reservation, now)
 
     def _request(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
+        """Find the host of ``job`` and go there."""
         self._pool.begin(transfer, job, reserved, now)
+        destination = self._destinations.find(job.uri, job.after_public, (transfer, job), now)
+        if destination is None:
+            self._looking_up += 1
+            self._in_hand = None
+        else:
+            self._connect(transfer, job, destination, now)
+
+    def _follow_answers(self, now: float) -> None:
+        for (transfer, job), destination in self._destinations.answered(now):
+            self._looking_up -= 1
+            if job.called_off:
+                self._set_free(transfer)
+                self._admission.called_off(job)
+            else:
+                self._in_hand = job.row
+                self._connect(transfer, job, destination, now)
+
+    def _connect(self, transfer: Transfer, job: Job, destination: Destination, now: float) -> None:
+        if destination.failure is not None:
+            started_at = transfer.started_at
+            self._set_free(transfer)
+            if self._admission.leave(job, started_at, destination.failure, None):
+                self._in_hand = None
+            else:
+                self._fail(job, destination.failure, None)
+            return
+        transfer.aim(destination.entries, job.after_public, now - transfer.started_at, now)
         self._running[transfer.easy] = (transfer, job)
         self._in_hand = None
         self._transport.add(transfer.easy)
@@ -176,6 +212,8 @@ class DownloadLoop:
         self._transport.remove(easy)
         if answer is not None and answer.location is not None and failure is None:
             self._admission.leave(job, started_at, None, answer)
+            address = transfer.easy.getinfo(pycurl.PRIMARY_IP)
+            job.after_public = job.after_public or self._destinations.is_public(job.uri, address)
             self._redirect(transfer, job, answer.location)
         elif transfer.needs:
             # It could not be told before that it is so large. It starts again when there is room.
@@ -221,7 +259,7 @@ class DownloadLoop:
 
     def _restart(self, job: Job) -> None:
         """Let ``job`` begin again with the URL of its row."""
-        job.redirects, job.foreign, job.time_left = 0, False, None
+        job.redirects, job.foreign, job.time_left, job.after_public = 0, False, None, False
         self._admission.aim(job, f"{job.robots_of}/robots.txt" if job.robots_of else to_uri(job.row.url))
 
     def _redirect(self, transfer: Transfer, job: Job, location: bytes) -> None:

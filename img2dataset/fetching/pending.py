@@ -23,6 +23,7 @@ class Job:
     it, empty for what no host is asked for. ``push_backs``: how often a host has answered that it is asked
     too often. ``foreign``: a redirect has led to another host. ``time_left``: seconds to its deadline, if it
     has begun before. ``robots_of``: the site whose robots.txt it fetches, for no row.
+    ``after_public``: a redirect from a public address has led here.
     """
 
     row: Row
@@ -36,6 +37,7 @@ class Job:
     foreign: bool = False
     time_left: float | None = None
     robots_of: str = ""
+    after_public: bool = False
 
 
 class PendingRows:

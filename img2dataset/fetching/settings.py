@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 from img2dataset.errors import OptionError
 from img2dataset.fetching.access import Access
 from img2dataset.fetching.manners import HostManners
+from img2dataset.fetching.system_names import name_server
 from img2dataset.version import PROJECT_ADDRESS, __version__
 
 MEBIBYTE = 1 << 20
@@ -40,6 +42,13 @@ class FetchSettings:
             ``tdm-reservation: 1``). Default False.
         manners: how much one host is asked for; see ``HostManners``.
         access: proxies, headers, cookies, credentials, client certificate; made by ``load_access``.
+        dns: "internal": names are resolved here, through c-ares; "system": by the system's resolver.
+        dns_servers: addresses of name servers to ask, with a port if it is not 53; empty: the system's.
+        dns_min_ttl_s: seconds an answer is kept at least, whatever its time to live. Default 60.
+        dns_max_ttl_s: seconds an answer is kept at most, and that a name does not exist. Default 3600.
+        private_addresses: "allow": the list may name private and loopback addresses; "deny": they are
+            refused, as they always are after a redirect from a public one.
+        allow_schemes: schemes beside http, https and data that the list may use, read through fsspec.
         verify_certificates: False accepts any certificate.
         ca_bundle: file of trusted certificates (PEM); None: the file named by SSL_CERT_FILE,
             REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, else certifi's.
@@ -66,6 +75,12 @@ class FetchSettings:
     respect_tdm: bool = False
     manners: HostManners = field(default_factory=HostManners)
     access: Access = field(default_factory=Access)
+    dns: Literal["internal", "system"] = "internal"
+    dns_servers: tuple[str, ...] = ()
+    dns_min_ttl_s: float = 60.0
+    dns_max_ttl_s: float = 3600.0
+    private_addresses: Literal["allow", "deny"] = "allow"
+    allow_schemes: tuple[str, ...] = ()
     verify_certificates: bool = True
     ca_bundle: str | None = None
     body_budget_bytes: int = 64 * MEBIBYTE
@@ -83,6 +98,15 @@ class FetchSettings:
             value = getattr(self, name)
             # A line break here would let a token write headers of its own.
             self._require(name, value is None or (value.isprintable() and value.isascii()), "printable ASCII")
+        self._check_reach()
+
+    def _check_reach(self) -> None:
+        self._require("dns", self.dns in ("internal", "system"), "'internal' or 'system'")
+        self._require("private_addresses", self.private_addresses in ("allow", "deny"), "'allow' or 'deny'")
+        for server in self.dns_servers:
+            name_server(server)
+        self._require("dns_min_ttl_s", self.dns_min_ttl_s >= 0, "0 or more seconds")
+        self._require("dns_max_ttl_s", self.dns_max_ttl_s >= self.dns_min_ttl_s, "at least dns_min_ttl_s")
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:

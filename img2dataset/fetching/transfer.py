@@ -7,11 +7,14 @@ each 16 KB of body): they append, and decide only at the end of the headers and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pycurl
 
 from img2dataset.fetching import failures
+from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.answers import Answer, AnswerPolicy, read_answer
 from img2dataset.fetching.clocks import TransferClocks
 from img2dataset.fetching.settings import FetchSettings
@@ -26,6 +29,14 @@ LARGEST_PREALLOCATION = 8 << 20
 # A compressed body is expected to unfold to this many times its length.
 USUAL_EXPANSION = 4
 REFUSE = -1
+SOCKET_BAD: int = pycurl.SOCKET_BAD
+GO_ON: int = pycurl.PREREQFUNC_OK
+ABORT: int = pycurl.PREREQFUNC_ABORT
+# A shorter wait for a name is not worth telling libcurl.
+SHORTEST_COUNTED_WAIT_S = 0.02
+# Addresses are told anew for each request, so libcurl needs them for a moment only: keeping those of a
+# minute of a large list would cost it a walk over all of them again and again.
+ADDRESSES_KEPT_S = 5
 # A libcurl option that pycurl does not name: what a proxy answers to CONNECT is not the host's answer.
 SUPPRESS_CONNECT_HEADERS = 265
 
@@ -34,11 +45,17 @@ class Transfer:
     """A slot; ``begin`` starts it on a URI, ``outcome`` says how it ended."""
 
     __slots__ = (
+        "_connect_ms",
         "_grow",
+        "_longest_connect_ms",
         "_max_body",
         "_policy",
+        "_proxied",
+        "_reach",
         "_received",
+        "_refused",
         "_truncates",
+        "after_public",
         "answer",
         "body",
         "clocks",
@@ -61,10 +78,12 @@ class Transfer:
         policy: AnswerPolicy,
         grow: Callable[[int, int], bool],
         *,
+        reach: Reach,
         truncates: bool = False,
         with_certificate: bool = True,
     ) -> None:
         self._truncates = truncates
+        self._proxied = bool(settings.access.proxies)
         self._grow = grow
         self._policy = policy
         self._max_body = settings.max_body_bytes
@@ -73,6 +92,10 @@ class Transfer:
         self.easy = new_handle(settings, ca_bundle, with_certificate)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._receive_header)
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive_body)
+        self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        self.easy.setopt(pycurl.PREREQFUNCTION, self._may_request)
+        self._reach = reach
+        self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout_s * 1000))
         self.reserved = 0
         # Where the loop keeps it while it is idle: with those that are set up alike.
         self.home: list[Transfer] = []
@@ -84,8 +107,29 @@ class Transfer:
         self.begin_again(now)
         self.easy.setopt(pycurl.URL, uri)
 
+    def aim(self, entries: Sequence[str], after_public: bool, waited_s: float, now: float) -> None:
+        """Tell where to connect, just before it starts.
+
+        Args:
+            entries: addresses of the host, for CURLOPT_RESOLVE; empty: libcurl knows or finds them itself.
+            after_public: a redirect from a public address led here.
+            waited_s: what finding the host has taken of the time for connecting.
+            now: the present.
+        """
+        self.after_public = after_public
+        self.started_at = now
+        self.easy.setopt(pycurl.RESOLVE, entries)
+        left_ms = self._longest_connect_ms
+        if waited_s > SHORTEST_COUNTED_WAIT_S:
+            left_ms = max(1, left_ms - round(waited_s * 1000))
+        if left_ms != self._connect_ms:
+            self._connect_ms = left_ms
+            self.easy.setopt(pycurl.CONNECTTIMEOUT_MS, left_ms)
+
     def begin_again(self, now: float) -> None:
         self.head.clear()
+        self.after_public = False
+        self._refused: str | None = None
         self.answer: Answer | None = None
         self.body = bytearray()
         self.failure: str | None = None
@@ -120,11 +164,31 @@ class Transfer:
             return self.failure
         if self.answer is not None and not self.answer.wants_body:
             return self.answer.failure
+        if code == pycurl.E_COULDNT_CONNECT and self._refused is not None:
+            return self._refused
         if code:
-            return failures.of_transfer(code, message, int(self.easy.getinfo(pycurl.OS_ERRNO)))
+            system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
+            return failures.of_transfer(code, message, system_error, self._proxied)
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY
+
+    def _open_socket(self, purpose: int, address: tuple[int, int, int, Any]) -> socket.socket | int:
+        """Libcurl is about to connect: the last and only certain moment to refuse an address."""
+        family, kind, protocol, where = address
+        refused = self._reach.refusal(_address_of(where), self.after_public)
+        if refused is not None:
+            self._refused = refused
+            return SOCKET_BAD
+        return socket.socket(family, kind, protocol)
+
+    def _may_request(self, address: str, own: str, port: int, own_port: int) -> int:
+        """A connection, new or kept from an earlier request with other rights, is about to be used."""
+        refused = self._reach.refusal(address, self.after_public)
+        if refused is None:
+            return GO_ON
+        self.failure = refused
+        return ABORT
 
     def _receive_header(self, line: bytes) -> int | None:
         head = self.head
@@ -186,6 +250,12 @@ class Transfer:
         return None
 
 
+def _address_of(where: Any) -> str:
+    """The numeric address of what pycurl gives for a socket address."""
+    address = where[0]
+    return address.decode("ascii") if isinstance(address, bytes) else str(address)
+
+
 def new_handle(settings: FetchSettings, ca_bundle: str | None, with_certificate: bool) -> pycurl.Curl:
     """A libcurl handle with everything that is the same for all transfers."""
     easy = pycurl.Curl()
@@ -202,6 +272,8 @@ def new_handle(settings: FetchSettings, ca_bundle: str | None, with_certificate:
     if with_certificate and settings.access.client_certificate is not None:
         easy.setopt(pycurl.SSLCERT, settings.access.client_certificate)
         easy.setopt(pycurl.SSLKEY, settings.access.client_key or settings.access.client_certificate)
+    if settings.dns == "internal":
+        easy.setopt(pycurl.DNS_CACHE_TIMEOUT, ADDRESSES_KEPT_S)
     easy.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(settings.timeout_s * 1000)))
     if ca_bundle is None:
         easy.setopt(pycurl.SSL_VERIFYPEER, 0)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from img2dataset.fetching.access import RequestAccess
 from img2dataset.fetching.answers import AnswerPolicy
+from img2dataset.fetching.destinations import connection_reach
 from img2dataset.fetching.pending import Job
 from img2dataset.fetching.robots_txt import LARGEST_BYTES
 from img2dataset.fetching.settings import FetchSettings
@@ -43,6 +44,7 @@ class TransferPool:
         )
         # One received block more than is read: what is cut off is then always longer than that.
         self._robots_settings = replace(settings, max_body_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1)
+        self._reach = connection_reach(settings)
         self._idle: list[Transfer] = []
         self._idle_for_robots: list[Transfer] = []
         self._idle_anonymous: list[Transfer] = []
@@ -78,13 +80,21 @@ class TransferPool:
     def _new(self, home: list[Transfer]) -> Transfer:
         if home is self._idle_for_robots:
             policy = AnswerPolicy(sys.maxsize, (), None)
-            transfer = Transfer(self._robots_settings, self._ca_bundle, policy, self._grow, truncates=True)
+            transfer = Transfer(
+                self._robots_settings,
+                self._ca_bundle,
+                policy,
+                self._grow,
+                reach=self._reach,
+                truncates=True,
+            )
         else:
             transfer = Transfer(
                 self._settings,
                 self._ca_bundle,
                 self._policy,
                 self._grow,
+                reach=self._reach,
                 with_certificate=home is self._idle,
             )
         transfer.home = home

@@ -10,6 +10,7 @@ import contextlib
 import selectors
 import socket
 import time
+from collections.abc import Callable
 
 import pycurl
 
@@ -40,6 +41,7 @@ class Transport:
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._wake_fd = self._woken.fileno()
         self._timer: float | None = None
+        self._closed = False
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
@@ -53,6 +55,25 @@ class Transport:
     def remove(self, easy: pycurl.Curl) -> None:
         """Stop a transfer, or take a finished handle out; a connection that is in the middle is closed."""
         self._multi.remove_handle(easy)
+
+    def watch(
+        self, descriptor: int, readable: bool, writable: bool, act: Callable[[int, bool, bool], None]
+    ) -> None:
+        """Have ``wait`` call ``act(descriptor, readable, writable)`` when a socket is ready as wanted.
+
+        Wanting neither ends it.
+        """
+        wanted = (selectors.EVENT_READ if readable else 0) | (selectors.EVENT_WRITE if writable else 0)
+        if self._closed:
+            return
+        if not wanted:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(descriptor)
+            return
+        try:
+            self._selector.register(descriptor, wanted, act)
+        except KeyError:
+            self._selector.modify(descriptor, wanted, act)
 
     def wake(self) -> None:
         """End a ``wait`` that another thread is in. Thread safe."""
@@ -71,7 +92,9 @@ class Transport:
         events = self._selector.select(timeout_s)
         act = self._multi.socket_action
         for key, mask in events:
-            if key.fd == self._wake_fd:
+            if key.data is not None:
+                key.data(key.fd, bool(mask & selectors.EVENT_READ), bool(mask & selectors.EVENT_WRITE))
+            elif key.fd == self._wake_fd:
                 with contextlib.suppress(BlockingIOError):
                     self._woken.recv(4096)
             else:
@@ -83,6 +106,7 @@ class Transport:
 
     def close(self) -> None:
         """Close every connection. Handles must have been removed."""
+        self._closed = True
         self._multi.close()
         self._selector.close()
         self._waker.close()
