@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -54,3 +55,20 @@ def test_the_example_learns_and_downloads_each_image_once(
     assert len(losses) == 2 * ranks
     assert max(losses[-ranks:]) < min(losses[:ranks])
     assert [image_server.count(path) for path in paths] == [1] * 96
+
+
+def test_the_first_lines_of_the_documentation_work(served, requests_of, tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "training.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    assert len(code.splitlines()) <= 10
+    urls = served(6)
+    (tmp_path / "pairs.csv").write_text("\n".join(["url,caption", *(f"{url},a photograph" for url in urls)]))
+    finished = subprocess.run(
+        [sys.executable, "-c", code + "\nprint(tuple(batch['img'].shape), batch['caption'])"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert finished.stdout.strip() == f"(6, 3, 256, 256) {['a photograph'] * 6}", finished.stderr
+    assert requests_of(urls) == 6
