@@ -1,0 +1,15 @@
+"""Verifying: an output folder in, what is missing from it or broken in it out. Nothing is made here.
+
+Called by the command line (``img2dataset verify OUTPUT``, in ``command``) and from Python (``verify``).
+
+Reading order: ``report`` (what is said), ``inventory`` (what stands in the folder), ``expectation`` (what the
+folder's record says should), ``checking`` (one shard), the ``*_data`` files (one format each),
+``processes`` (many shards at once), ``verification`` (all of it).
+
+Of other rooms it knows the format facts of ``writing``, of which it is the reader, and the folder's record.
+"""
+
+from img2dataset.verifying.report import BadShard, VerificationReport
+from img2dataset.verifying.verification import verify
+
+__all__ = ["BadShard", "VerificationReport", "verify"]

@@ -1,0 +1,93 @@
+"""``img2dataset verify OUTPUT``: words come in, a report goes out, and an exit status.
+
+Called by the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from typing import NoReturn
+
+from img2dataset.errors import Img2datasetError, OptionError
+
+_PAGE = """\
+usage: img2dataset verify OUTPUT [--images] [--remove] [--processes_count N]
+
+Check a finished or half-finished dataset: every shard there and whole, the same counts in data, metadata and
+statistics, right and unique keys.
+
+  OUTPUT               the output folder, on any fsspec file system
+  --images             also decode every image and compare its size with the metadata
+  --remove             remove bad shards; the command that made the dataset makes them again
+  --processes_count N  shards checked at once (one a core)
+
+Exit status: 0 nothing is wrong; 1 something is, and is listed; 2 wrong usage."""
+
+
+class _Words(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message}; img2dataset verify --help says how it is used")
+
+
+def run(words: list[str]) -> int:
+    """Verify what the words ask for, and print what was found.
+
+    Args:
+        words: those after ``verify``.
+
+    Returns:
+        The exit status: 0 if nothing is wrong, 1 if something is, 2 for wrong usage, 130 after a Ctrl-C.
+    """
+    try:
+        asked = _parser().parse_args(words)
+        if asked.help:
+            return _say(_PAGE, 0)
+        if asked.output is None:
+            raise OptionError("verify needs the output folder; img2dataset verify --help says how it is used")
+        return _verify(asked)
+    except Img2datasetError as error:
+        print(f"img2dataset: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("img2dataset: stopped; nothing more was checked", file=sys.stderr)
+        return 130
+
+
+def _verify(asked: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from img2dataset.verifying.verification import verify
+
+    # disable=None: quiet when standard error is no terminal.
+    with tqdm(unit=" shards", disable=None, file=sys.stderr) as line:
+
+        def show(done: int, total: int) -> None:
+            line.total = total
+            line.update(done - line.n)
+
+        report = verify(
+            asked.output,
+            images=asked.images,
+            remove=asked.remove,
+            processes_count=asked.processes_count,
+            on_progress=show,
+        )
+    return _say("\n".join(report.lines()), report.exit_status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Words(prog="img2dataset verify", add_help=False, allow_abbrev=False)
+    parser.add_argument("output", nargs="?")
+    parser.add_argument("--images", action="store_true")
+    parser.add_argument("--remove", action="store_true")
+    parser.add_argument("--processes_count", type=int)
+    parser.add_argument("--help", "-h", action="store_true")
+    return parser
+
+
+def _say(text: str, exit_status: int) -> int:
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+    return exit_status

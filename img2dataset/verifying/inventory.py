@@ -1,0 +1,149 @@
+"""What stands in an output folder, by shard, before any file is opened.
+
+In: the folder's location. Out: finished shards (those with statistics), shards that have files and no
+statistics, leftovers of runs, and everything else. Called by ``verification``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from img2dataset.errors import OutputError
+from img2dataset.writing.commit import with_retries
+from img2dataset.writing.file_system import OutputLocation, one_line
+from img2dataset.writing.keys import STATISTICS_ENDING, shard_of
+from img2dataset.writing.temporaries import TEMPORARY_FOLDER
+
+# What each format's data of a shard is called, after the shard's name.
+DATA_ENDINGS = {"files": "", "webdataset": ".tar", "tfrecord": ".tfrecord"}
+METADATA_ENDING = ".parquet"
+
+# Left by 1.47.0 when it was interrupted.
+_FORMER_TEMPORARY_FOLDER = "_tmp"
+_SHARD_NAME = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundShard:
+    """The files of one shard, by what follows its name; ``folders`` are those that are folders."""
+
+    shard_id: int
+    name: str
+    endings: frozenset[str]
+    folders: frozenset[str] = frozenset()
+
+
+@dataclass
+class Inventory:
+    """The output folder, sorted out; shards in the order of their numbers."""
+
+    finished: list[FoundShard] = field(default_factory=list)
+    unfinished: list[FoundShard] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def digits(self) -> int:
+        """Digits of shard numbers: of the shortest name, as long numbers keep all of theirs."""
+        return min((len(shard.name) for shard in self.shards()), default=5)
+
+    def shards(self) -> Iterator[FoundShard]:
+        """All shards, done or not."""
+        yield from self.finished
+        yield from self.unfinished
+
+
+def take_inventory(location: OutputLocation) -> Inventory:
+    """Sort out what is in the folder.
+
+    Raises:
+        OutputError: there is no such folder, or it cannot be listed.
+    """
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    inventory = Inventory()
+    for name, is_folder in list_folder(location, location.path):
+        shard_name = _SHARD_NAME.match(name)
+        if shard_name is None or shard_of(name) is None:
+            _sort_other(name, inventory)
+            continue
+        endings, folders = found.setdefault(shard_name[0], (set(), set()))
+        endings.add(name[shard_name.end() :])
+        if is_folder:
+            folders.add(name[shard_name.end() :])
+    shards = [
+        FoundShard(int(name), name, frozenset(endings), frozenset(folders))
+        for name, (endings, folders) in found.items()
+    ]
+    for shard in sorted(shards, key=lambda shard: (shard.shard_id, shard.name)):
+        done = STATISTICS_ENDING in shard.endings
+        (inventory.finished if done else inventory.unfinished).append(shard)
+    inventory.others.sort()
+    return inventory
+
+
+def list_folder(location: OutputLocation, folder: str) -> list[tuple[str, bool]]:
+    """The names directly in a folder, and whether each is a folder.
+
+    Raises:
+        OutputError: it does not exist or cannot be listed.
+    """
+    try:
+        if location.is_local:
+            with os.scandir(folder) as entries:
+                return [(entry.name, entry.is_dir()) for entry in entries]
+        location.file_system.invalidate_cache()
+        listing = with_retries(lambda: location.file_system.ls(folder, detail=True))
+    except FileNotFoundError as error:
+        raise OutputError(f"output_folder {location.name!r} does not exist") from error
+    except Exception as error:
+        raise OutputError(f"output_folder {location.name!r} cannot be listed: {one_line(error)}") from error
+    names = ((entry["name"].rstrip("/"), entry["type"] == "directory") for entry in listing)
+    return [(path.rpartition("/")[2], is_folder) for path, is_folder in names if path != folder.rstrip("/")]
+
+
+def format_of(shards: Iterable[FoundShard]) -> str | None:
+    """The format that most shards' files are of; None when that cannot be told from names alone.
+
+    ``files`` and ``parquet`` without a single success look the same on an object store, which has no
+    empty folders.
+    """
+    counts: Counter[str] = Counter()
+    has_tables = False
+    for shard in shards:
+        has_tables |= METADATA_ENDING in shard.endings
+        for output_format, ending in DATA_ENDINGS.items():
+            # A folder called 00000.tar is a fault and no sign of a format.
+            if ending in shard.endings and (ending in shard.folders) == (output_format == "files"):
+                counts[output_format] += 1
+    if counts:
+        return counts.most_common(1)[0][0]
+    return None if has_tables else "dummy"
+
+
+def gaps(numbers: Iterable[int], expected_end: int) -> list[tuple[int, int]]:
+    """First and last of each run of numbers that are missing from 0 up to the highest, or ``expected_end``.
+
+    Args:
+        numbers: in ascending order.
+        expected_end: one more than the highest number that must be there, 0 if that is not known.
+    """
+    found: list[tuple[int, int]] = []
+    following = 0
+    for number in numbers:
+        if number > following:
+            found.append((following, number - 1))
+        following = number + 1
+    if following < expected_end:
+        found.append((following, expected_end - 1))
+    return found
+
+
+def _sort_other(name: str, inventory: Inventory) -> None:
+    if name in (TEMPORARY_FOLDER, _FORMER_TEMPORARY_FOLDER) or name.startswith(".img2dataset-"):
+        inventory.leftovers.append(name)
+    elif "img2dataset" not in name:
+        inventory.others.append(name)

@@ -1,0 +1,58 @@
+"""Removing bad shards, so that the next run makes them again.
+
+In: shards. Out: the folder without them. Called by ``verification``.
+
+The statistics go first: should this be interrupted, what is left of the shard counts as not done, and the
+next run replaces it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from img2dataset.errors import OutputError
+from img2dataset.verifying.inventory import DATA_ENDINGS, METADATA_ENDING, FoundShard
+from img2dataset.writing.commit import with_retries
+from img2dataset.writing.file_system import OutputLocation, one_line
+from img2dataset.writing.keys import STATISTICS_ENDING
+
+
+def remove_shard(location: OutputLocation, shard: FoundShard) -> None:
+    """Remove every file of one shard, statistics first.
+
+    Raises:
+        OutputError: something cannot be removed.
+    """
+    for ending in (STATISTICS_ENDING, *DATA_ENDINGS.values(), METADATA_ENDING):
+        if ending not in shard.endings:
+            continue
+        name = shard.name + ending
+        try:
+            _remove(location, f"{location.path}/{name}")
+            if ending == STATISTICS_ENDING and location.is_local:
+                _flush_names(location.path)
+        except Exception as error:
+            raise OutputError(
+                f"output_folder {location.name!r}: {name} cannot be removed: {one_line(error)}"
+            ) from error
+
+
+def _flush_names(folder: str) -> None:
+    """Wait until the disk knows that the statistics are gone, before what they vouched for goes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(location: OutputLocation, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if not location.is_local:
+            with_retries(lambda: location.file_system.rm(path, recursive=True))
+        elif os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)

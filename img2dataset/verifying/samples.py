@@ -1,0 +1,137 @@
+"""The samples of one shard's data, held one by one against the metadata.
+
+In: the shard's rows, then each sample as a format's reader finds it. Out: findings. Called by the checks of
+files, webdataset and tfrecord; the parquet format has its samples in its rows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from img2dataset.verifying.findings import Findings
+from img2dataset.verifying.images import Contents, ImageCheck
+from img2dataset.verifying.metadata import ShardRows
+
+JSON_ENDING = "json"
+CAPTION_ENDING = "txt"
+
+# A float of the metadata is stored in 32 bits in a tfrecord.
+_FLOAT_TOLERANCE = 1e-6
+_LARGEST_FLOAT_32 = 3.4e38
+_NOTHING = (None, "")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSample:
+    """A sample as it lies in the data; ``repeated`` are the columns that it repeats from the metadata.
+
+    ``image`` is None where images are not looked at; ``image_bytes`` is its size, None for no image at all.
+    """
+
+    key: str
+    image_bytes: int | None
+    image: Contents | None
+    caption: bytes | None
+    repeated: Mapping[str, Any] | None
+
+
+class SampleComparison:
+    """Holds the samples of one shard against its rows.
+
+    Args:
+        rows: the shard's metadata.
+        data_name: of the file or folder, for messages.
+        image_check: looks at images; None to leave that.
+        findings: take what is wrong.
+    """
+
+    def __init__(
+        self, rows: ShardRows, data_name: str, image_check: ImageCheck | None, findings: Findings
+    ) -> None:
+        self._rows = rows
+        self._data = data_name
+        self._image_check = image_check
+        self._findings = findings
+        self._seen: set[str] = set()
+
+    @property
+    def wants_images(self) -> bool:
+        """Whether samples need their image's contents."""
+        return self._image_check is not None
+
+    def add(self, sample: FoundSample) -> None:
+        """Compare one sample."""
+        if sample.key in self._seen:
+            self._findings.add(f"sample twice in {self._data}", sample.key)
+            return
+        row = self._rows.place_of.get(sample.key)
+        if row is None:
+            failed = self._rows.failed(sample.key)
+            reason = "of a row that failed" if failed else "that is not in the metadata"
+            self._findings.add(f"{self._data} has a sample {reason}", sample.key)
+            return
+        self._seen.add(sample.key)
+        self._compare_image(sample, row)
+        self._compare_caption(sample, row)
+        self._compare_metadata(sample, row)
+
+    def finish(self) -> None:
+        """Name the successes that have no sample."""
+        for key in self._rows.place_of:
+            if key not in self._seen:
+                self._findings.add(f"{self._data} lacks the sample of a success", key)
+
+    def _compare_image(self, sample: FoundSample, row: int) -> None:
+        if sample.image_bytes is None:
+            self._findings.add(f"{self._data} lacks the image of", sample.key)
+        elif sample.image_bytes == 0:
+            self._findings.add("empty image", sample.key)
+        elif self._image_check is not None and sample.image is not None:
+            self._image_check.look_at(sample.image, self._rows, row, sample.key)
+
+    def _compare_caption(self, sample: FoundSample, row: int) -> None:
+        if not self._rows.has_captions:
+            return
+        if sample.caption is None:
+            self._findings.add(f"{self._data} lacks the caption of", sample.key)
+        elif "caption" in self._rows.values:
+            caption = self._rows.values["caption"][row]
+            if sample.caption != ("" if caption is None else str(caption)).encode():
+                self._findings.add("another caption than in the metadata", sample.key)
+
+    def _compare_metadata(self, sample: FoundSample, row: int) -> None:
+        if sample.repeated is None:
+            self._findings.add(f"{self._data} lacks the metadata of", sample.key)
+            return
+        for name, values in self._rows.values.items():
+            if not _agree(values[row], sample.repeated.get(name)):
+                self._findings.add(f"{self._data} has another {name} than the metadata", sample.key)
+
+
+def read_json(contents: bytes, name: str, findings: Findings) -> dict[str, Any]:
+    """The object of a KEY.json; an empty one, with a finding, where it is none."""
+    try:
+        document = json.loads(contents)
+    except ValueError:
+        document = None
+    if isinstance(document, dict):
+        return document
+    findings.add("no JSON object", name)
+    return {}
+
+
+def _agree(recorded: Any, repeated: Any) -> bool:
+    """Whether two files say the same; NaN and infinity are null in JSON, and null is empty in a tfrecord."""
+    if isinstance(recorded, float):
+        if not math.isfinite(recorded):
+            return repeated is None or (isinstance(repeated, float) and not math.isfinite(repeated))
+        if isinstance(repeated, float) and math.isinf(repeated):
+            return abs(recorded) > _LARGEST_FLOAT_32
+        return isinstance(repeated, (int, float)) and math.isclose(
+            recorded, repeated, rel_tol=_FLOAT_TOLERANCE
+        )
+    return recorded == repeated or (recorded in _NOTHING and repeated in _NOTHING)
