@@ -16,6 +16,8 @@ from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
 from img2dataset.imaging.formats.png import read_png
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
+from img2dataset.imaging.reduction import Shortcuts
+from img2dataset.imaging.scans import leave_out_scans
 
 # Any bits that are no continuation of a scan that is whole; long enough to fill a few blocks.
 _NOT_THE_REST = b"\x5a\xa5\x3c\xc3" * 16
@@ -33,8 +35,24 @@ class Decoded:
     recoloured: bool
 
 
-def decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool) -> Decoded:
+_REDUCED = {
+    (1, False): cv2.IMREAD_COLOR,
+    (2, False): cv2.IMREAD_REDUCED_COLOR_2,
+    (4, False): cv2.IMREAD_REDUCED_COLOR_4,
+    (8, False): cv2.IMREAD_REDUCED_COLOR_8,
+    (1, True): cv2.IMREAD_GRAYSCALE,
+    (2, True): cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    (4, True): cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    (8, True): cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+
+
+def decode(
+    body: bytes | bytearray, header: Header, convert_to_srgb: bool, shortcuts: Shortcuts | None = None
+) -> Decoded:
     """Decode the image, the first frame of an animation; EXIF orientation is not applied.
+
+    ``shortcuts`` may be taken where they can: the pixels are then fewer by their reduction.
 
     Raises:
         ImageFailure: truncated, corrupt, or samples without a range (floats).
@@ -52,6 +70,8 @@ def decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool) -> De
         recoloured = True
     elif header.pillow:
         pixels = _decode_by_pillow(body, header)
+    elif shortcuts is not None:
+        pixels = _decode_reduced(body, header, shortcuts)
     else:
         pixels = _decode_by_opencv(body, header)
     pixels = to_eight_bits(pixels, header.bits if header.extension == "jp2" else 16)
@@ -73,6 +93,18 @@ def _decode_by_opencv(body: bytes | bytearray, header: Header) -> Pixels:
     if header.transparent_grey is not None and pixels.ndim == 2:
         pixels[pixels == header.transparent_grey] = np.iinfo(pixels.dtype).max
     return pixels
+
+
+def _decode_reduced(body: bytes | bytearray, header: Header, shortcuts: Shortcuts) -> Pixels:
+    """Decode a JPEG of one or three components with no more work than its use needs."""
+    if header.progressive and shortcuts.leaves_out_scans:
+        body = leave_out_scans(body, header.entropy_start, shortcuts)
+    flags = _REDUCED[shortcuts.reduction, header.grey] | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels: Pixels | None = cv2.imdecode(np.frombuffer(body, np.uint8), flags)
+    except cv2.error:
+        pixels = None
+    return _decode_by_pillow(body, header) if pixels is None else pixels
 
 
 def _decode_by_pillow(body: bytes | bytearray, header: Header) -> Pixels:

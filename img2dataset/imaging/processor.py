@@ -24,7 +24,8 @@ from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.geometry import Plan, plan_resize
 from img2dataset.imaging.header import image_format, read_header
 from img2dataset.imaging.orientation import upright, upright_box, upright_size
-from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, scale
+from img2dataset.imaging.reduction import Shortcuts, jpeg_shortcuts
+from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, scale, scale_by_halvings
 from img2dataset.imaging.settings import ImageSettings
 from img2dataset.types import ProcessedImage
 
@@ -44,6 +45,8 @@ class ImageProcessor:
         self._encode = Encoder(settings.encode_format, settings.encode_quality)
         self._upscale = INTERPOLATIONS[settings.upscale_interpolation]
         self._downscale = INTERPOLATIONS[settings.downscale_interpolation]
+        # Who names another interpolation wants that one.
+        self._fast = not settings.exact_resize and settings.downscale_interpolation == "area"
 
     def __call__(
         self, body: bytes | bytearray, boxes: Sequence[Sequence[float]] | None = None
@@ -69,9 +72,11 @@ class ImageProcessor:
         orientation = header.orientation if settings.apply_orientation else 1
         self._refuse(*upright_size((header.width, header.height), orientation))
 
-        decoded = decode(body, header, settings.convert_to_srgb)
+        shortcuts = self._shortcuts(header, orientation)
+        decoded = decode(body, header, settings.convert_to_srgb, shortcuts)
         pixels = decoded.pixels
-        original = upright_size((pixels.shape[1], pixels.shape[0]), orientation)
+        size = (pixels.shape[1], pixels.shape[0]) if shortcuts is None else (header.width, header.height)
+        original = upright_size(size, orientation)
         plan = self._plan(*original)
         kept = (
             settings.skip_reencode
@@ -85,16 +90,29 @@ class ImageProcessor:
             return self._stored(body, header, body, original, original)
 
         # Scaled before it is turned and blurred: both then cost what the small image costs.
-        pixels = scale(
-            pixels, upright_size(plan.scaled, orientation), self._downscale if plan.shrinks else self._upscale
-        )
+        scaled = upright_size(plan.scaled, orientation)
+        if plan.shrinks and self._fast:
+            pixels = scale_by_halvings(pixels, scaled)
+        else:
+            pixels = scale(pixels, scaled, self._downscale if plan.shrinks else self._upscale)
         if orientation != 1:
             pixels = upright(pixels, orientation)
         if to_blur:
             pixels = blur_boxes(pixels, [upright_box(box, orientation) for box in to_blur])
         pixels = crop_and_pad(pixels, plan)
-        size = pixels.shape[1], pixels.shape[0]
-        return self._stored(self._encode(pixels), header, body, size, original)
+        stored = pixels.shape[1], pixels.shape[0]
+        return self._stored(self._encode(pixels), header, body, stored, original)
+
+    def _shortcuts(self, header: Header, orientation: int) -> Shortcuts | None:
+        """What need not be decoded of a JPEG whose size is known before; None: the whole image is decoded."""
+        if not self._fast or header.extension != "jpg" or header.bits != 8 or header.four_inks:
+            return None
+        if not header.complete or (header.profile and self._settings.convert_to_srgb):
+            return None
+        plan = self._plan(*upright_size((header.width, header.height), orientation))
+        if not plan.shrinks:
+            return None
+        return jpeg_shortcuts((header.width, header.height), upright_size(plan.scaled, orientation))
 
     def _refuse(self, width: int, height: int) -> None:
         settings = self._settings

@@ -1,6 +1,6 @@
 """Scaling, cropping and padding as a ``Plan`` says: pixels in, pixels out. Called by the processor.
 
-The one place that knows how pixels are scaled: another route than plain OpenCV goes here.
+The one place that knows how pixels are scaled: exactly as img2dataset 1.47.0, or on the fast route.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import cv2
 
 from img2dataset.imaging.colour import Pixels
 from img2dataset.imaging.geometry import Plan
+from img2dataset.imaging.reduction import intermediate_multiple
 
 INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
@@ -29,6 +30,24 @@ def scale(pixels: Pixels, size: tuple[int, int], interpolation: int) -> Pixels:
         return pixels
     scaled: Pixels = cv2.resize(pixels, size, interpolation=interpolation)
     return scaled
+
+
+def scale_by_halvings(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Reduce to ``size`` (width, height): bilinearly to a power-of-two multiple of it, then by 2 x 2 means.
+
+    OpenCV vectorises both; its area interpolation at a fractional scale takes two to four times as long.
+    """
+    width, height = pixels.shape[1], pixels.shape[0]
+    multiple = intermediate_multiple((width, height), size)
+    while True:
+        step = (multiple * size[0], multiple * size[1])
+        if (width, height) != step:
+            halving = (width, height) == (2 * step[0], 2 * step[1])
+            pixels = cv2.resize(pixels, step, interpolation=cv2.INTER_AREA if halving else cv2.INTER_LINEAR)
+            width, height = step
+        if multiple == 1:
+            return pixels
+        multiple //= 2
 
 
 def crop_and_pad(pixels: Pixels, plan: Plan) -> Pixels:

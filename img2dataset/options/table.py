@@ -123,7 +123,10 @@ class Options:
         True, help="turn images upright as their EXIF says", group=IMAGES, shapes_output=True
     )
     exact_resize: bool = option(
-        True, help="resize pixel for pixel as img2dataset 1.47.0 did", group=IMAGES, shapes_output=True
+        False,
+        help="resize pixel for pixel as img2dataset 1.47.0 did, more slowly",
+        group=IMAGES,
+        shapes_output=True,
     )
     convert_to_srgb: bool = option(
         False, help="convert embedded colour profiles to sRGB", group=IMAGES, shapes_output=True

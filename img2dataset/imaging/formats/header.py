@@ -27,6 +27,7 @@ class Header:
         pillow: whether Pillow is to decode, because OpenCV cannot or is wrong.
         four_inks: the JPEG holds CMYK or YCCK. ``ink_inverted``: with full ink as 0, as Adobe writes it.
         sequential: the JPEG has one scan, of all components, without restart marks.
+        progressive: the JPEG is; ``grey``: it has one component.
         entropy_start: where the JPEG's first scan begins.
         transparent_grey: the PNG's grey value, in 8 or 16 bits, that stands for transparent.
         frame: (left, top, width, height) of a GIF's first frame.
@@ -45,6 +46,8 @@ class Header:
     four_inks: bool = False
     ink_inverted: bool = False
     sequential: bool = False
+    progressive: bool = False
+    grey: bool = False
     entropy_start: int = 0
     transparent_grey: int | None = None
     frame: tuple[int, int, int, int] | None = None

@@ -68,6 +68,7 @@ def read_jpeg(body: bytes | bytearray) -> Header:
     if not components:
         raise Malformed("a scan without a frame")
     header.entropy_start = position
+    header.progressive, header.grey = progressive, components == 1
     # Of two bytes at the end nearly always; a search from the end otherwise.
     header.complete = body.endswith(END_OF_IMAGE) or body.rfind(END_OF_IMAGE, position) >= 0
     header.four_inks = components == 4
