@@ -166,6 +166,10 @@ class Admission:
             for job in self._robots.waiting():
                 job.called_off = job.called_off or job.row.shard_id in shard_ids
 
+    def close(self) -> None:
+        """Give back what other processes may wait for."""
+        self._hosts.close()
+
     def unfinished_rows(self) -> list[Row]:
         """The rows that are here, when an error has ended everything."""
         jobs = self._hosts.drain()

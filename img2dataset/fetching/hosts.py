@@ -1,4 +1,5 @@
-"""One slot a host: which of the rows that wait may be requested now. Pure: time comes in as an argument.
+"""One slot a host: which of the rows that wait may be requested now. Time comes in as an argument, and
+nothing is sent; the one effect is a lock where processes outnumber connections (``machine_slots``).
 
 Comes in: jobs (of any kind) with the host they go to. Goes out: those whose host can take them, fair
 between hosts, or the reason why a host is not asked at all. Called by ``admission``, on the fetcher's thread.
@@ -17,6 +18,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from img2dataset.fetching import failures
+from img2dataset.fetching.machine_slots import LOOK_AGAIN_S, MachineSlots
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.pace import HostPace
 
@@ -52,10 +54,12 @@ def ending_of(failure: str | None, status: int | None, has_retry_after: bool) ->
 
 
 class _Host(Generic[Waiting]):
-    __slots__ = ("listed", "name", "pace", "running", "waiting")
+    __slots__ = ("listed", "machine_bound", "name", "pace", "running", "waiting")
 
-    def __init__(self, name: str, pace: HostPace) -> None:
+    def __init__(self, name: str, pace: HostPace, machine_bound: int) -> None:
         self.name = name
+        # Connections that all processes of the machine take in turn; 0: this one has a share of its own.
+        self.machine_bound = machine_bound
         self.pace = pace
         self.running = 0
         self.waiting: deque[Waiting] = deque()
@@ -80,6 +84,7 @@ class HostSlots(Generic[Waiting]):
         self._later: list[tuple[float, int, _Host[Waiting]]] = []
         self._order = 0
         self._waiting = 0
+        self._machine = MachineSlots()
 
     def __len__(self) -> int:
         """Jobs set aside."""
@@ -93,11 +98,10 @@ class HostSlots(Generic[Waiting]):
     def enter(self, name: str, now: float) -> bool:
         """Take a slot of the host if it has one free now; otherwise the job is to be set aside."""
         host = self._host(name)
-        if host.waiting or now < host.pace.next_start or not host.pace.allows(host.running):
-            self._rest(host)
-            return False
-        self._start(host, now)
-        return True
+        if not host.waiting and self._start(host, now):
+            return True
+        self._rest(host)
+        return False
 
     def set_aside(self, name: str, job: Waiting, now: float, *, first: bool = False) -> None:
         """Let ``job`` wait for its host; ``first``: before the others."""
@@ -119,13 +123,11 @@ class HostSlots(Generic[Waiting]):
                 self._rest(host)
                 continue
             failure = host.pace.closed_reason if host.pace.is_closed(now) else None
-            if failure is None and (now < host.pace.next_start or not host.pace.allows(host.running)):
+            if failure is None and not self._start(host, now):
                 self._list(host, now)
                 continue
             job = host.waiting.popleft()
             self._waiting -= 1
-            if failure is None:
-                self._start(host, now)
             self._list(host, now)
             self._rest(host)
             return job, failure
@@ -142,6 +144,9 @@ class HostSlots(Generic[Waiting]):
         """A request, begun at ``started_at``, has ended. For ``PUSHED_BACK`` call ``pushed_back`` before."""
         host = self._busy[name]
         host.running -= 1
+        if host.machine_bound:
+            self._machine.release(name)
+            host.pace.next_start = max(host.pace.next_start, now + LOOK_AGAIN_S)
         if ending is Ending.ACCEPTED:
             host.pace.accepted_one(now, started_at)
         elif ending is Ending.NO_CONNECTION:
@@ -181,25 +186,35 @@ class HostSlots(Generic[Waiting]):
         """Every job set aside, at the end."""
         return [job for host in self._busy.values() for job in host.waiting]
 
+    def close(self) -> None:
+        """Give back what this process holds among those of the machine."""
+        self._machine.close()
+
     def _host(self, name: str) -> _Host[Waiting]:
         host = self._busy.get(name)
         if host is None:
             host = self._idle.pop(name, None)
             if host is None:
-                pace = HostPace(self._share(name), self._manners.seconds_between_requests)
-                host = _Host(name, pace)
+                host = self._new_host(name)
             self._busy[name] = host
         return host
 
-    def _share(self, name: str) -> float:
-        bound = self._manners.connections_to(name)
-        if bound is None:
-            return float(self._concurrency)
-        return float(min(self._concurrency, max(1, bound // self._manners.processes)))
+    def _new_host(self, name: str) -> _Host[Waiting]:
+        bound, processes = self._manners.connections_to(name), self._manners.processes
+        share = self._concurrency if bound is None else max(1, bound // processes)
+        pace = HostPace(float(min(self._concurrency, share)), self._manners.seconds_between_requests)
+        return _Host(name, pace, bound if bound and self._manners.takes_turns(name) else 0)
 
-    def _start(self, host: _Host[Waiting], now: float) -> None:
+    def _start(self, host: _Host[Waiting], now: float) -> bool:
+        pace = host.pace
+        if now < pace.next_start or not pace.allows(host.running):
+            return False
+        if host.machine_bound and not self._machine.acquire(host.name, host.machine_bound):
+            pace.next_start = now + LOOK_AGAIN_S
+            return False
         host.running += 1
-        host.pace.started(now)
+        pace.started(now)
+        return True
 
     def _make_ready(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:

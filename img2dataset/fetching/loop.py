@@ -108,6 +108,7 @@ class DownloadLoop:
         for transfer in (*slots, *found_later):
             transfer.easy.close()
         self._pool.close()
+        self._admission.close()
         self._transport.close()
 
     def _time_to_wait(self, now: float) -> float | None:

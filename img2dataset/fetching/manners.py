@@ -62,6 +62,11 @@ class HostManners:
             return self.max_connections_per_host or None
         return None if is_own_network(host) else USUAL_CONNECTIONS_PER_HOST
 
+    def takes_turns(self, host: str) -> bool:
+        """Whether there are more processes than connections to ``host``, so that they take turns."""
+        bound = self.connections_to(host)
+        return bound is not None and bound < self.processes
+
     @property
     def seconds_between_requests(self) -> float:
         """From one request of this process to a host to the next, by the user's wish."""

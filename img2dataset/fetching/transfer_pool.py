@@ -35,6 +35,7 @@ class TransferPool:
         self._ca_bundle = ca_bundle
         self._grow = grow
         self._access = RequestAccess(settings.access)
+        self._may_take_turns = settings.manners.processes > 1
         self._has_certificate = settings.access.client_certificate is not None
         disallowed = frozenset(
             directive.strip().lower() for directive in settings.disallowed_header_directives
@@ -62,6 +63,9 @@ class TransferPool:
         """Aim ``transfer`` at the address of ``job``, with ``reserved`` bytes of memory."""
         transfer.begin(job.uri, reserved, now)
         self._access.prepare(transfer.easy, job.uri, job.foreign)
+        if self._may_take_turns:
+            # An idle connection would keep another process's from being the host's last one.
+            transfer.keep_connection(not self._settings.manners.takes_turns(job.host))
 
     def put_back(self, transfer: Transfer) -> None:
         """``transfer`` has ended."""
