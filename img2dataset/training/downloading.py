@@ -7,11 +7,13 @@ user's, with its authentication, or a plain one where the cache must ask "has it
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import random
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -48,63 +50,79 @@ class Downloader(Protocol):
     def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]: ...
 
 
+class _Answers:
+    """Which download belongs to which call; what the fetcher's thread holds on to, and nothing more."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, tuple[int, queue.SimpleQueue[tuple[int, Fetched]]]] = {}
+        self._tickets = itertools.count()
+        self.fetcher: Fetcher | None = None
+
+    def expect(self, place: int, answers: queue.SimpleQueue[tuple[int, Fetched]]) -> int:
+        """The number under which the ``place``-th download of a call is to be submitted."""
+        ticket = next(self._tickets)
+        self._waiting[ticket] = (place, answers)
+        return ticket
+
+    def deliver(self, fetched: Fetched) -> None:
+        place, answers = self._waiting.pop(fetched.row.index)
+        answers.put((place, fetched))
+        # The memory is the caller's now; it bounds how many it asks for at once.
+        if self.fetcher is not None:
+            self.fetcher.release(fetched.size)
+
+
 class EngineDownloader:
-    """Downloads with the program's own event loop, started at the first use in each process."""
+    """Downloads with the program's own event loop, which begins at the first use in each process and ends
+    with this object.
+    """
 
     def __init__(self, settings: FetchSettings):
         self._settings = settings
         self._lock = threading.Lock()  # guards what follows
-        self._fetcher: Fetcher | None = None
+        self._answers: _Answers | None = None
         self._process_id = 0
-        self._next_ticket = 0
-        self._waiting: dict[int, tuple[int, queue.SimpleQueue[tuple[int, Fetched]]]] = {}
 
     def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]:
         """Every URL's entry, in order; they are on their way at the same time."""
-        answers: queue.SimpleQueue[tuple[int, Fetched]] = queue.SimpleQueue()
+        queued: queue.SimpleQueue[tuple[int, Fetched]] = queue.SimpleQueue()
         with self._lock:
-            fetcher = self._running_fetcher()
-            rows = []
-            for place, (url, _outdated) in enumerate(wanted):
-                self._waiting[self._next_ticket] = (place, answers)
-                rows.append(Row(0, self._next_ticket, url))
-                self._next_ticket += 1
-        fetcher.submit(rows)
-        entries: list[Entry | None] = [None] * len(wanted)
-        for _ in wanted:
-            place, fetched = answers.get()
+            answers = self._running()
+        rows = [Row(0, answers.expect(place, queued), url) for place, (url, _outdated) in enumerate(wanted)]
+        assert answers.fetcher is not None
+        answers.fetcher.submit(rows)
+        entries: dict[int, Entry] = {}
+        while len(entries) < len(wanted):
+            place, fetched = queued.get()
             url = wanted[place][0]
             if fetched.body is None:
-                entries[place] = Entry(url, b"", time.time(), failure=fetched.failure or "connection: failed")
+                entries[place] = _failed(url, fetched.failure or "connection: failed")
             else:
                 entries[place] = Entry(url, bytes(fetched.body), time.time())
-        return [entry for entry in entries if entry is not None]
+        return [entries[place] for place in range(len(wanted))]
 
-    def _running_fetcher(self) -> Fetcher:
+    def _running(self) -> _Answers:
         from img2dataset.fetching import Fetcher
 
-        if self._process_id != os.getpid():
-            if self._fetcher is not None:
-                _inherited.append(self._fetcher)
-                self._waiting = {}
-            self._fetcher = None
-            self._process_id = os.getpid()
-        if self._fetcher is None:
-            self._fetcher = Fetcher(self._settings, self._deliver)
-        return self._fetcher
-
-    def _deliver(self, fetched: Fetched) -> None:
-        place, answers = self._waiting.pop(fetched.row.index)
-        answers.put((place, fetched))
-        # The memory is the caller's now; it bounds how many it asks for at once.
-        if self._fetcher is not None:
-            self._fetcher.release(fetched.size)
+        if self._answers is None or self._process_id != os.getpid():
+            if self._answers is not None:
+                _inherited.append(self._answers)
+            answers = _Answers()
+            answers.fetcher = Fetcher(self._settings, answers.deliver)
+            weakref.finalize(self, _close_in, os.getpid(), answers.fetcher).atexit = False
+            self._answers, self._process_id = answers, os.getpid()
+        return self._answers
 
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self._settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         EngineDownloader.__init__(self, state["settings"])
+
+
+def _close_in(process_id: int, fetcher: Fetcher) -> None:
+    if os.getpid() == process_id:
+        fetcher.close()
 
 
 class SessionDownloader:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import os
 import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +204,20 @@ def test_a_loader_can_be_pickled_and_used_in_a_forked_process(served, tmp_path: 
         os._exit(0 if loader(url).size == (96, 64) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert loader(url).size == (96, 64)
+
+
+def test_a_loader_that_is_gone_leaves_no_thread(served) -> None:
+    def downloading_threads() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name == "img2dataset-fetcher"]
+
+    (url,) = served(1)
+    before = downloading_threads()
+    loader = ImageLoader()
+    loader(url)
+    assert len(downloading_threads()) == len(before) + 1
+    del loader
+    gc.collect()
+    assert len(downloading_threads()) <= len(before)
 
 
 def test_wrong_options_are_named() -> None:
