@@ -61,7 +61,11 @@ class Fetcher:
 
     @property
     def waiting(self) -> int:
-        """Rows submitted whose transfer has not begun."""
+        """Rows submitted that could begin if there were room.
+
+        Those set aside for the sake of their host, or until a site's robots.txt is known, are not counted:
+        more rows would let the transfers work on other hosts meanwhile.
+        """
         return len(self._pending)
 
     @property

@@ -169,8 +169,9 @@ class HostSlots(Generic[Waiting]):
         self._busy[name].pace.overloaded(now, started_at)
 
     def space(self, name: str, spacing_s: float) -> None:
-        """Let a host be asked no more often than each ``spacing_s`` (its robots.txt says so)."""
+        """Let all processes ask a host no more often than each ``spacing_s``: its robots.txt says so."""
         host = self._host(name)
+        spacing_s *= self._manners.processes
         host.pace.spacing_s = max(self._manners.seconds_between_requests, spacing_s)
         self._rest(host)
 
