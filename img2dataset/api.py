@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import tempfile
 import threading
 import time
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from img2dataset.distributing import LocalPool, StopRequest, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.options import Options, describe_options, resolve
-from img2dataset.preparing import finish, prepare
+from img2dataset.preparing import Plan, finish, prepare
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary
 from img2dataset.settings import read_settings, work_settings
@@ -58,12 +60,12 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     settings = work_settings(options)
     output = OutputFolder(settings.write)
     plan = prepare(output, options, reader)
-    summary = RunSummary(options.output_folder, shards_skipped=len(plan.done))
+    summary = RunSummary(options.output_folder, shards_skipped=len(plan.skipped))
     progress = ProgressLine()
-    threading.Thread(target=_find_total, args=(reader, progress, plan.done, options), daemon=True).start()
-
-    def read(skip: Container[int]) -> Iterator[Shard]:
-        return reader.shards(skip, plan.first_shard_id)
+    if options.incremental_mode != "new_only":
+        threading.Thread(
+            target=_find_total, args=(reader, progress, plan.skipped, options), daemon=True
+        ).start()
 
     def run_pass(shards: Iterable[Shard]) -> Iterator[ShardReport]:
         pool = LocalPool(settings, processes_count(options), options.max_shard_retry, progress.show, stop)
@@ -73,8 +75,11 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             summary.worker_deaths += pool.deaths
 
     try:
-        for report in run_passes(read, run_pass, plan.done, options.max_shard_retry, lambda: stop.made):
-            summary.add(report)
+        with _reading(reader, output, plan, options, summary) as read:
+            for report in run_passes(
+                read, run_pass, plan.skipped, options.max_shard_retry, lambda: stop.made
+            ):
+                summary.add(report, plan.to_retry.get(report.shard_id))
         if not stop.made:
             finish(output, plan, reader.rows_of_files)
     except Img2datasetError as error:
@@ -86,6 +91,31 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     for line in summary.lines():
         logger.info("%s", line)
     return summary
+
+
+@contextlib.contextmanager
+def _reading(
+    reader: Reader, output: OutputFolder, plan: Plan, options: Options, summary: RunSummary
+) -> Iterator[Callable[[Container[int]], Iterator[Shard]]]:
+    """What hands out the shards of this run: the list's, or those of its rows that are not there yet."""
+    if options.incremental_mode != "new_only":
+        yield lambda skip: reader.shards(skip, plan.first_shard_id)
+        return
+    from img2dataset.reading import KnownUrls, only_new_rows
+
+    with KnownUrls(tempfile.gettempdir()) as known:
+        known.add_from_metadata(output.metadata_paths(plan.done))
+
+        def read(skip: Container[int]) -> Iterator[Shard]:
+            summary.known_rows = 0
+
+            def on_known(rows: int) -> None:
+                summary.known_rows += rows
+
+            rows = options.number_sample_per_shard
+            return only_new_rows(reader.shards(), known, rows, plan.first_shard_id, on_known, skip)
+
+        yield read
 
 
 def processes_count(options: Options) -> int:

@@ -42,11 +42,13 @@ class InputFile(Protocol):
 class RunRecord:
     """One list that went into the folder: what with, what from, and from which shard on.
 
+    ``mode`` is the incremental mode; of a ``new_only`` run, only the rows that were new became shards.
     ``files`` has a dictionary a file: name, size in bytes, modified (time or etag), a hash of its edges, and
     its rows once they are known. Times in Unix seconds.
     """
 
     first_shard_id: int
+    mode: str
     options: dict[str, Any]
     files: list[dict[str, Any]]
     version: str = __version__
@@ -58,12 +60,15 @@ class RunRecord:
 
     def differences(self, other: RunRecord) -> list[str]:
         """What differs between the folder's run and ``other``, a new one, in words for people."""
-        found = []
-        for name in option_specs():
-            here, there = self.options.get(name), other.options.get(name)
-            if name in self.options and name in other.options and here != there:
-                found.append(f"--{name} was {here!r} and is {there!r}")
-        return found + _file_differences(self.files, other.files)
+        return self.option_differences(other) + _file_differences(self.files, other.files)
+
+    def option_differences(self, other: RunRecord) -> list[str]:
+        """The same of the options alone. An option that one of them does not know is no difference."""
+        return [
+            f"--{name} was {here!r} and is {there!r}"
+            for name, here in self.options.items()
+            if (there := other.options.get(name, here)) != here
+        ]
 
 
 @dataclass
@@ -91,13 +96,15 @@ class Manifest:
 
     def find(self, new: RunRecord) -> RunRecord | None:
         """The earlier run that ``new`` goes on with: the latest with the same options and list."""
-        return next((run for run in reversed(self.runs) if not run.differences(new)), None)
+        whole = (run for run in reversed(self.runs) if run.mode != "new_only")
+        return next((run for run in whole if not run.differences(new)), None)
 
 
 def new_record(options: Options, files: Iterable[InputFile], first_shard_id: int) -> RunRecord:
     """The record of the run that is about to begin."""
     return RunRecord(
         first_shard_id=first_shard_id,
+        mode=options.incremental_mode,
         options=shaping_options(options),
         files=[_fingerprint(file) for file in files],
         packages={name: version for name in _PACKAGES if (version := _version_of(name)) is not None},

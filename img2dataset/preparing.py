@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from img2dataset.errors import OutputError
 from img2dataset.manifest import MANIFEST_NAME, Manifest, RunRecord, new_record
 from img2dataset.options import Options
 from img2dataset.reading import Reader
+from img2dataset.working.taking_again import is_taken_again
 from img2dataset.writing import OutputFolder
 
 logger = logging.getLogger("img2dataset")
@@ -22,12 +23,20 @@ LISTED_DIFFERENCES = 6
 
 @dataclass
 class Plan:
-    """Where a run begins. ``done`` are the shards it need not make."""
+    """Where a run begins. ``done`` are the shards that an earlier run has finished; ``to_retry`` are those of
+    them with rows to take again, and their successes so far.
+    """
 
     first_shard_id: int
     done: set[int]
     manifest: Manifest
     record: RunRecord
+    to_retry: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> set[int]:
+        """The shards that this run leaves as they are."""
+        return self.done - self.to_retry.keys()
 
 
 def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
@@ -37,6 +46,7 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
         OutputError: the folder cannot be written to, or this run would mix two datasets in it.
     """
     output.prepare(keep=[file.path for file in reader.files])
+    output.finish_rewrites()
     output.remove_stale_temporaries()
     if options.incremental_mode == "overwrite":
         output.empty()
@@ -45,12 +55,14 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     done = output.done_shards()
     going_on = _run_to_go_on_with(manifest, record, options)
     if going_on is not None:
-        record.first_shard_id = going_on.first_shard_id
+        record.first_shard_id, record.mode = going_on.first_shard_id, going_on.mode
         manifest.runs[manifest.runs.index(going_on)] = record
     else:
-        if options.incremental_mode == "extend":
+        if options.incremental_mode in ("extend", "new_only"):
             highest = output.highest_shard()
             record.first_shard_id = 0 if highest is None else highest + 1
+            if options.incremental_mode == "new_only" and manifest.runs and not options.allow_mixing:
+                _refuse_other_options(options.output_folder, manifest.runs[-1], record)
         elif manifest.runs and not options.allow_mixing:
             raise OutputError(_refusal(options.output_folder, manifest.runs[-1], record))
         elif done and not manifest.runs:
@@ -61,7 +73,22 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
             )
         manifest.runs.append(record)
     output.write_note(MANIFEST_NAME, manifest.to_text())
+    if options.incremental_mode == "retry_failed":
+        return Plan(record.first_shard_id, done, manifest, record, _shards_to_retry(output, done, options))
     return Plan(record.first_shard_id, done, manifest, record)
+
+
+def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> dict[int, int]:
+    """The finished shards with rows to take again, and how many successes each has now."""
+    found = {}
+    for shard_id in done:
+        stats = output.read_stats(shard_id)
+        messages: dict[str, int] = stats.get("status_dict", {})
+        if any(
+            count and is_taken_again(message, options.retry_classes) for message, count in messages.items()
+        ):
+            found[shard_id] = int(stats.get("successes", 0))
+    return found
 
 
 def finish(output: OutputFolder, plan: Plan, rows_of_files: list[int]) -> None:
@@ -87,14 +114,27 @@ def _read_manifest(output: OutputFolder) -> Manifest:
 
 def _run_to_go_on_with(manifest: Manifest, record: RunRecord, options: Options) -> RunRecord | None:
     """The earlier run that this one continues; an extension that came to its end is not continued."""
+    if options.incremental_mode == "new_only":
+        return None
     found = manifest.find(record)
     if found is not None and options.incremental_mode == "extend" and found.ended is not None:
         return None
     return found
 
 
+def _refuse_other_options(folder: str, before: RunRecord, now: RunRecord) -> None:
+    differences = before.option_differences(now)
+    if differences:
+        raise OutputError(
+            f"output_folder {folder!r} was made with other options: {'; '.join(differences)}. Give the same"
+            " ones, or --allow_mixing to go on anyway"
+        )
+
+
 def _refusal(folder: str, before: RunRecord, now: RunRecord) -> str:
-    differences = before.differences(now)
+    differences = before.differences(now) or [
+        "its last run was --incremental_mode new_only, as this one can be"
+    ]
     shown = "; ".join(differences[:LISTED_DIFFERENCES])
     if len(differences) > LISTED_DIFFERENCES:
         shown += f"; and {len(differences) - LISTED_DIFFERENCES} more"

@@ -47,6 +47,7 @@ def work_settings(options: Options) -> WorkSettings:
         compute_hash=options.compute_hash,
         verify_hash=options.verify_hash is not None,
         blur=options.bbox_col is not None,
+        retry=options.retry_classes if options.incremental_mode == "retry_failed" else None,
     )
 
 

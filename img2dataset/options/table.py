@@ -13,6 +13,19 @@ TEXT_FORMATS = ("txt", "csv", "tsv", "json", "jsonl")
 INPUT_FORMATS = (*TEXT_FORMATS, *(name + ".gz" for name in TEXT_FORMATS), "parquet")
 INTERPOLATIONS = ("nearest", "linear", "bilinear", "cubic", "bicubic", "area", "lanczos", "lanczos4")
 HASHES = ("md5", "sha256", "sha512")
+# Beginnings of the failures that can pass: servers and networks have bad hours, and names come back.
+PASSING_FAILURES = (
+    "timeout",
+    "DNS",
+    "connection",
+    "TLS",
+    "internal",
+    "HTTP 408",
+    "HTTP 425",
+    "HTTP 429",
+    "HTTP 5",
+    "opt-out: robots.txt unavailable",
+)
 
 INPUT, IMAGES, OUTPUT, DOWNLOADS, RUN = "Input", "Images", "Output", "Downloads", "Run"
 
@@ -196,9 +209,16 @@ class Options:
     incremental_mode: str = option(
         "incremental",
         help="incremental: go on, skipping finished shards; overwrite: empty the folder first;"
-        " extend: new shards after the highest",
+        " extend: new shards after the highest; retry_failed: go on, and take rows again whose failure can"
+        " pass; new_only: extend with the rows whose URL is not there yet",
         group=OUTPUT,
-        choices=("incremental", "overwrite", "extend"),
+        choices=("incremental", "overwrite", "extend", "retry_failed", "new_only"),
+    )
+    retry_classes: tuple[str, ...] = option(
+        PASSING_FAILURES,
+        help="with retry_failed: beginnings of the failures that are taken again",
+        group=OUTPUT,
+        default_text="timeouts, DNS, connection, TLS, 408, 425, 429, 5xx",
     )
 
     allow_mixing: bool = option(

@@ -16,8 +16,10 @@ SHOWN_SHARDS = 5
 class RunSummary:
     """The counts of one run, over the shards that it made.
 
-    ``shards_skipped`` are those an earlier run had finished; they are in no other count. ``error`` says why
-    the run ended before its list did. Times in Unix seconds.
+    ``shards_skipped`` are those an earlier run had finished; they are in no other count. ``known_rows`` are
+    those ``new_only`` left out. ``shards_retried`` is what ``retry_failed`` took up again, ``recovered`` how
+    many more rows succeeded by that. ``error`` says why the run ended before its list did. Times in Unix
+    seconds.
     """
 
     output_folder: str
@@ -25,6 +27,9 @@ class RunSummary:
     end_time: float = 0.0
     shards: int = 0
     shards_skipped: int = 0
+    known_rows: int = 0
+    recovered: int = 0
+    shards_retried: int = 0
     count: int = 0
     successes: int = 0
     failed_to_download: int = 0
@@ -34,10 +39,13 @@ class RunSummary:
     worker_deaths: list[str] = field(default_factory=list)
     error: str | None = None
 
-    def add(self, report: ShardReport) -> None:
-        """Count one shard's final report."""
+    def add(self, report: ShardReport, successes_before: int | None = None) -> None:
+        """Count one shard's final report; of one that was taken up again, with its successes before that."""
         if report.stats is not None:
             self._add_stats(report.stats)
+            if successes_before is not None:
+                self.shards_retried += 1
+                self.recovered += report.stats.successes - successes_before
         else:
             self.failed_shards[report.shard_id] = report.error or "unknown"
 
@@ -65,6 +73,12 @@ class RunSummary:
         ]
         if self.shards_skipped:
             lines.append(f"{_shards(self.shards_skipped)} already done by an earlier run")
+        if self.known_rows:
+            lines.append(f"{self.known_rows:,} rows of the list were there already")
+        if self.shards_retried:
+            lines.append(
+                f"{_shards(self.shards_retried)} taken up again: {self.recovered:,} more rows succeeded"
+            )
         lines += self._failure_lines()
         if self.worker_deaths:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(self.worker_deaths).most_common(3))

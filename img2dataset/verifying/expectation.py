@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from img2dataset.manifest import Manifest, RunRecord
+
+# Runs that begin behind the highest shard there is.
+_MODES_THAT_ADD = ("extend", "new_only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class FolderRecord:
     def __init__(self, runs: list[RunRecord]) -> None:
         starts = [run.first_shard_id for run in runs]
         # Each run goes on behind the last, unless one was allowed to mix: then a shard can be of either.
-        self.is_mixed = any(later <= earlier for earlier, later in pairwise(starts))
+        self.is_mixed = any(map(_mixes, runs, runs[1:]))
         self._runs = [] if self.is_mixed else runs
         self._starts = [] if self.is_mixed else starts
         self._files = [_shards_of_files(run) for run in self._runs]
@@ -68,9 +70,11 @@ class FolderRecord:
     @property
     def is_complete(self) -> bool:
         """Whether ``expected_end`` is also a bound: every file of the last run has been read to its end."""
-        if not self._runs:
+        if not self._runs or self._runs[-1].mode == "new_only":
             return False
-        return bool(self._runs[-1].files) and all(_rows(file) is not None for file in self._runs[-1].files)
+        last = self._runs[-1]
+        all_known = bool(last.files) and all(_rows(file) is not None for file in last.files)
+        return all_known and not _takes_new_rows_only(last)
 
     def of(self, shard_id: int) -> ShardExpectation:
         """What is known of one shard."""
@@ -88,6 +92,18 @@ class FolderRecord:
         )
 
 
+def _mixes(earlier: RunRecord, later: RunRecord) -> bool:
+    """Whether the later run may have made shards among the earlier one's."""
+    if later.first_shard_id == earlier.first_shard_id:
+        return later.mode not in _MODES_THAT_ADD  # or the earlier one made none
+    return later.first_shard_id < earlier.first_shard_id
+
+
+def _takes_new_rows_only(run: RunRecord) -> bool:
+    """Whether the rows of its list do not tell its shards."""
+    return run.mode == "new_only"
+
+
 def _originals(options: dict[str, Any]) -> bool | None:
     if options.get("disable_all_reencoding"):
         return True
@@ -102,7 +118,9 @@ def _rows(file: dict[str, Any]) -> int | None:
 def _shards_of_files(run: RunRecord) -> list[tuple[int, int, int]]:
     """First shard, shard after the last, and rows of each file of the list, up to the first unknown one."""
     rows_per_shard = run.options.get("number_sample_per_shard")
-    if not isinstance(rows_per_shard, int) or rows_per_shard < 1:
+    if run.mode == "new_only":
+        return []  # how many of the list's rows were new is not in the record
+    if not isinstance(rows_per_shard, int) or rows_per_shard < 1 or _takes_new_rows_only(run):
         return []
     found, shard_id = [], run.first_shard_id
     for file in run.files:

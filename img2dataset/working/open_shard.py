@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from img2dataset.errors import OutputError
 from img2dataset.types import (
     BBOX_COLUMN,
     EXPECTED_HASH_COLUMN,
@@ -24,7 +25,8 @@ from img2dataset.types import (
 )
 from img2dataset.working.outcomes import Outcome, RowTask
 from img2dataset.working.settings import WorkSettings
-from img2dataset.writing import ShardWriter
+from img2dataset.working.taking_again import is_taken_again
+from img2dataset.writing import FinishedShard, ShardWriter, open_finished_shard
 
 MISSING_URL = "invalid url: missing"
 
@@ -52,6 +54,10 @@ class OpenShard:
         self._writer = ShardWriter(settings.write, shard.shard_id, shard.rows.select(visible))
         # The rows of one URL, by the first of them: the one that is fetched.
         self._rows_of: dict[int, list[int]] = {}
+        # What a finished shard keeps while some of its rows are taken again.
+        self._finished: FinishedShard | None = None
+        if settings.retry is not None:
+            self._finished = open_finished_shard(settings.write, shard.shard_id)
 
     @property
     def complete(self) -> bool:
@@ -65,8 +71,11 @@ class OpenShard:
 
     def rows_to_fetch(self) -> Iterator[Row]:
         """The rows whose URL must be fetched; rows that cannot be are settled as failures at once."""
+        kept = self._keep(self._finished) if self._finished is not None else ()
         first_of: dict[str, int] = {}
         for index, url in enumerate(self._urls):
+            if index in kept:
+                continue
             refusal = self._refusal(index, url)
             if refusal is not None:
                 self._record(Outcome(index, FAILED_TO_DOWNLOAD, refusal))
@@ -75,6 +84,26 @@ class OpenShard:
                 self._rows_of.setdefault(first, []).append(index)
         for first in self._rows_of:
             yield Row(self.shard_id, first, self._urls[first] or "")
+
+    def _keep(self, finished: FinishedShard) -> set[int]:
+        """Settle the rows that are not taken again as they were; returns them."""
+        metadata = finished.metadata
+        if metadata.column("url").to_pylist() != self._urls:
+            raise OutputError(
+                f"shard {finished.name} was made from another list: its URLs differ; give the list that it"
+                " was made from"
+            )
+        statuses = metadata.column("status").to_pylist()
+        messages = metadata.column("error_message").to_pylist()
+        kept = {
+            index
+            for index, message in enumerate(messages)
+            if not is_taken_again(message, self._settings.retry or ())
+        }
+        self._writer.keep(finished, kept)
+        for index in kept:
+            self._count_row(statuses[index], messages[index])
+        return kept
 
     def _refusal(self, index: int, url: str | None) -> str | None:
         """Why a row is not even tried, if so."""
@@ -129,10 +158,13 @@ class OpenShard:
                 metadata=metadata,
             )
         )
-        self._statuses[outcome.status] += 1
-        self._messages[outcome.message or SUCCESS] += 1
+        self._count_row(outcome.status, outcome.message)
+
+    def _count_row(self, status: Status, message: str | None) -> None:
+        self._statuses[status] += 1
+        self._messages[SUCCESS if status == SUCCESS else message or ""] += 1
         self._unsettled -= 1
-        self._on_settled(outcome.status)
+        self._on_settled(status)
 
     def commit(self) -> ShardStats:
         """Put the shard under its final name, its statistics last.

@@ -14,7 +14,8 @@ class WorkSettings:
     """The settings of the rooms a row passes in a worker.
 
     ``verify_hash`` says that the rows bring the hash their bytes must have, ``blur`` that they bring
-    regions to blur.
+    regions to blur. ``retry`` has the beginnings of the failures to take again in shards that are done; None:
+    shards are made from nothing.
     """
 
     fetch: FetchSettings
@@ -23,3 +24,4 @@ class WorkSettings:
     compute_hash: str | None
     verify_hash: bool
     blur: bool
+    retry: tuple[str, ...] | None = None

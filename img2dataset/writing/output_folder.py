@@ -10,14 +10,14 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from img2dataset.errors import OutputError
 from img2dataset.writing.commit import with_retries
 from img2dataset.writing.file_system import locate, one_line
-from img2dataset.writing.keys import finished_shard, shard_of
+from img2dataset.writing.keys import STATISTICS_ENDING, finished_shard, shard_of
 from img2dataset.writing.rewriting import REWRITES_FOLDER, finish_all_rewrites
 from img2dataset.writing.runs import other_run_lives, process_of
 from img2dataset.writing.settings import WriteSettings
@@ -104,6 +104,12 @@ class OutputFolder:
         if not isinstance(stats, dict):
             raise OutputError(f"output_folder {self.path!r}: {name} is no statistics file")
         return stats
+
+    def metadata_paths(self, shard_ids: Iterable[int]) -> Iterator[str]:
+        """The metadata files of shards that ``done_shards`` has found."""
+        for shard_id in shard_ids:
+            name = self._statistics_names[shard_id].removesuffix(STATISTICS_ENDING)
+            yield f"{self.path.rstrip('/')}/{name}.parquet"
 
     def read_note(self, name: str) -> str | None:
         """The text of a small file directly in the folder; None if there is none.

@@ -1,7 +1,7 @@
 """What a server can do wrong, one small resource each; the path chooses, the query has parameters.
 
 /status/NNN?lines=…          that status; every ``line=`` is a header line: ?line=Retry-After:%201
-/flaky/NAME?fail=2&status=503   fails that often, then 200 and a small body
+/flaky/NAME?fail=2&status=503   fails that often, then 200 and a small body, or what is at ``then=PATH``
 /slow?seconds=1              answers after that time
 /hang-before-headers         accepts, reads, never answers
 /hang-in-body?size=1000      headers and half of the body, then silence
@@ -105,6 +105,9 @@ async def flaky(connection: Connection, path: str, parameters: Parameters) -> No
         await connection.respond(
             int(number(parameters, "status", 503)), parameters.get("line", []), b"not yet"
         )
+    elif "then" in parameters:
+        answer, _ = connection.site.resources[parameters["then"][0]]
+        await connection.send(answer)
     else:
         await connection.respond(200, [], SMALL_BODY)
 

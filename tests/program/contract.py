@@ -1,0 +1,66 @@
+"""Small runs of the real command line with the options of the contract, and plain readers of what they wrote.
+
+Used by the tests of the contract's options through the fixtures of ``conftest.py``.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from tests.pictures import photograph
+from tests.program.runs import run
+
+# Wide, tall, and smaller than the default size of 256 pixels.
+SIZES = ((400, 300), (300, 420), (120, 90))
+BODIES = [photograph(width, height, seed=width) for width, height in SIZES]
+
+
+class Maker:
+    """Runs the command line over the addresses, or another list, into a new folder each time."""
+
+    def __init__(self, addresses: list[str], folder: Path) -> None:
+        self.addresses = addresses
+        self.folder = folder
+        self.runs = 0
+
+    def __call__(self, urls: list[str] | None = None, **options: Any) -> Path:
+        """Returns the output folder of a run that succeeded."""
+        self.runs += 1
+        url_list, output = self.folder / f"list-{self.runs}.txt", self.folder / f"out-{self.runs}"
+        url_list.write_text("\n".join(urls or self.addresses))
+        given = {"url_list": url_list, "output_folder": output, "processes_count": 1, **options}
+        result = run(**given)
+        assert result.returncode == 0, result.stderr
+        return Path(given["output_folder"])
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """The metadata of all shards in the order of their keys."""
+    rows = [row for path in folder.glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    return sorted(rows, key=lambda row: str(row["key"]))
+
+
+def column(folder: Path, *names: str) -> list[Any]:
+    values = [tuple(row[name] for name in names) for row in rows_of(folder)]
+    return [value[0] for value in values] if len(names) == 1 else values
+
+
+def files(folder: Path, ending: str = "jpg") -> list[bytes]:
+    """The stored files of that ending, in the order of their keys."""
+    return [path.read_bytes() for path in sorted(folder.glob(f"*/*.{ending}"))]
+
+
+def pixels(data: bytes) -> np.ndarray[Any, Any]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def png(array: np.ndarray[Any, Any]) -> bytes:
+    encoded = io.BytesIO()
+    Image.fromarray(array).save(encoded, "PNG")
+    return encoded.getvalue()
