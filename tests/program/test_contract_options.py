@@ -1,6 +1,7 @@
 """Every option of the contract with 1.47.0, given on the command line, does what it is there for.
 
-Each test fails if its option is ignored. Here: names and defaults, images and metadata; ``test_contract_runs.py`` has the rest.
+Each test fails if its option is ignored. Here: names and defaults, images and
+metadata; ``test_contract_runs.py`` has the rest.
 """
 
 from __future__ import annotations
