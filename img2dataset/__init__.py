@@ -12,10 +12,17 @@ from img2dataset.version import __version__
 if TYPE_CHECKING:
     from img2dataset.api import download
     from img2dataset.reporting import RunSummary
+    from img2dataset.training import stream
+    from img2dataset.verifying import verify
 
-__all__ = ["RunSummary", "__version__", "download"]
+__all__ = ["RunSummary", "__version__", "download", "stream", "verify"]
 
-_HOMES = {"download": "img2dataset.api", "RunSummary": "img2dataset.reporting"}
+_HOMES = {
+    "download": "img2dataset.api",
+    "RunSummary": "img2dataset.reporting",
+    "stream": "img2dataset.training",
+    "verify": "img2dataset.verifying",
+}
 
 
 def __getattr__(name: str) -> Any:

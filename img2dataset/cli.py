@@ -34,10 +34,18 @@ def run_command(words: list[str]) -> int:
         from img2dataset.version import __version__
 
         return _say(__version__)
+    if words[0] == "verify":
+        from img2dataset.verifying.command import run as run_verify
+
+        return run_verify(words[1:])
     # Arrow's own pools keep what they have freed: 40 MB more on a list of five million rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
+        if words[0] == "cache":
+            from img2dataset.training import cache_command
+
+            return _say(cache_command(words[1:]))
         return _run_download(words)
     except Img2datasetError as error:
         print(f"img2dataset: {error}", file=sys.stderr)

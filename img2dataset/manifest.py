@@ -48,9 +48,9 @@ class RunRecord:
     """
 
     first_shard_id: int
-    mode: str
     options: dict[str, Any]
     files: list[dict[str, Any]]
+    mode: str = "incremental"
     version: str = __version__
     packages: dict[str, str] = field(default_factory=dict)
     python: str = ""

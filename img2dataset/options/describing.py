@@ -36,6 +36,7 @@ def help_page(everything: bool = False, width: int = 100) -> str:
     """The text of ``img2dataset --help`` (``--help_all`` with ``everything``)."""
     lines = [
         "usage: img2dataset --url_list LIST [--output_folder FOLDER] [--OPTION VALUE ...]",
+        "       img2dataset verify OUTPUT | img2dataset cache stats|clear FOLDER",
         "",
         "Downloads the images of a list of URLs, resizes them and packs them, with metadata, into shards.",
     ]
