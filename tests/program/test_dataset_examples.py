@@ -21,7 +21,7 @@ def test_every_option_of_an_example_is_right(page: Path) -> None:
     blocks = re.findall(r"```bash\n(.*?)```", page.read_text(), re.S)
     assert blocks
     for block in blocks:
-        program, *words = shlex.split(block)
+        program, *words = shlex.split(block.replace("\\\n", " "))
         assert program == "img2dataset"
         options = resolve(from_texts(read_words(words)))
         assert options.caption_col is not None
