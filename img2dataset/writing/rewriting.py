@@ -56,7 +56,7 @@ def finish_all_rewrites(location: OutputLocation) -> list[str]:
         OSError: a file cannot be moved.
     """
     place = place_of(location)
-    if place is None or not place.names(rewrites_folder(location)):
+    if place is None or not place.exists(rewrites_folder(location)):
         return []
     finished = []
     with rewrite_lock(location):

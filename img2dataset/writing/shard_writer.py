@@ -117,8 +117,10 @@ class ShardWriter:
         self._kept.update(indexes)
 
     def _check_same_rows(self, finished: FinishedShard, table: pa.Table) -> None:
-        if finished.name != self._shard or self._finished not in (None, finished):
+        if finished.name != self._shard:
             raise OutputError(f"shard {self._shard}: rows of shard {finished.name} cannot be kept in it")
+        if self._finished is not None and self._finished.statistics_text != finished.statistics_text:
+            raise OutputError(f"shard {self._shard} was replaced after some of its rows were kept")
         columns = self._metadata.columns
         refuse_columns(
             self._shard,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import BinaryIO
 
-# Large enough that the system calls vanish beside the copying: 1.5 GB/s here from 256 KiB on.
+# One system call for some fifty samples of 20 KB.
 _CHUNK_BYTES = 1 << 20
 
 

@@ -4,7 +4,8 @@ In: an open tar and the keys that are wanted. Out: the stretches of the file tha
 and all, so that they can be copied as they are. Called by the webdataset writer.
 
 Reads what this project and the webdataset library write: ustar, with the extended headers of POSIX pax
-(1.47.0 has one before each member, for its time) or GNU long names. 30 µs a sample; ``tarfile`` takes 150.
+(1.47.0 has one before each member, for its time) or GNU long names. 17 µs for the three members of
+a sample, 33 where they have extended headers; ``tarfile`` takes 62 and 145.
 """
 
 from __future__ import annotations
