@@ -3,11 +3,12 @@
 ``Fetcher`` is the way in; the worker calls it. What happens to a row, in order:
 
 0. ``fetcher`` takes it, ``pending`` keeps it, ``loop`` carries it through the rest on one thread
-1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …`` (``inline`` for ``data:``)
+1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …`` (``sources`` for ``data:``, files and stores)
 2. ``admission``: may its host be asked now? (``hosts`` and ``pace`` decide, ``manners`` are the user's)
    Does the site consent? (``robots_txt``)
 3. ``budget``: is there memory for its body?
 4. ``transfer`` on ``transport``: libcurl, with the slot's callbacks and ``clocks``; ``access`` says who asks
+   ``destinations`` finds its host first (``resolver``) and says where it may lead (``addresses``)
 5. ``answers``: the headers decide (status, redirect, opt-out by ``robots``, size)
 6. ``failures``, ``retry``, ``names``: what went wrong, and whether to try again
 """
@@ -17,6 +18,7 @@ from img2dataset.fetching.failures import can_pass
 from img2dataset.fetching.fetcher import Fetcher
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.settings import FetchSettings
+from img2dataset.fetching.stored import check_schemes
 
 __all__ = [
     "Access",
@@ -24,6 +26,7 @@ __all__ = [
     "Fetcher",
     "HostManners",
     "can_pass",
+    "check_schemes",
     "load_access",
     "masked_header",
     "masked_proxy",

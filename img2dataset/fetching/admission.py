@@ -50,6 +50,7 @@ class Admission:
         refuse: Callable[[Row, str], None],
     ) -> None:
         self._manners = settings.manners
+        self._more_schemes = settings.more_schemes
         self._pending = pending
         self._usual_reservation = usual_reservation
         self._refuse = refuse
@@ -213,7 +214,7 @@ class Admission:
 
     def _new_job(self, row: Row) -> Job | None:
         try:
-            uri = to_uri(row.url)
+            uri = to_uri(row.url, self._more_schemes)
         except UrlRefused as refusal:
             self._refuse(row, str(refusal))
             return None

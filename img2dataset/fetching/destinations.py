@@ -7,6 +7,7 @@ loop before each request. ``transfer`` looks again at the address that is really
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
@@ -71,15 +72,12 @@ class Destinations(Generic[Waiting]):
         resolved = self._resolver.resolve(host, asked, now)
         return None if resolved is None else self._destination(asked, resolved)
 
-    def answered(self, now: float) -> list[tuple[Waiting, Destination]]:
+    def answered(self, now: float) -> Iterator[tuple[Waiting, Destination]]:
         """Carry the questions on; who has an answer by now."""
-        if self._resolver is None:
-            return []
-        self._resolver.turn(now)
-        return [
-            (asked.waiting, self._destination(asked, resolved))
-            for asked, resolved in self._resolver.answered()
-        ]
+        if self._resolver is not None:
+            self._resolver.turn(now)
+            for asked, resolved in self._resolver.answered():
+                yield asked.waiting, self._destination(asked, resolved)
 
     def next_due(self) -> float | None:
         """When ``answered`` has something to do though nothing else happens."""

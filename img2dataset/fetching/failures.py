@@ -46,6 +46,9 @@ PROTOCOL_CHUNKS = "protocol: broken chunks"
 PROTOCOL_HEADERS = "protocol: headers too large"
 PROTOCOL_HTTP2 = "protocol: HTTP/2 error"
 PROTOCOL_OTHER = "protocol: error"
+STORED_NO_FILE = "storage: no such file"
+STORED_FORBIDDEN = "storage: permission denied"
+STORED_UNREADABLE = "storage: cannot be read"
 INTERNAL_ERROR = "internal: error in the downloader"
 
 # Those that another try may overcome. A certificate, a redirect loop or an opt-out will still be there.
@@ -56,6 +59,7 @@ _CAN_PASS = frozenset(
         TIMEOUT_TOO_SLOW,
         TIMEOUT_DEADLINE,
         DNS_TEMPORARY,
+        STORED_UNREADABLE,
         DNS_TIMEOUT,
         TLS_HANDSHAKE,
         CONNECTION_REFUSED,

@@ -18,13 +18,13 @@ from img2dataset.fetching import failures
 from img2dataset.fetching.admission import NOBODY, Admission
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.destinations import Destination, Destinations
-from img2dataset.fetching.inline import decode_data_url
 from img2dataset.fetching.manners import leads_elsewhere
 from img2dataset.fetching.names import NameFailures
 from img2dataset.fetching.pending import Job, PendingRows
 from img2dataset.fetching.retry import delay_before_retry, parse_retry_after
 from img2dataset.fetching.robots_txt import MAX_REDIRECTS
 from img2dataset.fetching.settings import FetchSettings
+from img2dataset.fetching.sources import OtherSources
 from img2dataset.fetching.transfer import LONGEST_DISCARD_S, Transfer
 from img2dataset.fetching.transfer_pool import TransferPool
 from img2dataset.fetching.transport import Transport
@@ -62,6 +62,7 @@ class DownloadLoop:
         self._destinations: Destinations[tuple[Transfer, Job]] = Destinations(settings, transport.watch)
         # Transfers whose host is being looked up: they have their slot, but libcurl has not seen them.
         self._looking_up = 0
+        self._sources = OtherSources(settings, pending, budget, self._hand_over, self._fail, wake)
         self._pool = TransferPool(settings, ca_bundle, budget.grow)
         self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
         self._clock_interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
@@ -71,8 +72,8 @@ class DownloadLoop:
 
     @property
     def in_flight(self) -> int:
-        """Transfers running now, and those whose host is being looked up."""
-        return len(self._running) + self._looking_up
+        """Transfers running now, those whose host is being looked up, and what is read from elsewhere."""
+        return len(self._running) + self._looking_up + self._sources.in_flight
 
     def turn(self) -> None:
         """Do what there is to do, and wait until there is more."""
@@ -82,15 +83,17 @@ class DownloadLoop:
             self._settle(easy, code, message)
         for job, failure in self._names.answered():
             self._fail(job, failure, None)
+        if self._sources.in_flight:
+            self._sources.settle(time.monotonic())
         if self._looking_up:
             self._follow_answers(time.monotonic())
-        if self._running:
+        if self._running or self._sources.in_flight:
             self._look_at_clocks()
 
     def unfinished_rows(self) -> list[Row]:
         """The rows that were begun and not delivered."""
         jobs = [job for _, job in self._running.values()] + self._names.waiting()
-        jobs += [job for _, job in self._destinations.waiting()]
+        jobs += [job for _, job in self._destinations.waiting()] + self._sources.waiting()
         rows = [job.row for job in jobs if not job.called_off and not job.robots_of]
         rows += self._admission.unfinished_rows()
         return rows if self._in_hand in (None, NOBODY) else [self._in_hand, *rows]
@@ -101,6 +104,7 @@ class DownloadLoop:
         slots = [transfer for transfer, _ in self._running.values()]
         found_later = [transfer for transfer, _ in self._destinations.waiting()]
         self._destinations.close()
+        self._sources.close()
         self._running.clear()
         for transfer in slots:
             with contextlib.suppress(pycurl.error):
@@ -114,7 +118,7 @@ class DownloadLoop:
     def _time_to_wait(self, now: float) -> float | None:
         dues = (self._admission.next_due(now), self._destinations.next_due())
         due = min((each for each in dues if each is not None), default=None)
-        if not self._running:
+        if not self._running and not self._sources.in_flight:
             # Nothing will need the clocks before something new has begun.
             self._next_clock = now + self._clock_interval
             return None if due is None else max(0.0, due - now)
@@ -129,11 +133,16 @@ class DownloadLoop:
                 return
             self._in_hand = job.row
             self._admission.take()
-            self._start(job, now)
+            if job.host:
+                self._begin(job, now)
+            else:
+                self._sources.start(job)
+                self._in_hand = None
 
     def _call_off(self, forgotten: set[int]) -> None:
         self._admission.forget(forgotten)
-        for job in (*self._names.waiting(), *(job for _, job in self._destinations.waiting())):
+        looked_up = [job for _, job in self._destinations.waiting()]
+        for job in (*self._names.waiting(), *looked_up, *self._sources.waiting()):
             job.called_off = job.called_off or job.row.shard_id in forgotten
         for easy, (transfer, job) in list(self._running.items()):
             if job.row.shard_id in forgotten:
@@ -142,24 +151,11 @@ class DownloadLoop:
                 self._set_free(transfer)
                 self._admission.called_off(job)
 
-    def _start(self, job: Job, now: float) -> None:
-        """Begin ``job``, which has its reservation."""
-        if job.host:
-            self._begin(job, now)
-            return
-        try:
-            body = decode_data_url(job.uri, self._settings.max_body_bytes)
-        except UrlRefused as refusal:
-            self._budget.cancel(job.reservation)
-            self._hand_over(Fetched(job.row, None, str(refusal)))
-            return
-        self._budget.delivered(job.reservation, len(body))
-        self._hand_over(Fetched(job.row, body, None, len(body)))
-
     def _refuse(self, row: Row, failure: str) -> None:
         self._deliver(Fetched(row, None, failure))
 
     def _hand_over(self, fetched: Fetched) -> None:
+        self._in_hand = fetched.row
         self._deliver(fetched)
         self._in_hand = None
 
@@ -261,7 +257,7 @@ class DownloadLoop:
     def _restart(self, job: Job) -> None:
         """Let ``job`` begin again with the URL of its row."""
         job.redirects, job.foreign, job.time_left, job.after_public = 0, False, None, False
-        self._admission.aim(job, f"{job.robots_of}/robots.txt" if job.robots_of else to_uri(job.row.url))
+        self._admission.aim(job, self._uri_of(job))
 
     def _redirect(self, transfer: Transfer, job: Job, location: bytes) -> None:
         """Follow one hop, under the policy of the first and within the row's deadline."""
@@ -289,10 +285,16 @@ class DownloadLoop:
             self._set_free(transfer)
             self._in_hand = None
 
-    def _fail(self, job: Job, failure: str, retry_after: str | None) -> None:
+    def _uri_of(self, job: Job) -> str:
+        if job.robots_of:
+            return f"{job.robots_of}/robots.txt"
+        return to_uri(job.row.url, self._settings.more_schemes)
+
+    def _fail(self, job: Job, failure: str, retry_after: str | None = None) -> None:
         """A try has failed: another one later, or the row's failure."""
         if job.called_off:
             return
+        self._in_hand = job.row
         delay = None
         if job.tries <= self._settings.retries:
             asked = parse_retry_after(retry_after, time.time()) if retry_after else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -83,7 +83,7 @@ class Resolver(Generic[Waiting]):
         self._questions: dict[str, Question[Waiting]] = {}
         self._queued: deque[Question[Waiting]] = deque()
         self._asking = 0
-        self._answered: list[tuple[Waiting, Resolved]] = []
+        self._answered: deque[tuple[Waiting, Resolved]] = deque()
         self._timers: list[tuple[float, int, int, Question[Waiting]]] = []
         self._order = 0
         self._next_clock = 0.0
@@ -145,10 +145,10 @@ class Resolver(Generic[Waiting]):
             return 0.0
         return self._next_clock or None
 
-    def answered(self) -> list[tuple[Waiting, Resolved]]:
-        """Who has an answer by now."""
-        answered, self._answered = self._answered, []
-        return answered
+    def answered(self) -> Iterator[tuple[Waiting, Resolved]]:
+        """Who has an answer by now; each is then forgotten here."""
+        while self._answered:
+            yield self._answered.popleft()
 
     def waiting(self) -> list[Waiting]:
         """Who still waits."""

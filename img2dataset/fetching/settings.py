@@ -10,6 +10,7 @@ from img2dataset.errors import OptionError
 from img2dataset.fetching.access import Access
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.system_names import name_server
+from img2dataset.fetching.urls import SCHEME, WEB_SCHEMES
 from img2dataset.version import PROJECT_ADDRESS, __version__
 
 MEBIBYTE = 1 << 20
@@ -105,8 +106,15 @@ class FetchSettings:
         self._require("private_addresses", self.private_addresses in ("allow", "deny"), "'allow' or 'deny'")
         for server in self.dns_servers:
             name_server(server)
+        for scheme in self.allow_schemes:
+            self._require("allow_schemes", SCHEME.fullmatch(scheme) is not None, "names like file or s3")
         self._require("dns_min_ttl_s", self.dns_min_ttl_s >= 0, "0 or more seconds")
         self._require("dns_max_ttl_s", self.dns_max_ttl_s >= self.dns_min_ttl_s, "at least dns_min_ttl_s")
+
+    @property
+    def more_schemes(self) -> frozenset[str]:
+        """The schemes that are read through fsspec."""
+        return frozenset(scheme.lower() for scheme in self.allow_schemes) - WEB_SCHEMES
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urljoin
 from img2dataset.fetching.addresses import numeric_address
 
 MAX_URL_CHARACTERS = 65_536
-ALLOWED_SCHEMES = frozenset({"http", "https", "data"})
+WEB_SCHEMES = frozenset({"http", "https", "data"})
 # Named in failures because lists have them; any other scheme stays unnamed, to keep the texts few.
 KNOWN_SCHEMES = frozenset(
     (
@@ -44,7 +44,8 @@ _ALREADY_URI = re.compile(
     r"(?::[0-9]{1,4})?"
     r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*"
 )
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
+_SCHEME = re.compile(rf"({SCHEME.pattern}):")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]%]")
 _TO_ESCAPE_IN_USER = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:%]")
@@ -140,7 +141,7 @@ def _stored(text: str) -> str:
 
 
 def _check_scheme(text: str, scheme: str) -> None:
-    if scheme in ALLOWED_SCHEMES:
+    if scheme in WEB_SCHEMES:
         return
     if not text:
         raise UrlRefused("invalid url: empty")
