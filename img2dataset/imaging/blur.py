@@ -48,7 +48,7 @@ def checked_boxes(boxes: Any) -> list[Box]:
 
 
 def blur_boxes(pixels: Pixels, boxes: Sequence[Box]) -> Pixels:
-    """Blur the boxes, [x_min, y_min, x_max, y_max] in 0-1 of the image; ``pixels`` are left as they are.
+    """Blur the boxes, [x_min, y_min, x_max, y_max] in 0-1 of the image, in place where that can be.
 
     The cost is in proportion to the boxes and what they reach, not to the image: boxes whose reach
     overlaps are blurred together, others apart.
@@ -61,11 +61,12 @@ def blur_boxes(pixels: Pixels, boxes: Sequence[Box]) -> Pixels:
     grown = [
         _grown(box, side * _GROWTH, width, height) for box, side in zip(boxes, sides, strict=True) if side > 0
     ]
-    blurred: Pixels = pixels.copy()
+    if not pixels.flags.writeable:
+        pixels = pixels.copy()
     reach = math.ceil(_REACH * sigma)
     for hull, group in _groups(grown, reach):
-        _blur_group(pixels, blurred, _around(hull, reach, width, height), group, sigma, reach)
-    return blurred
+        _blur_group(pixels, _around(hull, reach, width, height), group, sigma, reach)
+    return pixels
 
 
 def _grown(box: Box, growth: float, width: int, height: int) -> Rectangle:
@@ -79,15 +80,15 @@ def _grown(box: Box, growth: float, width: int, height: int) -> Rectangle:
 
 
 def _groups(rectangles: list[Rectangle], reach: int) -> list[tuple[Rectangle, list[Rectangle]]]:
-    """(hull, rectangles) of each group whose surroundings, ``reach`` wide, touch no other group's.
+    """(hull, rectangles) of each group that is too far from the others to read what they change.
 
-    They must not: each group is blurred from the clear source, and would bring back what another hid.
+    A group changes ``reach`` pixels around its hull and reads as many again.
     """
     groups: list[tuple[Rectangle, list[Rectangle]]] = []
     for rectangle in rectangles:
         hull, together = rectangle, [rectangle]
         while True:
-            near = [group for group in groups if _near(hull, group[0], 2 * reach)]
+            near = [group for group in groups if _near(hull, group[0], 3 * reach)]
             if not near:
                 break
             groups = [group for group in groups if group not in near]
@@ -121,14 +122,12 @@ def _around(rectangle: Rectangle, margin: int, width: int, height: int) -> Recta
     )
 
 
-def _blur_group(
-    source: Pixels, target: Pixels, changed: Rectangle, group: list[Rectangle], sigma: float, reach: int
-) -> None:
-    height, width = source.shape[:2]
+def _blur_group(pixels: Pixels, changed: Rectangle, group: list[Rectangle], sigma: float, reach: int) -> None:
+    height, width = pixels.shape[:2]
     left, top, right, bottom = changed
     # As far as the blurred image reaches into what changes.
     outer_left, outer_top, outer_right, outer_bottom = _around(changed, reach, width, height)
-    region = source[outer_top:outer_bottom, outer_left:outer_right]
+    region = pixels[outer_top:outer_bottom, outer_left:outer_right]
     mask = np.zeros(region.shape[:2], np.uint8)
     for x0, y0, x1, y1 in group:
         mask[y0 - outer_top : y1 - outer_top, x0 - outer_left : x1 - outer_left] = 255
@@ -138,7 +137,7 @@ def _blur_group(
     if clear.ndim == 3:
         share = share[:, :, None]
     mixed = clear + (soft.astype(np.float32) - clear) * share
-    target[top:bottom, left:right] = np.rint(mixed).astype(np.uint8)
+    clear[:] = np.rint(mixed).astype(np.uint8)
 
 
 def _gaussian(pixels: Pixels, sigma: float) -> Pixels:
@@ -146,9 +145,9 @@ def _gaussian(pixels: Pixels, sigma: float) -> Pixels:
     height, width = pixels.shape[:2]
     shrink = int(sigma // _WIDEST_SIGMA) + 1
     if shrink == 1:
-        blurred: Pixels = cv2.GaussianBlur(pixels, (0, 0), sigma)
+        blurred: Pixels = cv2.GaussianBlur(pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         return blurred
     small = cv2.resize(pixels, (-(-width // shrink), -(-height // shrink)), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REPLICATE)
     blurred = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     return blurred

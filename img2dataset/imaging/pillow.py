@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from img2dataset.imaging.failure import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED, ImageFailure
 
@@ -38,7 +38,7 @@ def open_with_pillow(body: bytes | bytearray, extension: str) -> Image.Image:
     Raises:
         ImageFailure: this format, or this file, is not for Pillow.
     """
-    with _pillow_errors(unidentified=UNSUPPORTED if extension == "avif" else CORRUPT):
+    with _pillow_errors(extension):
         return Image.open(io.BytesIO(body), formats=_FORMATS[extension])
 
 
@@ -54,7 +54,7 @@ def decode_with_pillow(
     Raises:
         ImageFailure: the data ends early, is damaged, or is of a kind without a range (floats).
     """
-    with _pillow_errors(unidentified=CORRUPT):
+    with _pillow_errors(image.format):
         image.load()
         mode = image.mode
         if mode.startswith("I;16"):
@@ -80,7 +80,7 @@ def _as_opencv_has_it(image: Image.Image) -> np.ndarray[Any, Any]:
 
 
 @contextmanager
-def _pillow_errors(unidentified: str) -> Iterator[None]:
+def _pillow_errors(extension: str | None) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -88,7 +88,9 @@ def _pillow_errors(unidentified: str) -> Iterator[None]:
     except (ImageFailure, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise ImageFailure(unidentified) from None
+        # Pillow reads AVIF since 11.3, and only where it was built with libavif.
+        absent = extension == "avif" and not features.check("avif")
+        raise ImageFailure(UNSUPPORTED if absent else CORRUPT) from None
     except Image.DecompressionBombError:
         raise ImageFailure(TOO_MANY_PIXELS) from None
     except Exception as error:

@@ -29,6 +29,10 @@ from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, scale, scal
 from img2dataset.imaging.settings import ImageSettings
 from img2dataset.types import ProcessedImage
 
+# Each scan of a JPEG passes over all of its pixels, were it empty. Ten scans are usual, and 20 of the
+# largest image that is decoded come to this; a thousand empty ones of it would take minutes.
+_MOST_SCANNED_PIXELS = 4_000_000_000
+
 
 class ImageProcessor:
     """Makes images as the settings say. Without state: one a process, from any thread.
@@ -70,7 +74,7 @@ class ImageProcessor:
         to_blur = checked_boxes(boxes) if boxes is not None else []
         header = read_header(body)
         orientation = header.orientation if settings.apply_orientation else 1
-        self._refuse(*upright_size((header.width, header.height), orientation))
+        self._refuse(*upright_size((header.width, header.height), orientation), header.scans)
 
         shortcuts = self._shortcuts(header, orientation)
         decoded = decode(body, header, settings.convert_to_srgb, shortcuts)
@@ -114,9 +118,9 @@ class ImageProcessor:
             return None
         return jpeg_shortcuts((header.width, header.height), upright_size(plan.scaled, orientation))
 
-    def _refuse(self, width: int, height: int) -> None:
+    def _refuse(self, width: int, height: int, scans: int) -> None:
         settings = self._settings
-        if width * height > settings.max_decoded_pixels:
+        if width * height > settings.max_decoded_pixels or width * height * scans > _MOST_SCANNED_PIXELS:
             raise ImageFailure(TOO_MANY_PIXELS)
         if min(width, height) < settings.min_image_size:
             raise ImageFailure(TOO_SMALL)

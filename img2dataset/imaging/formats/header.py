@@ -26,10 +26,12 @@ class Header:
         profile: whether a colour profile is embedded.
         pillow: whether Pillow is to decode, because OpenCV cannot or is wrong.
         four_inks: the JPEG holds CMYK or YCCK. ``ink_inverted``: with full ink as 0, as Adobe writes it.
+        scans: of a JPEG that is not sequential, at most how many scans it has.
         sequential: the JPEG has one scan, of all components, without restart marks.
         progressive: the JPEG is; ``grey``: it has one component.
         entropy_start: where the JPEG's first scan begins.
         transparent_grey: the PNG's grey value, in 8 or 16 bits, that stands for transparent.
+        text_bytes: how much of the PNG is text, which a decoder inflates for nothing.
         frame: (left, top, width, height) of a GIF's first frame.
         payload: where the image proper lies in the file, when it is wrapped (ICO).
     """
@@ -45,10 +47,12 @@ class Header:
     pillow: bool = False
     four_inks: bool = False
     ink_inverted: bool = False
+    scans: int = 1
     sequential: bool = False
     progressive: bool = False
     grey: bool = False
     entropy_start: int = 0
     transparent_grey: int | None = None
+    text_bytes: int = 0
     frame: tuple[int, int, int, int] | None = None
     payload: tuple[int, int] | None = None

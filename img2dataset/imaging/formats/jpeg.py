@@ -71,6 +71,8 @@ def read_jpeg(body: bytes | bytearray) -> Header:
     header.progressive, header.grey = progressive, components == 1
     # Of two bytes at the end nearly always; a search from the end otherwise.
     header.complete = body.endswith(END_OF_IMAGE) or body.rfind(END_OF_IMAGE, position) >= 0
+    if not header.sequential:
+        header.scans = body.count(b"\xff\xda", position)
     header.four_inks = components == 4
     header.ink_inverted = adobe
     # OpenCV takes every CMYK file for Adobe's, who store ink inverted; without their mark it is not.

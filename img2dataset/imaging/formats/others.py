@@ -36,6 +36,8 @@ def read_jpeg_2000(body: bytes | bytearray) -> Header:
         width=right - left,
         height=bottom - top,
         bits=bits,
+        # The end mark cannot occur in the data.
+        complete=body.rfind(b"\xff\xd9", start) >= 0,
         pillow=palette or components == 2,
     )
 
@@ -68,13 +70,14 @@ def read_icon(body: bytes | bytearray) -> Header:
         size, offset = struct.unpack_from("<II", body, entry + 8)
         if body.startswith(png.SIGNATURE, offset):
             width, height = struct.unpack_from(">II", body, offset + 16)
-            payload: tuple[int, int] | None = (offset, min(offset + size, len(body)))
+            payload: tuple[int, int] | None = (offset, offset + size)
         else:
             width, height = struct.unpack_from("<ii", body, offset + 4)
             # Twice the height: the picture, then its mask.
             width, height, payload = abs(width), abs(height) // 2, None
         if best is None or width * height > best.width * best.height:
-            best = Header(extension="ico", width=width, height=height, pillow=True, payload=payload)
+            best = Header("ico", width, height, pillow=True, payload=payload)
+            best.complete = offset + size <= len(body)
     if best is None:
         raise EndsEarly
     return best
@@ -89,6 +92,15 @@ def read_any_tiff(body: bytes | bytearray) -> Header:
 
 def read_avif(body: bytes | bytearray) -> Header:
     """An AVIF. OpenCV leaves samples of 10 and 12 bits in their range and says not which it is."""
+    position = 0
+    while position + 8 <= len(body):
+        length, _ = _BOX.unpack_from(body, position)
+        # A box of length 0 goes on to the end; one of length 1 says its length elsewhere, which is rare.
+        if length < 8:
+            break
+        position += length
+    if position > len(body):
+        raise EndsEarly
     return _read_through_pillow(body, "avif")[0]
 
 

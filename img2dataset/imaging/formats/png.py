@@ -10,6 +10,7 @@ from img2dataset.imaging.formats.tiff import orientation_of
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")
 _GREY = 0
+TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 
 
 def read_png(body: bytes | bytearray) -> Header:
@@ -39,6 +40,8 @@ def read_png(body: bytes | bytearray) -> Header:
         if name == b"eXIf":
             header.exif = (position + 8, position + 8 + length)
             header.orientation = orientation_of(body, *header.exif)
+        elif name in TEXT:
+            header.text_bytes += length
         elif name == b"iCCP":
             header.profile = True
         elif name == b"tRNS" and colours == _GREY and length >= 2:
@@ -49,3 +52,15 @@ def read_png(body: bytes | bytearray) -> Header:
             )
         position += 12 + length
     return header
+
+
+def without_text(body: bytes | bytearray) -> bytes:
+    """The same PNG without its text chunks. Call only for a ``complete`` one."""
+    parts = [bytes(body[:8])]
+    position = 8
+    while position + 12 <= len(body):
+        length, name = _CHUNK.unpack_from(body, position)
+        if name not in TEXT:
+            parts.append(bytes(body[position : position + 12 + length]))
+        position += 12 + length
+    return b"".join(parts)

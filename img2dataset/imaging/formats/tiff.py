@@ -11,6 +11,10 @@ _PROFILE = 34675
 # Types of TIFF 6.0 that a size or a flag may come in: BYTE, SHORT, LONG.
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
 _FLOAT_SAMPLES = 3
+# Places and sizes of strips, places and sizes of tiles.
+_STRIPS = frozenset({273, 279, 324, 325})
+# Real files have some tens; Pillow takes 20 µs for each.
+_MOST_TAGS = 1_000
 
 
 def orientation_of(body: bytes | bytearray, start: int, end: int) -> int:
@@ -51,17 +55,28 @@ def read_tiff(body: bytes | bytearray) -> Header:
         width=width,
         height=height,
         exif=(0, len(body)),
+        complete=_last_strip_ends(body, fields) <= len(body),
         bits=32 if fields.get(339) == _FLOAT_SAMPLES else bits,
         profile=_PROFILE in fields,
         pillow=338 in fields,
     )
 
 
+def _last_strip_ends(body: bytes | bytearray, fields: dict[int, int]) -> int:
+    """Where the last strip or tile ends, as the directory says, which is not always true."""
+    return fields.get(273, fields.get(324, 0)) + fields.get(279, fields.get(325, 0))
+
+
 def _first_directory(body: bytes | bytearray) -> dict[int, int]:
-    """Tag → first value, for the tags whose values are integers; 1 for those of other types."""
+    """Tag → value, for the tags whose values are integers; 1 for those of other types.
+
+    Of several values the first, of places and sizes of strips and tiles the last.
+    """
     order = _byte_order(body, 0)
     (directory,) = struct.unpack_from(order + "I", body, 4)
     (count,) = struct.unpack_from(order + "H", body, directory)
+    if count > _MOST_TAGS:
+        raise Malformed("too many tags")
     fields: dict[int, int] = {}
     entry = directory + 2
     for _ in range(min(count, (len(body) - entry) // 12)):
@@ -71,8 +86,12 @@ def _first_directory(body: bytes | bytearray) -> dict[int, int]:
             fields[tag] = 1
         else:
             # Up to four bytes of values lie in the entry itself, more of them elsewhere.
-            inside = values * struct.calcsize(letter) <= 4
-            place = entry + 8 if inside else struct.unpack_from(order + "I", body, entry + 8)[0]
+            size = struct.calcsize(letter)
+            place = entry + 8
+            if values * size > 4:
+                (place,) = struct.unpack_from(order + "I", body, place)
+            if tag in _STRIPS:
+                place += size * (max(values, 1) - 1)
             (fields[tag],) = struct.unpack_from(order + letter, body, place)
         entry += 12
     return fields
