@@ -211,7 +211,9 @@ class HostSlots(Generic[Waiting]):
     def _new_host(self, name: str) -> _Host[Waiting]:
         bound, processes = self._manners.connections_to(name), self._manners.processes
         share = self._concurrency if bound is None else max(1, bound // processes)
-        pace = HostPace(float(min(self._concurrency, share)), self._manners.seconds_between_requests)
+        pace = HostPace(
+            float(min(self._concurrency, share)), self._manners.seconds_between_requests, processes > 1
+        )
         return _Host(name, pace, bound if bound and self._manners.takes_turns(name) else 0)
 
     def _start(self, host: _Host[Waiting], now: float) -> bool:

@@ -15,8 +15,9 @@ import math
 
 from img2dataset.fetching import failures
 
-# Pushing back without having ever accepted anything: 1 + 2 + 4 s are waited, then the host is closed.
-ROUNDS_OF_A_STRANGER = 3
+# Pushing back without having ever accepted anything: 1 + 2 + 4 s are waited, then the host is closed. If
+# other processes ask it too, they may be the ones that it accepts: 8 and 16 s more.
+ROUNDS_OF_A_STRANGER, SHARED_ROUNDS_OF_A_STRANGER = 3, 5
 LONGEST_BACKOFF_S = 32.0
 CONNECT_FAILURES = 10
 CLOSED_S = 60.0
@@ -24,6 +25,9 @@ LONGEST_CLOSED_S = 86_400.0
 # The share of the accepted rate that is asked for after a push back, and the steps of giving it back.
 SHARE = 0.9
 STEP, STEP_S = 1.05, 60.0
+# Where other processes ask the host too, what one of them gives up another must find: larger steps, and
+# the limit is touched some times a minute.
+SHARED_STEP, SHARED_STEP_S = 1.1, 10.0
 # Far below what the host is known to take, or if that is not known, it is given back in larger steps.
 LARGE_STEP, LARGE_STEP_S = 1.5, 5.0
 SLOWEST_PER_S, FASTEST_PER_S = 0.1, 1000.0
@@ -36,7 +40,7 @@ class HostPace:
     """The state of one host.
 
     ``bound`` is the most connections ever, ``spacing_s`` the least time between requests that was asked
-    for by the user or by robots.txt.
+    for by the user or by robots.txt, ``shared`` whether other processes of the run may ask the host too.
     """
 
     __slots__ = (
@@ -58,9 +62,14 @@ class HostPace:
         "rounds",
         "since",
         "spacing_s",
+        "step",
+        "step_s",
+        "stranger_rounds",
     )
 
-    def __init__(self, bound: float, spacing_s: float) -> None:
+    def __init__(self, bound: float, spacing_s: float, shared: bool = False) -> None:
+        self.step, self.step_s = (SHARED_STEP, SHARED_STEP_S) if shared else (STEP, STEP_S)
+        self.stranger_rounds = SHARED_ROUNDS_OF_A_STRANGER if shared else ROUNDS_OF_A_STRANGER
         self.bound = bound
         self.limit = bound
         self.spacing_s = spacing_s
@@ -159,7 +168,7 @@ class HostPace:
         self.next_start = max(self.next_start, now + wait)
         # The accepted rate is measured from when the host is asked again.
         self.since, self.accepted = self.next_start, 0.0
-        stranger = not self.ever_accepted and self.rounds > ROUNDS_OF_A_STRANGER
+        stranger = not self.ever_accepted and self.rounds > self.stranger_rounds
         if self.rounds and (stranger or self.next_start - self.pushed_since > longest_s):
             self._close(now + CLOSED_S, failure)
 
@@ -177,7 +186,7 @@ class HostPace:
             self.ceiling = min(self.ceiling, before)
             self.per_s = before * (0.8 if self.accepted else 0.5)
         self.per_s = max(self.per_s, SLOWEST_PER_S)
-        self.raise_at = now + (STEP_S if self.ceiling < math.inf else LARGE_STEP_S)
+        self.raise_at = now + (self.step_s if self.ceiling < math.inf else LARGE_STEP_S)
 
     def _accepted_before_cut(self, now: float) -> None:
         """A late answer: of many requests sent at once, the refused ones often come back first."""
@@ -197,8 +206,8 @@ class HostPace:
             self.per_s *= LARGE_STEP
             self.raise_at = now + LARGE_STEP_S
         else:
-            self.per_s *= STEP
-            self.raise_at = now + STEP_S
+            self.per_s *= self.step
+            self.raise_at = now + self.step_s
         if self.per_s > FASTEST_PER_S:
             self.per_s, self.ceiling = None, math.inf
 
