@@ -1,0 +1,32 @@
+"""Differences that are meant, and that no option restores: each with its reason, printed below the table.
+
+Comes in: a place and both values. Goes out: the reason, or None for a difference nobody meant. Called by
+``comparing.py``. What a case can leave out of its list (16-bit images, transparency) needs no entry here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+EMPTY_EXIF = "EXIF values that 1.47.0 leaves empty (of undefined type, such as ExifVersion) are read"
+HASH_OF_FAILED = "bytes that were downloaded have their hash even if no image could be made of them"
+
+
+def reason(name: str, theirs: Any, ours: Any, row: dict[str, Any]) -> str | None:
+    """Why the field ``name`` of a row of metadata is not what it was in 1.47.0, if that is meant.
+
+    Args:
+        name: the column, or the name in ``KEY.json``.
+        theirs: the value 1.47.0 wrote.
+        ours: the value this program wrote.
+        row: the row of 1.47.0 that the value is of.
+    """
+    if name == "exif" and isinstance(theirs, str) and isinstance(ours, str):
+        one, other = json.loads(theirs), json.loads(ours)
+        if list(one) == list(other) and all(value in ("", other[tag]) for tag, value in one.items()):
+            return EMPTY_EXIF
+    failed = row["status"] == "failed_to_resize"
+    if name in ("md5", "sha256", "sha512") and failed and theirs is None and isinstance(ours, str):
+        return HASH_OF_FAILED
+    return None
