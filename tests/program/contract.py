@@ -29,7 +29,7 @@ class Maker:
         self.folder = folder
         self.runs = 0
 
-    def __call__(self, urls: list[str] | None = None, **options: Any) -> Path:
+    def __call__(self, urls: list[str] | None = None, /, **options: Any) -> Path:
         """Returns the output folder of a run that succeeded."""
         self.runs += 1
         url_list, output = self.folder / f"list-{self.runs}.txt", self.folder / f"out-{self.runs}"
