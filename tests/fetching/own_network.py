@@ -1,0 +1,173 @@
+"""Downloads inside a network namespace of their own, where every address in the world is this machine.
+
+``visit`` runs this file in a new namespace (network and mounts: it needs root and iproute2), which has
+nothing but loopback with the addresses of ``ADDRESSES`` on it, a web server on all of them that counts, a DNS
+server on 127.0.0.1:53, and a resolv.conf that names it. Inside, nothing is sent before it has been verified
+that this is so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PUBLIC, PRIVATE, OTHER_PRIVATE = "93.184.216.34", "10.1.2.3", "192.168.7.7"
+PUBLIC_IPV6 = "2606:2800::1"
+ADDRESSES = (
+    f"{PUBLIC}/32",
+    f"{PRIVATE}/32",
+    f"{OTHER_PRIVATE}/32",
+    "169.254.169.254/32",
+    "100.100.100.200/32",
+    "168.63.129.16/32",
+    "192.0.0.192/32",
+    "100.64.0.9/32",
+    f"{PUBLIC_IPV6}/128",
+    "fd00:ec2::254/128",
+    "fd12::1/128",
+    "64:ff9b::a9fe:a9fe/128",
+    "2002:a9fe:a9fe::1/128",
+)
+
+
+@dataclass
+class Visit:
+    """Rows downloaded one after the other by one fetcher; ``settings`` are fields of ``FetchSettings``."""
+
+    urls: list[str]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Seen:
+    """The failure of each row (None: it was downloaded), and what the listener saw, by its own address."""
+
+    failures: list[str | None]
+    connections: dict[str, int]
+    requests: dict[str, list[str]]
+
+
+def visit(*visits: Visit) -> list[Seen]:
+    """Make the visits in a namespace; skips the test where that is not permitted."""
+    if sys.platform != "linux" or shutil.which("unshare") is None or shutil.which("ip") is None:
+        pytest.skip("needs Linux with unshare and iproute2")
+    if subprocess.run(["unshare", "-nm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("network namespaces are not permitted here; they need root")
+    asked = json.dumps([vars(each) for each in visits])
+    outside = os.readlink("/proc/self/ns/net")
+    done = subprocess.run(
+        ["unshare", "-nm", sys.executable, "-m", "tests.fetching.own_network", outside],
+        cwd=REPOSITORY,
+        input=asked,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [Seen(**seen) for seen in json.loads(done.stdout)]
+
+
+def enter(outside: str) -> None:
+    """Make sure that this is another network than ``outside``, and furnish it."""
+    assert os.readlink("/proc/self/ns/net") != outside, "not in a namespace of its own"
+    assert os.listdir("/sys/class/net") == ["lo"] or _links() == ["lo"], "there is a way out"
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for address in ADDRESSES:
+        nodad = ["nodad"] if ":" in address else []
+        subprocess.run(["ip", "address", "add", address, "dev", "lo", *nodad], check=True)
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    own = Path("/dev/shm") / f"resolv-{os.getpid()}"
+    own.write_text("nameserver 127.0.0.1\nsearch corp.test\noptions ndots:1\n")
+    subprocess.run(["mount", "--bind", str(own), "/etc/resolv.conf"], check=True)
+    own.unlink()
+
+
+def _links() -> list[str]:
+    listed = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    return [line.split(": ")[1] for line in listed.splitlines()]
+
+
+class Listener:
+    """A web server on every address, port 80: ``/to?URL`` redirects there, anything else is an image."""
+
+    def __init__(self) -> None:
+        self.connections: collections.Counter[str] = collections.Counter()
+        self.requests: dict[str, list[str]] = collections.defaultdict(list)
+        started = threading.Event()
+        threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True).start()
+        assert started.wait(20)
+
+    async def _run(self, started: threading.Event) -> None:
+        for address in ("0.0.0.0", "::"):
+            await asyncio.start_server(self._serve, address, 80)
+        started.set()
+        await asyncio.Event().wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        own = writer.get_extra_info("sockname")[0]
+        self.connections[own] += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                path = head.split(b" ", 2)[1].decode()
+                self.requests[own].append(path)
+                if path.startswith("/to?"):
+                    target = urllib.parse.unquote(path[4:])
+                    writer.write(
+                        f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+                    )
+                else:
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nimage")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+
+def download_in_turn(urls: list[str], settings: dict[str, Any]) -> list[str | None]:
+    import queue
+
+    from img2dataset.fetching import Fetcher, FetchSettings
+    from img2dataset.types import Fetched, Row
+
+    delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
+    outcomes = []
+    with Fetcher(FetchSettings(timeout_s=5, **settings), delivered.put) as fetcher:
+        for index, url in enumerate(urls):
+            fetcher.submit([Row(0, index, url)])
+            fetched = delivered.get(timeout=30)
+            fetcher.release(fetched.size)
+            assert fetched.body in (None, b"image")
+            outcomes.append(fetched.failure)
+    return outcomes
+
+
+def main(outside: str) -> None:
+    enter(outside)
+    from tests.fetching.dns_server import DnsServer
+
+    listener = Listener()
+    seen = []
+    with DnsServer("127.0.0.1", 53):
+        for each in json.load(sys.stdin):
+            listener.connections.clear()
+            listener.requests.clear()
+            failures = download_in_turn(each["urls"], each["settings"])
+            seen.append(vars(Seen(failures, dict(listener.connections), dict(listener.requests))))
+    json.dump(seen, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
