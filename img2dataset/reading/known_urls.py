@@ -1,7 +1,7 @@
 """The URLs that an output already has, in a set on disk of any size. Used by the api for ``new_only``.
 
-Metadata files go in; ``only_new_rows`` asks. A set of 10^9 URLs takes 16 GB of disk while it stands, and
-of memory 16 MB and what 512 look-ups map in. Filling it costs 1 µs of CPU a URL, a look-up 2 µs.
+Metadata files go in; ``only_new_rows`` asks. Each URL takes 16 bytes of disk while the set stands: 16 GB
+for 10^9, and 31 MB of memory. Filling it costs 1 µs of CPU a URL; a look-up 3 µs, and a read of 4 KB.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ class KnownUrls:
         """Which strings of a chunked Arrow array are in the set; a null never is.
 
         Raises:
-            OutputError: the temporary folder has no room to sort the set (first look-up only).
+            OutputError: the temporary folder has no room to sort the set (first look-up only), or its
+                disk fails.
         """
         import numpy as np
 
@@ -156,7 +157,9 @@ class KnownUrls:
             for start in range(0, len(urls), BATCH_ROWS):
                 batch = urls.slice(start, BATCH_ROWS)
                 present = np.flatnonzero(batch.is_valid().to_numpy())
-                found[start + present] = known.contains(url_hashes(_as_bytes(batch.drop_null())))
+                hashes = url_hashes(_as_bytes(batch.drop_null()))
+                with self._disk():
+                    found[start + present] = known.contains(hashes)
         return found
 
     def _look_up(self) -> SortedHashes:
