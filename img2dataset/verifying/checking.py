@@ -165,7 +165,13 @@ class _Check:
         return "files" if image_column(schema) is None else "parquet"
 
     def _check_data(self, name: str) -> bool:
-        comparison = SampleComparison(self._rows, name, self._images, self._findings)
+        comparison = SampleComparison(
+            self._rows,
+            name,
+            self._images,
+            self._findings,
+            has_short_floats=self._output_format == "tfrecord",
+        )
         if self._output_format == "files":
             check_files(self._files, name, comparison, self._findings)
             return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from img2dataset.verifying.findings import Findings
@@ -19,7 +20,7 @@ from img2dataset.verifying.metadata import HASHES, ShardRows
 Contents: TypeAlias = "bytes | bytearray | memoryview"
 
 # OpenCV reads these whole or not at all; what it cannot read of others, Pillow may.
-_OWN_FORMATS = {"JPEG", "PNG", "WEBP"}
+_OPENCV_FORMATS = ("JPEG", "PNG", "WEBP")
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _ORIENTATION_TAG = 0x0112
@@ -51,47 +52,79 @@ class ImageCheck:
         if (self._originals or None in size) and not _has_hash(image, hashes):
             self._findings.add("bytes that have another hash than the metadata say", key)
         elif None not in size:
-            fault = image_fault(image, size)
-            if fault is not None and not self._is_faulty_original(image, hashes):
+            fault = self._fault(image, size, hashes)
+            if fault is not None:
                 self._findings.add(fault, key)
 
-    def _is_faulty_original(self, image: Contents, hashes: dict[str, Any]) -> bool:
-        """Whether the image is as bad as it was downloaded, and was kept so on purpose."""
-        return self._originals is not False and bool(hashes) and _has_hash(image, hashes)
+    def _fault(self, image: Contents, size: tuple[Any, Any], hashes: dict[str, Any]) -> str | None:
+        header = _read_header(image)
+        if not header.may_have(size):
+            # Not decoded: it may claim any number of pixels.
+            return f"image of {header.size_text} pixels where the metadata say {_text(size)}"
+        decoded_size = _decode(image, header)
+        if decoded_size is None:
+            # One that was as bad when it was downloaded, and was kept on purpose, is no fault.
+            was_kept = header.size is not None and self._originals is not False and bool(hashes)
+            return None if was_kept and _has_hash(image, hashes) else "image that does not decode"
+        if not header.is_size(decoded_size, size):
+            return f"image of {_text(decoded_size)} pixels where the metadata say {_text(size)}"
+        return None
 
 
-def image_fault(image: Contents, size: tuple[Any, Any]) -> str | None:
-    """What is wrong with an image that should have this width and height in pixels; None if nothing is."""
-    image_format, header_size, turned = _header(image)
-    if header_size is not None and not _is_size(header_size, size, turned):
-        # Not decoded: it may claim any number of pixels.
-        return f"image of {_text(header_size)} pixels where the metadata say {_text(size)}"
-    decoded_size = _decode(image)
-    if decoded_size is None and image_format is not None and image_format not in _OWN_FORMATS:
-        decoded_size = _decode_with_pillow(image)
-    if decoded_size is None:
-        return "image that does not decode"
-    if not _is_size(decoded_size, size, turned):
-        return f"image of {_text(decoded_size)} pixels where the metadata say {_text(size)}"
-    return None
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What an image says of itself; ``is_turned``: a reader that heeds its orientation swaps the sides."""
+
+    image_format: str | None = None
+    size: tuple[int, int] | None = None
+    is_turned: bool = False
+    is_a_bomb: bool = False
+
+    @property
+    def size_text(self) -> str:
+        return f"more than {_bomb_pixels():,}" if self.size is None else _text(self.size)
+
+    def may_have(self, size: tuple[Any, Any]) -> bool:
+        """Whether nothing said here speaks against this size."""
+        if self.is_a_bomb:
+            return bool(size[0] * size[1] > _bomb_pixels())
+        return self.size is None or self.is_size(self.size, size)
+
+    def is_size(self, found: tuple[int, int], recorded: tuple[Any, Any]) -> bool:
+        return found == recorded or (self.is_turned and found == recorded[::-1])
 
 
-def _header(image: Contents) -> tuple[str | None, tuple[int, int] | None, bool]:
-    """Format, size, and whether a reader that heeds orientation swaps the sides; without decoding."""
+def _bomb_pixels() -> int:
+    """The pixels beyond which Pillow says no more than that there are more."""
+    from PIL import Image
+
+    return 2 * (Image.MAX_IMAGE_PIXELS or 0)
+
+
+def _read_header(image: Contents) -> _Header:
     from PIL import Image
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a bomb is told by its size
+        warnings.simplefilter("ignore")  # a large image is told by its size
         try:
             with Image.open(io.BytesIO(image)) as opened:
-                turned = opened.getexif().get(_ORIENTATION_TAG) in _TURNED_ORIENTATIONS
-                return opened.format, opened.size, turned
+                is_turned = opened.getexif().get(_ORIENTATION_TAG) in _TURNED_ORIENTATIONS
+                return _Header(opened.format, opened.size, is_turned)
+        except Image.DecompressionBombError:
+            return _Header(is_a_bomb=True)
         except Exception:  # Pillow raises whatever its plugins do: OpenCV decides
-            return None, None, False
+            return _Header()
 
 
-def _decode(image: Contents) -> tuple[int, int] | None:
-    """Width and height, decoded whole by OpenCV; None if it cannot."""
+def _decode(image: Contents, header: _Header) -> tuple[int, int] | None:
+    """Width and height of the whole image; None if it cannot be decoded."""
+    size = _decode_with_opencv(image)
+    if size is None and header.image_format not in (None, *_OPENCV_FORMATS):
+        size = _decode_with_pillow(image)
+    return size
+
+
+def _decode_with_opencv(image: Contents) -> tuple[int, int] | None:
     import cv2
     import numpy as np
 
@@ -127,10 +160,6 @@ def _value(rows: ShardRows, column: str, row: int) -> Any:
 def _has_hash(image: Contents, hashes: dict[str, Any]) -> bool:
     """Whether the bytes have the recorded hashes; where none was recorded nothing speaks against them."""
     return all(hashlib.new(name, image).hexdigest() == value for name, value in hashes.items())
-
-
-def _is_size(found: tuple[int, int], recorded: tuple[Any, Any], turned: bool) -> bool:
-    return found == recorded or (turned and found == recorded[::-1])
 
 
 def _text(size: tuple[Any, Any]) -> str:

@@ -16,6 +16,7 @@ from img2dataset.errors import OutputError
 from img2dataset.writing.commit import with_retries
 from img2dataset.writing.file_system import OutputLocation, one_line
 from img2dataset.writing.keys import STATISTICS_ENDING, shard_of
+from img2dataset.writing.rewriting import REWRITES_FOLDER, rewrites_folder
 from img2dataset.writing.temporaries import TEMPORARY_FOLDER
 
 # What each format's data of a shard is called, after the shard's name.
@@ -39,10 +40,15 @@ class FoundShard:
 
 @dataclass
 class Inventory:
-    """The output folder, sorted out; shards in the order of their numbers."""
+    """The output folder, sorted out; shards in the order of their numbers.
+
+    ``replaced`` are finished shards of which new files are about to take the place: their files need not
+    agree until the next run, which brings this to its end.
+    """
 
     finished: list[FoundShard] = field(default_factory=list)
     unfinished: list[FoundShard] = field(default_factory=list)
+    replaced: list[FoundShard] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
@@ -55,6 +61,7 @@ class Inventory:
         """All shards, done or not."""
         yield from self.finished
         yield from self.unfinished
+        yield from self.replaced
 
 
 def take_inventory(location: OutputLocation) -> Inventory:
@@ -65,7 +72,11 @@ def take_inventory(location: OutputLocation) -> Inventory:
     """
     found: dict[str, tuple[set[str], set[str]]] = {}
     inventory = Inventory()
-    for name, is_folder in list_folder(location, location.path):
+    listing = list_folder(location, location.path)
+    rewritten: set[str] = set()
+    if (REWRITES_FOLDER, True) in listing:
+        rewritten = {name for name, _ in list_folder(location, rewrites_folder(location))}
+    for name, is_folder in listing:
         shard_name = _SHARD_NAME.match(name)
         if shard_name is None or shard_of(name) is None:
             _sort_other(name, inventory)
@@ -79,8 +90,12 @@ def take_inventory(location: OutputLocation) -> Inventory:
         for name, (endings, folders) in found.items()
     ]
     for shard in sorted(shards, key=lambda shard: (shard.shard_id, shard.name)):
-        done = STATISTICS_ENDING in shard.endings
-        (inventory.finished if done else inventory.unfinished).append(shard)
+        if STATISTICS_ENDING not in shard.endings:
+            inventory.unfinished.append(shard)
+        elif shard.name in rewritten:
+            inventory.replaced.append(shard)
+        else:
+            inventory.finished.append(shard)
     inventory.others.sort()
     return inventory
 

@@ -106,6 +106,11 @@ class ShardRows:
         """Whether this is the key of a row that failed."""
         return key in self._failed_keys
 
+    def was_decoded(self, row: int) -> bool:
+        """Whether the row's image was one when it was stored; what was stored as it came can be anything."""
+        width = self.values.get("width")
+        return width is not None and width[row] is not None
+
     def _take_key(self, key: Any, row: int, status: Any) -> None:
         place = self._place_in(key)
         if place is None:

@@ -17,6 +17,7 @@ from img2dataset.verifying.inventory import DATA_ENDINGS, METADATA_ENDING, Found
 from img2dataset.writing.commit import with_retries
 from img2dataset.writing.file_system import OutputLocation, one_line
 from img2dataset.writing.keys import STATISTICS_ENDING
+from img2dataset.writing.places import flush_to_disk
 
 
 def remove_shard(location: OutputLocation, shard: FoundShard) -> None:
@@ -32,20 +33,11 @@ def remove_shard(location: OutputLocation, shard: FoundShard) -> None:
         try:
             _remove(location, f"{location.path}/{name}")
             if ending == STATISTICS_ENDING and location.is_local:
-                _flush_names(location.path)
+                flush_to_disk(location.path)  # before what they vouch for goes
         except Exception as error:
             raise OutputError(
                 f"output_folder {location.name!r}: {name} cannot be removed: {one_line(error)}"
             ) from error
-
-
-def _flush_names(folder: str) -> None:
-    """Wait until the disk knows that the statistics are gone, before what they vouched for goes."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(location: OutputLocation, path: str) -> None:

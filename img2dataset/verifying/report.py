@@ -50,6 +50,7 @@ class VerificationReport:
         bad: broken shards.
         unreadable: shards that a failing disk or store kept from being checked; never removed.
         unfinished: names of shards with files but without statistics: not done, and not held against them.
+        replaced: names of shards whose replacement was cut short, which the next run brings to its end.
         missing: first and last number of each gap in the numbering.
         folder_faults: what is wrong with the folder as a whole.
         notes: what is worth knowing and no fault.
@@ -65,6 +66,7 @@ class VerificationReport:
     bad: list[BadShard] = field(default_factory=list)
     unreadable: list[BadShard] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     missing: list[tuple[int, int]] = field(default_factory=list)
     folder_faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -74,7 +76,7 @@ class VerificationReport:
     @property
     def exit_status(self) -> int:
         """0 if the dataset is whole, else 1, also when the bad shards have been removed: it is not whole."""
-        faults = (self.bad, self.unreadable, self.unfinished, self.missing, self.folder_faults)
+        faults = (self.bad, self.unreadable, self.unfinished, self.replaced, self.missing, self.folder_faults)
         return 1 if any(faults) else 0
 
     def add(self, check: ShardCheck) -> None:
@@ -103,6 +105,8 @@ class VerificationReport:
             yield f"missing: {self._range(first, last)}"
         for name in self.unfinished:
             yield f"not done: {name} has files and no statistics"
+        for name in self.replaced:
+            yield f"not done: {name} is being replaced by files that are not all in their place"
         yield from self.notes
         yield self._sum()
         if self.exit_status:
@@ -118,7 +122,7 @@ class VerificationReport:
             (self.shards_checked - len(self.bad) - len(self.unreadable), "good"),
             (len(self.bad), "bad"),
             (len(self.unreadable), "could not be checked"),
-            (len(self.unfinished), "not done"),
+            (len(self.unfinished) + len(self.replaced), "not done"),
             (missing, "missing"),
         )
         shards = ", ".join(f"{count:,} {what}" for count, what in counts if count or what == "good")
@@ -133,7 +137,7 @@ class VerificationReport:
             return removed + (f"; {kept:,} could not be removed" if kept else "")
         if self.bad:
             return "--remove deletes the bad shards; the command that made the dataset then makes them again"
-        if self.missing or self.unfinished:
+        if self.missing or self.unfinished or self.replaced:
             return "the command that made the dataset makes what is missing or not done"
         return "nothing can be removed or made again to mend this"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,7 @@ from img2dataset.verifying.metadata import ShardRows
 JSON_ENDING = "json"
 CAPTION_ENDING = "txt"
 
-# A float of the metadata is stored in 32 bits in a tfrecord.
-_FLOAT_TOLERANCE = 1e-6
-_LARGEST_FLOAT_32 = 3.4e38
+_FLOAT_32 = struct.Struct("<f")
 _NOTHING = (None, "")
 
 
@@ -47,15 +46,23 @@ class SampleComparison:
         data_name: of the file or folder, for messages.
         image_check: looks at images; None to leave that.
         findings: take what is wrong.
+        has_short_floats: the data repeat floats in 32 bits, as a tfrecord does.
     """
 
     def __init__(
-        self, rows: ShardRows, data_name: str, image_check: ImageCheck | None, findings: Findings
+        self,
+        rows: ShardRows,
+        data_name: str,
+        image_check: ImageCheck | None,
+        findings: Findings,
+        *,
+        has_short_floats: bool = False,
     ) -> None:
         self._rows = rows
         self._data = data_name
         self._image_check = image_check
         self._findings = findings
+        self._has_short_floats = has_short_floats
         self._seen: set[str] = set()
 
     @property
@@ -88,7 +95,7 @@ class SampleComparison:
     def _compare_image(self, sample: FoundSample, row: int) -> None:
         if sample.image_bytes is None:
             self._findings.add(f"{self._data} lacks the image of", sample.key)
-        elif sample.image_bytes == 0:
+        elif sample.image_bytes == 0 and self._rows.was_decoded(row):
             self._findings.add("empty image", sample.key)
         elif self._image_check is not None and sample.image is not None:
             self._image_check.look_at(sample.image, self._rows, row, sample.key)
@@ -108,7 +115,7 @@ class SampleComparison:
             self._findings.add(f"{self._data} lacks the metadata of", sample.key)
             return
         for name, values in self._rows.values.items():
-            if not _agree(values[row], sample.repeated.get(name)):
+            if not _agree(values[row], sample.repeated.get(name), self._has_short_floats):
                 self._findings.add(f"{self._data} has another {name} than the metadata", sample.key)
 
 
@@ -124,14 +131,20 @@ def read_json(contents: bytes, name: str, findings: Findings) -> dict[str, Any]:
     return {}
 
 
-def _agree(recorded: Any, repeated: Any) -> bool:
+def _agree(recorded: Any, repeated: Any, has_short_floats: bool) -> bool:
     """Whether two files say the same; NaN and infinity are null in JSON, and null is empty in a tfrecord."""
     if isinstance(recorded, float):
+        if has_short_floats:
+            recorded = _as_float_32(recorded)
         if not math.isfinite(recorded):
             return repeated is None or (isinstance(repeated, float) and not math.isfinite(repeated))
-        if isinstance(repeated, float) and math.isinf(repeated):
-            return abs(recorded) > _LARGEST_FLOAT_32
-        return isinstance(repeated, (int, float)) and math.isclose(
-            recorded, repeated, rel_tol=_FLOAT_TOLERANCE
-        )
+        return isinstance(repeated, (int, float)) and recorded == repeated
     return recorded == repeated or (recorded in _NOTHING and repeated in _NOTHING)
+
+
+def _as_float_32(value: float) -> float:
+    try:
+        short: float = _FLOAT_32.unpack(_FLOAT_32.pack(value))[0]
+        return short
+    except OverflowError:
+        return math.inf

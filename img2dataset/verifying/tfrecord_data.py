@@ -1,23 +1,19 @@
 """A file of the tfrecord format: every record's checksums, and every example.
 
 In: a path on the local disk. Out: its samples, compared with the metadata, or ``BrokenFile``. Called by
-``checking``. The framing is the writing room's: a record is right if framing its data gives its bytes again.
+``checking``. Records and their checksums are read by the writing room's own reader.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from img2dataset.verifying.findings import BrokenFile, Findings
 from img2dataset.verifying.samples import FoundSample, SampleComparison
-from img2dataset.writing.example_proto import framed_record
+from img2dataset.writing.tfrecord_reading import records
 
-_LENGTH = struct.Struct("<Q")
-_BEFORE_DATA = _LENGTH.size + 4
-_AFTER_DATA = 4
 _KEY, _CAPTION = "key", "txt"
 
 _VARINT, _FIXED_64, _DELIMITED, _FIXED_32 = 0, 1, 2, 5
@@ -43,37 +39,23 @@ def check_tfrecord(
     Raises:
         BrokenFile: a record is damaged or cut.
     """
-    for number, data in enumerate(read_records(path, crc32c)):
-        try:
-            features = read_example(data)
-        except (ValueError, LookupError, struct.error):
-            findings.add("no tf.train.Example in record", str(number))
-            continue
-        comparison.add(_sample(features, columns))
+    with open(path, "rb") as file:
+        for number, data in enumerate(_read_records(file, crc32c)):
+            try:
+                features = read_example(data)
+            except (ValueError, LookupError, struct.error):
+                findings.add("no tf.train.Example in record", str(number))
+                continue
+            comparison.add(_sample(features, columns))
     comparison.finish()
 
 
-def read_records(path: str, crc32c: Callable[[bytes], int]) -> Iterator[bytes]:
-    """The data of every record.
-
-    Raises:
-        BrokenFile: a checksum is wrong, or the file ends within a record.
-    """
-    size = os.path.getsize(path)
-    position = 0
-    with open(path, "rb") as file:
-        while position < size:
-            head = file.read(_BEFORE_DATA)
-            length = _LENGTH.unpack_from(head)[0] if len(head) == _BEFORE_DATA else size
-            end = position + _BEFORE_DATA + length + _AFTER_DATA
-            if end > size:
-                raise BrokenFile(f"is cut or damaged at byte {position:,}: the record there is not whole")
-            rest = file.read(length + _AFTER_DATA)
-            data = rest[:length]
-            if framed_record(data, crc32c) != head + rest:
-                raise BrokenFile(f"is damaged: the record at byte {position:,} has another checksum")
+def _read_records(file: BinaryIO, crc32c: Callable[[bytes], int]) -> Iterator[bytes]:
+    try:
+        for _, _, data in records(file, crc32c):
             yield data
-            position = end
+    except ValueError as error:
+        raise BrokenFile(f"is broken: {error}") from error
 
 
 def read_example(data: bytes) -> dict[str, Any]:

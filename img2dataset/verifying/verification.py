@@ -118,6 +118,7 @@ def _look_at_folder(
     numbers = sorted({shard.shard_id for shard in inventory.shards()})
     report.missing = gaps(numbers, record.expected_end)
     report.unfinished = [shard.name for shard in inventory.unfinished]
+    report.replaced = [shard.name for shard in inventory.replaced]
     report.folder_faults += _doubled_numbers(inventory)
     beyond = [shard.name for shard in inventory.finished if shard.shard_id >= record.expected_end]
     if record.is_complete and beyond:

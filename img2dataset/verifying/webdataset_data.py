@@ -3,13 +3,12 @@
 In: a path on the local disk. Out: its samples, compared with the metadata, or ``BrokenFile``. Called by
 ``checking``.
 
-``tarfile`` takes a header that it cannot read for the end of the archive and is silent about a missing end
-mark, so that a cut or damaged archive is only a shorter one: headers are read here.
+Headers are read by the writing room's own reader: ``tarfile`` takes one that it cannot read for the end of
+the archive and is silent about a missing end mark, so that a damaged archive is only a shorter one.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -23,15 +22,13 @@ from img2dataset.verifying.samples import (
     read_json,
 )
 from img2dataset.writing.tar import BLOCK, padding
+from img2dataset.writing.tar_reading import members
 
-_REGULAR = (b"0", b"\0")
-_PAX_NOTE = b"x"  # of 1.47.0: the time with fractions, before every member
-_PAX_NOTE_FOR_ALL = b"g"
-_CHECKSUM = slice(148, 156)
+END_MARK = bytes(2 * BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Part:
     """A file in a tar; ``contents`` is None where it was not asked for."""
 
     name: str
@@ -50,35 +47,35 @@ def check_webdataset(path: str, comparison: SampleComparison, findings: Findings
         return comparison.wants_images or name.endswith((f".{JSON_ENDING}", f".{CAPTION_ENDING}"))
 
     with open(path, "rb") as file:
-        members: list[Member] = []
-        for member in read_members(file, os.path.getsize(path), is_wanted):
-            if members and _key(member) != _key(members[0]):
-                comparison.add(_sample(members, findings))
-                members = []
-            members.append(member)
-        if members:
-            comparison.add(_sample(members, findings))
+        sample: list[Part] = []
+        for part in _read_parts(file, is_wanted):
+            if sample and _key(part) != _key(sample[0]):
+                comparison.add(_sample(sample, findings))
+                sample = []
+            sample.append(part)
+        if sample:
+            comparison.add(_sample(sample, findings))
     comparison.finish()
 
 
-def _key(member: Member) -> str:
-    return member.name.partition(".")[0]
+def _key(part: Part) -> str:
+    return part.name.partition(".")[0]
 
 
-def _sample(members: list[Member], findings: Findings) -> FoundSample:
+def _sample(found: list[Part], findings: Findings) -> FoundSample:
     """The members of one key, which follow each other."""
-    parts: dict[str, Member] = {}
-    for member in members:
-        ending = member.name.partition(".")[2]
+    parts: dict[str, Part] = {}
+    for part in found:
+        ending = part.name.partition(".")[2]
         if ending in parts:
-            findings.add("member twice in the tar", member.name)
-        parts[ending] = member
+            findings.add("member twice in the tar", part.name)
+        parts[ending] = part
     document, caption = parts.pop(JSON_ENDING, None), parts.pop(CAPTION_ENDING, None)
     images = list(parts.values())
     for other in images[1:]:
         findings.add("more than one image for a key", other.name)
     return FoundSample(
-        key=_key(members[0]),
+        key=_key(found[0]),
         image_bytes=images[0].size if images else None,
         image=images[0].contents if images else None,
         caption=caption.contents if caption else None,
@@ -86,54 +83,30 @@ def _sample(members: list[Member], findings: Findings) -> FoundSample:
     )
 
 
-def read_members(file: BinaryIO, size: int, is_wanted: Callable[[str], bool]) -> Iterator[Member]:
-    """The regular files of a tar, in order; contents only of those that are wanted, the others are skipped.
-
-    Args:
-        file: at its beginning.
-        size: of the whole file, in bytes.
-        is_wanted: told a member's name.
-
-    Raises:
-        BrokenFile: a header is damaged, the file ends early, or something stands behind the end mark.
-    """
-    position = 0
-    while True:
-        header = file.read(BLOCK)
-        if len(header) < BLOCK:
-            raise BrokenFile(f"ends at byte {size:,}, before the end mark")
-        if not any(header):
-            _check_end(file)
-            return
-        name, content_size, kind = _read_header(header, position)
-        end = position + BLOCK + content_size + len(padding(content_size))
-        if end > size:
-            raise BrokenFile(f"ends at byte {size:,}, within {name!r}")
-        if kind in _REGULAR:
-            yield Member(name, content_size, file.read(content_size) if is_wanted(name) else None)
-        elif kind not in (_PAX_NOTE, _PAX_NOTE_FOR_ALL):
-            raise BrokenFile(f"has {name!r}, which is no regular file, at byte {position:,}")
-        file.seek(end)
-        position = end
-
-
-def _read_header(header: bytes, position: int) -> tuple[str, int, bytes]:
-    """Name, size in bytes and kind of what follows the header block at ``position``."""
+def _read_parts(file: BinaryIO, is_wanted: Callable[[str], bool]) -> Iterator[Part]:
+    """The members of a tar, in order; contents only of those that are wanted, the others are skipped."""
+    end = 0
     try:
-        checksum = int(header[_CHECKSUM].strip(b"\0 "), 8)
-        size = int(header[124:136].strip(b"\0 ") or b"0", 8)
-        name = header[:100].rstrip(b"\0").decode()
-    except ValueError:
-        raise BrokenFile(f"has a damaged header at byte {position:,}") from None
-    if checksum != sum(header) - sum(header[_CHECKSUM]) + 8 * ord(" ") or size < 0:
-        raise BrokenFile(f"has a damaged header at byte {position:,}")
-    return name, size, header[156:157]
+        for member in members(file.fileno()):
+            if member.start != end:
+                raise BrokenFile(f"has something that is no regular file at byte {end:,}")
+            contents = None
+            if is_wanted(member.name):
+                file.seek(member.end - len(padding(member.size)) - member.size)
+                contents = file.read(member.size)
+            yield Part(member.name, member.size, contents)
+            end = member.end
+    except ValueError as error:
+        raise BrokenFile(f"is broken: {error}") from error
+    _check_end(file, end)
 
 
-def _check_end(file: BinaryIO) -> None:
-    """After the first block of the end mark: the second, and then zeros only."""
-    if file.read(BLOCK) != bytes(BLOCK):
-        raise BrokenFile("ends within its end mark")
+def _check_end(file: BinaryIO, end: int) -> None:
+    """Behind the last member: two blocks of zeros, and then nothing or more of them."""
+    file.seek(end)
+    if len(file.read(len(END_MARK))) < len(END_MARK):
+        raise BrokenFile("is broken: it ends within its end mark")
+    file.seek(end)
     while rest := file.read(1 << 20):
         if any(rest):
-            raise BrokenFile("has something behind its end mark")
+            raise BrokenFile("has something behind its end mark, or that is no regular file")

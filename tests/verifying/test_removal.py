@@ -1,0 +1,107 @@
+"""``remove``: bad shards go, statistics first, and the next run makes them again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from img2dataset.errors import OutputError
+from img2dataset.verifying import removal
+from tests.program.runs import read_dataset, run, serve_photographs, write_list
+from tests.servers import ImageServer
+from tests.verifying.datasets import DATA_NAMES, FORMATS, check, make_dataset
+from tests.writing.shards import visible
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_a_bad_shard_goes_whole_and_the_others_stay(tmp_path: Path, output_format: str) -> None:
+    make_dataset(tmp_path, output_format)
+    before = visible(tmp_path)
+    cut(tmp_path / "00001_stats.json")
+    report = check(tmp_path, remove=True)
+    assert report.removed == ["00001"]
+    assert report.exit_status == 1
+    assert visible(tmp_path) == [name for name in before if not name.startswith("00001")]
+    assert "removed: 00001; the command that made the dataset makes them again" in report.lines()
+    assert check(tmp_path).missing == [(1, 1)]
+
+
+def test_nothing_is_removed_unasked(tmp_path: Path) -> None:
+    make_dataset(tmp_path, "webdataset")
+    before = visible(tmp_path)
+    cut(tmp_path / "00001.parquet")
+    report = check(tmp_path)
+    assert visible(tmp_path) == before
+    assert report.lines()[-1].startswith("--remove deletes the bad shards")
+
+
+@pytest.mark.parametrize("output_format", ["files", "webdataset", "parquet", "tfrecord"])
+def test_a_folder_in_the_place_of_a_file_goes_too(tmp_path: Path, output_format: str) -> None:
+    make_dataset(tmp_path, output_format)
+    (tmp_path / "00001_stats.json").unlink()
+    (tmp_path / "00001_stats.json").mkdir()
+    (tmp_path / "00001_stats.json/file").write_text("")
+    check(tmp_path, remove=True)
+    assert not [name for name in visible(tmp_path) if name.startswith("00001")]
+
+
+@pytest.mark.parametrize("output_format", ["files", "webdataset", "parquet", "tfrecord"])
+def test_a_removal_cut_short_leaves_the_shard_not_done(
+    tmp_path: Path, output_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path, output_format)
+    cut(tmp_path / "00001.parquet")
+    removed = []
+
+    def stop_after_one(location: object, path: str) -> None:
+        if removed:
+            raise PermissionError("stopped here")
+        removed.append(os.path.basename(path))
+        os.unlink(path)
+
+    monkeypatch.setattr(removal, "_remove", stop_after_one)
+    with pytest.raises(OutputError, match="cannot be removed: stopped here"):
+        check(tmp_path, remove=True)
+    assert removed == ["00001_stats.json"]
+    assert (tmp_path / DATA_NAMES[output_format]).exists()
+    assert check(tmp_path).unfinished == ["00001"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_shard_that_may_not_be_read_is_not_removed(tmp_path: Path) -> None:
+    make_dataset(tmp_path, "webdataset")
+    (tmp_path / "00001.tar").chmod(0)
+    report = check(tmp_path, remove=True)
+    assert [shard.name for shard in report.unreadable] == ["00001"]
+    assert (report.bad, report.removed, report.exit_status) == ([], [], 1)
+
+
+@pytest.mark.parametrize("output_format", ["files", "webdataset"])
+def test_the_next_run_makes_removed_shards_again(
+    tmp_path: Path, image_server: ImageServer, output_format: str
+) -> None:
+    addresses = serve_photographs(image_server, 12)
+    url_list = write_list(tmp_path / "list.txt", addresses, 34)
+    folder = tmp_path / "out"
+    options = {
+        "url_list": url_list, "output_folder": folder, "output_format": output_format,
+        "number_sample_per_shard": 10, "image_size": 32, "processes_count": 1,
+    }  # fmt: skip
+    assert run(**options).returncode == 0
+    assert check(folder, images=True).exit_status == 0
+    images = read_dataset(folder).images
+    cut(folder / "00001.parquet")
+    for path in folder.glob("00003*"):  # the last shard, gone: the record knows of it
+        os.system(f"rm -r '{path}'")
+    report = check(folder, images=True, remove=True)
+    assert ([shard.name for shard in report.bad], report.missing) == (["00001"], [(3, 3)])
+    assert run(**options).returncode == 0
+    report = check(folder, images=True)
+    assert (report.exit_status, report.rows, report.images) == (0, 34, 34), report.lines()
+    assert read_dataset(folder).images == images
