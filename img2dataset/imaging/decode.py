@@ -12,7 +12,7 @@ import numpy as np
 
 from img2dataset.imaging.colour import Pixels, on_white, outside_of_frame_white, to_eight_bits
 from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
-from img2dataset.imaging.formats.header import Header
+from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
 from img2dataset.imaging.formats.png import read_png, without_text
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
@@ -75,7 +75,7 @@ def _decode(
     if header.payload is not None:
         whole = header.complete
         body = body[slice(*header.payload)]
-        header = read_png(body)
+        header = _payload_header(body)
         header.complete &= whole
     recoloured = header.four_inks
     if header.complete and header.text_bytes > _MOST_TEXT_BYTES:
@@ -99,6 +99,15 @@ def _decode(
     if header.frame is not None:
         pixels = outside_of_frame_white(pixels, header.frame)
     return Decoded(pixels, recoloured)
+
+
+def _payload_header(body: bytes | bytearray) -> Header:
+    try:
+        return read_png(body)
+    except EndsEarly:
+        raise ImageFailure(TRUNCATED) from None
+    except Malformed:
+        raise ImageFailure(CORRUPT) from None
 
 
 def _decode_by_opencv(body: bytes | bytearray, header: Header) -> Pixels:
