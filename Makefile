@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,training]'
 	touch $@
 
 $(VENV)/.base: pyproject.toml
@@ -27,6 +27,9 @@ test: $(VENV)/.dev
 # To leave out tfrecord, or run some cases only: make differential CASES='--without_tensorflow --only exif'
 differential: $(VENV)/.dev
 	$(BIN)/python -m differential.run $(CASES)
+
+bench-training: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.training
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

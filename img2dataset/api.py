@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import tempfile
 import threading
 import time
@@ -17,7 +16,7 @@ from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import Plan, finish, prepare
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary
-from img2dataset.settings import read_settings, work_settings
+from img2dataset.settings import processes_count, read_settings, work_settings
 from img2dataset.types import Shard, ShardReport
 from img2dataset.writing import OutputFolder
 
@@ -56,8 +55,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             where it stopped.
     """
     stop = stop or StopRequest()
-    reader = open_reader(read_settings(options))
     settings = work_settings(options)
+    reader = open_reader(read_settings(options))
     output = OutputFolder(settings.write)
     plan = prepare(output, options, reader)
     summary = RunSummary(options.output_folder, shards_skipped=len(plan.skipped))
@@ -73,6 +72,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             yield from pool.run(shards)
         finally:
             summary.worker_deaths += pool.deaths
+            summary.thread_count = pool.concurrency
 
     try:
         with _reading(reader, output, plan, options, summary) as read:
@@ -116,15 +116,6 @@ def _reading(
             return only_new_rows(reader.shards(), known, rows, plan.first_shard_id, on_known, skip)
 
         yield read
-
-
-def processes_count(options: Options) -> int:
-    """The worker processes of a run: as asked, or one for each core this process may use."""
-    if options.processes_count is not None:
-        return options.processes_count
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _find_total(reader: Reader, progress: ProgressLine, done: Container[int], options: Options) -> None:

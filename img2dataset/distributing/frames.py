@@ -35,9 +35,13 @@ class WantsShard:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """From a worker, about twice a second: the rows settled since the last one; a sign of life."""
+    """From a worker, about twice a second: the rows settled since the last one; a sign of life.
+
+    ``concurrency`` is how many downloads it has in flight at most.
+    """
 
     statuses: Counter[Status]
+    concurrency: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ class LocalPool:
         self._input_ended = False
         self._input_error: BaseException | None = None
         self.deaths: list[str] = []
+        # The downloads in flight that a worker has last allowed itself.
+        self.concurrency: int | None = None
 
     def run(self, shards: Iterable[Shard]) -> Iterator[ShardReport]:
         """Make all shards.
@@ -145,6 +147,7 @@ class LocalPool:
                 seat.hungry = True
             elif isinstance(message, Settled):
                 seat.live += message.statuses
+                self.concurrency = message.concurrency
                 if message.statuses:
                     self._tell_progress()
             elif isinstance(message, SharedRows):

@@ -48,7 +48,7 @@ class Fetcher:
         self._deliver = deliver
         self._budget = BodyBudget(settings.body_budget_bytes, settings.ready_limit, settings.max_body_bytes)
         self._pending = PendingRows()
-        self._transport = Transport(settings.concurrency)
+        self._transport = Transport(settings.most_concurrency)
         self._loop = DownloadLoop(
             settings, ca_bundle, self._pending, self._budget, self._transport, deliver, self._wake
         )
@@ -72,6 +72,11 @@ class Fetcher:
     def in_flight(self) -> int:
         """Transfers running now."""
         return self._loop.in_flight
+
+    @property
+    def concurrency(self) -> int:
+        """Transfers that may be in flight now."""
+        return self._loop.limit
 
     @property
     def held_bytes(self) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import pycurl
 
 from img2dataset.fetching import failures
+from img2dataset.fetching.adapting import Adapting
 from img2dataset.fetching.admission import NOBODY, Admission
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.destinations import Destination, Destinations
@@ -56,7 +57,7 @@ class DownloadLoop:
         self._transport = transport
         self._deliver = deliver
         self._admission = Admission(
-            settings, pending, settings.concurrency, budget.usual_reservation, self._refuse
+            settings, pending, settings.most_concurrency, budget.usual_reservation, self._refuse
         )
         self._names: NameFailures[Job] = NameFailures(wake)
         self._destinations: Destinations[tuple[Transfer, Job]] = Destinations(settings, transport.watch)
@@ -67,8 +68,18 @@ class DownloadLoop:
         self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
         self._clock_interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
         self._next_clock = 0.0
+        self._limit = settings.concurrency
+        self._adapting: Adapting | None = None
+        if settings.adaptive_concurrency:
+            self._adapting = Adapting(settings.concurrency, deliver)
+            self._deliver = self._adapting.deliver
         # Neither running nor pending nor delivered: what an unexpected error would otherwise lose.
         self._in_hand: Row | None = None
+
+    @property
+    def limit(self) -> int:
+        """Transfers that may be in flight now."""
+        return self._limit
 
     @property
     def in_flight(self) -> int:
@@ -128,7 +139,9 @@ class DownloadLoop:
         """Begin what may begin."""
         if forgotten := self._pending.take_forgotten():
             self._call_off(forgotten)
-        while self.in_flight < self._settings.concurrency and (job := self._admission.next(now)) is not None:
+        if self._adapting is not None:
+            self._limit = self._adapting.look(now, self.in_flight, self._budget.ready)
+        while self.in_flight < self._limit and (job := self._admission.next(now)) is not None:
             if not self._budget.may_start(job.reservation):
                 return
             self._in_hand = job.row

@@ -8,6 +8,7 @@ from typing import Literal
 
 from img2dataset.errors import OptionError
 from img2dataset.fetching.access import Access
+from img2dataset.fetching.concurrency import LARGEST
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.system_names import name_server
 from img2dataset.fetching.urls import SCHEME, WEB_SCHEMES
@@ -22,6 +23,8 @@ class FetchSettings:
 
     Args:
         concurrency: transfers in flight at once. Default 256.
+        adaptive_concurrency: begin with that number, and let it follow what the network and the pixels can
+            take, up to 1024. Default False.
         timeout_s: seconds; bounds name lookup, connecting and TLS together, and after that every
             silence. May be a fraction. Default 10.
         deadline_s: seconds; bounds the whole download of a row in one try, from its start through all
@@ -62,6 +65,7 @@ class FetchSettings:
     """
 
     concurrency: int = 256
+    adaptive_concurrency: bool = False
     timeout_s: float = 10.0
     deadline_s: float = 60.0
     minimum_bytes_per_s: int = 1000
@@ -110,6 +114,11 @@ class FetchSettings:
             self._require("allow_schemes", SCHEME.fullmatch(scheme) is not None, "names like file or s3")
         self._require("dns_min_ttl_s", self.dns_min_ttl_s >= 0, "0 or more seconds")
         self._require("dns_max_ttl_s", self.dns_max_ttl_s >= self.dns_min_ttl_s, "at least dns_min_ttl_s")
+
+    @property
+    def most_concurrency(self) -> int:
+        """The most transfers that may ever be in flight."""
+        return max(self.concurrency, LARGEST) if self.adaptive_concurrency else self.concurrency
 
     @property
     def more_schemes(self) -> frozenset[str]:

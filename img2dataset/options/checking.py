@@ -89,6 +89,8 @@ def resolve(given: Mapping[str, Any]) -> Options:
             raise OptionError(f"--{spec.name} is required: {spec.help}")
     if values.get("encode_format") == "png" and "encode_quality" not in values:
         values["encode_quality"] = 6
+    if "thread_count" in values and "adaptive_thread_count" not in values:
+        values["adaptive_thread_count"] = False
     if values.get("disallowed_header_directives", ()) is None:
         del values["disallowed_header_directives"]
     options = Options(**values)
@@ -106,7 +108,7 @@ def _spec_of(name: str) -> OptionSpec:
 
 
 def _wrong(spec: OptionSpec, value: Any) -> OptionError:
-    shown = repr(value)
+    shown = "not shown" if spec.secret else repr(value)
     if len(shown) > 80:
         shown = shown[:77] + "..."
     return OptionError(f"--{spec.name} is {shown}; it takes {spec.allowed()}")

@@ -58,7 +58,7 @@ def shown_config(options: Options) -> str:
         value = getattr(options, spec.name)
         if isinstance(value, tuple):
             value = list(value)
-        if not isinstance(value, (str, int, float, list, type(None))):
+        if spec.secret or not isinstance(value, (str, int, float, list, type(None))):
             continue
         if spec.group != group:
             group = spec.group

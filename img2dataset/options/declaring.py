@@ -40,6 +40,7 @@ class OptionSpec:
     maximum: float | None
     above: float | None
     shapes_output: bool
+    secret: bool
     default_text: str
 
     def allowed(self) -> str:
@@ -68,6 +69,7 @@ def option(
     maximum: float | None = None,
     above: float | None = None,
     shapes_output: bool = False,
+    secret: bool = False,
     default_text: str | None = None,
 ) -> Any:
     """Declare one option. An option without a default is required.
@@ -80,6 +82,7 @@ def option(
         choices: the texts it may take, where it is one of a few.
         minimum, maximum: inclusive bounds; above: an exclusive lower bound.
         shapes_output: whether two runs that differ in it make different datasets.
+        secret: its value is never shown.
         default_text: how the default reads in help, where the value alone does not say it.
     """
     metadata = {
@@ -91,6 +94,7 @@ def option(
         "maximum": maximum,
         "above": above,
         "shapes_output": shapes_output,
+        "secret": secret,
         "default_text": default_text,
     }
     return dataclasses.field(default=default, metadata=metadata)

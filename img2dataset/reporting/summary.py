@@ -38,6 +38,7 @@ class RunSummary:
     failed_shards: dict[int, str] = field(default_factory=dict)
     worker_deaths: list[str] = field(default_factory=list)
     error: str | None = None
+    thread_count: int | None = None
 
     def add(self, report: ShardReport, successes_before: int | None = None) -> None:
         """Count one shard's final report; of one that was taken up again, with its successes before that."""
@@ -89,6 +90,8 @@ class RunSummary:
             lines += self._failed_shard_lines()
         if self.error:
             lines.append(f"the run ended early: {self.error}")
+        if self.thread_count is not None:
+            lines.append(f"downloads in flight a process, at the end: {self.thread_count}")
         lines.append(f"output: {self.output_folder}")
         return lines
 

@@ -88,6 +88,11 @@ class Worker:
         self._stop_at: float | None = None
         self._fetcher = Fetcher(settings.fetch, self._events.put)
 
+    @property
+    def concurrency(self) -> int:
+        """Downloads that may be in flight now."""
+        return self._fetcher.concurrency
+
     def instruct(self, instruction: Instruction) -> None:
         """Have something done beside the shards, to share the last ones. Thread safe."""
         self._events.put(instruction)
