@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev,training]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
 $(VENV)/.base: pyproject.toml
