@@ -99,9 +99,7 @@ def finish_rewrite(location: OutputLocation, place: Place, shard: str) -> None:
         source, target = f"{journal}/{name}", f"{output_folder}/{name}"
         if name == REMOVALS_NAME:
             place.flush(output_folder)
-            for file in json.loads(place.read(source)):
-                place.remove_file(f"{output_folder}/{shard}/{file}")
-            place.remove_file(source)
+            _remove_files(place, source, f"{output_folder}/{shard}")
         elif place.is_folder(source):
             _move_samples(place, source, target)
         else:
@@ -118,6 +116,13 @@ def _move_samples(place: Place, source: str, target: str) -> None:
         place.move(f"{source}/{name}", f"{target}/{name}")
     place.flush(target)
     place.remove_folder(source)
+
+
+def _remove_files(place: Place, removals: str, folder: str) -> None:
+    with contextlib.suppress(FileNotFoundError):  # another process was as far, and has removed the list
+        for name in json.loads(place.read(removals)):
+            place.remove_file(f"{folder}/{name}")
+    place.remove_file(removals)
 
 
 def _order(name: str) -> int:

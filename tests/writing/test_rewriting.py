@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import json
@@ -45,6 +46,7 @@ from tests.writing.shards import (
 CRASHING_PROGRAM = """
 import os, shutil, sys
 from pathlib import Path
+import fsspec.implementations.local, pyarrow.compute, pyarrow.parquet  # once, and not in every child
 from img2dataset.writing import OutputFolder
 from tests.writing.retaking import second_tries, take_again
 from tests.writing.shards import failure, input_table, settings_for, success, usual_samples
@@ -184,23 +186,48 @@ def test_finishing_can_itself_be_cut_short_at_any_step(tmp_path: Path, output_fo
         assert snapshot(cut_short) == new
 
 
-@pytest.mark.parametrize("output_format", ["files", "webdataset"])
-def test_runs_that_start_at_once_finish_it_together(tmp_path: Path, output_format: str) -> None:
-    folder, new = committed_journal(tmp_path, output_format)
-    processes = [
-        multiprocessing.get_context("spawn").Process(target=finish, args=(str(folder), output_format))
-        for _ in range(4)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 4
-    assert snapshot(folder) == new
+FINISHING_PROGRAM = """
+import os, sys
+from img2dataset.writing import OutputFolder
+from tests.writing.shards import settings_for
+
+outputs = [OutputFolder(settings_for(sys.argv[1], "files")) for _ in range(6)]
+start, go = os.pipe()
+children = []
+for output in outputs:
+    child = os.fork()
+    if child == 0:
+        os.close(go)
+        os.read(start, 1)  # until all have been made
+        try:
+            output.finish_rewrites()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    children.append(child)
+os.close(go)
+sys.exit(any(os.waitpid(child, 0)[1] for child in children))
+"""
 
 
-def finish(folder: str, output_format: str) -> None:
-    OutputFolder(settings_for(folder, output_format)).finish_rewrites()
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_runs_that_start_at_once_finish_it_together(tmp_path: Path, has_locks: bool) -> None:
+    folder, new = committed_journal(tmp_path, "files")
+    program = FINISHING_PROGRAM if has_locks else NO_LOCKS + FINISHING_PROGRAM
+    subprocess.run([sys.executable, "-c", program, str(folder)], check=True, timeout=60)
+    if has_locks:
+        assert snapshot(folder) == new
+    assert visible_snapshot(folder) == new
+
+
+NO_LOCKS = """
+import errno, fcntl
+
+def no_locks(*arguments):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+fcntl.flock = no_locks
+"""
 
 
 def test_finish_rewrites_names_the_shards_and_a_folder_without_any_stays_as_it_is(tmp_path: Path) -> None:
@@ -371,7 +398,7 @@ def test_a_lock_that_is_not_given_up_is_an_error_and_a_killed_process_gives_it_u
 
 def test_a_file_system_without_locks_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(*arguments: object) -> None:
-        raise OSError(37, "No locks available")
+        raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     settings, table = settings_for(tmp_path, "files"), input_table(10)
