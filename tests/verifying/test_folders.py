@@ -96,6 +96,15 @@ def test_files_of_others_are_told_and_no_fault(tmp_path: Path) -> None:
     assert (tmp_path / "README.md").exists()
 
 
+def test_folders_beside_tars_are_not_taken_for_the_data(tmp_path: Path) -> None:
+    make_dataset(tmp_path, "webdataset")
+    for shard_id in range(3):
+        (tmp_path / f"{shard_id:05d}").mkdir()
+    report = check(tmp_path)
+    assert report.exit_status == 0
+    assert "files of another format than the dataset's, not looked at: 00000, 00001" in report.notes[0]
+
+
 def test_one_number_under_two_names_is_found(tmp_path: Path) -> None:
     make_dataset(tmp_path, "webdataset")
     write_shard(settings_for(tmp_path, "webdataset", shard_digits=6), input_table(ROWS), shard_id=1)

@@ -87,6 +87,7 @@ def test_a_shard_that_a_store_fails_to_give_is_not_broken_and_never_removed(
 ) -> None:
     fsspec.register_implementation("failing", FailingStore, clobber=True)
     FailingStore.store.clear()
+    FailingStore.pseudo_dirs[:] = [""]
     FailingStore.failing.clear()
     make_dataset("failing://bucket/out", output_format)
     FailingStore.failing.append(name)
