@@ -19,8 +19,8 @@ from img2dataset.writing.keys import STATISTICS_ENDING, shard_of
 from img2dataset.writing.rewriting import REWRITES_FOLDER, rewrites_folder
 from img2dataset.writing.temporaries import TEMPORARY_FOLDER
 
-# What each format's data of a shard is called, after the shard's name. Where two are found as often, it is the
-# first: beside tars, folders are rather leftovers.
+# What each format's data of a shard is called, after the shard's name. Where two are found as often, it is
+# the first: beside tars, folders are rather leftovers.
 DATA_ENDINGS = {"webdataset": ".tar", "tfrecord": ".tfrecord", "files": ""}
 METADATA_ENDING = ".parquet"
 
