@@ -61,9 +61,9 @@ def check_schemes(schemes: Iterable[str]) -> None:
 
 def _file_system_class(scheme: str) -> Any:
     import fsspec
-    from fsspec.registry import known_implementations
+    from fsspec.registry import known_implementations, registry
 
-    if scheme not in known_implementations or scheme in _WRAPPERS:
+    if scheme in _WRAPPERS or (scheme not in known_implementations and scheme not in registry):
         raise OptionError(
             f"allow_schemes has {scheme!r}, which is no scheme of files or stores; use file, s3, gs, hf, ftp,"
             " sftp, or another file system of fsspec"

@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 A, AAAA = 1, 28
@@ -42,12 +43,19 @@ class DnsServer:
 
     def questions(self, name: str | None = None) -> int:
         """How often ``name`` was asked for, of any type; None: everything together."""
+        counts: dict[str, int] = self._ask("counts")
+        return sum(counts.values()) if name is None else counts.get(name.lower(), 0)
+
+    def _ask(self, what: str) -> Any:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write("count\n")
+        self._process.stdin.write(f"{what}\n")
         self._process.stdin.flush()
-        counts: dict[str, int] = json.loads(self._process.stdout.readline())
-        return sum(counts.values()) if name is None else counts.get(name.lower(), 0)
+        return json.loads(self._process.stdout.readline())
+
+    def peak(self) -> int:
+        """How many answers were due later at one time, at most."""
+        return self._ask("peak")
 
     def close(self) -> None:
         assert self._process.stdin
@@ -72,6 +80,7 @@ class Zone:
 
     def __init__(self) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
+        self.due = self.peak = 0
         self.by_kind: collections.Counter[tuple[str, int]] = collections.Counter()
 
     def answer(self, question: bytes, tcp: bool) -> tuple[bytes | None, float]:
@@ -138,8 +147,18 @@ class Datagrams(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, client: tuple[str, int]) -> None:
         packet, delay = self.zone.answer(data, tcp=False)
-        if packet is not None:
-            asyncio.get_running_loop().call_later(delay, self.transport.sendto, packet, client)
+        if packet is None:
+            return
+        if not delay:
+            self.transport.sendto(packet, client)
+            return
+        self.zone.due += 1
+        self.zone.peak = max(self.zone.peak, self.zone.due)
+        asyncio.get_running_loop().call_later(delay, self.send_late, packet, client)
+
+    def send_late(self, packet: bytes, client: tuple[str, int]) -> None:
+        self.zone.due -= 1
+        self.transport.sendto(packet, client)
 
 
 async def serve(address: str, port: int) -> None:
@@ -161,8 +180,8 @@ async def serve(address: str, port: int) -> None:
 
     await asyncio.start_server(stream, address, port)
     print(port, flush=True)
-    while await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(zone.counts), flush=True)
+    while what := await asyncio.to_thread(sys.stdin.readline):
+        print(json.dumps(zone.peak if what == "peak\n" else zone.counts), flush=True)
 
 
 if __name__ == "__main__":

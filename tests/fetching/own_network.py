@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import json
+import logging.handlers
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -26,6 +28,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLIC, PRIVATE, OTHER_PRIVATE = "93.184.216.34", "10.1.2.3", "192.168.7.7"
 PUBLIC_IPV6 = "2606:2800::1"
+RESOLVER_FILE = "nameserver 127.0.0.1\nsearch corp.test\n"
 ADDRESSES = (
     f"{PUBLIC}/32",
     f"{PRIVATE}/32",
@@ -58,10 +61,11 @@ class Seen:
     failures: list[str | None]
     connections: dict[str, int]
     requests: dict[str, list[str]]
+    warnings: list[str] = field(default_factory=list)
 
 
-def visit(*visits: Visit) -> list[Seen]:
-    """Make the visits in a namespace; skips the test where that is not permitted."""
+def visit(*visits: Visit, resolver_file: str = RESOLVER_FILE) -> list[Seen]:
+    """Make the visits in a namespace with that resolv.conf; skips the test where that is not permitted."""
     if sys.platform != "linux" or shutil.which("unshare") is None or shutil.which("ip") is None:
         pytest.skip("needs Linux with unshare and iproute2")
     if subprocess.run(["unshare", "-nm", "true"], capture_output=True, check=False).returncode:
@@ -69,7 +73,7 @@ def visit(*visits: Visit) -> list[Seen]:
     asked = json.dumps([vars(each) for each in visits])
     outside = os.readlink("/proc/self/ns/net")
     done = subprocess.run(
-        ["unshare", "-nm", sys.executable, "-m", "tests.fetching.own_network", outside],
+        ["unshare", "-nm", sys.executable, "-m", "tests.fetching.own_network", outside, resolver_file],
         cwd=REPOSITORY,
         input=asked,
         capture_output=True,
@@ -81,7 +85,7 @@ def visit(*visits: Visit) -> list[Seen]:
     return [Seen(**seen) for seen in json.loads(done.stdout)]
 
 
-def enter(outside: str) -> None:
+def enter(outside: str, resolver_file: str) -> None:
     """Make sure that this is another network than ``outside``, and furnish it."""
     assert os.readlink("/proc/self/ns/net") != outside, "not in a namespace of its own"
     assert os.listdir("/sys/class/net") == ["lo"] or _links() == ["lo"], "there is a way out"
@@ -91,7 +95,7 @@ def enter(outside: str) -> None:
         subprocess.run(["ip", "address", "add", address, "dev", "lo", *nodad], check=True)
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     own = Path("/dev/shm") / f"resolv-{os.getpid()}"
-    own.write_text("nameserver 127.0.0.1\nsearch corp.test\noptions ndots:1\n")
+    own.write_text(resolver_file)
     subprocess.run(["mount", "--bind", str(own), "/etc/resolv.conf"], check=True)
     own.unlink()
 
@@ -137,8 +141,6 @@ class Listener:
 
 
 def download_in_turn(urls: list[str], settings: dict[str, Any]) -> list[str | None]:
-    import queue
-
     from img2dataset.fetching import Fetcher, FetchSettings
     from img2dataset.types import Fetched, Row
 
@@ -154,10 +156,12 @@ def download_in_turn(urls: list[str], settings: dict[str, Any]) -> list[str | No
     return outcomes
 
 
-def main(outside: str) -> None:
-    enter(outside)
+def main(outside: str, resolver_file: str) -> None:
+    enter(outside, resolver_file)
     from tests.fetching.dns_server import DnsServer
 
+    warnings = logging.handlers.QueueHandler(queue.SimpleQueue())  # type: ignore[arg-type]
+    logging.getLogger().addHandler(warnings)
     listener = Listener()
     seen = []
     with DnsServer("127.0.0.1", 53):
@@ -165,9 +169,10 @@ def main(outside: str) -> None:
             listener.connections.clear()
             listener.requests.clear()
             failures = download_in_turn(each["urls"], each["settings"])
-            seen.append(vars(Seen(failures, dict(listener.connections), dict(listener.requests))))
+            said = [warnings.queue.get().getMessage() for _ in range(warnings.queue.qsize())]  # type: ignore[attr-defined]
+            seen.append(vars(Seen(failures, dict(listener.connections), dict(listener.requests), said)))
     json.dump(seen, sys.stdout)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])
