@@ -105,7 +105,7 @@ def members(descriptor: int) -> Iterator[Member]:
         if len(header) < BLOCK:
             raise ValueError(f"it ends at byte {file_size} without the end mark of a tar")
         if not any(header):
-            if any(os.pread(descriptor, BLOCK, position + BLOCK)) or start != position:
+            if os.pread(descriptor, BLOCK, position + BLOCK) != header or start != position:
                 raise ValueError(f"its end mark at byte {position} is broken")
             return
         _check_sum(header, position)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,11 +162,3 @@ def files_of(sample: Sample, row: dict[str, object]) -> dict[str, bytes]:
         f"{sample.key}.json": json.dumps(row, indent=4).encode(),
         f"{sample.key}.txt": (sample.caption or "").encode(),
     }
-
-
-def with_length(record: bytes) -> bytes:
-    """The first twelve bytes of a tfrecord file's record: its length, and that checksum."""
-    from img2dataset.writing.example_proto import masked
-
-    length = struct.pack("<Q", len(record))
-    return length + struct.pack("<I", masked(checksum(length)))

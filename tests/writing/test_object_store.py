@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import glob
 import io
-import itertools
 import json
 import os
-import socket
 import subprocess
 import sys
 import tarfile
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import fsspec
 import pyarrow.parquet as pq
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from img2dataset.errors import OutputError
-from img2dataset.writing import OutputFolder, ShardWriter, commit
+from img2dataset.writing import OutputFolder, ShardWriter
 from img2dataset.writing.commit import SpooledShardFolder, with_retries
 from img2dataset.writing.file_system import OutputLocation
 from tests.writing.shards import (
@@ -35,67 +28,7 @@ from tests.writing.shards import (
     usual_samples,
     write_shard,
 )
-
-folder_numbers = itertools.count()
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit, "_FIRST_WAIT_S", 0.001)
-
-
-@pytest.fixture
-def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The local disk that shards wait on before they are uploaded."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """A real S3 server in a process of its own; its address."""
-    pytest.importorskip("moto", reason="moto is not installed")
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(address + "/moto-api/", timeout=5).close()
-            break
-        except OSError:
-            assert process.poll() is None, "the S3 server ended"
-            time.sleep(0.05)
-    yield address
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture(params=["memory", "s3"])
-def remote_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    name = f"bucket-{os.getpid()}-{next(folder_numbers)}"
-    if request.param == "memory":
-        return f"memory://{name}/out"
-    address = request.getfixturevalue("s3_server")
-    # Where credentials and addresses come from is fsspec's own configuration.
-    options = {
-        "key": "k",
-        "secret": "s",
-        "endpoint_url": address,
-        "client_kwargs": {"region_name": "eu-west-1"},
-    }
-    monkeypatch.setitem(fsspec.config.conf, "s3", options)
-    fsspec.filesystem("s3").mkdir(name)
-    return f"s3://{name}/out"
-
-
-def read(folder: str, name: str) -> bytes:
-    with fsspec.open(f"{folder}/{name}", "rb") as file:
-        contents: bytes = file.read()
-    return contents
+from tests.writing.stores import UnsteadyStore, read
 
 
 def test_a_webdataset_shard_is_uploaded_whole(remote_folder: str, spool: Path) -> None:
@@ -159,31 +92,6 @@ def test_a_bucket_that_cannot_be_is_one_clear_error(s3_server: str, monkeypatch:
     with pytest.raises(OutputError, match=r"s3://ab/out.*cannot be written to") as caught:
         OutputFolder(settings_for("s3://ab/out", "files")).prepare()
     assert "\n" not in str(caught.value)
-
-
-class UnsteadyStore(MemoryFileSystem):
-    """An object store whose uploads fail now and then, and that remembers their order."""
-
-    protocol = "unsteady"
-    store: ClassVar[dict[str, Any]] = {}
-    pseudo_dirs: ClassVar[list[str]] = [""]
-    uploads: ClassVar[list[str]] = []
-    failures: ClassVar[list[Exception]] = []
-
-    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
-        if self.failures:
-            raise self.failures.pop()
-        self.uploads.append(rpath.rpartition("/")[2])
-        super().put_file(lpath, rpath, **options)
-
-
-@pytest.fixture
-def unsteady_folder() -> str:
-    fsspec.register_implementation("unsteady", UnsteadyStore, clobber=True)
-    UnsteadyStore.store.clear()
-    UnsteadyStore.uploads.clear()
-    UnsteadyStore.failures.clear()
-    return "unsteady://bucket/out"
 
 
 @pytest.mark.parametrize("output_format", ["webdataset", "files", "parquet", "dummy"])

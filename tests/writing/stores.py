@@ -1,0 +1,59 @@
+"""Stores to write shards to in tests, and what stands in them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+
+def read(folder: str, name: str) -> bytes:
+    with fsspec.open(f"{folder}/{name}", "rb") as file:
+        contents: bytes = file.read()
+    return contents
+
+
+class UnsteadyStore(MemoryFileSystem):
+    """An object store whose uploads fail now and then, and that remembers their order."""
+
+    protocol = "unsteady"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    uploads: ClassVar[list[str]] = []
+    failures: ClassVar[list[Exception]] = []
+    # A crash that leaves what has been uploaded: every later upload is refused.
+    uploads_until_it_breaks: ClassVar[int | None] = None
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        if self.uploads_until_it_breaks is not None and len(self.uploads) >= self.uploads_until_it_breaks:
+            raise PermissionError("the connection is gone")
+        self.uploads.append(rpath.rpartition("/")[2])
+        super().put_file(lpath, rpath, **options)
+
+
+class RenamingServer(LocalFileSystem):
+    """Like SFTP or HDFS: an upload can be seen while it lasts, and no rename replaces anything."""
+
+    protocol: ClassVar[tuple[str, ...]] = ("renaming", "sftp")
+    moves: ClassVar[list[tuple[str, str]]] = []
+    moves_until_it_breaks: ClassVar[int | None] = None
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        stripped: str = LocalFileSystem._strip_protocol(path.removeprefix("renaming://"))
+        return stripped
+
+    def mv(self, path1: str, path2: str, **options: Any) -> None:
+        if RenamingServer.moves_until_it_breaks is not None:
+            RenamingServer.moves_until_it_breaks -= 1
+            if RenamingServer.moves_until_it_breaks < 0:
+                raise PermissionError("the connection is gone")
+        if os.path.lexists(path2):
+            raise FileExistsError(path2)
+        self.moves.append((path1, path2))
+        os.rename(path1, path2)

@@ -1,0 +1,180 @@
+"""Replacing a finished shard where the output folder is not on the local disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from img2dataset.errors import OutputError
+from img2dataset.types import Sample
+from img2dataset.writing import OutputFolder, WriteSettings, open_finished_shard
+from tests.writing.retaking import LOST, WON, begin_again, snapshot, stored, take_again
+from tests.writing.shards import failure, input_table, settings_for, statistics_of, success, write_shard
+from tests.writing.stores import RenamingServer, UnsteadyStore
+
+STORE_FORMATS = ["files", "webdataset", "parquet"]
+
+
+def downloaded(remote_folder: str, local: Path) -> Path:
+    """A copy of the whole output folder on the local disk."""
+    file_system, path = fsspec.core.url_to_fs(remote_folder)
+    file_system.invalidate_cache()
+    for name in file_system.find(path):
+        target = local / name.removeprefix(path.rstrip("/") + "/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file_system.cat_file(name))
+    return local
+
+
+def statuses(folder: Path) -> list[str]:
+    names: list[str] = pq.read_table(folder / "00000.parquet", columns=["status"])["status"].to_pylist()
+    return names
+
+
+@pytest.mark.parametrize("output_format", [*STORE_FORMATS, "tfrecord"])
+def test_samples_that_were_there_stay_bit_for_bit(
+    remote_folder: str, spool: Path, tmp_path: Path, output_format: str
+) -> None:
+    if output_format == "tfrecord":
+        pytest.importorskip("google_crc32c")
+    settings, table = settings_for(remote_folder, output_format), input_table(10)
+    OutputFolder(settings).prepare()
+    old = write_shard(settings, table)
+    before = stored(downloaded(remote_folder, tmp_path / "before"), output_format)
+    new = take_again(settings, table, old)
+    after = downloaded(remote_folder, tmp_path / "after")
+    assert before.items() <= stored(after, output_format).items()
+    assert set(stored(after, output_format)) == {sample.key for sample in new if sample.image is not None}
+    assert statuses(after) == [sample.metadata["status"] for sample in new]
+    assert json.loads((after / "00000_stats.json").read_text())["successes"] == 9
+    assert [name for name in os.listdir(spool) if name.startswith("img2dataset-")] == []
+
+
+def test_the_old_statistics_stand_until_the_new_ones_are_uploaded(unsteady_folder: str, spool: Path) -> None:
+    settings, table = settings_for(unsteady_folder, "webdataset"), input_table(10)
+    old = write_shard(settings, table)
+    UnsteadyStore.uploads.clear()
+    take_again(settings, table, old)
+    assert UnsteadyStore.uploads == ["00000.tar", "00000.parquet", "00000_stats.json"]
+
+
+def test_files_that_stay_are_not_uploaded_again(unsteady_folder: str, spool: Path) -> None:
+    settings, table = settings_for(unsteady_folder, "files"), input_table(10)
+    old = write_shard(settings, table)
+    UnsteadyStore.uploads.clear()
+    new = take_again(settings, table, old)
+    files = {f"{new[index].key}.{ending}" for index in WON for ending in ("jpg", "json", "txt")}
+    assert set(UnsteadyStore.uploads) == files | {"00000.parquet", "00000_stats.json"}
+
+
+@pytest.mark.parametrize("output_format", STORE_FORMATS)
+def test_a_crash_between_two_uploads_is_healed_by_the_next_run(
+    unsteady_folder: str, spool: Path, tmp_path: Path, output_format: str
+) -> None:
+    settings, table = settings_for(unsteady_folder, output_format), input_table(10)
+    old = write_shard(settings, table)
+    before = stored(downloaded(unsteady_folder, tmp_path / "before"), output_format)
+    samples, crashes = old, 0
+    while True:
+        UnsteadyStore.uploads.clear()
+        UnsteadyStore.uploads_until_it_breaks = crashes
+        try:
+            samples = take_again(settings, table, old)
+            break
+        except PermissionError:
+            pass
+        left = downloaded(unsteady_folder, tmp_path / str(crashes))
+        assert OutputFolder(settings).done_shards() == {0}
+        assert OutputFolder(settings).finish_rewrites() == set()
+        assert before.items() <= stored(left, output_format).items()
+        finished = open_finished_shard(settings, 0)
+        assert finished is not None
+        successes = finished.metadata["status"].to_pylist().count("success")
+        assert successes == (7 if finished.statistics_agree else 9)
+        crashes += 1
+    assert crashes >= 2
+    after = downloaded(unsteady_folder, tmp_path / "after")
+    assert before.items() <= stored(after, output_format).items()
+    assert set(stored(after, output_format)) == {sample.key for sample in samples if sample.image is not None}
+    finished = open_finished_shard(settings, 0)
+    assert finished is not None
+    assert finished.statistics_agree
+
+
+def test_samples_that_a_crash_left_and_that_fail_now_are_removed(
+    unsteady_folder: str, spool: Path, tmp_path: Path
+) -> None:
+    settings, table = settings_for(unsteady_folder, "files"), input_table(10)
+    old = write_shard(settings, table)
+    UnsteadyStore.uploads.clear()
+    UnsteadyStore.uploads_until_it_breaks = 6  # the images that were won, and not the metadata
+    with pytest.raises(PermissionError):
+        take_again(settings, table, old)
+    UnsteadyStore.uploads_until_it_breaks = None
+    take_again(settings, table, old, [failure(settings, index, "timeout: total") for index in (*WON, LOST)])
+    assert len(stored(downloaded(unsteady_folder, tmp_path / "after"), "files")) == 7
+
+
+def test_a_shard_that_another_run_has_replaced_is_not_replaced(unsteady_folder: str, spool: Path) -> None:
+    settings, table = settings_for(unsteady_folder, "webdataset"), input_table(10)
+    old = write_shard(settings, table)
+    later, samples = begin_again(settings, table, old)
+    take_again(settings_for(unsteady_folder, "webdataset"), table, old, [success(settings, table, 1)])
+    UnsteadyStore.uploads.clear()
+    with pytest.raises(OutputError, match=r"another run has changed 00000_stats\.json"):
+        later.commit(statistics_of(samples))
+    later.discard()
+    assert UnsteadyStore.uploads == []
+
+
+def broken_off(settings: WriteSettings, table: pa.Table, old: list[Sample], moves: int) -> bool:
+    """Whether the connection was gone before the shard was replaced."""
+    RenamingServer.moves_until_it_breaks = moves
+    try:
+        take_again(settings, table, old)
+    except PermissionError:
+        return True
+    finally:
+        RenamingServer.moves_until_it_breaks = None
+    return False
+
+
+@pytest.mark.parametrize("output_format", STORE_FORMATS)
+def test_where_files_are_moved_a_crash_between_two_moves_leaves_the_old_shard_or_the_new_one(
+    renaming_folder: str, tmp_path: Path, output_format: str
+) -> None:
+    folder, table, ends = tmp_path / "remote", input_table(10), []
+    for moves in range(20):
+        settings = settings_for(renaming_folder, output_format)
+        output = OutputFolder(settings)
+        output.prepare()
+        output.empty()
+        old = write_shard(settings, table)
+        before = stored(folder, output_format)
+        was_broken_off = broken_off(settings, table, old, moves)
+        output.finish_rewrites()
+        output.remove_own_temporaries()
+        assert output.done_shards() == {0}
+        assert [name for name in snapshot(folder) if name.startswith(".") and not name.endswith("/")] == []
+        after = stored(folder, output_format)
+        assert before.items() <= after.items()
+        assert set(after) == {key for key, status in rows_of(folder).items() if status == "success"}
+        ends.append("new" if len(after) == 9 else "old")
+        finished = open_finished_shard(settings, 0)
+        assert finished is not None
+        assert finished.statistics_agree
+        if not was_broken_off:
+            break
+    assert ends == sorted(ends, reverse=True)
+    assert set(ends) == {"old", "new"}
+
+
+def rows_of(folder: Path) -> dict[str, str]:
+    rows = pq.read_table(folder / "00000.parquet", columns=["key", "status"]).to_pylist()
+    return {row["key"]: row["status"] for row in rows}
