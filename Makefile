@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test differential lint format readme bench bench-quick bench-memory clean
+.PHONY: demo test differential lint format readme bench bench-quick bench-memory bench-fidelity bench-training clean
 
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,9 @@ test: $(VENV)/.dev
 # To leave out tfrecord, or run some cases only: make differential CASES='--without_tensorflow --only exif'
 differential: $(VENV)/.dev
 	$(BIN)/python -m differential.run $(CASES)
+
+bench-fidelity: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.fidelity
 
 bench-training: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.training

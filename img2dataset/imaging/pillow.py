@@ -1,4 +1,4 @@
-"""Pillow, fenced in: only formats of a list, no warnings, and its exceptions in this room's language.
+"""Pillow, fenced in: only formats of a list, and its exceptions in this room's language.
 
 Comes in: the bytes of a file. Goes out: an opened image, or pixels. Called for what OpenCV cannot decode
 or decodes wrongly: GIF, AVIF, ICO, alpha in TIFF, CMYK without Adobe's mark, colour profiles.
@@ -7,7 +7,6 @@ or decodes wrongly: GIF, AVIF, ICO, alpha in TIFF, CMYK without Adobe's mark, co
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -82,9 +81,7 @@ def _as_opencv_has_it(image: Image.Image) -> np.ndarray[Any, Any]:
 @contextmanager
 def _pillow_errors(extension: str | None) -> Iterator[None]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except (ImageFailure, MemoryError):
         raise
     except UnidentifiedImageError:

@@ -6,6 +6,7 @@ the worker for every download, and by the training-side stream.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import cv2
@@ -37,14 +38,16 @@ _MOST_SCANNED_PIXELS = 4_000_000_000
 class ImageProcessor:
     """Makes images as the settings say. Without state: one a process, from any thread.
 
-    OpenCV's own threads and its log are turned off in this process: an image is too small to share out,
-    a run has a process for each core, and what is wrong with an image is in its failure.
+    OpenCV's own threads, its log and Pillow's warnings are turned off in this process: an image is too
+    small to share out, a run has a process for each core, and what is wrong with an image is in its failure.
     """
 
     def __init__(self, settings: ImageSettings):
         # 0 runs every loop in the calling thread and builds no pool.
         cv2.setNumThreads(0)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # Once and for all: catching them around each image would disturb those of other threads.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         self._settings = settings
         self._encode = Encoder(settings.encode_format, settings.encode_quality)
         self._upscale = INTERPOLATIONS[settings.upscale_interpolation]

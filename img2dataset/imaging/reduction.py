@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# JPEG's own reduced decode keeps this many times the target: at 4 the result cannot be told from the full one
-# (46 dB at the least), at 2 it loses what a box filter would have let through as aliases.
-KEPT = 4
+# JPEG's own reduced decode keeps this many times the target: at 4 the result cannot be told from the full
+# one (46 dB at the least), at 2 it loses what a box filter lets through as aliases (32 dB at the least).
+KEPT = 3
 # Photographs this many times larger than the target have less detail in a pixel; there 2 are enough.
 LARGE, KEPT_OF_LARGE = 8, 2
 
@@ -38,20 +38,25 @@ def jpeg_shortcuts(size: tuple[int, int], target: tuple[int, int]) -> Shortcuts:
     return Shortcuts(
         reduction=reduction,
         without_last_luma_refinement=times >= 2,
-        without_refinements=times >= 6,
+        without_refinements=times >= 4,
         # Reduced by 4, a block is decoded from its four lowest coefficients, all among the first five.
         without_high_luma=reduction >= 4,
     )
 
 
-def intermediate_multiple(size: tuple[int, int], target: tuple[int, int]) -> int:
+# The most that a bilinear step may reduce by: it reads four pixels, and beyond this lets aliases through,
+# which a zone plate shows.
+BILINEAR = 1.3
+
+
+def intermediate_multiple(size: tuple[int, int], target: tuple[int, int]) -> int | None:
     """The power of two m for scaling bilinearly to m times the target, then by exact halvings.
 
-    ``size`` is at most twice m times ``target``, and m is 2 where a bilinear step alone would alias: from a
-    ratio of 1.2 on (40 dB against 47 to 56).
+    None where ``INTER_AREA`` is as fast as the smallest m that keeps to ``BILINEAR``.
     """
     times = max(size[0] / target[0], size[1] / target[1])
-    multiple = 1 if times <= 1.2 else 2
-    while times > 2 * multiple:
-        multiple *= 2
-    return multiple
+    for multiple, least in ((1, 0.0), (2, 0.0), (4, 3.2)):
+        if times <= BILINEAR * multiple:
+            return multiple if times >= least else None
+    # Four times as many pixels would cost more than their aliases show; JPEGs are reduced before.
+    return 4 if times <= 8 else None

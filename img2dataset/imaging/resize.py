@@ -39,6 +39,8 @@ def scale_by_halvings(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """
     width, height = pixels.shape[1], pixels.shape[0]
     multiple = intermediate_multiple((width, height), size)
+    if multiple is None:
+        return scale(pixels, size, cv2.INTER_AREA)
     while True:
         step = (multiple * size[0], multiple * size[1])
         if (width, height) != step:
