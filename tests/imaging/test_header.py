@@ -90,6 +90,7 @@ def test_the_format_does_not_depend_on_a_name(body):
 
 PROCESSORS = [
     ImageProcessor(ImageSettings(image_size=16, max_decoded_pixels=100_000)),
+    ImageProcessor(ImageSettings(image_size=5, exact_resize=False, max_decoded_pixels=100_000)),
     ImageProcessor(
         ImageSettings(
             resize_mode="no",
@@ -104,6 +105,8 @@ PROCESSORS = [
 ]
 
 
+# pytest undoes the filter of warnings that a processor sets.
+@pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
 @settings(max_examples=400, deadline=None)
 @given(
     st.sampled_from(SEEDS),

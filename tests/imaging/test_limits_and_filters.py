@@ -77,6 +77,16 @@ def test_an_image_that_only_the_resize_makes_huge_is_refused_as_well(mode):
     assert failure(body, resize_mode=mode, image_size=256) == "too large: pixels"
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("size", [(65_000, 51), (51, 65_000), (1_000_000, 1), (1, 1_000_000)])
+def test_a_thin_image_takes_no_more_memory_than_it_has_pixels(size, exact):
+    body = saved(Image.new("RGB", size, (10, 20, 30)), "PNG")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    made = process(body, image_size=16, resize_mode="keep_ratio_largest", exact_resize=exact)
+    assert (made.width, made.height) == ((16, 1) if size[0] > size[1] else (1, 16))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
+
+
 def test_a_thousand_empty_scans_of_a_large_jpeg_are_refused():
     body = saved(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
     scans = b"\xff\xda\0\x08\1\1\0\1\x3f\0" * 1000
