@@ -19,6 +19,7 @@ DNS_NOT_FOUND = "DNS: name not found"
 DNS_TEMPORARY = "DNS: temporary failure"
 DNS_TIMEOUT = "DNS: timeout"
 TLS_EXPIRED = "TLS: certificate expired"
+TLS_NOT_YET_VALID = "TLS: certificate not yet valid"
 TLS_WRONG_HOST = "TLS: wrong host"
 TLS_UNKNOWN_ISSUER = "TLS: unknown issuer"
 TLS_CERTIFICATE = "TLS: certificate not valid"
@@ -138,6 +139,8 @@ def of_transfer(code: int, message: str, system_error: int, proxied: bool = Fals
 def _of_certificate(message: str) -> str:
     if "expired" in message:
         return TLS_EXPIRED
+    if "not yet valid" in message:
+        return TLS_NOT_YET_VALID
     if "subject name" in message or "host name" in message or "hostname" in message:
         return TLS_WRONG_HOST
     if "issuer" in message or "self-signed" in message or "self signed" in message:

@@ -22,7 +22,7 @@ from img2dataset.types import Fetched, Row
 from tests.fetching.dns_server import DnsServer
 from tests.fetching.download_all import HANG_GUARD_S, download, download_all, failure_of
 from tests.fetching.own_network import Visit, visit
-from tests.servers import ImageServer
+from tests.servers import ImageServer, TestAuthority
 
 BODY = b"found"
 # Questions for one name: this machine may want IPv6 addresses too.
@@ -165,6 +165,21 @@ def test_a_host_with_ipv6_addresses_only_is_reached(dns: DnsServer, ipv6_port: i
 def test_an_address_that_does_not_answer_does_not_hide_the_others(dns: DnsServer, port: int) -> None:
     for name in ("b--1.a127-0-0-1.test", "a127-0-0-99.a127-0-0-1.test"):
         assert found(download(f"http://{name}:{port}/found.jpg", dns_servers=(dns.address,)))
+
+
+def test_a_dot_at_the_end_capitals_and_a_user_name_do_not_matter(dns: DnsServer, port: int) -> None:
+    for authority in ("a127-0-0-1.dot.test.", "A127-0-0-1.Dot.Test", "me:secret@a127-0-0-1.dot.test"):
+        assert found(download(f"http://{authority}:{port}/found.jpg", dns_servers=(dns.address,)))
+
+
+def test_a_certificate_is_held_against_the_name_and_not_the_address(
+    dns: DnsServer, certificates: TestAuthority
+) -> None:
+    settings = {"dns_servers": (dns.address,), "ca_bundle": certificates.authority_file}
+    with ImageServer(certificates.certificate("a127-0-0-1.named.test")) as server:
+        url = server.url("/chunked", host="a127-0-0-1.named.test")
+        assert download(url, **settings).failure is None
+        assert failure_of(server.url("/chunked", host="a127-0-0-1.b.test"), **settings) == "TLS: wrong host"
 
 
 def test_names_are_found_over_ipv6_too(port: int) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
+import socket
+import threading
+from ipaddress import ip_address
 from pathlib import Path
 
 import certifi
 import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from img2dataset.errors import OptionError
 from img2dataset.fetching import Fetcher, FetchSettings
@@ -39,6 +48,68 @@ def test_an_expired_certificate_and_one_for_another_host_are_named(certificates:
         assert failure_of(expired.url(PATH), ca_bundle=bundle) == "TLS: certificate expired"
     with ImageServer(certificates.certificate("other.example")) as other:
         assert failure_of(other.url(PATH), ca_bundle=bundle) == "TLS: wrong host"
+
+
+def test_a_certificate_that_is_not_valid_yet_is_told_from_one_that_has_expired(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    in_days = [now + datetime.timedelta(days=days) for days in (10, 20)]
+    leaf = authority.issue_cert("127.0.0.1", not_before=in_days[0], not_after=in_days[1])
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "early.pem"))
+    with ImageServer(str(tmp_path / "early.pem")) as early:
+        failure = failure_of(early.url(PATH), ca_bundle=str(tmp_path / "authority.pem"))
+    assert failure == "TLS: certificate not yet valid"
+
+
+def test_a_certificate_that_vouches_for_itself_has_no_known_issuer(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    itself = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = tmp_path / "itself.pem"
+    file.write_bytes(private + itself.public_bytes(serialization.Encoding.PEM))
+    with ImageServer(str(file)) as server:
+        assert failure_of(server.url(PATH)) == "TLS: unknown issuer"
+        assert download(server.url(PATH), ca_bundle=str(file)).body == SMALL_BODY
+
+
+def test_a_chain_whose_middle_is_missing_has_no_known_issuer(tmp_path: Path) -> None:
+    root = trustme.CA()
+    root.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+    leaf = root.create_child_ca().issue_cert("127.0.0.1")
+    only_leaf = leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes()
+    (tmp_path / "leaf.pem").write_bytes(only_leaf)
+    leaf.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "chain.pem"))
+    for file, failure in (("leaf.pem", "TLS: unknown issuer"), ("chain.pem", None)):
+        with ImageServer(str(tmp_path / file)) as server:
+            assert failure_of(server.url(PATH), ca_bundle=str(tmp_path / "root.pem")) == failure
+
+
+@pytest.mark.parametrize("alert", [40, 70, 80, 112])
+def test_a_server_that_refuses_the_handshake_is_a_handshake_failure(alert: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(bytes([21, 3, 3, 0, 2, 2, alert]))
+                connection.recv(4096)
+
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        assert failure_of(f"https://127.0.0.1:{listener.getsockname()[1]}/") == "TLS: handshake"
+        thread.join(HANG_GUARD_S)
 
 
 def test_a_server_that_speaks_plain_http_on_https_is_a_handshake_failure(image_server: ImageServer) -> None:
