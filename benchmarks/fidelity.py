@@ -1,7 +1,7 @@
 """How near the fast pixel route comes to full ``INTER_AREA``, and what it saves: ``make bench-fidelity``.
 
-Comes in: the photographs of ``corpus.py``, a zone plate and fine text. Goes out: PSNR of the default route against
-the exact one and of both against Lanczos, and the CPU of each, as a table.
+Comes in: the photographs of ``corpus.py``, a zone plate and fine text. Goes out: PSNR of the default route
+against the exact one and of both against Lanczos, and the CPU of each, as a table.
 """
 
 from __future__ import annotations
