@@ -21,10 +21,8 @@ from img2dataset.verifying.samples import (
     SampleComparison,
     read_json,
 )
-from img2dataset.writing.tar import BLOCK, padding
+from img2dataset.writing.tar import padding
 from img2dataset.writing.tar_reading import members
-
-END_MARK = bytes(2 * BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +100,7 @@ def _read_parts(file: BinaryIO, is_wanted: Callable[[str], bool]) -> Iterator[Pa
 
 
 def _check_end(file: BinaryIO, end: int) -> None:
-    """Behind the last member: two blocks of zeros, and then nothing or more of them."""
-    file.seek(end)
-    if len(file.read(len(END_MARK))) < len(END_MARK):
-        raise BrokenFile("is broken: it ends within its end mark")
+    """Behind the last member: the end mark, which has been read, and nothing but zeros after it."""
     file.seek(end)
     while rest := file.read(1 << 20):
         if any(rest):

@@ -39,7 +39,7 @@ def test_a_tar_cut_anywhere_up_to_its_end_mark_is_found(tmp_path: Path) -> None:
     end = last.offset_data + -(-last.size // 512) * 512
     for length in {*cuts(end), *starts, end, end + 512, end + 1023}:
         path.write_bytes(contents[:length])
-        assert "00001.tar is broken: it ends" in only_fault(tmp_path), length
+        assert "00001.tar is broken" in only_fault(tmp_path), length
     path.write_bytes(contents[: end + 1024])  # the end mark, without what fills the last record
     assert check(tmp_path).exit_status == 0
 

@@ -10,8 +10,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.verifying.datasets import DATA_NAMES, check, make_dataset
+from tests.writing.conftest import remote_folder, s3_server, short_waits, spool
 from tests.writing.shards import failure, input_table, settings_for, write_shard
-from tests.writing.test_object_store import remote_folder, s3_server, short_waits, spool
 
 __all__ = ["remote_folder", "s3_server", "short_waits", "spool"]  # fixtures
 
