@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from differential.listed import reason
+from differential.listed import reason, reason_of_columns
 from differential.outputs import IMAGE_COLUMNS, Output
 
 FIXED_MESSAGES = frozenset(
@@ -34,15 +34,22 @@ class Difference:
     meant: str | None = None
 
 
-def differences(peer: Output, here: Output) -> Iterator[Difference]:
-    """Each difference between two outputs."""
+def differences(peer: Output, here: Output, least_psnr: float | None = None) -> Iterator[Difference]:
+    """Each difference between two outputs.
+
+    Args:
+        peer: what 1.47.0 wrote.
+        here: what this program wrote.
+        least_psnr: how near pixels must come, in dB; None: identical, encoded bytes too.
+    """
     yield from _sets("files", set(peer.files), set(here.files))
     for shard in sorted(peer.schemas.keys() & here.schemas.keys()):
         if peer.schemas[shard] != here.schemas[shard]:
-            yield _told(f"columns of {shard}.parquet", peer.schemas[shard], here.schemas[shard])
+            one, other = peer.schemas[shard], here.schemas[shard]
+            yield _told(f"columns of {shard}.parquet", one, other, reason_of_columns(one, other))
     yield from _statistics(peer, here)
     yield from _rows(peer, here)
-    yield from _samples(peer, here)
+    yield from _samples(peer, here, least_psnr)
 
 
 def describe(output: Output) -> str:
@@ -116,7 +123,7 @@ def _fixed(message: str | None) -> str | None:
     return message if message is None or message in FIXED_MESSAGES else ANY_MESSAGE
 
 
-def _samples(peer: Output, here: Output) -> Iterator[Difference]:
+def _samples(peer: Output, here: Output, least_psnr: float | None) -> Iterator[Difference]:
     yield from _sets("samples", set(peer.samples), set(here.samples))
     for key in sorted(peer.samples.keys() & here.samples.keys()):
         theirs, ours = peer.samples[key], here.samples[key]
@@ -124,15 +131,17 @@ def _samples(peer: Output, here: Output) -> Iterator[Difference]:
         if "key" not in theirs and set(theirs) == set(ours) and peer.members[key] != here.members[key]:
             yield _told(f"order of the members of sample {key}", peer.members[key], here.members[key])
         for ending in sorted(theirs.keys() & ours.keys()):
-            yield from _contents(f"{ending} of sample {key}", ending, theirs[ending], ours[ending])
+            place = f"{ending} of sample {key}"
+            if ending in IMAGE_COLUMNS:
+                yield from _images(place, theirs[ending], ours[ending], least_psnr)
+            else:
+                yield from _contents(place, ending, theirs[ending], ours[ending])
 
 
 def _contents(place: str, ending: str, theirs: Any, ours: Any) -> Iterator[Difference]:
     if equal(theirs, ours):
         return
-    if ending in IMAGE_COLUMNS:
-        yield Difference(f"{place}: {_pixels_told(theirs, ours)}")
-    elif ending == "json":
+    if ending == "json":
         one, other = json.loads(theirs), json.loads(ours)
         if list(one) != list(other):
             yield _told(f"names in {place}", list(one), list(other))
@@ -146,25 +155,33 @@ def _contents(place: str, ending: str, theirs: Any, ours: Any) -> Iterator[Diffe
         yield _told(place, theirs, ours)
 
 
-def _pixels_told(theirs: bytes, ours: bytes) -> str:
+def _images(place: str, theirs: bytes, ours: bytes, least_psnr: float | None) -> Iterator[Difference]:
     """How two images differ: their encoded bytes only, their sizes, or their pixels."""
-    one, other = (
-        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) for data in (theirs, ours)
-    )
+    if theirs == ours:
+        return
+    one, other = (_decoded(data) for data in (theirs, ours))
     if one is None or other is None:
-        return f"bytes differ, {len(theirs)} of 1.47.0 against {len(ours)}"
+        yield Difference(f"{place}: bytes differ, {len(theirs)} of 1.47.0 against {len(ours)}")
+        return
     if one.shape != other.shape:
-        return f"1.47.0 has shape {one.shape}, this program {other.shape}"
+        yield Difference(f"{place}: 1.47.0 has shape {one.shape}, this program {other.shape}")
+        return
     apart = np.abs(one.astype(np.int16) - other)
-    if not apart.any():
-        return "pixels are identical, the encoded bytes are not"
     error = float(np.mean(np.square(apart.astype(np.float64))))
-    share = float(np.mean(apart > 0))
-    return f"pixels differ, {share:.1%} of the values, by {apart.max()} at most, PSNR {_psnr(error):.1f} dB"
+    psnr = 10 * math.log10(255 * 255 / error) if error else math.inf
+    if least_psnr is not None and psnr >= least_psnr:
+        yield Difference(place, meant=f"blurred pixels are the same to {least_psnr:.0f} dB, not bit for bit")
+    elif not error:
+        yield Difference(f"{place}: pixels are identical, the encoded bytes are not")
+    else:
+        share = float(np.mean(apart > 0))
+        yield Difference(
+            f"{place}: pixels differ, {share:.1%} of the values, by {apart.max()} at most, PSNR {psnr:.1f} dB"
+        )
 
 
-def _psnr(error: float) -> float:
-    return 10 * math.log10(255 * 255 / error)
+def _decoded(data: bytes) -> Any:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 def equal(one: Any, other: Any) -> bool:

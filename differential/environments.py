@@ -76,9 +76,16 @@ def make_programs(work: Path, tensorflow: bool) -> Programs:
 
 
 def program_environment() -> dict[str, str]:
-    """The environment variables of both programs: no proxies, no chatter, no question to PyPI."""
+    """The environment variables of both programs: no proxies, no chatter, no question to PyPI.
+
+    Nor any of Python's: a PYTHONPATH over this checkout would have 1.47.0 import it instead of itself.
+    """
     inherited: Mapping[str, str] = os.environ
-    kept = {name: value for name, value in inherited.items() if not name.lower().endswith("_proxy")}
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if not name.lower().endswith("_proxy") and not name.startswith("PYTHON")
+    }
     quiet = {"NO_ALBUMENTATIONS_UPDATE": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
     return {**kept, **quiet}
 

@@ -26,25 +26,27 @@ from tests.servers import ImageServer
 def test_input_format_and_url_list_name_the_files_of_a_folder_that_are_read(
     make: Maker, tmp_path: Path, input_format: str
 ) -> None:
-    """Plain and compressed: the folder has both, and each is read only under its own format."""
-    rows = [{"url": url} for url in make.addresses]
-    texts = {
-        "txt": "".join(f"{row['url']}\n" for row in rows),
-        "csv": "number,url\n" + "".join(f"{n},{row['url']}\n" for n, row in enumerate(rows)),
-        "tsv": "number\turl\n" + "".join(f"{n}\t{row['url']}\n" for n, row in enumerate(rows)),
-        "json": json.dumps(rows),
-        "jsonl": "".join(f"{json.dumps(row)}\n" for row in rows),
-    }
-    for name, text in texts.items():
+    # Plain and compressed files of all formats in one folder; the query says which one a URL is from.
+    for name in ("txt", "csv", "tsv", "json", "jsonl"):
+        urls = [f"{url}?{name}" for url in make.addresses]
+        text = {
+            "txt": "".join(f"{url}\n" for url in urls),
+            "csv": "number,url\n" + "".join(f"{n},{url}\n" for n, url in enumerate(urls)),
+            "tsv": "number\turl\n" + "".join(f"{n}\t{url}\n" for n, url in enumerate(urls)),
+            "json": json.dumps([{"url": url} for url in urls]),
+            "jsonl": "".join(json.dumps({"url": url}) + "\n" for url in urls),
+        }[name]
         (tmp_path / f"list.{name}").write_text(text)
-        (tmp_path / f"list.{name}.gz").write_bytes(gzip.compress(text.encode()))
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "list.parquet")
-    small = {"url_list": tmp_path, "image_size": 32}
-    for name in (input_format, f"{input_format}.gz"):
-        if name != "parquet.gz":
-            assert column(make(**small, input_format=name), "url", "status") == [
-                (url, "success") for url in make.addresses
-            ]
+        (tmp_path / f"list.{name}.gz").write_bytes(gzip.compress(text.replace("?", "?gz-").encode()))
+    pq.write_table(pa.table({"url": [f"{url}?parquet" for url in make.addresses]}), tmp_path / "list.parquet")
+
+    def read(name: str) -> Any:
+        return column(make(url_list=tmp_path, image_size=32, input_format=name), "url", "status")
+
+    assert read(input_format) == [(f"{url}?{input_format}", "success") for url in make.addresses]
+    if input_format != "parquet":
+        expected = [(f"{url}?gz-{input_format}", "success") for url in make.addresses]
+        assert read(f"{input_format}.gz") == expected
 
 
 @pytest.mark.parametrize(
