@@ -12,6 +12,8 @@ from typing import Any
 EMPTY_EXIF = "EXIF values that 1.47.0 leaves empty (of undefined type, such as ExifVersion) are read"
 HASH_OF_FAILED = "bytes that were downloaded have their hash even if no image could be made of them"
 TEXT_CAPTIONS = "captions that are numbers in the list are text in the metadata, in every shard alike"
+HASH_LAST = "with verify_hash the hash column stands last too, where it is without; 1.47.0 has it first"
+HASHES = ("md5", "sha256", "sha512")
 
 
 def reason_of_columns(theirs: list[tuple[str, str]], ours: list[tuple[str, str]]) -> str | None:
@@ -22,6 +24,8 @@ def reason_of_columns(theirs: list[tuple[str, str]], ours: list[tuple[str, str]]
         for one, other in changed
     ):
         return TEXT_CAPTIONS
+    if theirs[0][0] in HASHES and theirs[1:] + theirs[:1] == ours:
+        return HASH_LAST
     return None
 
 
@@ -42,6 +46,6 @@ def reason(name: str, theirs: Any, ours: Any, row: dict[str, Any]) -> str | None
     if name == "caption" and number and isinstance(ours, str) and str(theirs) == ours:
         return TEXT_CAPTIONS
     failed = row["status"] == "failed_to_resize"
-    if name in ("md5", "sha256", "sha512") and failed and theirs is None and isinstance(ours, str):
+    if name in HASHES and failed and theirs is None and isinstance(ours, str):
         return HASH_OF_FAILED
     return None
