@@ -104,7 +104,7 @@ def test_an_answer_too_long_for_a_datagram_is_fetched_whole(dns: DnsServer, port
 
 
 def test_answers_are_kept_for_their_time_to_live_within_bounds(dns: DnsServer, port: int) -> None:
-    def questions_of(name: str, **settings: float) -> int:
+    def questions_of(name: str, pause_s: float = 0.0, **settings: float) -> int:
         delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
         chosen = FetchSettings(dns_servers=(dns.address,), **settings)  # type: ignore[arg-type]
         with Fetcher(chosen, delivered.put) as fetcher:
@@ -113,13 +113,13 @@ def test_answers_are_kept_for_their_time_to_live_within_bounds(dns: DnsServer, p
                 fetched = delivered.get(timeout=HANG_GUARD_S)
                 assert found(fetched)
                 fetcher.release(fetched.size)
-                time.sleep(0.6)
+                time.sleep(pause_s)
         return dns.questions(name) // ONE_LOOKUP
 
     assert questions_of("a127-0-0-1.kept.ttl300.test") == 1
     assert questions_of("a127-0-0-1.least.ttl0.test") == 1
-    assert questions_of("a127-0-0-1.short.ttl1.test", dns_min_ttl_s=0.0) == 2
-    assert questions_of("a127-0-0-1.most.ttl300.test", dns_min_ttl_s=0.0, dns_max_ttl_s=0.1) == 3
+    assert questions_of("a127-0-0-1.short.ttl1.test", 0.6, dns_min_ttl_s=0.0) == 2
+    assert questions_of("a127-0-0-1.most.ttl300.test", 0.2, dns_min_ttl_s=0.0, dns_max_ttl_s=0.1) == 3
 
 
 def test_special_names_are_not_asked_for(dns: DnsServer, port: int) -> None:
