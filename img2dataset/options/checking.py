@@ -192,9 +192,10 @@ def _check_encoding(options: Options) -> None:
             f"--encode_quality is {options.encode_quality}; with --encode_format {options.encode_format}"
             f" it takes {meaning}a whole number from 0 to {highest}"
         )
-    if options.incremental_mode == "retry_failed" and options.output_format == "dummy":
+    if options.incremental_mode in ("retry_failed", "new_only") and options.output_format == "dummy":
         raise OptionError(
-            "--incremental_mode retry_failed cannot be used with --output_format dummy, which keeps no rows"
+            f"--incremental_mode {options.incremental_mode} cannot be used with --output_format dummy, which"
+            " keeps no rows"
         )
     if options.hugging_face_images and options.output_format != "parquet":
         raise OptionError(

@@ -93,6 +93,7 @@ def test_a_flag_may_be_negated_as_fire_does() -> None:
         {"output_folder": " "},
         {"encode_format": "png", "encode_quality": 10},
         {"hugging_face_images": True},
+        {"incremental_mode": "new_only", "output_format": "dummy"},
         {"save_additional_columns": ["jpg"], "output_format": "parquet"},
         {"save_additional_columns": ["txt"], "output_format": "tfrecord"},
         {"bbox_col": "boxes", "disable_all_reencoding": True},
