@@ -136,13 +136,27 @@ def _captions() -> Iterator[Case]:
 
 def _metadata() -> Iterator[Case]:
     scalars = ["number", "share", "label", "yes"]
-    plain = [*scalars, "numbers", "record"]
-    typed = ["small", "large", "holes", "single", "double", "yes", "text", "numbers", "texts", "record"]
+    plain = [*scalars, "numbers", "filled", "record"]
+    typed = [
+        "small",
+        "large",
+        "holes",
+        "single",
+        "double",
+        "yes",
+        "text",
+        "numbers",
+        "filled",
+        "texts",
+        "record",
+    ]
+    # In tfrecords 1.47.0 loses the shard over a boolean and rows over empty lists; the contract has no
+    # feature for records.
+    lost = {"yes", "numbers", "texts", "record"}
     for output_format in OUTPUT_FORMATS:
         for kind, columns in (("csv", scalars), ("json", plain), ("jsonl", plain), ("parquet", typed)):
-            if output_format == "tfrecord":
-                columns = [name for name in columns if name not in ("record", "numbers")]
-            options = {"save_additional_columns": columns, "output_format": output_format}
+            kept = [name for name in columns if output_format != "tfrecord" or name not in lost]
+            options = {"save_additional_columns": kept, "output_format": output_format}
             yield Case(f"additional columns {kind} {output_format}", f"typed.{kind}", options)
     for algorithm in ("md5", "sha256", "sha512"):
         verified = {"compute_hash": algorithm, "verify_hash": ["expected", algorithm]}
@@ -171,8 +185,8 @@ def _sharding() -> Iterator[Case]:
     yield Case("several input files", "several", options)
     extending = {"number_sample_per_shard": 4, "output_format": "webdataset"}
     yield Case("extend", "some.csv", extending, again={"incremental_mode": "extend"})
+    # Not overwrite: 1.47.0 deletes its own temporary files with the folder, and ends with an error.
     yield Case("incremental", "some.csv", extending, again={"incremental_mode": "incremental"})
-    yield Case("overwrite", "some.csv", extending, again={"incremental_mode": "overwrite"})
 
 
 def _opting_out() -> Iterator[Case]:

@@ -111,7 +111,8 @@ def _scalars(n: int) -> Row:
 
 
 def _plain_values(n: int) -> Row:
-    return {**_scalars(n), "numbers": list(range(n % 3)), "record": {"a": n, "b": [f"{n}"]}}
+    lists = {"numbers": list(range(n % 3)), "filled": list(range(1 + n % 3))}
+    return {**_scalars(n), **lists, "record": {"a": n, "b": [f"{n}"]}}
 
 
 def _typed_table(urls: list[str]) -> pa.Table:
@@ -127,6 +128,7 @@ def _typed_table(urls: list[str]) -> pa.Table:
         "yes": pa.array([n % 2 == 0 for n in count], pa.bool_()),
         "text": pa.array([f"\u00e9 {n}" if n % 3 else None for n in count], pa.string()),
         "numbers": pa.array([list(range(n % 4)) for n in count], pa.list_(pa.int64())),
+        "filled": pa.array([list(range(1 + n % 3)) for n in count], pa.list_(pa.int32())),
         "texts": pa.array([["x"] * (n % 3) for n in count], pa.list_(pa.string())),
         "record": pa.array([{"a": n, "b": f"{n}"} for n in count]),
     }
