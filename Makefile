@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test differential lint format readme bench bench-quick bench-memory bench-fidelity bench-training clean
+.PHONY: demo test test-slow differential lint format readme bench bench-quick bench-memory bench-fidelity bench-training clean
 
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,9 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
 
 # Both programs over the same lists, compared; about 15 minutes on two cores, 3 GB of environments.
 # To leave out tfrecord, or run some cases only: make differential CASES='--without_tensorflow --only exif'
