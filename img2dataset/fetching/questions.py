@@ -12,7 +12,7 @@ from img2dataset.fetching.known_names import Resolved
 from img2dataset.fetching.name_servers import IPV4, IPV6, Records
 
 # When a question is asked again while its earlier askings are still out, seconds after the first.
-ROUNDS_S = (0.4, 1.0, 1.8, 2.8, 4.2, 6.0)
+ROUNDS_S = (0.3, 0.8, 1.4, 2.2, 3.4, 5.0)
 # Servers that say three times, with a second between, that they cannot tell will not.
 MOST_REFUSALS = 3
 

@@ -7,7 +7,6 @@ each 16 KB of body): they append, and decide only at the end of the headers and 
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,9 +17,9 @@ from img2dataset.fetching import failures
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.answers import Answer, AnswerPolicy, read_answer
 from img2dataset.fetching.clocks import TransferClocks
+from img2dataset.fetching.handles import HandedOver, address_of, new_handle
 from img2dataset.fetching.settings import FetchSettings
 
-RECEIVE_BUFFER_BYTES = 64 * 1024
 # A short error page is read to its end, so that the connection can be used again; a longer one costs
 # more than a new connection.
 LONGEST_DISCARDED_BYTES = 32 * 1024
@@ -33,13 +32,11 @@ REFUSE = -1
 SOCKET_BAD: int = pycurl.SOCKET_BAD
 GO_ON: int = pycurl.PREREQFUNC_OK
 ABORT: int = pycurl.PREREQFUNC_ABORT
-# A shorter wait for a name is not worth telling libcurl.
-SHORTEST_COUNTED_WAIT_S = 0.02
 # Addresses are told anew for each request, so libcurl needs them for a moment only. It walks over all it has
 # after each transfer: with those of its usual minute, 15 000 hosts, that takes it 0.3 ms each time.
 ADDRESSES_KEPT_S = 1
-# A libcurl option that pycurl does not name: what a proxy answers to CONNECT is not the host's answer.
-SUPPRESS_CONNECT_HEADERS = 265
+# A shorter wait for a name is not worth telling libcurl.
+SHORTEST_COUNTED_WAIT_S = 0.02
 
 
 class Transfer:
@@ -48,6 +45,7 @@ class Transfer:
     __slots__ = (
         "_connect_ms",
         "_grow",
+        "_is_told",
         "_longest_connect_ms",
         "_max_body",
         "_policy",
@@ -97,6 +95,7 @@ class Transfer:
         self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         self.easy.setopt(pycurl.PREREQFUNCTION, self._may_request)
         self._reach = reach
+        self._is_told = False
         self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout_s * 1000))
         self.reserved = 0
         # Where the loop keeps it while it is idle: with those that are set up alike.
@@ -122,6 +121,9 @@ class Transfer:
         self.after_public = after_public
         self.started_at = now
         self.easy.setopt(pycurl.RESOLVE, entries)
+        if entries and not self._is_told:
+            self._is_told = True
+            self.easy.setopt(pycurl.DNS_CACHE_TIMEOUT, ADDRESSES_KEPT_S)
         left_ms = self._longest_connect_ms
         if waited_s > SHORTEST_COUNTED_WAIT_S:
             left_ms = max(1, left_ms - round(waited_s * 1000))
@@ -182,14 +184,14 @@ class Transfer:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY
 
-    def _open_socket(self, purpose: int, address: tuple[int, int, int, Any]) -> _HandedOver | int:
+    def _open_socket(self, purpose: int, address: tuple[int, int, int, Any]) -> HandedOver | int:
         """Libcurl is about to connect: the last and only certain moment to refuse an address."""
         family, kind, protocol, where = address
-        refused = self._reach.refusal(_address_of(where), self.after_public)
+        refused = self._reach.refusal(address_of(where), self.after_public)
         if refused is not None:
             self._refused = refused
             return SOCKET_BAD
-        return _HandedOver(socket.socket(family, kind, protocol).detach())
+        return HandedOver(socket.socket(family, kind, protocol).detach())
 
     def _may_request(self, address: str, own: str, port: int, own_port: int) -> int:
         """A connection, new or kept from an earlier request with other rights, is about to be used."""
@@ -257,56 +259,3 @@ class Transfer:
         self.body[start:end] = data
         self._received = end
         return None
-
-
-class _HandedOver:
-    """A new socket for pycurl, which takes a copy of it and drops this.
-
-    7 µs a connection; a Python socket that nobody closes takes 30, for the warning that is not shown.
-    """
-
-    __slots__ = ("_descriptor",)
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def __del__(self) -> None:
-        os.close(self._descriptor)
-
-
-def _address_of(where: Any) -> str:
-    """The numeric address of what pycurl gives for a socket address."""
-    address = where[0]
-    return address.decode("ascii") if isinstance(address, bytes) else str(address)
-
-
-def new_handle(settings: FetchSettings, ca_bundle: str | None, with_certificate: bool) -> pycurl.Curl:
-    """A libcurl handle with everything that is the same for all transfers."""
-    easy = pycurl.Curl()
-    easy.setopt(pycurl.NOSIGNAL, 1)
-    # Redirects are followed by the fetcher, hop by hop under the same policy; this is the second wall.
-    easy.setopt(pycurl.FOLLOWLOCATION, 0)
-    easy.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-    easy.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-    easy.setopt(pycurl.USERAGENT, settings.user_agent_header)
-    # Images do not compress: ask for none, but undo what comes nevertheless.
-    easy.setopt(pycurl.ACCEPT_ENCODING, "identity")
-    easy.setopt(pycurl.BUFFERSIZE, RECEIVE_BUFFER_BYTES)
-    easy.setopt(SUPPRESS_CONNECT_HEADERS, 1)
-    if with_certificate and settings.access.client_certificate is not None:
-        easy.setopt(pycurl.SSLCERT, settings.access.client_certificate)
-        easy.setopt(pycurl.SSLKEY, settings.access.client_key or settings.access.client_certificate)
-    if settings.dns == "internal":
-        easy.setopt(pycurl.DNS_CACHE_TIMEOUT, ADDRESSES_KEPT_S)
-    easy.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(settings.timeout_s * 1000)))
-    if ca_bundle is None:
-        easy.setopt(pycurl.SSL_VERIFYPEER, 0)
-        easy.setopt(pycurl.SSL_VERIFYHOST, 0)
-    else:
-        # One file and no folder: then libcurl keeps the loaded store for every connection of the process.
-        easy.setopt(pycurl.CAINFO, ca_bundle)
-        easy.unsetopt(pycurl.CAPATH)
-    return easy

@@ -13,10 +13,11 @@ from dataclasses import replace
 from img2dataset.fetching.access import RequestAccess
 from img2dataset.fetching.answers import AnswerPolicy
 from img2dataset.fetching.destinations import connection_reach
+from img2dataset.fetching.handles import RECEIVE_BUFFER_BYTES
 from img2dataset.fetching.pending import Job
 from img2dataset.fetching.robots_txt import LARGEST_BYTES
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.transfer import RECEIVE_BUFFER_BYTES, Transfer
+from img2dataset.fetching.transfer import Transfer
 
 
 class TransferPool:

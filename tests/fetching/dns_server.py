@@ -54,7 +54,7 @@ class DnsServer:
         return json.loads(self._process.stdout.readline())
 
     def peak(self) -> int:
-        """How many answers were due later at one time, at most."""
+        """For how many names answers were due later at one time, at most."""
         return self._ask("peak")
 
     def close(self) -> None:
@@ -81,6 +81,7 @@ class Zone:
     def __init__(self) -> None:
         self.counts: collections.Counter[str] = collections.Counter()
         self.due = self.peak = 0
+        self.seen: set[bytes] = set()
         self.by_kind: collections.Counter[tuple[str, int]] = collections.Counter()
 
     def answer(self, question: bytes, tcp: bool) -> tuple[bytes | None, float]:
@@ -152,12 +153,16 @@ class Datagrams(asyncio.DatagramProtocol):
         if not delay:
             self.transport.sendto(packet, client)
             return
-        self.zone.due += 1
+        name = data[12 : data.index(b"\0", 12)].lower()
+        # The first answer settles a name; those to repeated questions may come after that.
+        first = name not in self.zone.seen
+        self.zone.seen.add(name)
+        self.zone.due += first
         self.zone.peak = max(self.zone.peak, self.zone.due)
-        asyncio.get_running_loop().call_later(delay, self.send_late, packet, client)
+        asyncio.get_running_loop().call_later(delay, self.send_late, first, packet, client)
 
-    def send_late(self, packet: bytes, client: tuple[str, int]) -> None:
-        self.zone.due -= 1
+    def send_late(self, first: bool, packet: bytes, client: tuple[str, int]) -> None:
+        self.zone.due -= first
         self.transport.sendto(packet, client)
 
 
