@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from differential.listed import reason, reason_of_columns
+from differential.listed import reason, reason_of_columns, reason_of_names
 from differential.outputs import IMAGE_COLUMNS, Output
 
 FIXED_MESSAGES = frozenset(
@@ -144,7 +144,7 @@ def _contents(place: str, ending: str, theirs: Any, ours: Any) -> Iterator[Diffe
     if ending == "json":
         one, other = json.loads(theirs), json.loads(ours)
         if list(one) != list(other):
-            yield _told(f"names in {place}", list(one), list(other))
+            yield _told(f"names in {place}", list(one), list(other), reason_of_names(list(one), list(other)))
         fields = [name for name in one if name in other and not equal(one[name], other[name])]
         for name in fields:
             meant = reason(name, one[name], other[name], one)

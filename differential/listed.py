@@ -13,6 +13,8 @@ EMPTY_EXIF = "EXIF values that 1.47.0 leaves empty (of undefined type, such as E
 HASH_OF_FAILED = "bytes that were downloaded have their hash even if no image could be made of them"
 TEXT_CAPTIONS = "captions that are numbers in the list are text in the metadata, in every shard alike"
 HASH_LAST = "with verify_hash the hash column stands last too, where it is without; 1.47.0 has it first"
+BOXES = "the boxes of bbox_col steer the blur and are no column of the metadata, whose set readers check"
+BBOX_COLUMN = "boxes"
 HASHES = ("md5", "sha256", "sha512")
 
 
@@ -26,7 +28,14 @@ def reason_of_columns(theirs: list[tuple[str, str]], ours: list[tuple[str, str]]
         return TEXT_CAPTIONS
     if theirs[0][0] in HASHES and theirs[1:] + theirs[:1] == ours:
         return HASH_LAST
+    if [column for column in theirs if column[0] != BBOX_COLUMN] == ours:
+        return BOXES
     return None
+
+
+def reason_of_names(theirs: list[str], ours: list[str]) -> str | None:
+    """Why ``KEY.json`` has not the names it had in 1.47.0, if that is meant."""
+    return BOXES if [name for name in theirs if name != BBOX_COLUMN] == ours else None
 
 
 def reason(name: str, theirs: Any, ours: Any, row: dict[str, Any]) -> str | None:
