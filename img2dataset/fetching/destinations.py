@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
@@ -30,7 +31,9 @@ class Destination(NamedTuple):
     failure: str | None = None
 
 
-class _Asked(NamedTuple, Generic[Waiting]):
+# No named tuple: before Python 3.11 those cannot be generic.
+@dataclass(frozen=True)
+class _Asked(Generic[Waiting]):
     host: str
     port: int
     after_public: bool
