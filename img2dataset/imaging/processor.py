@@ -7,11 +7,13 @@ the worker for every download, and by the training-side stream.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 
-from img2dataset.imaging.blur import blur_boxes, checked_boxes
+from img2dataset.imaging.blur import blur_boxes, blur_boxes_as_before, checked_boxes
+from img2dataset.imaging.colour import Pixels
 from img2dataset.imaging.decode import decode
 from img2dataset.imaging.encode import Encoder
 from img2dataset.imaging.failure import (
@@ -42,14 +44,21 @@ class ImageProcessor:
     small to share out, a run has a process for each core, and what is wrong with an image is in its failure.
     """
 
-    def __init__(self, settings: ImageSettings):
+    def __init__(self, settings: ImageSettings, encode: Callable[[Pixels], Any] | None = None):
+        """Set up for ``settings``.
+
+        Args:
+            settings: what is to be made of each image.
+            encode: makes of the finished pixels, of shape (height, width) or (height, width, 3), uint8, BGR,
+                what is handed out as ``image``. None: a file as the settings say.
+        """
         # 0 runs every loop in the calling thread and builds no pool.
         cv2.setNumThreads(0)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         # Once and for all: catching them around each image would disturb those of other threads.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         self._settings = settings
-        self._encode = Encoder(settings.encode_format, settings.encode_quality)
+        self._encode = encode or Encoder(settings.encode_format, settings.encode_quality)
         self._upscale = INTERPOLATIONS[settings.upscale_interpolation]
         self._downscale = INTERPOLATIONS[settings.downscale_interpolation]
         # Who names another interpolation wants that one.
@@ -66,7 +75,7 @@ class ImageProcessor:
                 its EXIF orientation; they are turned with it. None or empty: nothing is blurred.
 
         Returns:
-            The image as a memoryview of what the encoder made, or ``body`` itself where it is kept.
+            The image as what ``encode`` made (a memoryview of a file), or ``body`` itself where it is kept.
 
         Raises:
             ImageFailure: refused by a filter or a limit, not decodable, or not encodable.
@@ -105,7 +114,8 @@ class ImageProcessor:
         if orientation != 1:
             pixels = upright(pixels, orientation)
         if to_blur:
-            pixels = blur_boxes(pixels, [upright_box(box, orientation) for box in to_blur])
+            blur = blur_boxes_as_before if settings.exact_resize else blur_boxes
+            pixels = blur(pixels, [upright_box(box, orientation) for box in to_blur])
         pixels = crop_and_pad(pixels, plan)
         stored = pixels.shape[1], pixels.shape[0]
         return self._stored(self._encode(pixels), header, body, stored, original)
@@ -144,7 +154,7 @@ class ImageProcessor:
 
     def _stored(
         self,
-        image: bytes | bytearray | memoryview,
+        image: Any,
         header: Header,
         body: bytes | bytearray,
         size: tuple[int, int],

@@ -16,11 +16,7 @@ def image_processor(settings: ImageSettings, encoded: bool) -> ImageProcessor:
 
     Images that are kept as they came (``skip_reencode``, ``disable_all_reencoding``) are bytes in any case.
     """
-    processor = ImageProcessor(settings)
-    if not encoded:
-        # The last step of the processor, and its only one that knows of files.
-        vars(processor)["_encode"] = rgb_array
-    return processor
+    return ImageProcessor(settings, None if encoded else rgb_array)
 
 
 def rgb_array(pixels: Any) -> Any:
