@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow differential lint format readme bench bench-quick bench-memory bench-fidelity bench-training clean
+.PHONY: demo test test-slow fuzz differential lint format readme bench bench-quick bench-memory bench-fidelity bench-training clean
 
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,19 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+# What strangers send, made up by libFuzzer: FUZZ_SECONDS for each fuzzer, or for those named in FUZZ only.
+# atheris has builds for some versions of Python only, so it is no part of the dev packages.
+FUZZ_SECONDS ?= 120
+FUZZ_VENV := .venv/fuzz
+fuzz: $(FUZZ_VENV)/.done
+	$(FUZZ_VENV)/bin/python -m fuzzing.run --seconds $(FUZZ_SECONDS) $(FUZZ)
+
+$(FUZZ_VENV)/.done: pyproject.toml
+	$(PYTHON) -m venv $(FUZZ_VENV)
+	$(FUZZ_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(FUZZ_VENV)/bin/python -m pip install --quiet --editable '.[fuzz]'
+	touch $@
 
 # Both programs over the same lists, compared; about 15 minutes on two cores, 3 GB of environments.
 # To leave out tfrecord, or run some cases only: make differential CASES='--without_tensorflow --only exif'

@@ -1,0 +1,1 @@
+"""Fuzzers for everything that strangers send: images, headers, URLs, lists. Run by ``make fuzz``."""

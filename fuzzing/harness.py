@@ -1,0 +1,116 @@
+"""One fuzzer: a name comes in, libFuzzer runs until it is told to stop or finds something.
+
+``python -m fuzzing.harness NAME FOLDER [libFuzzer's flags]``; FOLDER holds the bytes to begin with, and gets
+those that reached new code. Called by ``fuzzing.run``. A finding is any exception, a crash of the process,
+or an input that takes seconds (``-timeout``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import atheris
+
+# Imported by others before, without the marks by which the fuzzer sees which branches are taken.
+for name in ("email.utils", "email._parseaddr"):
+    sys.modules.pop(name, None)
+with atheris.instrument_imports(include=["img2dataset", "exifread", "PIL", "email", "idna"]):
+    from fuzzing import lists, pictures, seeds, words
+
+    # Readers are imported by lists of their format only: here, so that their branches are seen.
+    for _, module, _ in pkgutil.iter_modules(["img2dataset/reading"], "img2dataset.reading."):
+        importlib.import_module(module)
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Harness:
+    """What is checked, what the fuzzer begins with, and how long its inputs get, in bytes."""
+
+    check: Callable[[bytes], None]
+    seeds: Callable[[], Iterable[bytes]]
+    longest: int
+    dictionary: tuple[bytes, ...] = ()
+    mutate: Callable[[bytes, int, int], bytes] | None = None
+
+
+def _mutate_picture(data: bytes, longest: int, seed: int) -> bytes:
+    """libFuzzer's changes; of a PNG, the checksums are then made right, or no decoder goes further."""
+    changed: bytes = atheris.Mutate(data, longest)
+    return _with_checksums(changed) if changed.startswith(_PNG) and seed % 4 else changed
+
+
+def _with_checksums(body: bytes) -> bytes:
+    parts, position = [body[:8]], 8
+    while position + 12 <= len(body):
+        (length,) = struct.unpack_from(">I", body, position)
+        chunk = body[position + 4 : position + 8 + length]
+        if position + 12 + length > len(body):
+            break
+        parts.append(body[position : position + 4] + chunk + struct.pack(">I", zlib.crc32(chunk)))
+        position += 12 + length
+    return b"".join([*parts, body[position:]])
+
+
+_MARKS = (
+    b"\xff\xd8\xff", b"\xff\xc0", b"\xff\xc2", b"\xff\xda", b"\xff\xd9", b"\xff\xdd", b"\xff\xe1",
+    b"Exif\0\0", b"ICC_PROFILE\0", b"Adobe", b"IHDR", b"IDAT", b"IEND", b"eXIf", b"tRNS", b"iCCP", b"zTXt",
+    b"PLTE", b"VP8 ", b"VP8L", b"VP8X", b"EXIF", b"ANIM", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"jp2c",
+    b"jp2h", b"pclr", b"\xff\x4f\xff\x51", b"ftypavif", b"meta", b"P4 ", b"P6 ", b"BM",
+)  # fmt: skip
+_URL_WORDS = (
+    b"http://", b"https://", b"data:", b";base64,", b"xn--", b"[::1]", b"%00", b"..", b"@", b"\xe3\x80\x82",
+    b"\xef\xbc\x8f", b"\xc2\xad", b"0x", b":65536", b"file:", b"\\",
+)  # fmt: skip
+_HEADER_WORDS = (
+    b"location:", b"retry-after:", b"x-robots-tag:", b"content-length:", b"content-encoding:",
+    b"tdm-reservation:", b"noai", b"mybot:", b"unavailable_after:",
+)  # fmt: skip
+
+HARNESSES = {
+    "headers_of_images": Harness(pictures.check_header, seeds.pictures, 4096, _MARKS, _mutate_picture),
+    "decoding": Harness(pictures.check_decoding, seeds.pictures, 4096, _MARKS, _mutate_picture),
+    "exif": Harness(pictures.check_exif, seeds.exif_blocks, 4096),
+    "robots_tags": Harness(words.check_robots_tag, lambda: seeds.ROBOTS_TAGS, 512, _HEADER_WORDS),
+    "retry_after": Harness(words.check_retry_after, lambda: seeds.DELAYS, 128),
+    "urls": Harness(words.check_url, lambda: seeds.URLS, 512, _URL_WORDS),
+    "answers": Harness(words.check_answer, lambda: seeds.ANSWERS, 1024, _HEADER_WORDS),
+    "txt_lists": Harness(lists.check_txt, lambda: seeds.TXT_LISTS, 1024),
+    "csv_lists": Harness(lists.check_csv, lambda: seeds.CSV_LISTS, 1024),
+    "jsonl_lists": Harness(lists.check_jsonl, lambda: seeds.JSONL_LISTS, 1024),
+}
+
+
+def main(name: str, folder: str, flags: list[str]) -> None:
+    harness = HARNESSES[name]
+    os.makedirs(folder, exist_ok=True)
+    for number, body in enumerate(harness.seeds()):
+        with open(os.path.join(folder, f"seed-{number:02}"), "wb") as file:
+            file.write(body)
+    arguments = [sys.argv[0], folder, f"-max_len={harness.longest}", *flags]
+    if harness.dictionary:
+        arguments.append(f"-dict={_write_dictionary(folder.rstrip('/') + '.dict', harness.dictionary)}")
+    if harness.mutate is None:
+        atheris.Setup(arguments, harness.check)
+    else:
+        atheris.Setup(arguments, harness.check, custom_mutator=harness.mutate)
+    atheris.Fuzz()
+
+
+def _write_dictionary(path: str, words: Iterable[bytes]) -> str:
+    with open(path, "w", encoding="ascii") as file:
+        for word in words:
+            file.write('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"\n')
+    return path
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])
