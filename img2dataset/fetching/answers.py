@@ -80,11 +80,13 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
 
 
 def _status(head: bytes | bytearray) -> int:
-    """The number after the first space: of ``HTTP/1.1 200 OK`` as of ``HTTP/2 200``."""
+    """The number after the first space: of ``HTTP/1.1 200 OK`` as of ``HTTP/2 200``; 0 if it is none."""
     try:
-        return int(head[: head.index(b"\n")].split(None, 2)[1])
+        digits = head[: head.index(b"\n")].split(None, 2)[1]
     except (ValueError, IndexError):
         return 0
+    # Three digits (RFC 9110), so that its failure is one of few texts.
+    return int(digits) if len(digits) == 3 and digits.isdigit() else 0
 
 
 def _values(head: bytes | bytearray, lowered: bytes | bytearray, name: bytes) -> list[bytes]:

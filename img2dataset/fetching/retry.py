@@ -48,7 +48,7 @@ def parse_retry_after(value: str, now: float) -> float | None:
         return float(value)
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):  # the last for a year of twenty digits
         return None
     try:
         return max(0.0, date.timestamp() - now)

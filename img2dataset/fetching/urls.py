@@ -50,7 +50,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]%]")
 _TO_ESCAPE_IN_USER = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:%]")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+")
-_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]")
+_IPV6 = re.compile(r"\[(?=[^\]]*:)[0-9A-Fa-f:.]{2,45}\]")
 _WHITESPACE = " \t\r\n\f\v\u00a0\u3000\ufeff"
 
 

@@ -57,6 +57,8 @@ def _codestream(body: bytes | bytearray) -> tuple[int, bool]:
         if length < header:
             raise Malformed("box")
         position += length
+        if position > len(body):  # a box can say 2**64, which is no place for struct
+            raise EndsEarly
 
 
 def read_icon(body: bytes | bytearray) -> Header:

@@ -10,6 +10,7 @@ from img2dataset.imaging.formats.tiff import orientation_of
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")
 _GREY = 0
+_DEPTHS = frozenset({1, 2, 4, 8, 16})
 TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 
 
@@ -21,13 +22,15 @@ def read_png(body: bytes | bytearray) -> Header:
 
     Raises:
         EndsEarly: within the first chunk.
-        Malformed: the first chunk is not the header.
+        Malformed: the first chunk is not the header, or its depth is none of a PNG.
     """
     if len(body) < 33:
         raise EndsEarly
     length, name, width, height, bits, colours = struct.unpack_from(">I4sIIBB", body, 8)
     if name != b"IHDR" or length != 13:
         raise Malformed("no IHDR")
+    if bits not in _DEPTHS:
+        raise Malformed("bits")
     header = Header(extension="png", width=width, height=height, bits=bits, complete=False)
     position, end = 33, len(body)
     while position + 12 <= end:

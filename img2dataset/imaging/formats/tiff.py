@@ -8,8 +8,10 @@ from img2dataset.imaging.formats.header import Header, Malformed
 
 _ORIENTATION = 0x0112
 _PROFILE = 34675
-# Types of TIFF 6.0 that a size or a flag may come in: BYTE, SHORT, LONG.
-_INTEGERS = {1: "B", 3: "H", 4: "I"}
+# Types that a size or a flag may come in: BYTE, SHORT, LONG, and those that decoders take as well: the signed
+# ones, IFD, and the 64 bits of BigTIFF. A size that were passed over would be one that no limit sees.
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q"}
+_SIZES = frozenset({256, 257})
 _FLOAT_SAMPLES = 3
 # Places and sizes of strips, places and sizes of tiles.
 _STRIPS = frozenset({273, 279, 324, 325})
@@ -70,7 +72,11 @@ def _last_strip_ends(body: bytes | bytearray, fields: dict[int, int]) -> int:
 def _first_directory(body: bytes | bytearray) -> dict[int, int]:
     """Tag → value, for the tags whose values are integers; 1 for those of other types.
 
-    Of several values the first, of places and sizes of strips and tiles the last.
+    Of several values the first, of places and sizes of strips and tiles the last. Of a tag that comes twice
+    the first, as decoders have it.
+
+    Raises:
+        Malformed: a size is no integer, or there are too many tags.
     """
     order = _byte_order(body, 0)
     (directory,) = struct.unpack_from(order + "I", body, 4)
@@ -83,8 +89,10 @@ def _first_directory(body: bytes | bytearray) -> dict[int, int]:
         tag, kind, values = struct.unpack_from(order + "HHI", body, entry)
         letter = _INTEGERS.get(kind)
         if letter is None:
-            fields[tag] = 1
-        else:
+            if tag in _SIZES:
+                raise Malformed("size")
+            fields.setdefault(tag, 1)
+        elif tag not in fields:
             # Up to four bytes of values lie in the entry itself, more of them elsewhere.
             size = struct.calcsize(letter)
             place = entry + 8
