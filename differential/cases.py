@@ -14,9 +14,6 @@ RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop
 ENCODE_FORMATS = ("jpg", "png", "webp")
 OUTPUT_FORMATS = ("files", "webdataset", "parquet", "tfrecord")
 
-# 1.47.0 cuts its blur's kernel off at the size of its sigma and so blurs less; the regions are the same.
-LEAST_PSNR_BLURRED = 38.0
-
 BOTH = {"processes_count": 1, "thread_count": 16, "timeout": 60}
 OLD_WAY = {"exact_resize": True, "apply_orientation": False}
 
@@ -25,7 +22,6 @@ OLD_WAY = {"exact_resize": True, "apply_orientation": False}
 class Case:
     """One list and the options both programs get; ``again`` are those of a second run over the same folder.
 
-    ``least_psnr`` in dB is how near pixels must come where they are not to be identical: blurred ones only.
     ``url_list`` is a name of ``lists.write_lists``; the input format is its ending unless options say so.
     """
 
@@ -33,7 +29,6 @@ class Case:
     url_list: str
     options: Mapping[str, Any] = field(default_factory=dict)
     again: Mapping[str, Any] | None = None
-    least_psnr: float | None = None
 
     @property
     def output_format(self) -> str:
@@ -94,17 +89,21 @@ def _resizing() -> Iterator[Case]:
     ):
         options = {"encode_format": encode_format, "encode_quality": quality, "image_size": 128}
         yield Case(f"encode_quality {encode_format} {quality}", "pictures.csv", options)
-    blurred = {
-        "bbox_col": "boxes",
-        "caption_col": "caption",
-        "save_additional_columns": ["number"],
-        "encode_format": "png",
-        "encode_quality": 1,
-    }
-    for kind in ("json", "parquet"):
-        yield Case(f"bbox_col {kind}", f"boxes.{kind}", blurred, least_psnr=LEAST_PSNR_BLURRED)
-    options = {**blurred, "resize_mode": "center_crop"}
-    yield Case("bbox_col center_crop", "boxes.parquet", options, least_psnr=LEAST_PSNR_BLURRED)
+    yield from _blurring()
+
+
+def _blurring() -> Iterator[Case]:
+    plain = {"bbox_col": "boxes", "encode_format": "png", "encode_quality": 1}
+    more = {"caption_col": "caption", "save_additional_columns": ["number"]}
+    for kind in ("json", "jsonl", "parquet"):
+        yield Case(f"bbox_col {kind}", f"boxes.{kind}", {**plain, **more})
+    for mode in RESIZE_MODES:
+        yield Case(f"bbox_col {mode}", "boxes.parquet", {**plain, "resize_mode": mode})
+        options = {**plain, "resize_mode": mode, "resize_only_if_bigger": True, "image_size": 300}
+        yield Case(f"bbox_col {mode} resize_only_if_bigger", "boxes.parquet", options)
+    for encode_format in ("jpg", "webp"):
+        options = {**plain, "encode_format": encode_format, "encode_quality": 95}
+        yield Case(f"bbox_col {encode_format}", "boxes.parquet", options)
 
 
 def _originals() -> Iterator[Case]:

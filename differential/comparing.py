@@ -34,13 +34,12 @@ class Difference:
     meant: str | None = None
 
 
-def differences(peer: Output, here: Output, least_psnr: float | None = None) -> Iterator[Difference]:
+def differences(peer: Output, here: Output) -> Iterator[Difference]:
     """Each difference between two outputs.
 
     Args:
         peer: what 1.47.0 wrote.
         here: what this program wrote.
-        least_psnr: how near pixels must come, in dB; None: identical, encoded bytes too.
     """
     yield from _sets("files", set(peer.files), set(here.files))
     for shard in sorted(peer.schemas.keys() & here.schemas.keys()):
@@ -49,7 +48,7 @@ def differences(peer: Output, here: Output, least_psnr: float | None = None) -> 
             yield _told(f"columns of {shard}.parquet", one, other, reason_of_columns(one, other))
     yield from _statistics(peer, here)
     yield from _rows(peer, here)
-    yield from _samples(peer, here, least_psnr)
+    yield from _samples(peer, here)
 
 
 def describe(output: Output) -> str:
@@ -123,7 +122,7 @@ def _fixed(message: str | None) -> str | None:
     return message if message is None or message in FIXED_MESSAGES else ANY_MESSAGE
 
 
-def _samples(peer: Output, here: Output, least_psnr: float | None) -> Iterator[Difference]:
+def _samples(peer: Output, here: Output) -> Iterator[Difference]:
     yield from _sets("samples", set(peer.samples), set(here.samples))
     for key in sorted(peer.samples.keys() & here.samples.keys()):
         theirs, ours = peer.samples[key], here.samples[key]
@@ -133,7 +132,7 @@ def _samples(peer: Output, here: Output, least_psnr: float | None) -> Iterator[D
         for ending in sorted(theirs.keys() & ours.keys()):
             place = f"{ending} of sample {key}"
             if ending in IMAGE_COLUMNS:
-                yield from _images(place, theirs[ending], ours[ending], least_psnr)
+                yield from _images(place, theirs[ending], ours[ending])
             else:
                 yield from _contents(place, ending, theirs[ending], ours[ending])
 
@@ -155,7 +154,7 @@ def _contents(place: str, ending: str, theirs: Any, ours: Any) -> Iterator[Diffe
         yield _told(place, theirs, ours)
 
 
-def _images(place: str, theirs: bytes, ours: bytes, least_psnr: float | None) -> Iterator[Difference]:
+def _images(place: str, theirs: bytes, ours: bytes) -> Iterator[Difference]:
     """How two images differ: their encoded bytes only, their sizes, or their pixels."""
     if theirs == ours:
         return
@@ -168,16 +167,13 @@ def _images(place: str, theirs: bytes, ours: bytes, least_psnr: float | None) ->
         return
     apart = np.abs(one.astype(np.int16) - other)
     error = float(np.mean(np.square(apart.astype(np.float64))))
-    psnr = 10 * math.log10(255 * 255 / error) if error else math.inf
-    if least_psnr is not None and psnr >= least_psnr:
-        yield Difference(place, meant=f"blurred pixels are the same to {least_psnr:.0f} dB, not bit for bit")
-    elif not error:
+    if not error:
         yield Difference(f"{place}: pixels are identical, the encoded bytes are not")
-    else:
-        share = float(np.mean(apart > 0))
-        yield Difference(
-            f"{place}: pixels differ, {share:.1%} of the values, by {apart.max()} at most, PSNR {psnr:.1f} dB"
-        )
+        return
+    share, psnr = float(np.mean(apart > 0)), 10 * math.log10(255 * 255 / error)
+    yield Difference(
+        f"{place}: pixels differ, {share:.1%} of the values, by {apart.max()} at most, PSNR {psnr:.1f} dB"
+    )
 
 
 def _decoded(data: bytes) -> Any:

@@ -10,6 +10,7 @@ import csv
 import gzip
 import hashlib
 import json
+import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def write_lists(folder: Path, server: ImageServer) -> dict[str, Path]:
     captioned = _captioned(some)
     numbered = [{**row, "caption": number} for row, number in zip(some, range(100, 200), strict=False)]
     mixed = [*_captioned(pictures), *_captioned(failing)]
-    boxed = [{**row, "boxes": _boxes(n), "number": n} for n, row in enumerate(captioned)]
+    boxed = [{**row, "boxes": _boxes(n), "number": n} for n, row in enumerate(_captioned(pictures))]
     rows: dict[str, list[Row]] = {
         "mixed.csv": mixed,
         "some.csv": captioned,
@@ -68,6 +69,7 @@ def write_lists(folder: Path, server: ImageServer) -> dict[str, Path]:
         "typed.jsonl": [{**row, **_plain_values(n)} for n, row in enumerate(some)],
         "typed.csv": [{**row, **_scalars(n)} for n, row in enumerate(some)],
         "boxes.json": boxed,
+        "boxes.jsonl": boxed,
         "boxes.parquet": boxed,
         "other-column.csv": [{"address": row["url"], "words": row["caption"]} for row in captioned],
         "repeated.csv": [{**row, "caption": f"again {n}"} for n, row in enumerate(some[:3] * 4)],
@@ -101,8 +103,13 @@ def _expected(n: int, row: Row, algorithm: str) -> str:
 
 
 def _boxes(n: int) -> list[list[float]]:
-    boxes = [[0.1, 0.2, 0.5, 0.6], [0.0, 0.0, 0.2, 0.15], [0.55, 0.5, 1.0, 1.0]]
-    return boxes[: n % 4]
+    """From none to three: inside, over an edge, the whole image, single pixels, lines, without an area."""
+    fixed = [[0.1, 0.2, 0.5, 0.6], [0.0, 0.0, 0.2, 0.15], [0.55, 0.5, 1.0, 1.0]]
+    odd = [[0.0, 0.0, 1.0, 1.0], [0.5, 0.5, 0.504, 0.504], [0.3, 0.1, 0.3, 0.9], [0.997, 0.0, 1.0, 1.0]]
+    chance = random.Random(n)
+    edges = [sorted(chance.random() for _ in range(2)) for _ in range(4)]
+    drawn = [[x[0], y[0], x[1], y[1]] for x, y in zip(edges[:2], edges[2:], strict=True)]
+    return [fixed[: n // 4 % 4], drawn, [odd[n // 4 % 4]], [drawn[0], odd[n // 4 % 4]]][n % 4]
 
 
 def _scalars(n: int) -> Row:

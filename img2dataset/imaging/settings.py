@@ -28,7 +28,7 @@ class ImageSettings:
         max_aspect_ratio: refuse originals whose longer side is more times the shorter one.
         extract_exif: hand out the original's EXIF as a JSON string.
         apply_orientation: turn images upright as their EXIF says; False leaves them as img2dataset 1.47.0.
-        exact_resize: resize with plain OpenCV, pixel for pixel as img2dataset 1.47.0.
+        exact_resize: resize with plain OpenCV, and blur, pixel for pixel as img2dataset 1.47.0.
         max_decoded_pixels: refuse, from the header, images of more pixels, and resizes to more pixels.
         convert_to_srgb: convert images with an embedded ICC profile to sRGB.
         store_true_extension: store kept originals under their true ending with their true size.

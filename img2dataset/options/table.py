@@ -155,7 +155,7 @@ class Options:
     )
     exact_resize: bool = option(
         False,
-        help="resize pixel for pixel as img2dataset 1.47.0 did, more slowly",
+        help="resize and blur pixel for pixel as img2dataset 1.47.0 did, more slowly",
         group=IMAGES,
         shapes_output=True,
     )
