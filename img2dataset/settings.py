@@ -30,7 +30,14 @@ def read_settings(options: Options) -> ReadSettings:
 
 
 def work_settings(options: Options) -> WorkSettings:
-    """What every worker is told, with a new run id for its temporary files."""
+    """What every worker is told, with a new run id for its temporary files.
+
+    Raises:
+        OptionError: as ``fetch_settings``.
+        MissingDependency: the output format, a scheme or robots.txt needs a package that is not installed.
+            Those of the list's and the output folder's file systems are missed when these are opened, which
+            is next, and before anything is made.
+    """
     return WorkSettings(
         fetch=fetch_settings(options),
         image=image_settings(options),

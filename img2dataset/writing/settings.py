@@ -31,6 +31,7 @@ class WriteSettings:
 
     Raises:
         OptionError: the output format is unknown.
+        MissingDependency: it needs a package that is not installed: said before a run, not by each shard.
     """
 
     output_folder: str
@@ -49,3 +50,8 @@ class WriteSettings:
             raise OptionError(
                 f"output_format is {self.output_format!r}; it must be one of {', '.join(OUTPUT_FORMATS)}"
             )
+        if self.output_format == "tfrecord":
+            # Here, because that file has its settings from this one.
+            from img2dataset.writing.tfrecord_format import checksum_function
+
+            checksum_function()
