@@ -1,0 +1,120 @@
+"""The paces of hosts that have pushed back, shared by the worker processes of a run. Called by ``hosts``.
+
+A host limits a client, not its processes. Where each of them learned its own pace, one touched the limit
+that the other was about to keep, and 400 rows of a host of ten a second took 290 s in two processes. So once
+a host has pushed back, its ``HostPace`` lives in one file: each change is made under a record lock on what
+the others have left there. Clocks agree, since the monotonic clock is the machine's. The few hosts that push
+back pay for it, some 20 µs a request; for all others it is one look whether the file is still empty.
+
+The program makes the file, which has no name, and its workers inherit it: nothing is left behind, whatever
+ends them, and no other run can touch it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import math
+import os
+import struct
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from typing import BinaryIO, TypeVar, cast
+
+from img2dataset.fetching.pace import SHARED_FIELDS, HostPace
+
+# The number of the file's descriptor, in the environment of a worker.
+VARIABLE = "IMG2DATASET_HOST_PACES"
+# Room for 8192 hosts that have pushed back, 1.4 MB; beyond it, of eight the one longest unused is forgotten.
+_BUCKETS, _RECORDS_A_BUCKET = 1024, 8
+_MARK_BYTES = 8
+# The mark of the host, when it was last used, its state, and what its rows fail with while it is closed.
+_RECORD = struct.Struct(f"={_MARK_BYTES}sd{len(SHARED_FIELDS)}d48s")
+_BUCKET_BYTES = _RECORD.size * _RECORDS_A_BUCKET
+
+Result = TypeVar("Result")
+
+
+def make_shared_file() -> BinaryIO | None:
+    """The file for one run; None, and a warning, where there is no room for it."""
+    try:
+        return cast(BinaryIO, tempfile.TemporaryFile(prefix="img2dataset-paces-", buffering=0))
+    except OSError as error:
+        logging.getLogger(__name__).warning(
+            "the processes of this run cannot share what they learn about hosts (%s in %s): each keeps the "
+            "rate of a host that answers 429 for itself",
+            error.strerror,
+            tempfile.gettempdir(),
+        )
+        return None
+
+
+class SharedPaces:
+    """What this process and the others know of hosts that have pushed back.
+
+    Args:
+        descriptor: of the file, open to read and write.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def of_run(cls) -> SharedPaces | None:
+        """Those of the run whose worker this process is; None if it is none's."""
+        with suppress(KeyError, ValueError, OSError):
+            descriptor = int(os.environ[VARIABLE])
+            os.fstat(descriptor)
+            return cls(descriptor)
+        return None
+
+    def knows(self, host: str) -> bool:
+        """Whether ``host`` has pushed back, whichever process it was."""
+        if not os.fstat(self._descriptor).st_size:
+            return False
+        mark, place = _place_of(host)
+        return any(record[0] == mark for record in _RECORD.iter_unpack(self._read(place)))
+
+    def change(self, host: str, pace: HostPace, now: float, act: Callable[[], Result]) -> Result:
+        """Let ``act`` change the pace of ``host`` while no other process does.
+
+        Args:
+            host: its name.
+            pace: of this process; becomes what the processes have left, before ``act`` is called.
+            now: the present.
+            act: reads and changes ``pace``.
+        """
+        mark, place = _place_of(host)
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, place)
+        try:
+            bucket = self._read(place)
+            records = list(_RECORD.iter_unpack(bucket))
+            index = next((n for n, record in enumerate(records) if record[0] == mark), None)
+            if index is None:
+                index = min(range(len(records)), key=lambda n: cast(float, records[n][1]))
+            else:
+                _, _, *numbers, reason = records[index]
+                pace.take_over(numbers, reason.rstrip(b"\0").decode("ascii"), now)
+            pace.is_shared = True
+            result = act()
+            self._write(place + index * _RECORD.size, mark, now, pace)
+            return result
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, place)
+
+    def _read(self, place: int) -> bytes:
+        return os.pread(self._descriptor, _BUCKET_BYTES, place).ljust(_BUCKET_BYTES, b"\0")
+
+    def _write(self, place: int, mark: bytes, now: float, pace: HostPace) -> None:
+        numbers = (math.nan if value is None else value for value in pace.shared_state())
+        record = _RECORD.pack(mark, now, *numbers, pace.closed_reason.encode("ascii", "replace"))
+        # A full disk: this process goes on with what it knows.
+        with suppress(OSError):
+            os.pwrite(self._descriptor, record, place)
+
+
+def _place_of(host: str) -> tuple[bytes, int]:
+    mark = hashlib.blake2b(host.encode(), digest_size=_MARK_BYTES).digest()
+    return mark, int.from_bytes(mark[:4], "little") % _BUCKETS * _BUCKET_BYTES
