@@ -28,14 +28,8 @@ from img2dataset.distributing.stopping import StopRequest
 from img2dataset.distributing.supervised import Ended, SupervisedWorker
 from img2dataset.distributing.tail import Tail
 from img2dataset.errors import RunFailed
-from img2dataset.types import (
-    FAILED_TO_DOWNLOAD,
-    FAILED_TO_RESIZE,
-    SUCCESS,
-    Shard,
-    ShardReport,
-    Status,
-)
+from img2dataset.fetching.shared_paces import make_shared_file
+from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Shard, ShardReport, Status
 from img2dataset.working.sharing import Helped, SharedRows, Stop
 
 logger = logging.getLogger("img2dataset")
@@ -74,6 +68,7 @@ class LocalPool:
         self._on_progress = on_progress
         self._stop = stop or StopRequest()
         self._messages: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._paces = make_shared_file() if processes_count > 1 else None
         self._seats: dict[int, Seat] = {}
         self._started = 0
         self._idle_deaths = 0
@@ -227,7 +222,7 @@ class LocalPool:
 
     def _start_worker(self) -> None:
         self._started += 1
-        process = SupervisedWorker(self._started, self._settings, self._messages)
+        process = SupervisedWorker(self._started, self._settings, self._messages, self._paces)
         self._seats[self._started] = Seat(self._started, process)
 
     def _bury(self, number: int, exit_status: int) -> Iterator[ShardReport]:
@@ -289,6 +284,8 @@ class LocalPool:
             if not seat.process.wait(max(0.0, until - time.monotonic())):
                 seat.process.kill()
                 seat.process.wait(ENDING_TIME_S)
+        if self._paces is not None:
+            self._paces.close()
 
 
 def _how_it_ended(exit_status: int) -> str:

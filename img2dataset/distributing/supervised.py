@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from img2dataset.distributing import frames
+from img2dataset.fetching import shared_paces
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop());"
@@ -32,9 +33,15 @@ class Ended:
 
 class SupervisedWorker:
     """A worker process. Messages for it are sent by a thread of its own, so that a worker that has stopped
-    reading holds up nobody else."""
+    reading holds up nobody else. ``shared_file``: where the workers of a run share the paces of hosts."""
 
-    def __init__(self, number: int, settings: Any, messages: queue.SimpleQueue[tuple[int, Any]]):
+    def __init__(
+        self,
+        number: int,
+        settings: Any,
+        messages: queue.SimpleQueue[tuple[int, Any]],
+        shared_file: BinaryIO | None = None,
+    ):
         self.number = number
         self._messages = messages
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -45,7 +52,13 @@ class SupervisedWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Arrow's own memory pools keep what they have freed, and glibc an arena for each thread.
-            env={"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2", **os.environ},
+            env={
+                "ARROW_DEFAULT_MEMORY_POOL": "system",
+                "MALLOC_ARENA_MAX": "2",
+                **os.environ,
+                **({shared_paces.VARIABLE: str(shared_file.fileno())} if shared_file else {}),
+            },
+            pass_fds=[shared_file.fileno()] if shared_file else [],
             start_new_session=True,
         )
         self._outbox.put(settings)

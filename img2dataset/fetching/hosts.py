@@ -1,5 +1,6 @@
 """One slot a host: which of the rows that wait may be requested now. Time comes in as an argument, and
-nothing is sent; the one effect is a lock where processes outnumber connections (``machine_slots``).
+nothing is sent; the effects are what processes agree on: a lock where they outnumber connections
+(``machine_slots``), and the pace of a host that has pushed back (``shared_paces``).
 
 Comes in: jobs (of any kind) with the host they go to. Goes out: those whose host can take them, fair
 between hosts, or the reason why a host is not asked at all. Called by ``admission``, on the fetcher's thread.
@@ -21,10 +22,12 @@ from img2dataset.fetching import failures
 from img2dataset.fetching.machine_slots import LOOK_AGAIN_S, MachineSlots
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.pace import HostPace
+from img2dataset.fetching.shared_paces import SharedPaces
 
 # Idle hosts whose state is kept, some half a kilobyte each.
 REMEMBERED_HOSTS = 10_000
 Waiting = TypeVar("Waiting")
+Result = TypeVar("Result")
 
 
 class Ending(Enum):
@@ -90,6 +93,7 @@ class HostSlots(Generic[Waiting]):
         self._order = 0
         self._waiting = 0
         self._machine = MachineSlots()
+        self._paces = SharedPaces.of_run() if manners.processes > 1 else None
 
     def __len__(self) -> int:
         """Jobs set aside."""
@@ -155,9 +159,9 @@ class HostSlots(Generic[Waiting]):
             self._machine.release(name)
             host.pace.next_start = max(host.pace.next_start, now + LOOK_AGAIN_S)
         if ending is Ending.ACCEPTED:
-            host.pace.accepted_one(now, started_at)
+            self._change(host, now, lambda: host.pace.accepted_one(now, started_at))
         elif ending is Ending.NO_CONNECTION:
-            host.pace.connect_failed(now)
+            self._change(host, now, lambda: host.pace.connect_failed(now))
         if host.pace.is_closed(now):
             # Wherever it is listed, its jobs fail now.
             host.listed = False
@@ -168,12 +172,18 @@ class HostSlots(Generic[Waiting]):
         self, name: str, now: float, started_at: float, retry_after_s: float | None, failure: str
     ) -> None:
         """The host asked for fewer requests; see ``HostPace.pushed_back``."""
-        longest = self._manners.max_retry_after_s
-        self._busy[name].pace.pushed_back(now, started_at, retry_after_s, longest, failure)
+        host, longest = self._busy[name], self._manners.max_retry_after_s
+        self._change(
+            host,
+            now,
+            lambda: host.pace.pushed_back(now, started_at, retry_after_s, longest, failure),
+            to_all=True,
+        )
 
     def overloaded(self, name: str, now: float, started_at: float) -> None:
         """The host answered 503 and nothing more."""
-        self._busy[name].pace.overloaded(now, started_at)
+        host = self._busy[name]
+        self._change(host, now, lambda: host.pace.overloaded(now, started_at))
 
     def space(self, name: str, spacing_s: float) -> None:
         """Let all processes ask a host no more often than each ``spacing_s``: its robots.txt says so."""
@@ -212,20 +222,35 @@ class HostSlots(Generic[Waiting]):
         bound, processes = self._manners.connections_to(name), self._manners.processes
         share = self._concurrency if bound is None else max(1, bound // processes)
         pace = HostPace(
-            float(min(self._concurrency, share)), self._manners.seconds_between_requests, processes > 1
+            float(min(self._concurrency, share)),
+            self._manners.seconds_between_requests,
+            alone=processes == 1 or self._paces is not None,
         )
         return _Host(name, pace, bound if bound and self._manners.takes_turns(name) else 0)
 
     def _start(self, host: _Host[Waiting], now: float) -> bool:
+        return self._change(host, now, lambda: self._start_alone(host, now))
+
+    def _start_alone(self, host: _Host[Waiting], now: float) -> bool:
         pace = host.pace
         if now < pace.next_start or not pace.allows(host.running):
             return False
+        if pace.is_shared and pace.is_closed(now):
+            return False  # another process has closed it since this one has looked
         if host.machine_bound and not self._machine.acquire(host.name, host.machine_bound):
             pace.next_start = now + LOOK_AGAIN_S
             return False
         host.running += 1
         pace.started(now)
         return True
+
+    def _change(
+        self, host: _Host[Waiting], now: float, act: Callable[[], Result], *, to_all: bool = False
+    ) -> Result:
+        """Let ``act`` change a pace: that of all processes if it has pushed back, or does (``to_all``)."""
+        if self._paces is not None and (to_all or self._paces.knows(host.name)):
+            return self._paces.change(host.name, host.pace, now, act)
+        return act()
 
     def _make_ready(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:

@@ -1,7 +1,7 @@
 """What one host takes, learned from its answers: how many requests at a time, how many a second, or none.
 
 Pure: time comes in as an argument, seconds of one clock; nothing here waits or sends. Used by ``hosts``,
-one ``HostPace`` a host.
+one ``HostPace`` a host; ``shared_paces`` makes those of a run's processes one.
 
 A host that pushes back (429, or 503 with Retry-After) is left alone for as long as it says, gets half the
 connections, and then requests evenly spaced at nine tenths of the rate it last accepted. Concurrency alone
@@ -12,6 +12,7 @@ Both are given back slowly, so that the limit is touched about once in some minu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from img2dataset.fetching import failures
 
@@ -25,8 +26,8 @@ LONGEST_CLOSED_S = 86_400.0
 # The share of the accepted rate that is asked for after a push back, and the steps of giving it back.
 SHARE = 0.9
 STEP, STEP_S = 1.05, 60.0
-# Where other processes ask the host too, what one of them gives up another must find: larger steps, and
-# the limit is touched some times a minute.
+# Where other processes ask the host too and what they learn cannot be shared, what one of them gives up
+# another must find: larger steps, and the limit is touched some times a minute.
 SHARED_STEP, SHARED_STEP_S = 1.1, 10.0
 # Far below what the host is known to take, or if that is not known, it is given back in larger steps.
 LARGE_STEP, LARGE_STEP_S = 1.5, 5.0
@@ -34,6 +35,24 @@ SLOWEST_PER_S, FASTEST_PER_S = 0.1, 1000.0
 # Fewer accepted requests than this say nothing about a rate.
 ENOUGH_ACCEPTED = 3
 RATE_WINDOW_S = 10.0
+# What the processes of a run share of a host (``shared_paces``); the rest are choices, equal in all of them.
+SHARED_FIELDS = (
+    "limit",
+    "per_s",
+    "ceiling",
+    "raise_at",
+    "next_start",
+    "cut_at",
+    "rounds",
+    "pushed_since",
+    "connect_failures",
+    "closed_until",
+    "ever_accepted",
+    "accepted",
+    "accepted_before_cut",
+    "since",
+    "burst_since",
+)
 
 
 class HostPace:
@@ -47,13 +66,14 @@ class HostPace:
         "accepted",
         "accepted_before_cut",
         "bound",
+        "burst_since",
         "ceiling",
         "closed_reason",
         "closed_until",
         "connect_failures",
         "cut_at",
         "ever_accepted",
-        "guessed_since",
+        "is_shared",
         "limit",
         "next_start",
         "per_s",
@@ -67,9 +87,9 @@ class HostPace:
         "stranger_rounds",
     )
 
-    def __init__(self, bound: float, spacing_s: float, shared: bool = False) -> None:
-        self.step, self.step_s = (SHARED_STEP, SHARED_STEP_S) if shared else (STEP, STEP_S)
-        self.stranger_rounds = SHARED_ROUNDS_OF_A_STRANGER if shared else ROUNDS_OF_A_STRANGER
+    def __init__(self, bound: float, spacing_s: float, alone: bool = True) -> None:
+        self.step, self.step_s = (STEP, STEP_S) if alone else (SHARED_STEP, SHARED_STEP_S)
+        self.stranger_rounds = ROUNDS_OF_A_STRANGER if alone else SHARED_ROUNDS_OF_A_STRANGER
         self.bound = bound
         self.limit = bound
         self.spacing_s = spacing_s
@@ -78,16 +98,18 @@ class HostPace:
         self.raise_at = 0.0
         self.next_start = -math.inf
         self.cut_at = -math.inf
-        self.rounds = 0
+        self.rounds: float = 0
         self.pushed_since = 0.0
-        self.connect_failures = 0
+        self.connect_failures: float = 0
         self.closed_until = -math.inf
         self.closed_reason = ""
         self.ever_accepted = False
         self.accepted = self.accepted_before_cut = 0.0
         self.since = -1.0
-        # Since when requests had been sent whose answers may replace a rate that is only a guess.
-        self.guessed_since: float | None = None
+        # Since when the requests of the first burst were sent, while their answers may still come.
+        self.burst_since: float | None = None
+        # Whether the state is that of all processes of the run.
+        self.is_shared = False
 
     def is_closed(self, now: float) -> bool:
         """Whether nothing is to be asked of this host at this time; ``closed_reason`` is the failure."""
@@ -172,37 +194,75 @@ class HostPace:
         if self.rounds and (stranger or self.next_start - self.pushed_since > longest_s):
             self._close(now + CLOSED_S, failure)
 
+    def shared_state(self) -> tuple[float | None, ...]:
+        """What the processes of a run share, in the order of ``SHARED_FIELDS``."""
+        return tuple(getattr(self, name) for name in SHARED_FIELDS)
+
+    def take_over(self, state: Sequence[float], closed_reason: str, now: float) -> None:
+        """Become what the processes have left behind; the first time, with what this one has seen.
+
+        Args:
+            state: as ``shared_state``, with NaN for None.
+            closed_reason: what rows fail with while the host is closed.
+            now: the present.
+        """
+        accepted, elapsed = self.accepted, max(now - self.since, 1.0) if self.since >= 0 else math.inf
+        ever_accepted, first = self.ever_accepted, not self.is_shared
+        for name, value in zip(SHARED_FIELDS, state, strict=True):
+            setattr(self, name, None if math.isnan(value) else value)
+        self.closed_reason = closed_reason
+        self.ever_accepted = bool(self.ever_accepted or ever_accepted)
+        if not first or not accepted or self.per_s is None:
+            return
+        # The host has accepted the requests of both.
+        self.accepted_before_cut += accepted
+        if self.ceiling < math.inf:
+            self.ceiling += accepted / elapsed
+            self.per_s += SHARE * accepted / elapsed
+        else:
+            self._measure_burst(now)
+
     def _cut(self, now: float) -> None:
         self.cut_at = now
         self._halve()
-        before, self.guessed_since = self.per_s, None
+        before, self.burst_since = self.per_s, None
+        if before is None:
+            self.burst_since, self.accepted_before_cut = self.since, self.accepted
         if self.accepted >= ENOUGH_ACCEPTED:
             self.ceiling = self.accepted / max(now - self.since, 1.0)
             self.per_s = SHARE * self.ceiling if before is None else min(SHARE * self.ceiling, 0.8 * before)
         elif before is None:
-            self.per_s, self.guessed_since = 1.0, self.since
-            self.accepted_before_cut = self.accepted
-        else:
+            self.per_s = 1.0
+        elif self.accepted:
             self.ceiling = min(self.ceiling, before)
-            self.per_s = before * (0.8 if self.accepted else 0.5)
-        self.per_s = max(self.per_s, SLOWEST_PER_S)
-        self.raise_at = now + (self.step_s if self.ceiling < math.inf else LARGE_STEP_S)
+            self.per_s = before * 0.8
+        elif self.rounds > 2:
+            self.per_s = before * 0.5
+        # else: the first request after the wait came too early, which says nothing about the rate.
+        self.per_s = max(self.per_s or 0.0, SLOWEST_PER_S)
+        self.raise_at = now + (LARGE_STEP_S if self._is_far_below() else self.step_s)
 
     def _accepted_before_cut(self, now: float) -> None:
         """A late answer: of many requests sent at once, the refused ones often come back first."""
-        if self.guessed_since is None:
+        if self.burst_since is not None:
+            self.accepted_before_cut += 1
+            self._measure_burst(now)
+
+    def _measure_burst(self, now: float) -> None:
+        """The rate that was accepted before the first push back, as far as its answers have come by now."""
+        if self.burst_since is None or self.accepted_before_cut < ENOUGH_ACCEPTED:
             return
-        self.accepted_before_cut += 1
-        if self.accepted_before_cut >= ENOUGH_ACCEPTED:
-            self.ceiling = self.accepted_before_cut / max(now - self.guessed_since, 1.0)
-            self.per_s = max(SHARE * self.ceiling, SLOWEST_PER_S)
+        accepted = self.accepted_before_cut / max(now - self.burst_since, 1.0)
+        if self.ceiling == math.inf or accepted > self.ceiling:
+            self.ceiling = accepted
+            self.per_s = max(SHARE * accepted, SLOWEST_PER_S)
 
     def _halve(self) -> None:
         self.limit = max(1.0, self.limit / 2)
 
     def _give_back(self, now: float) -> None:
         assert self.per_s is not None
-        if self.per_s * LARGE_STEP <= SHARE * self.ceiling:
+        if self._is_far_below():
             self.per_s *= LARGE_STEP
             self.raise_at = now + LARGE_STEP_S
         else:
@@ -210,6 +270,10 @@ class HostPace:
             self.raise_at = now + self.step_s
         if self.per_s > FASTEST_PER_S:
             self.per_s, self.ceiling = None, math.inf
+
+    def _is_far_below(self) -> bool:
+        """Whether a large step leads to no more than what the host is known to take."""
+        return self.per_s is not None and self.per_s * LARGE_STEP <= SHARE * self.ceiling
 
     def _close(self, until: float, reason: str) -> None:
         self.closed_until, self.closed_reason = until, reason

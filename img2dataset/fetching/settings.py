@@ -10,6 +10,7 @@ from img2dataset.errors import OptionError
 from img2dataset.fetching.access import Access
 from img2dataset.fetching.concurrency import LARGEST
 from img2dataset.fetching.manners import HostManners
+from img2dataset.fetching.robots_txt import check_installed
 from img2dataset.fetching.system_names import name_server
 from img2dataset.fetching.urls import SCHEME, WEB_SCHEMES
 from img2dataset.version import PROJECT_ADDRESS, __version__
@@ -62,6 +63,7 @@ class FetchSettings:
 
     Raises:
         OptionError: a value is out of its range.
+        MissingDependency: ``respect_robots_txt`` without the package that reads robots.txt.
     """
 
     concurrency: int = 256
@@ -104,6 +106,8 @@ class FetchSettings:
             # A line break here would let a token write headers of its own.
             self._require(name, value is None or (value.isprintable() and value.isascii()), "printable ASCII")
         self._check_reach()
+        if self.respect_robots_txt:
+            check_installed()
 
     def _check_reach(self) -> None:
         self._require("dns", self.dns in ("internal", "system"), "'internal' or 'system'")
