@@ -3,7 +3,8 @@
 Nothing here is imported by a download, and every name is loaded when it is first used: PyTorch is needed by
 the datasets and samplers only (``pip install "img2dataset[training]"``), not by ``load_image`` or ``stream``.
 
-Reading order: ``loading`` (one source string → one image) on ``cache`` and ``downloading``; ``lists`` (any
+Reading order: ``loading`` (one source string → one image) on ``sources``, ``cache`` and
+``downloading``; ``lists`` (any
 list format → rows) and ``datasets`` (rows → samples) with ``captions``, ``images``, ``tokenizing``;
 ``buckets``, ``sampling``, ``collation`` (samples → batches); ``features`` (computed once); ``shards``
 (finished outputs read back); ``streaming`` and ``url_stream`` (train while downloading); ``preview``.
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     from img2dataset.training.features import FeatureDataset, precompute
     from img2dataset.training.images import ImageTransform
     from img2dataset.training.lists import open_list
-    from img2dataset.training.loading import ImageLoader, ImageLoadError, load_image
+    from img2dataset.training.loading import ImageLoader, load_image
     from img2dataset.training.metadata_dataset import MetadataDataset
     from img2dataset.training.operators import Operator, Pipeline
     from img2dataset.training.preview import preview
     from img2dataset.training.sampling import BucketSampler, ShuffleSampler
     from img2dataset.training.shards import ShardDataset, ShardStream
+    from img2dataset.training.sources import ImageLoadError
     from img2dataset.training.stream_engine import StreamedSample
     from img2dataset.training.streaming import stream
     from img2dataset.training.tokenizing import CaptionTokenizer
@@ -56,7 +58,7 @@ _HOMES = {
     "DropParts": "captions",
     "FeatureDataset": "features",
     "ImageCache": "cache",
-    "ImageLoadError": "loading",
+    "ImageLoadError": "sources",
     "ImageLoader": "loading",
     "ImageTextDataset": "datasets",
     "ImageTransform": "images",

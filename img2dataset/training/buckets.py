@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from img2dataset.errors import OptionError
-from img2dataset.training.images import Placement, Size, covering, pixels_of, placed
+from img2dataset.training.image_bytes import Size
+from img2dataset.training.images import Placement, covering, pixels_of, placed
 
 NO_BUCKET = -1
 

@@ -24,10 +24,11 @@ from img2dataset.training.finishing import (
 )
 from img2dataset.training.images import ImageTransform
 from img2dataset.training.lists import RowList, list_folder, open_list
-from img2dataset.training.loading import ImageLoader, ImageLoadError, flat
+from img2dataset.training.loading import ImageLoader
 from img2dataset.training.randomness import Epoch, generator_of, number_of
 from img2dataset.training.requirements import require
 from img2dataset.training.sizes import image_sizes
+from img2dataset.training.sources import ImageLoadError, flat
 
 if TYPE_CHECKING:
     import requests
@@ -234,15 +235,19 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         body = next(bodies)
         if isinstance(body, ImageLoadError):
             raise body
-        picture = self.loader.decode(body, source, self._needed_size())
+        picture = self._decoded(body, source)
         if self._memory_size:
             self._memory[key] = picture
             while len(self._memory) > self._memory_size:
                 self._memory.popitem(last=False)
         return picture
 
-    def _needed_size(self) -> Callable[[tuple[int, int]], tuple[int, int]] | None:
-        return self.transforms.needed_size if self.buckets is None else None
+    def _decoded(self, body: bytes, source: Any) -> Any:
+        """A picture; or its pixels, scaled, where the transform says to which size."""
+        transform = self.transforms.img_transform
+        if isinstance(transform, ImageTransform) and self.buckets is None and self.loader.mode == "RGB":
+            return self.loader.decode_scaled(body, source, transform.scaled_size)
+        return self.loader.decode(body, source)
 
     def _transformed(self, picture: Any, generator: Any, index: int, sample: dict[str, Any]) -> Any:
         if self.buckets is not None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from img2dataset.training.cache_entry import Entry
+from img2dataset.training.requirements import require
 from img2dataset.types import Fetched, Row
 
 if TYPE_CHECKING:
@@ -48,6 +49,29 @@ class Downloader(Protocol):
     """Downloads several URLs at once; ``outdated`` entries are asked for anew, if possible conditionally."""
 
     def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]: ...
+
+
+def downloader_of(
+    limits: DownloadLimits, session: requests.Session | None, user_agent: str | None, revalidates: bool
+) -> Downloader:
+    """The downloader for a user's ``session``, for asking if images have changed, or the program's own."""
+    from img2dataset.fetching import FetchSettings
+
+    settings = FetchSettings(
+        concurrency=limits.concurrency,
+        timeout_s=limits.timeout_s,
+        deadline_s=limits.deadline_s,
+        max_body_bytes=limits.max_bytes,
+        body_budget_bytes=max(limits.max_bytes, 64 << 20),
+        retries=limits.retries,
+        user_agent=user_agent,
+    )
+    if session is not None:
+        return SessionDownloader(session, limits, {"User-Agent": user_agent} if user_agent else {})
+    if revalidates:
+        plain_session = require("requests", "asking whether a cached image has changed").Session()
+        return SessionDownloader(plain_session, limits, {"User-Agent": settings.user_agent_header})
+    return EngineDownloader(settings)
 
 
 class _Answers:

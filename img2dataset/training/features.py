@@ -20,9 +20,9 @@ from typing import Any
 
 from img2dataset.errors import Img2datasetError, InputError, OptionError
 from img2dataset.training.collation import Collate
-from img2dataset.training.loading import is_url
 from img2dataset.training.requirements import require
 from img2dataset.training.sampling import distributed_place
+from img2dataset.training.sources import is_url
 
 torch = require("torch", "precomputed features")
 
@@ -183,7 +183,7 @@ def _key(common: str, dataset: Any, index: int) -> str:
             and "://" not in source[:20]
             and source[:5] != "data:"
         ):
-            base = dataset.loader.base_path
+            base = dataset.loader.sources.base_path
             path = Path(source).expanduser() if base is None else base / source
             try:
                 status = path.stat()

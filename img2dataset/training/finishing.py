@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from img2dataset.training.captions import CaptionTransform, caption_transform_of
-from img2dataset.training.image_bytes import NeededSize
+from img2dataset.training.image_bytes import decode_image
+from img2dataset.training.image_pixels import decode_scaled
 from img2dataset.training.images import ImageTransform, image_transform_of
 
 ImageTransformLike = Mapping[str, Any] | Callable[..., Any] | None
@@ -43,10 +44,15 @@ class SampleTransforms:
         self.tokenizer = tokenizer
         self.seeded = seeded
 
-    @property
-    def needed_size(self) -> NeededSize | None:
-        """What decoding must keep, where that is known."""
-        return self.img_transform.needed_size if isinstance(self.img_transform, ImageTransform) else None
+    def decode(self, body: bytes, max_pixels: int = 200_000_000) -> Any:
+        """What the image transform is given of a file: a picture, RGB; for ``ImageTransform`` scaled pixels.
+
+        Raises:
+            DecodeFailed: it is no image, cut short, damaged or too large.
+        """
+        if isinstance(self.img_transform, ImageTransform):
+            return decode_scaled(body, self.img_transform.scaled_size, max_pixels)
+        return decode_image(body, "RGB", max_pixels)
 
     def image(self, picture: Any, generator: random.Random) -> Any:
         """What the transform makes of a picture, or of its pixels where it is ``ImageTransform``."""

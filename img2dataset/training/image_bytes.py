@@ -1,17 +1,15 @@
 """Bytes of an image file in, an upright picture out, within limits. Called by the loader and the readers.
 
-Pillow decodes here: its draft mode reduces JPEGs as far as is still twice what is wanted, and it says when an
-image is cut short. A photograph of 0.4 megapixels takes 1.2 ms, as with OpenCV.
+Pillow decodes here, and says when an image is cut short. Where only pixels of a known size are wanted,
+``image_pixels`` does with less work.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from typing import Any
 
 Size = tuple[int, int]  # width, height, in pixels
-NeededSize = Callable[[Size], Size]
 
 # Formats that decoders in memory handle; left out are those that run programs (EPS) or follow file names.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM", "TGA")
@@ -27,7 +25,6 @@ def decode_image(
     body: bytes | bytearray | memoryview,
     mode: str | None = "RGB",
     max_pixels: int = 200_000_000,
-    needed_size: NeededSize | None = None,
 ) -> Any:
     """Decode an image, turn it upright as its EXIF says, and convert it.
 
@@ -35,8 +32,6 @@ def decode_image(
         body: the bytes of a file.
         mode: "RGB" (transparent pixels are laid on white), "RGBA", "L", or None: as it is.
         max_pixels: refused from the header, before decoding.
-        needed_size: says, given (width, height) in pixels of the upright image, which sides are needed; a
-            JPEG may be decoded at a half, a quarter or an eighth of its size as long as it keeps these.
 
     Returns:
         A ``PIL.Image.Image``, loaded.
@@ -52,12 +47,6 @@ def decode_image(
         if width * height > max_pixels:
             raise DecodeFailed(f"too large: {width}x{height} pixels")
         orientation = _orientation(image)
-        if needed_size is not None and image.format == "JPEG":
-            if orientation < 5:
-                image.draft(None, needed_size((width, height)))
-            else:
-                needed = needed_size((height, width))
-                image.draft(None, (needed[1], needed[0]))
         image.load()
     except DecodeFailed:
         raise

@@ -21,13 +21,13 @@ from img2dataset.training.finishing import (
     SampleTransforms,
     TokenizerLike,
 )
-from img2dataset.training.image_bytes import DecodeFailed, decode_image
-from img2dataset.training.loading import ImageLoadError
+from img2dataset.training.image_bytes import DecodeFailed
 from img2dataset.training.randomness import Epoch, generator_of, number_of
 from img2dataset.training.requirements import require
 from img2dataset.training.sampling import distributed_place
 from img2dataset.training.shard_folder import FinishedShards, ShardFormat, image_pairs
 from img2dataset.training.shard_images import FolderImages, ParquetImages, TarImages, TfrecordImages
+from img2dataset.training.sources import ImageLoadError
 
 torch = require("torch", "a dataset for PyTorch")
 
@@ -229,7 +229,7 @@ def finished_sample(
     picture: Any = body
     if dataset.image == "pil":
         try:
-            picture = decode_image(body, "RGB", needed_size=transforms.needed_size)
+            picture = transforms.decode(body)
         except DecodeFailed as error:
             raise ImageLoadError.of(metadata["key"], str(error)) from error
         picture = transforms.image(picture, generator)

@@ -10,7 +10,8 @@ from typing import Any
 
 from img2dataset.training.image_bytes import DecodeFailed, image_size
 from img2dataset.training.lists import RowList, column_values
-from img2dataset.training.loading import ImageLoader, ImageLoadError, flat
+from img2dataset.training.loading import ImageLoader
+from img2dataset.training.sources import ImageLoadError, flat
 
 ROWS_AT_ONCE = 256
 

@@ -18,7 +18,7 @@ from img2dataset.training.finishing import (
     SampleTransforms,
     TokenizerLike,
 )
-from img2dataset.training.image_bytes import DecodeFailed, decode_image
+from img2dataset.training.image_bytes import DecodeFailed
 from img2dataset.training.randomness import generator_of
 from img2dataset.training.requirements import require
 from img2dataset.training.sampling import distributed_place
@@ -171,9 +171,7 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
             return None
         generator = generator_of(self.seed, epoch, streamed.row)
         try:
-            picture = decode_image(
-                streamed.image, "RGB", self.options.max_decoded_pixels, self.transforms.needed_size
-            )
+            picture = self.transforms.decode(streamed.image, self.options.max_decoded_pixels)
         except DecodeFailed:
             return None
         sample: dict[str, Any] = {"img": self.transforms.image(picture, generator)}
