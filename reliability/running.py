@@ -137,6 +137,11 @@ class Run:
             return log.read().decode(errors="replace")
 
 
+def let_children_be_interrupted() -> None:
+    """Give SIGINT back its effect: a shell that starts a command in the background has it ignored, for ever."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def words(options: Mapping[str, object]) -> list[str]:
     """Options as words of the command line."""
     return [f"--{name}={value}" for name, value in options.items()]

@@ -1,11 +1,11 @@
 """300,000 rows, and everything going wrong: ``python -m reliability.soak``, half an hour.
 
 Servers of numbered pictures misbehave at random (``misbehaving.py``). The command is started, killed or
-stopped after seconds, started again, several times; then it runs to its end in one stretch, its workers killed
-in the first minutes; then ``retry_failed`` goes over what can pass, its workers killed too. At the end every
-row must be there once, every image must be that of its row, and the memory of the tree must not have grown
-from the tenth minute of the stretch to its last. Exit status 0 only if all of it is so. What is random is drawn
-from ``--seed``; what was under way when something was killed differs from one soak to the next.
+stopped after seconds, started again, several times; then it runs to its end in one stretch, its workers
+killed in the first minutes; then ``retry_failed`` goes over what can pass, its workers killed too. At the end
+every row must be there once, every image must be that of its row, and the memory of the tree must not have
+grown from the tenth minute of the stretch to its last. Exit status 0 only if all of it is so. What is random
+is drawn from ``--seed``; what was under way when something was killed differs from one soak to the next.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from reliability import WORK
 from reliability.memory_series import MemoryVerdict, minute_maxima, verdict_of
 from reliability.misbehaving_server import MisbehavingServer
 from reliability.pictures import LARGEST_NUMBER
-from reliability.running import COMMAND, Run, words
+from reliability.running import COMMAND, Run, let_children_be_interrupted, words
 from reliability.soak_checking import Account, check_dataset, numbers_in
 
 HOSTS = 16
@@ -194,6 +194,7 @@ def report(chosen: argparse.Namespace, account: Account, memory: MemoryVerdict, 
 
 def main() -> int:
     chosen = parse(sys.argv[1:])
+    let_children_be_interrupted()
     shutil.rmtree(chosen.work, ignore_errors=True)
     chosen.work.mkdir(parents=True)
     print(f"{chosen.rows:,} rows, seed {chosen.seed}, {chosen.processes} workers", flush=True)
