@@ -55,7 +55,7 @@ class DnsServer:
 
     def peak(self) -> int:
         """For how many names answers were due later at one time, at most."""
-        return self._ask("peak")
+        return int(self._ask("peak"))
 
     def close(self) -> None:
         assert self._process.stdin
@@ -166,11 +166,26 @@ class Datagrams(asyncio.DatagramProtocol):
         self.transport.sendto(packet, client)
 
 
+def bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A socket for datagrams and one for streams on the same port; 0: one that is free for both."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    while True:
+        streams = socket.create_server((address, port), family=family)
+        datagrams = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            datagrams.bind(streams.getsockname()[:2])
+            return datagrams, streams
+        except OSError:
+            datagrams.close()
+            streams.close()
+            if port:
+                raise
+
+
 async def serve(address: str, port: int) -> None:
     zone = Zone()
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(zone), (address, port))
-    port = transport.get_extra_info("sockname")[1]
+    datagrams, streams = bind(address, port)
+    await asyncio.get_running_loop().create_datagram_endpoint(lambda: Datagrams(zone), sock=datagrams)
 
     async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -183,7 +198,8 @@ async def serve(address: str, port: int) -> None:
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    await asyncio.start_server(stream, address, port)
+    await asyncio.start_server(stream, sock=streams)
+    port = streams.getsockname()[1]
     print(port, flush=True)
     while what := await asyncio.to_thread(sys.stdin.readline):
         print(json.dumps(zone.peak if what == "peak\n" else zone.counts), flush=True)

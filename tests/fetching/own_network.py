@@ -1,4 +1,4 @@
-"""Downloads inside a network namespace of their own, where every address in the world is this machine.
+"""Downloads and runs inside a network namespace of their own, where every address there is is this machine.
 
 ``visit`` runs this file in a new namespace (network and mounts: it needs root and iproute2), which has
 nothing but loopback with the addresses of ``ADDRESSES`` on it, a web server on all of them that counts, a DNS
@@ -17,6 +17,7 @@ import queue
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.parse
 from dataclasses import dataclass, field
@@ -48,10 +49,14 @@ ADDRESSES = (
 
 @dataclass
 class Visit:
-    """Rows downloaded one after the other by one fetcher; ``settings`` are fields of ``FetchSettings``."""
+    """Rows downloaded one after the other by one fetcher; ``settings`` are fields of ``FetchSettings``.
+
+    With ``command``, options of the command line, the whole program makes a run of them instead.
+    """
 
     urls: list[str]
     settings: dict[str, Any] = field(default_factory=dict)
+    command: dict[str, Any] | None = None
 
 
 @dataclass
@@ -156,11 +161,25 @@ def download_in_turn(urls: list[str], settings: dict[str, Any]) -> list[str | No
     return outcomes
 
 
+def run_command(urls: list[str], options: dict[str, Any]) -> list[str | None]:
+    import pyarrow.parquet as pq
+
+    from tests.program.runs import run
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "list.txt").write_text("".join(f"{url}\n" for url in urls))
+        chosen = {"output_format": "webdataset", "processes_count": 1, "disable_all_reencoding": True}
+        done = run(url_list=folder / "list.txt", output_folder=folder / "out", **chosen, **options)
+        assert done.returncode == 0, done.stderr
+        return list(pq.read_table(folder / "out" / "00000.parquet")["error_message"].to_pylist())
+
+
 def main(outside: str, resolver_file: str) -> None:
     enter(outside, resolver_file)
     from tests.fetching.dns_server import DnsServer
 
-    warnings = logging.handlers.QueueHandler(queue.SimpleQueue())  # type: ignore[arg-type]
+    warnings = logging.handlers.QueueHandler(queue.SimpleQueue())
     logging.getLogger().addHandler(warnings)
     listener = Listener()
     seen = []
@@ -168,7 +187,10 @@ def main(outside: str, resolver_file: str) -> None:
         for each in json.load(sys.stdin):
             listener.connections.clear()
             listener.requests.clear()
-            failures = download_in_turn(each["urls"], each["settings"])
+            if each["command"] is not None:
+                failures = run_command(each["urls"], each["command"])
+            else:
+                failures = download_in_turn(each["urls"], each["settings"])
             said = [warnings.queue.get().getMessage() for _ in range(warnings.queue.qsize())]  # type: ignore[attr-defined]
             seen.append(vars(Seen(failures, dict(listener.connections), dict(listener.requests), said)))
     json.dump(seen, sys.stdout)
