@@ -1,0 +1,100 @@
+"""What one host sees of a whole run, of however many processes, against real servers that count."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.program.runs import run
+from tests.servers import ImageServer
+
+
+def make(tmp_path: Path, urls: list[str], **options: Any) -> Counter[str | None]:
+    """Run over these addresses and count the failures of the rows, None for what was stored."""
+    (tmp_path / "list.txt").write_text("".join(f"{url}\n" for url in urls))
+    output = tmp_path / "out"
+    # The servers of these tests do not send images.
+    chosen = {"output_format": "webdataset", "disable_all_reencoding": True, **options}
+    done = run(url_list=tmp_path / "list.txt", output_folder=output, **chosen)
+    assert done.returncode == 0, done.stderr
+    counted = sum(json.loads(path.read_text())["count"] for path in output.glob("*_stats.json"))
+    assert counted == len(urls)
+    tables = [pq.read_table(path)["error_message"].to_pylist() for path in output.glob("*.parquet")]
+    return Counter(failure for failures in tables for failure in failures)
+
+
+def limited(server: ImageServer, rows: int, query: str) -> list[str]:
+    return [f"{server.url('/limited/host')}?{query}&row={n}" for n in range(rows)]
+
+
+def most_in_a_second(times: list[float]) -> int:
+    return max(sum(moment <= other < moment + 1.0 for other in times) for moment in times)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("processes", "rows_a_shard", "query"),
+    [
+        (2, 100, "per_second=5"),
+        (4, 100, "per_second=5&retry_after=1"),
+        (2, 10_000, "per_second=5&retry_after=1"),
+    ],
+)
+def test_five_hundred_rows_of_a_host_of_five_a_second_lose_none_and_keep_to_it(
+    tmp_path: Path, processes: int, rows_a_shard: int, query: str
+) -> None:
+    with ImageServer() as server:
+        options = {"processes_count": processes, "number_sample_per_shard": rows_a_shard}
+        assert make(tmp_path, limited(server, 500, query), **options) == {None: 500}
+        times = server.times("/limited/host")
+    late = [moment for moment in times if moment - times[0] > 5]
+    # A request may come late and the next one in time.
+    assert most_in_a_second(late) <= 5 + 1
+
+
+@pytest.mark.parametrize("query", ["per_second=40", "per_second=40&retry_after=1"])
+def test_processes_share_the_pace_that_a_host_has_taught_one_of_them(tmp_path: Path, query: str) -> None:
+    with ImageServer() as server:
+        options = {"processes_count": 3, "number_sample_per_shard": 40}
+        assert make(tmp_path, limited(server, 360, query), **options) == {None: 360}
+        times = server.times("/limited/host")
+    late = [moment for moment in times if moment - times[0] > 3]
+    assert late, "the run was limited"
+    assert most_in_a_second(late) <= 40 + 4
+
+
+def test_a_rate_holds_for_all_processes_together(tmp_path: Path) -> None:
+    with ImageServer() as server:
+        options = {"processes_count": 2, "number_sample_per_shard": 15}
+        urls = limited(server, 60, "per_second=1000")
+        assert make(tmp_path, urls, max_requests_per_second_per_host=20, **options) == {None: 60}
+        assert most_in_a_second(server.times("/limited/host")) <= 20 + 2
+
+
+def test_connections_to_a_host_are_bounded_over_all_processes(tmp_path: Path) -> None:
+    for bound in (None, 4):
+        with ImageServer() as server:
+            url = server.put("/slow.jpg", b"slow", latency_s=0.1)
+            folder = tmp_path / str(bound)
+            folder.mkdir()
+            urls = [f"{url}?{n}" for n in range(120)]
+            options = {"processes_count": 2, "number_sample_per_shard": 20, "max_connections_per_host": bound}
+            assert make(folder, urls, **options) == {None: 120}
+            peak = server.statistics()["peak"]
+            assert peak <= bound if bound else peak > 4
+
+
+def test_how_long_a_host_may_make_its_rows_wait_is_the_users_choice(tmp_path: Path) -> None:
+    for longest, outcome in ((1, "HTTP 429"), (5, None)):
+        with ImageServer() as server:
+            folder = tmp_path / str(longest)
+            folder.mkdir()
+            url = server.url("/flaky/host?fail=1&status=429&line=Retry-After:%202")
+            assert make(folder, [url], max_retry_after=longest) == {outcome: 1}
+            assert server.count("/flaky/host") == (1 if outcome else 2)
