@@ -16,6 +16,8 @@ SMALLEST_RESERVATION = 32 * 1024
 HEADROOM = 1.25
 # Transfers that start for each body given back while few are ready.
 STARTS_WHEN_FEW = 3
+# Bodies given back before somebody who waits for that is woken, while enough others are ready.
+WAKING_CREDITS = 8
 
 
 class BodyBudget:
@@ -45,6 +47,11 @@ class BodyBudget:
     def ready(self) -> int:
         """Bodies delivered and not given back."""
         return self._ready
+
+    @property
+    def is_well_stocked(self) -> bool:
+        """Whether the consumer has work for a while: a quarter of ``ready_limit`` is ready."""
+        return self._ready * 4 > self._ready_limit
 
     def usual_reservation(self) -> int:
         """What a transfer of unknown size reserves before it starts, bytes."""
@@ -92,11 +99,14 @@ class BodyBudget:
             self._ready += 1
 
     def release(self, size: int) -> bool:
-        """A ready body of ``size`` bytes has been used up; True if somebody waited for that."""
+        """A ready body of ``size`` bytes has been used up; True if somebody who waited is to be woken."""
         with self._lock:
             self._used -= size
             self._ready -= 1
+            stocked = self.is_well_stocked
             if self._ready < self._ready_limit:
-                self._credits += 1 if self._ready * 4 > self._ready_limit else STARTS_WHEN_FEW
-            starved, self._starved = self._starved, False
-            return starved
+                self._credits += 1 if stocked else STARTS_WHEN_FEW
+            if not self._starved or (stocked and self._credits < WAKING_CREDITS):
+                return False
+            self._starved = False
+            return True

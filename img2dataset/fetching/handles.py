@@ -12,6 +12,10 @@ from img2dataset.fetching.settings import FetchSettings
 RECEIVE_BUFFER_BYTES = 64 * 1024
 # A libcurl option that pycurl does not name: what a proxy answers to CONNECT is not the host's answer.
 SUPPRESS_CONNECT_HEADERS = 265
+# What every server of TLS 1.2 and 1.3 understands, the cheapest first. OpenSSL's own first choice is a hybrid
+# that quantum computers could not undo either: 0.2 of 1.3 ms a connection, for pictures that anyone may see.
+KEY_EXCHANGES = "P-256:X25519:P-384:P-521"
+_OPENSSL = " OpenSSL/" in pycurl.version
 
 
 class HandedOver:
@@ -51,6 +55,8 @@ def new_handle(settings: FetchSettings, ca_bundle: str | None, with_certificate:
     easy.setopt(pycurl.ACCEPT_ENCODING, "identity")
     easy.setopt(pycurl.BUFFERSIZE, RECEIVE_BUFFER_BYTES)
     easy.setopt(SUPPRESS_CONNECT_HEADERS, 1)
+    if _OPENSSL:
+        easy.setopt(pycurl.SSL_EC_CURVES, KEY_EXCHANGES)
     if with_certificate and settings.access.client_certificate is not None:
         easy.setopt(pycurl.SSLCERT, settings.access.client_certificate)
         easy.setopt(pycurl.SSLKEY, settings.access.client_key or settings.access.client_certificate)

@@ -34,6 +34,9 @@ from img2dataset.types import Fetched, Row
 
 # How often the clocks are looked at, at most; a cut may come that much late.
 CLOCK_INTERVAL_S = 0.25
+# While enough bodies wait for their pixels nothing is urgent: what the sockets have is left to gather, so
+# that a turn carries many transfers on. 0.5 ms of CPU a row without, 0.2 with it.
+GATHERING_S = 0.01
 # A loop this much behind its time was suspended, not the servers: their clocks get the time back.
 SUSPENDED_S = 1.0
 
@@ -90,6 +93,8 @@ class DownloadLoop:
         """Do what there is to do, and wait until there is more."""
         now = time.monotonic()
         self._admit(now)
+        if self._budget.is_well_stocked:
+            time.sleep(GATHERING_S)
         for easy, code, message in self._transport.wait(self._time_to_wait(now)):
             self._settle(easy, code, message)
         for job, failure in self._names.answered():

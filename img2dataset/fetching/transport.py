@@ -1,13 +1,14 @@
 """libcurl's event loop: handles in, finished handles out. Knows nothing of rows, budgets or policies.
 
-``CurlMulti.socket_action`` over ``selectors`` (epoll where there is one; libcurl's own ``select`` stops at
-descriptor 1024). Used by the fetcher on its one thread; only ``wake`` may be called from others.
+``CurlMulti.socket_action`` over epoll where there is one, else poll (libcurl's own ``select`` stops at
+descriptor 1024, and ``selectors`` takes as long as libcurl itself). Used by the fetcher on its one thread;
+only ``wake`` may be called from others.
 """
 
 from __future__ import annotations
 
 import contextlib
-import selectors
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -18,28 +19,37 @@ import pycurl
 # connection holds some 40 KB.
 IDLE_CONNECTIONS = 64
 
-_EVENTS = {
-    pycurl.POLL_IN: selectors.EVENT_READ,
-    pycurl.POLL_OUT: selectors.EVENT_WRITE,
-    pycurl.POLL_INOUT: selectors.EVENT_READ | selectors.EVENT_WRITE,
-}
-_SELECTED = {
-    selectors.EVENT_READ: pycurl.CSELECT_IN,
-    selectors.EVENT_WRITE: pycurl.CSELECT_OUT,
-    selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
-}
+# The same numbers for poll and epoll.
+_IN, _OUT = select.POLLIN, select.POLLOUT
+_EVENTS = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
+
+
+def _selected(events: int) -> int:
+    """What libcurl is told: an error, or the other side's end, shows when a socket is read or written."""
+    readable, writable = events & ~_OUT, events & ~_IN
+    return (pycurl.CSELECT_IN if readable else 0) | (pycurl.CSELECT_OUT if writable else 0)
+
+
+def _new_poll() -> tuple[select.epoll | select.poll, int]:
+    """Epoll or poll, and how many of the units of its timeouts are a second."""
+    return (select.epoll(), 1) if hasattr(select, "epoll") else (select.poll(), 1000)
+
+
+_SELECTED = [_selected(events) for events in range(64)]
 
 
 class Transport:
     """Carries any number of transfers on the calling thread."""
 
     def __init__(self, concurrency: int) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._poll, self._units_a_second = _new_poll()
+        self._watched: set[int] = set()
+        self._acts: dict[int, Callable[[int, bool, bool], None]] = {}
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ)
-        self._wake_fd = self._woken.fileno()
+        self._poll.register(self._woken.fileno(), _IN)
+        self._acts[self._woken.fileno()] = self._hear
         self._timer: float | None = None
         self._closed = False
         self._multi = pycurl.CurlMulti()
@@ -63,17 +73,13 @@ class Transport:
 
         Wanting neither ends it.
         """
-        wanted = (selectors.EVENT_READ if readable else 0) | (selectors.EVENT_WRITE if writable else 0)
         if self._closed:
             return
-        if not wanted:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(descriptor)
-            return
-        try:
-            self._selector.register(descriptor, wanted, act)
-        except KeyError:
-            self._selector.modify(descriptor, wanted, act)
+        if readable or writable:
+            self._acts[descriptor] = act
+        else:
+            self._acts.pop(descriptor, None)
+        self._want(descriptor, (_IN if readable else 0) | (_OUT if writable else 0))
 
     def wake(self) -> None:
         """End a ``wait`` that another thread is in. Thread safe."""
@@ -89,16 +95,14 @@ class Transport:
         if self._timer is not None:
             until_timer = max(0.0, self._timer - time.monotonic())
             timeout_s = until_timer if timeout_s is None else min(timeout_s, until_timer)
-        events = self._selector.select(timeout_s)
+        timeout = -1 if timeout_s is None else timeout_s * self._units_a_second
         act = self._multi.socket_action
-        for key, mask in events:
-            if key.data is not None:
-                key.data(key.fd, bool(mask & selectors.EVENT_READ), bool(mask & selectors.EVENT_WRITE))
-            elif key.fd == self._wake_fd:
-                with contextlib.suppress(BlockingIOError):
-                    self._woken.recv(4096)
+        for descriptor, events in self._poll.poll(timeout):
+            own = self._acts.get(descriptor)
+            if own is None:
+                act(descriptor, _SELECTED[events & 63])
             else:
-                act(key.fd, _SELECTED[mask])
+                own(descriptor, bool(events & ~_OUT), bool(events & ~_IN))
         if self._timer is not None and self._timer <= time.monotonic():
             self._timer = None
             act(pycurl.SOCKET_TIMEOUT, 0)
@@ -108,7 +112,8 @@ class Transport:
         """Close every connection. Handles must have been removed."""
         self._closed = True
         self._multi.close()
-        self._selector.close()
+        if hasattr(self._poll, "close"):
+            self._poll.close()
         self._waker.close()
         self._woken.close()
 
@@ -121,15 +126,29 @@ class Transport:
             finished += failed
         return finished
 
+    def _hear(self, descriptor: int, readable: bool, writable: bool) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+
     def _watch_socket(self, what: int, descriptor: int, multi: object, data: object) -> None:
-        if what == pycurl.POLL_REMOVE:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(descriptor)
+        self._want(descriptor, _EVENTS.get(what, 0))
+
+    def _want(self, descriptor: int, events: int) -> None:
+        """Watch a descriptor for ``events``, or no more."""
+        if not events:
+            self._watched.discard(descriptor)
+            # Closed already, by its owner: then it is watched no more.
+            with contextlib.suppress(OSError, KeyError):
+                self._poll.unregister(descriptor)
             return
-        try:
-            self._selector.register(descriptor, _EVENTS[what])
-        except KeyError:
-            self._selector.modify(descriptor, _EVENTS[what])
+        if descriptor in self._watched:
+            try:
+                self._poll.modify(descriptor, events)
+                return
+            except FileNotFoundError:
+                pass  # another socket of the same number
+        self._poll.register(descriptor, events)
+        self._watched.add(descriptor)
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
