@@ -15,7 +15,8 @@ from typing import Any
 
 from img2dataset.errors import OptionError
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
-from img2dataset.options.table import HASHES, Options
+from img2dataset.options.images import HASHES
+from img2dataset.options.table import Options
 
 RESERVED_COLUMNS = (
     "key",

@@ -1,6 +1,7 @@
 """How one option is declared: a dataclass field whose metadata holds all that is known of it.
 
-``table.py`` declares with ``option(...)``; everything else asks ``option_specs()``.
+``table.py`` and the files of its themes declare with ``option(...)``; everything else asks
+``option_specs()``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,135 @@
+"""The options of what goes in and what comes out: the list and the packed dataset. Part of ``table.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from img2dataset.options.declaring import option
+
+TEXT_FORMATS = ("txt", "csv", "tsv", "json", "jsonl")
+INPUT_FORMATS = (*TEXT_FORMATS, *(name + ".gz" for name in TEXT_FORMATS), "parquet")
+# Beginnings of the failures that can pass: servers and networks have bad hours, and names come back.
+PASSING_FAILURES = (
+    "timeout",
+    "DNS",
+    "connection",
+    "TLS",
+    "internal",
+    "HTTP 408",
+    "HTTP 425",
+    "HTTP 429",
+    "HTTP 5",
+    "opt-out: robots.txt unavailable",
+    # What 1.47.0 wrote, whose folders are gone on with.
+    "HTTP Error 408",
+    "HTTP Error 425",
+    "HTTP Error 429",
+    "HTTP Error 5",
+    "<urlopen error",
+    "timed out",
+    "The read operation timed out",
+    "Remote end closed connection",
+    "IncompleteRead",
+    "[Errno 104]",
+)
+
+INPUT, OUTPUT = "Input", "Output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """The list: where it is, what it is, which of its columns are used."""
+
+    url_list: Any = option(
+        help="file, folder or glob with the URLs, on any fsspec file system; in Python also an iterable"
+        " of URLs or rows, or an Arrow table",
+        group=INPUT,
+    )
+    input_format: str = option(
+        "txt", help="format of the URL list", group=INPUT, choices=INPUT_FORMATS, shapes_output=True
+    )
+    url_col: str = option("url", help="column with the URLs", group=INPUT, shapes_output=True)
+    caption_col: str | None = option(None, help="column with the captions", group=INPUT, shapes_output=True)
+    bbox_col: str | None = option(
+        None,
+        help="column with lists of [x_min, y_min, x_max, y_max] in 0–1: regions to blur",
+        group=INPUT,
+        shapes_output=True,
+    )
+    save_additional_columns: tuple[str, ...] | None = option(
+        None, help="columns of the list to carry into the metadata", group=INPUT, shapes_output=True
+    )
+    verify_hash: tuple[str, ...] | None = option(
+        None, help="[column, hash type] that downloaded bytes must match", group=INPUT, shapes_output=True
+    )
+    input_columns: tuple[str, ...] | None = option(
+        None,
+        help="names of the columns of a csv or tsv without a header line",
+        group=INPUT,
+        shapes_output=True,
+    )
+    input_delimiter: str | None = option(
+        None,
+        help="what separates the fields of a csv or tsv",
+        group=INPUT,
+        shapes_output=True,
+        default_text="',' for csv, tab for tsv",
+    )
+    input_quote: str | None = option(
+        '"',
+        help="what quotes the fields of a csv or tsv; None: nothing does",
+        group=INPUT,
+        shapes_output=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """The dataset: where it goes, how it is packed, and what stands there already."""
+
+    output_folder: str = option(
+        "images", help="where the dataset goes, on any fsspec file system", group=OUTPUT
+    )
+    output_format: str = option(
+        "files",
+        help="how samples are packed; dummy writes statistics only",
+        group=OUTPUT,
+        choices=("files", "webdataset", "parquet", "tfrecord", "dummy"),
+        shapes_output=True,
+    )
+    number_sample_per_shard: int = option(
+        10000, help="rows a shard", unit="rows", group=OUTPUT, minimum=1, shapes_output=True
+    )
+    oom_shard_count: int = option(
+        5,
+        help="digits of the shard number",
+        unit="digits",
+        group=OUTPUT,
+        minimum=1,
+        maximum=18,
+        shapes_output=True,
+    )
+    hugging_face_images: bool = option(
+        False,
+        help="in parquet output, store images as Hugging Face datasets does, so that they load as images",
+        group=OUTPUT,
+        shapes_output=True,
+    )
+    incremental_mode: str = option(
+        "incremental",
+        help="incremental: go on, skipping finished shards; overwrite: empty the folder first;"
+        " extend: new shards after the highest; retry_failed: go on, and take rows again whose failure can"
+        " pass; new_only: extend with the rows whose URL is not there yet",
+        group=OUTPUT,
+        choices=("incremental", "overwrite", "extend", "retry_failed", "new_only"),
+    )
+    retry_classes: tuple[str, ...] = option(
+        PASSING_FAILURES,
+        help="with retry_failed: beginnings of the failures that are taken again",
+        group=OUTPUT,
+        default_text="timeouts, DNS, connection, TLS, 408, 425, 429, 5xx",
+    )
+    allow_mixing: bool = option(
+        False, help="go on over a folder made with other options or from another list", group=OUTPUT
+    )
