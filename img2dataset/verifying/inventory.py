@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from img2dataset.errors import OutputError
-from img2dataset.writing.commit import with_retries
 from img2dataset.writing.file_system import OutputLocation, one_line
 from img2dataset.writing.keys import STATISTICS_ENDING, shard_of
-from img2dataset.writing.rewriting import REWRITES_FOLDER, rewrites_folder
-from img2dataset.writing.temporaries import TEMPORARY_FOLDER
+from img2dataset.writing.retrying import with_retries
+from img2dataset.writing.rewriting import rewrites_folder
+from img2dataset.writing.temporaries import REWRITES_FOLDER, TEMPORARY_FOLDER
 
 # What each format's data of a shard is called, after the shard's name. Where two are found as often, it is
 # the first: beside tars, folders are rather leftovers.

@@ -14,10 +14,10 @@ import shutil
 
 from img2dataset.errors import OutputError
 from img2dataset.verifying.inventory import DATA_ENDINGS, METADATA_ENDING, FoundShard
-from img2dataset.writing.commit import with_retries
 from img2dataset.writing.file_system import OutputLocation, one_line
 from img2dataset.writing.keys import STATISTICS_ENDING
 from img2dataset.writing.places import flush_to_disk
+from img2dataset.writing.retrying import with_retries
 
 
 def remove_shard(location: OutputLocation, shard: FoundShard) -> None:

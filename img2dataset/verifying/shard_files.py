@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from img2dataset.verifying.findings import UnreadableShard
-from img2dataset.writing.commit import with_retries
 from img2dataset.writing.file_system import OutputLocation, one_line
+from img2dataset.writing.retrying import with_retries
 
 # Files of a remote folder asked for at once: enough to hide a store's latency, bounded in memory.
 _FILES_AT_ONCE = 256

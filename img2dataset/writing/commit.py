@@ -12,16 +12,13 @@ crash leaves the old one or the new one, whole.
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
-from img2dataset.errors import OutputError
 from img2dataset.writing.file_system import OutputLocation, locate
 from img2dataset.writing.keys import STATISTICS_ENDING
 from img2dataset.writing.places import FsspecPlace, flush_to_disk
@@ -31,25 +28,13 @@ from img2dataset.writing.replacing import (
     replace_on_local_disk,
     write_removals,
 )
+from img2dataset.writing.retrying import with_retries
 from img2dataset.writing.rewriting import REMOVALS_NAME, finish_rewrite, journal_of, rewrite_lock
 from img2dataset.writing.settings import WriteSettings
+from img2dataset.writing.store_journal import begin_store_rewrite, end_store_rewrite, remove_from_store
 from img2dataset.writing.temporaries import SPOOL_PREFIX, TEMPORARY_FOLDER
 
-UPLOAD_TRIES = 5
-_FIRST_WAIT_S = 0.5
 _UPLOADS_AT_ONCE = 16
-
-# Failures that another try will not mend.
-_FINAL_ERRORS = (
-    OutputError,
-    PermissionError,
-    FileNotFoundError,
-    NotADirectoryError,
-    IsADirectoryError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-)
 
 
 class ShardFolder(Protocol):
@@ -161,12 +146,14 @@ class SpooledShardFolder:
         self.remove()
 
     def _replace_by_puts(self, names: list[str], statistics: str, replaced: ReplacedShard) -> None:
-        """On an object store: each put replaces in one step; see ``replacing`` for a crash between them."""
+        """On an object store: each put is one step; see ``store_journal``."""
+        location = self._location
         removals = self._files_to_remove(names, statistics, replaced)
+        begin_store_rewrite(location, self.path, names, statistics, removals)
         for files in self._uploads([*names, statistics]):
             self._upload_all(files)
-        for path in removals:
-            with_retries(partial(self._location.file_system.rm_file, path))
+        remove_from_store(location, removals)
+        end_store_rewrite(location, statistics.removesuffix(STATISTICS_ENDING))
 
     def _replace_by_journal(self, names: list[str], statistics: str, replaced: ReplacedShard) -> None:
         """Where a move is one step and an upload is not: the journal is uploaded, then put in place."""
@@ -174,7 +161,7 @@ class SpooledShardFolder:
         place = FsspecPlace(location.file_system)
         removals = self._files_to_remove(names, statistics, replaced)
         if removals:
-            write_removals(self.path, [path.rpartition("/")[2] for path in removals])
+            write_removals(self.path, [name.rpartition("/")[2] for name in removals])
             names = [*names, REMOVALS_NAME]
         temporary = f"{TEMPORARY_FOLDER}/{self._run_id}/{os.path.basename(self.path)}"
         for files in self._uploads([*names, statistics]):
@@ -188,7 +175,7 @@ class SpooledShardFolder:
             finish_rewrite(location, place, shard)
 
     def _files_to_remove(self, names: list[str], statistics: str, replaced: ReplacedShard) -> list[str]:
-        """Paths of the files of a ``files`` shard that are no part of the new one."""
+        """Names under the output folder of the ``files`` shard's files that are no part of the new one."""
         shard = statistics.removesuffix(STATISTICS_ENDING)
         if shard not in names:
             return []
@@ -200,7 +187,7 @@ class SpooledShardFolder:
             paths = []
         standing = (path.rpartition("/")[2] for path in paths)
         new_files = os.listdir(os.path.join(self.path, shard))
-        return [f"{folder}/{name}" for name in files_to_remove(standing, new_files, replaced)]
+        return [f"{shard}/{name}" for name in files_to_remove(standing, new_files, replaced)]
 
     def _uploads(self, names: Iterable[str]) -> Iterator[list[tuple[str, str]]]:
         """For each file or folder, in order, the local path and the name of each file of it."""
@@ -243,30 +230,6 @@ class SpooledShardFolder:
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
-
-
-def with_retries(operation: Callable[[], Any], tries: int = UPLOAD_TRIES) -> Any:
-    """What the operation returns, tried again after a failure that may pass.
-
-    Waits 0.5 s, 1 s, 2 s … and up to as much again at random, so that many workers do not return at
-    once. Object stores answer 500, 503 and dropped connections in every long run, and their libraries
-    raise their own classes for that: everything counts as passing but what is known not to.
-
-    Raises:
-        Exception: whatever the operation raised the last time.
-    """
-    wait_s = _FIRST_WAIT_S
-    while True:
-        tries -= 1
-        try:
-            return operation()
-        except _FINAL_ERRORS:
-            raise
-        except Exception:
-            if tries <= 0:
-                raise
-        time.sleep(wait_s * random.uniform(1, 2))
-        wait_s *= 2
 
 
 def statistics_name(shard: str) -> str:

@@ -4,8 +4,8 @@ In: the output folder and a shard's number. Out: its statistics, the metadata of
 its data file where a writer can read it. Called by the worker (``open_finished_shard``) and by the writers,
 which copy its samples.
 
-The metadata is the truth about a finished shard. Data of a sample that the metadata does not call a success
-comes from a rewrite that was cut short between the two, and is as good as not there.
+The metadata is the truth about a finished shard: data of a sample that it does not call a success is as good
+as not there.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import OutputError
-from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS
-from img2dataset.writing.commit import statistics_name, with_retries
+from img2dataset.writing.commit import statistics_name
 from img2dataset.writing.file_system import OutputLocation, locate, one_line
 from img2dataset.writing.keys import key_digits, shard_name
 from img2dataset.writing.metadata import column_type, computed_columns
+from img2dataset.writing.retrying import with_retries
 from img2dataset.writing.rewriting import finish_rewrite_of
 from img2dataset.writing.settings import WriteSettings
 
@@ -107,31 +106,6 @@ class FinishedShard:
         table = self._read_metadata()
         self._check_columns(table.column_names)
         return self._in_order_of_rows(self._typed(table))
-
-    @property
-    def statistics_agree(self) -> bool:
-        """Whether the statistics count what the metadata holds.
-
-        They do not after a rewrite on an object store that was cut short between the two.
-
-        Raises:
-            OutputError: as ``metadata``.
-        """
-        statuses = self.metadata["status"].to_pylist()
-        messages = self.metadata["error_message"].to_pylist()
-        by_status = Counter(statuses)
-        by_message = Counter(
-            SUCCESS if status == SUCCESS else message
-            for status, message in zip(statuses, messages, strict=True)
-        )
-        counted = {
-            "count": len(statuses),
-            "successes": by_status[SUCCESS],
-            FAILED_TO_DOWNLOAD: by_status[FAILED_TO_DOWNLOAD],
-            FAILED_TO_RESIZE: by_status[FAILED_TO_RESIZE],
-            "status_dict": dict(by_message),
-        }
-        return all(self.statistics.get(name) == value for name, value in counted.items())
 
     @contextlib.contextmanager
     def local_data(self, folder: str, name: str) -> Iterator[str]:

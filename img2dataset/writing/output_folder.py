@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from img2dataset.errors import OutputError
-from img2dataset.writing.commit import with_retries
 from img2dataset.writing.file_system import locate, one_line
 from img2dataset.writing.keys import STATISTICS_ENDING, finished_shard, shard_of
-from img2dataset.writing.rewriting import REWRITES_FOLDER, finish_all_rewrites
+from img2dataset.writing.retrying import with_retries
+from img2dataset.writing.rewriting import finish_all_rewrites
 from img2dataset.writing.runs import other_run_lives, process_of
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.temporaries import (
+    REWRITES_FOLDER,
     TEMPORARY_FOLDER,
     remove_dead_runs,
     remove_run,

@@ -7,17 +7,7 @@ What stands after a crash, of the process or the machine, on the local disk, HDF
 - before the commit point: the old shard; the new files are temporary files of a dead run;
 - after it: the new shard, once ``finish_rewrites`` has moved what was not moved yet.
 
-What stands after a crash on an object store, where each put replaces one object in one step:
-- before the put of the data has ended: the old shard;
-- before that of the metadata: new data, old metadata and statistics. That is the old shard, and samples which
-  its metadata does not call a success;
-- before that of the statistics: the new shard, but its statistics still count the old one. Format parquet,
-  whose data hold the metadata, comes here at once;
-- after it: the new shard; of format ``files``, perhaps files of rows that are no success any more.
-
-There nothing is left to finish: the next ``retry_failed`` goes by the metadata, does not copy what it does
-not call a success, and can see that statistics do not agree (``FinishedShard.statistics_agree``). This holds
-as long as no row that was a success is taken again.
+On an object store the same holds by other means: see ``store_journal``.
 """
 
 from __future__ import annotations

@@ -34,8 +34,9 @@ from img2dataset.errors import OutputError
 from img2dataset.writing.file_system import OutputLocation
 from img2dataset.writing.keys import STATISTICS_ENDING
 from img2dataset.writing.places import FsspecPlace, LocalPlace, Place
+from img2dataset.writing.store_journal import finish_store_rewrite, store_journals
+from img2dataset.writing.temporaries import REWRITES_FOLDER
 
-REWRITES_FOLDER = ".img2dataset_rewrites"
 # The journal's list of files to remove from the folder of a ``files`` shard.
 REMOVALS_NAME = "removals.json"
 
@@ -56,7 +57,9 @@ def finish_all_rewrites(location: OutputLocation) -> list[str]:
         OSError: a file cannot be moved.
     """
     place = place_of(location)
-    if place is None or not place.exists(rewrites_folder(location)):
+    if place is None:
+        return [shard for shard in store_journals(location) if finish_store_rewrite(location, shard)]
+    if not place.exists(rewrites_folder(location)):
         return []
     finished = []
     with rewrite_lock(location):
@@ -74,7 +77,9 @@ def finish_rewrite_of(location: OutputLocation, shard: str) -> None:
         OutputError, OSError: as ``finish_all_rewrites``.
     """
     place = place_of(location)
-    if place is not None and place.exists(journal_of(location, shard)):
+    if place is None:
+        finish_store_rewrite(location, shard)
+    elif place.exists(journal_of(location, shard)):
         with rewrite_lock(location):
             finish_rewrite(location, place, shard)
 
@@ -140,7 +145,7 @@ def _order_of_sample_file(name: str) -> tuple[str, bool]:
 
 
 def place_of(location: OutputLocation) -> Place | None:
-    """How files are moved there; None on an object store: nothing is, a put replaces in one step."""
+    """How files are moved there; None on an object store: see ``store_journal``."""
     if location.is_local:
         return LocalPlace()
     return FsspecPlace(location.file_system) if location.shows_partial_files else None

@@ -16,7 +16,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from img2dataset.writing import commit
+from img2dataset.writing import retrying
 from tests.writing.stores import RenamingServer, UnsteadyStore
 
 folder_numbers = itertools.count()
@@ -24,7 +24,7 @@ folder_numbers = itertools.count()
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit, "_FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(retrying, "_FIRST_WAIT_S", 0.001)
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ def remote_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def unsteady_folder() -> str:
     fsspec.register_implementation("unsteady", UnsteadyStore, clobber=True)
-    UnsteadyStore.store.clear()
+    UnsteadyStore.empty()
     UnsteadyStore.uploads.clear()
     UnsteadyStore.failures.clear()
-    UnsteadyStore.uploads_until_it_breaks = None
+    UnsteadyStore.steps_until_it_breaks = None
     return "unsteady://bucket/out"
 
 

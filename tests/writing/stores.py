@@ -24,16 +24,35 @@ class UnsteadyStore(MemoryFileSystem):
     pseudo_dirs: ClassVar[list[str]] = [""]
     uploads: ClassVar[list[str]] = []
     failures: ClassVar[list[Exception]] = []
-    # A crash that leaves what has been uploaded: every later upload is refused.
-    uploads_until_it_breaks: ClassVar[int | None] = None
+    # A crash that leaves what has been done so far: every later put and removal is refused.
+    steps_until_it_breaks: ClassVar[int | None] = None
+
+    @classmethod
+    def empty(cls) -> None:
+        """No object, and none of the folders that an object store has not either."""
+        cls.store.clear()
+        cls.pseudo_dirs[:] = [""]
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         if self.failures:
             raise self.failures.pop()
-        if self.uploads_until_it_breaks is not None and len(self.uploads) >= self.uploads_until_it_breaks:
-            raise PermissionError("the connection is gone")
+        self._step()
         self.uploads.append(rpath.rpartition("/")[2])
         super().put_file(lpath, rpath, **options)
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+        self._step()
+        super().pipe_file(path, value, **options)
+
+    def rm_file(self, path: str) -> None:
+        self._step()
+        super().rm_file(path)
+
+    def _step(self) -> None:
+        if UnsteadyStore.steps_until_it_breaks is not None:
+            UnsteadyStore.steps_until_it_breaks -= 1
+            if UnsteadyStore.steps_until_it_breaks < 0:
+                raise PermissionError("the connection is gone")
 
 
 class RenamingServer(LocalFileSystem):

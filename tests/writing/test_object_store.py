@@ -18,8 +18,9 @@ import pytest
 
 from img2dataset.errors import OutputError
 from img2dataset.writing import OutputFolder, ShardWriter
-from img2dataset.writing.commit import SpooledShardFolder, with_retries
+from img2dataset.writing.commit import SpooledShardFolder
 from img2dataset.writing.file_system import OutputLocation
+from img2dataset.writing.retrying import with_retries
 from tests.writing.shards import (
     input_table,
     settings_for,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import fsspec
@@ -13,10 +15,12 @@ import pytest
 
 from img2dataset.errors import OutputError
 from img2dataset.types import Sample
+from img2dataset.verifying import verify
 from img2dataset.writing import OutputFolder, WriteSettings, open_finished_shard
-from tests.writing.retaking import LOST, WON, begin_again, snapshot, stored, take_again
-from tests.writing.shards import failure, input_table, settings_for, statistics_of, success, write_shard
-from tests.writing.stores import RenamingServer, UnsteadyStore
+from img2dataset.writing.temporaries import REWRITES_FOLDER
+from tests.writing.retaking import WON, begin_again, snapshot, stored, take_again
+from tests.writing.shards import input_table, settings_for, statistics_of, success, write_shard
+from tests.writing.stores import RenamingServer, UnsteadyStore, read
 
 STORE_FORMATS = ["files", "webdataset", "parquet"]
 
@@ -73,52 +77,96 @@ def test_files_that_stay_are_not_uploaded_again(unsteady_folder: str, spool: Pat
     assert set(UnsteadyStore.uploads) == files | {"00000.parquet", "00000_stats.json"}
 
 
-@pytest.mark.parametrize("output_format", STORE_FORMATS)
-def test_a_crash_between_two_uploads_is_healed_by_the_next_run(
+def breaks_off(step: int, do: Callable[[], object]) -> bool:
+    """Whether the store was gone before the end, which it is from its ``step``-th put or removal on."""
+    UnsteadyStore.steps_until_it_breaks = step
+    try:
+        do()
+    except (PermissionError, OutputError):
+        return True
+    finally:
+        UnsteadyStore.steps_until_it_breaks = None
+    return False
+
+
+def whole_shard(folder: str) -> str:
+    """Whether the folder holds the old shard or the new one; nothing else passes."""
+    report = verify(folder, processes_count=1)
+    assert report.exit_status == 0, report.lines()
+    file_system, path = fsspec.core.url_to_fs(folder)
+    assert not [name for name in file_system.find(path) if REWRITES_FOLDER in name]
+    return {7: "old", 9: "new"}[json.loads(read(folder, "00000_stats.json"))["successes"]]
+
+
+@pytest.mark.parametrize("output_format", [*STORE_FORMATS, "tfrecord"])
+def test_after_a_crash_at_any_step_the_next_run_finds_the_old_shard_or_the_new_one_whole(
     unsteady_folder: str, spool: Path, tmp_path: Path, output_format: str
 ) -> None:
-    settings, table = settings_for(unsteady_folder, output_format), input_table(10)
-    old = write_shard(settings, table)
-    before = stored(downloaded(unsteady_folder, tmp_path / "before"), output_format)
-    samples, crashes = old, 0
-    while True:
-        UnsteadyStore.uploads.clear()
-        UnsteadyStore.uploads_until_it_breaks = crashes
-        try:
-            samples = take_again(settings, table, old)
+    table, ends = input_table(10), []
+    for step in range(40):
+        UnsteadyStore.empty()
+        settings = settings_for(unsteady_folder, output_format)
+        old = write_shard(settings, table)
+        before = stored(downloaded(unsteady_folder, tmp_path / f"{step}-before"), output_format)
+        broke_off = breaks_off(step, partial(take_again, settings, table, old))
+        OutputFolder(settings).finish_rewrites()
+        ends.append(whole_shard(unsteady_folder))
+        after = stored(downloaded(unsteady_folder, tmp_path / f"{step}-after"), output_format)
+        assert before.items() <= after.items()
+        if not broke_off:
             break
-        except PermissionError:
-            pass
-        left = downloaded(unsteady_folder, tmp_path / str(crashes))
-        assert OutputFolder(settings).done_shards() == {0}
-        assert OutputFolder(settings).finish_rewrites() == set()
-        assert before.items() <= stored(left, output_format).items()
+    assert not broke_off
+    assert ends == sorted(ends, reverse=True)
+    assert set(ends) == {"old", "new"}
+
+
+@pytest.mark.parametrize("output_format", STORE_FORMATS)
+def test_healing_that_is_cut_short_itself_is_healed_by_the_run_after_it(
+    unsteady_folder: str, spool: Path, output_format: str
+) -> None:
+    table, crashes = input_table(10), 0
+    for step in range(40):
+        for healing_step in range(40):
+            UnsteadyStore.empty()
+            settings = settings_for(unsteady_folder, output_format)
+            old = write_shard(settings, table)
+            broke_off = breaks_off(step, partial(take_again, settings, table, old))
+            if not breaks_off(healing_step, OutputFolder(settings).finish_rewrites):
+                break
+            crashes += 1
+            OutputFolder(settings).finish_rewrites()
+            whole_shard(unsteady_folder)
+        if not broke_off:
+            break
+    assert crashes >= 5
+
+
+@pytest.mark.parametrize("output_format", STORE_FORMATS)
+def test_a_shard_is_healed_before_its_rows_are_taken_again(
+    unsteady_folder: str, spool: Path, output_format: str
+) -> None:
+    table = input_table(10)
+    for step in range(40):
+        UnsteadyStore.empty()
+        settings = settings_for(unsteady_folder, output_format)
+        old = write_shard(settings, table)
+        if not breaks_off(step, partial(take_again, settings, table, old)):
+            break
         finished = open_finished_shard(settings, 0)
         assert finished is not None
         successes = finished.metadata["status"].to_pylist().count("success")
-        assert successes == (7 if finished.statistics_agree else 9)
-        crashes += 1
-    assert crashes >= 2
-    after = downloaded(unsteady_folder, tmp_path / "after")
-    assert before.items() <= stored(after, output_format).items()
-    assert set(stored(after, output_format)) == {sample.key for sample in samples if sample.image is not None}
-    finished = open_finished_shard(settings, 0)
-    assert finished is not None
-    assert finished.statistics_agree
+        assert successes == finished.statistics["successes"]
+        whole_shard(unsteady_folder)
 
 
-def test_samples_that_a_crash_left_and_that_fail_now_are_removed(
-    unsteady_folder: str, spool: Path, tmp_path: Path
-) -> None:
-    settings, table = settings_for(unsteady_folder, "files"), input_table(10)
+def test_the_journal_of_a_shard_that_was_removed_is_dropped(unsteady_folder: str, spool: Path) -> None:
+    settings, table = settings_for(unsteady_folder, "webdataset"), input_table(10)
     old = write_shard(settings, table)
-    UnsteadyStore.uploads.clear()
-    UnsteadyStore.uploads_until_it_breaks = 6  # the images that were won, and not the metadata
-    with pytest.raises(PermissionError):
-        take_again(settings, table, old)
-    UnsteadyStore.uploads_until_it_breaks = None
-    take_again(settings, table, old, [failure(settings, index, "timeout: total") for index in (*WON, LOST)])
-    assert len(stored(downloaded(unsteady_folder, tmp_path / "after"), "files")) == 7
+    assert breaks_off(2, partial(take_again, settings, table, old))
+    fsspec.core.url_to_fs(unsteady_folder)[0].rm_file(f"{unsteady_folder}/00000_stats.json")
+    OutputFolder(settings).finish_rewrites()
+    assert OutputFolder(settings).done_shards() == set()
+    assert not [name for name in UnsteadyStore.store if REWRITES_FOLDER in name]
 
 
 def test_a_shard_that_another_run_has_replaced_is_not_replaced(unsteady_folder: str, spool: Path) -> None:
@@ -166,9 +214,7 @@ def test_where_files_are_moved_a_crash_between_two_moves_leaves_the_old_shard_or
         assert before.items() <= after.items()
         assert set(after) == {key for key, status in rows_of(folder).items() if status == "success"}
         ends.append("new" if len(after) == 9 else "old")
-        finished = open_finished_shard(settings, 0)
-        assert finished is not None
-        assert finished.statistics_agree
+        assert verify(str(folder), processes_count=1).exit_status == 0
         if not was_broken_off:
             break
     assert ends == sorted(ends, reverse=True)
