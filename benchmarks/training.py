@@ -3,9 +3,8 @@ download.
 
     python -m benchmarks.training [--rounds 3]
 
-Both sides of a pair take turns, and the median of the rounds' ratios is reported: what slows the machine for
-a minute slows both. ImageFolder is torchvision's where that can be imported; otherwise the same steps written
-plainly (``PlainImageFolder``): open with Pillow, convert, transform.
+Both sides of a pair take turns, and the median of the rounds' ratios is reported, of throughput and of CPU:
+what slows the machine for a minute slows both, and CPU also says it where others use the machine.
 """
 
 from __future__ import annotations
@@ -21,59 +20,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from benchmarks import WORK
 from benchmarks.corpus import WEB, make_corpus
 from benchmarks.environments import make_authority
 from benchmarks.servers import ADDRESSES, Nginx
+from benchmarks.torchvision_folder import image_folder
 from img2dataset import download
 from img2dataset.training import ImageTextDataset, collate, stream
 
 SIZE = 256
 PASSES = 3  # over the corpus in one timing
 ROWS = 3000  # of the stream
-
-
-class PlainImageFolder(Dataset[tuple[Any, int]]):
-    """What torchvision's ImageFolder does with each file."""
-
-    def __init__(self, folder: Path, transform: Callable[[Any], Any]):
-        self.paths = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png", ".webp"))
-        self.transform = transform
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        with open(self.paths[index], "rb") as file:
-            picture = Image.open(file).convert("RGB")
-        return self.transform(picture), 0
-
-
-def plain_transform(picture: Any) -> torch.Tensor:
-    """Resize, centre crop and scale to 0–1 as torchvision does with pictures: Pillow's bilinear filter."""
-    ratio = SIZE / min(picture.size)
-    width, height = (max(SIZE, round(side * ratio)) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = (width - SIZE) // 2, (height - SIZE) // 2
-    picture = picture.crop((left, top, left + SIZE, top + SIZE))
-    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(SIZE, SIZE, 3)
-    return pixels.permute(2, 0, 1).to(torch.float32).div_(255).contiguous()
-
-
-def image_folder(folder: Path) -> tuple[str, Any, Callable[[Any], Any]]:
-    """The peer's name, its dataset over ``folder``, and its transform."""
-    try:
-        from torchvision.datasets import ImageFolder
-        from torchvision.transforms import v2
-    except (ImportError, RuntimeError):
-        return "ImageFolder (written plainly)", PlainImageFolder(folder, plain_transform), plain_transform
-    steps = [v2.Resize(SIZE), v2.CenterCrop(SIZE), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-    transform: Callable[[Any], Any] = v2.Compose(steps)
-    return "torchvision's ImageFolder", ImageFolder(str(folder), transform), transform
 
 
 def one_pass(dataset: Any, collate_fn: Any = None) -> int:
@@ -105,9 +64,11 @@ def compare(name: str, peer: Callable[[], int], own: dict[str, Callable[[], int]
                 measured.setdefault(label, []).append(result)
     for label, results in measured.items():
         speed, cpu = (statistics.median(column) for column in zip(*results, strict=True))
-        ratios = [one[0] / other[0] for one, other in zip(results, measured[name], strict=True)]
+        pairs = list(zip(results, measured[name], strict=True))
+        faster = statistics.median(one[0] / other[0] for one, other in pairs)
+        cheaper = statistics.median(one[1] / other[1] for one, other in pairs)
         print(
-            f"{label:58} {speed:8.1f} images/s  {cpu:6.2f} ms of CPU  {statistics.median(ratios):5.2f} x",
+            f"{label:46} {speed:8.1f} images/s {faster:5.2f} x   {cpu:6.2f} ms of CPU {cheaper:5.2f} x",
             flush=True,
         )
 
@@ -122,12 +83,12 @@ def cached_against_folder(folder: Path, files: list[str], port: int, rounds: int
     cache = WORK / "training" / "cache"
     shutil.rmtree(cache, ignore_errors=True)
     rows = [{"url": f"http://{ADDRESSES[0]}:{port}/{file}", "caption": "a photograph"} for file in files]
-    name, peer, transform = image_folder(classes)
+    peer, transform = image_folder(classes, SIZE, WORK / "environments")
     same = ImageTextDataset(rows, img_transform=transform, cache=cache)
     own = ImageTextDataset(rows, img_transform={"resize": [SIZE, SIZE], "center_crop": True}, cache=cache)
     one_pass(own, collate)  # the epoch that downloads
     compare(
-        name,
+        "torchvision's ImageFolder",
         lambda: sum(one_pass(peer) for _ in range(PASSES)),
         {
             "ImageTextDataset, cached, the same transform": lambda: sum(
