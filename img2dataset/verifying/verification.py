@@ -24,6 +24,7 @@ from img2dataset.verifying.processes import check_shards
 from img2dataset.verifying.removal import remove_shard
 from img2dataset.verifying.report import VerificationReport
 from img2dataset.writing.file_system import OutputLocation, locate, one_line
+from img2dataset.writing.rewriting import finish_all_rewrites
 from img2dataset.writing.runs import other_run_lives, process_of
 from img2dataset.writing.temporaries import runs_with_temporaries
 
@@ -45,7 +46,8 @@ def verify(
         images: also decode every image and compare its size with the metadata; originals stored unchecked
             are held against their hash.
         remove: remove bad shards, so that the next run makes them again. What is missing, not done, or
-            could not be read for a reason outside of it is left as it is.
+            could not be read for a reason outside of it is left as it is. Replacements that were cut short
+            are completed first.
         processes_count: shards checked at once, each in a process; None for one a core.
         on_progress: called with the number of shards checked so far, and of all.
 
@@ -60,8 +62,11 @@ def verify(
     if processes_count is not None and processes_count < 1:
         raise OptionError(f"processes_count is {processes_count}; it must be 1 or more")
     location = locate(output_folder)
+    completed = _finish_rewrites(location) if remove else []
     inventory = take_inventory(location)
     report = VerificationReport(output_folder, digits=inventory.digits)
+    if completed:
+        report.notes.append(f"completed, as their replacement had been cut short: {_listed(completed)}")
     record = _read_record(location, report)
     if not any(inventory.shards()) and not record.expected_end:
         raise OutputError(f"output_folder {output_folder!r} holds no shards of a dataset")
@@ -84,6 +89,19 @@ def verify(
             remove_shard(location, found[shard.name])
             report.removed.append(shard.name)
     return report
+
+
+def _finish_rewrites(location: OutputLocation) -> list[str]:
+    """Bring to their end the replacements that were cut short: what they have won must not be removed."""
+    try:
+        return finish_all_rewrites(location)
+    except OutputError:
+        raise
+    except Exception as error:  # every file system has its own errors
+        raise OutputError(
+            f"output_folder {location.name!r}: a shard's replacement that was cut short cannot be completed: "
+            f"{one_line(error)}; nothing was removed"
+        ) from error
 
 
 def _read_record(location: OutputLocation, report: VerificationReport) -> FolderRecord:

@@ -204,7 +204,7 @@ def test_a_shard_whose_replacement_was_cut_short_is_not_done_and_not_broken(tmp_
     journal = tmp_path / ".img2dataset_rewrites/00001"
     journal.mkdir(parents=True)
     (tmp_path / "00001.parquet").rename(journal / "00001.parquet")
-    report = check(tmp_path, remove=True)
+    report = check(tmp_path)
     assert (report.bad, report.replaced, report.missing, report.exit_status) == ([], ["00001"], [], 1)
     assert (tmp_path / "00001.tar").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,10 +10,17 @@ import pytest
 
 from img2dataset.errors import OutputError
 from img2dataset.verifying import removal
+from img2dataset.writing import OutputFolder, replacing
+from img2dataset.writing.places import LocalPlace
 from tests.program.runs import read_dataset, run, serve_photographs, write_list
 from tests.servers import ImageServer
 from tests.verifying.datasets import DATA_NAMES, FORMATS, check, make_dataset
-from tests.writing.shards import visible
+from tests.writing.conftest import short_waits, spool, unsteady_folder
+from tests.writing.retaking import take_again
+from tests.writing.shards import input_table, settings_for, visible, write_shard
+from tests.writing.stores import UnsteadyStore
+
+__all__ = ["short_waits", "spool", "unsteady_folder"]  # fixtures
 
 
 def cut(path: Path) -> None:
@@ -105,3 +113,70 @@ def test_the_next_run_makes_removed_shards_again(
     report = check(folder, images=True)
     assert (report.exit_status, report.rows, report.images) == (0, 34, 34), report.lines()
     assert read_dataset(folder).images == images
+
+
+class TheMachineStops(Exception):
+    pass
+
+
+@pytest.mark.parametrize("output_format", ["files", "webdataset", "parquet", "tfrecord"])
+def test_what_an_interrupted_retry_had_won_is_completed_and_not_removed(
+    tmp_path: Path, output_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, completed = input_table(10), 0
+    for moves in range(12):
+        folder = tmp_path / str(moves)
+        settings = settings_for(folder, output_format)
+        OutputFolder(settings).prepare()
+        old = write_shard(settings, table)
+        stops = StoppingPlace(moves)
+        with monkeypatch.context() as patch:
+            patch.setattr(replacing, "LocalPlace", lambda stops=stops: stops)
+            with contextlib.suppress(TheMachineStops):
+                take_again(settings, table, old)
+        report = check(folder, remove=True)
+        assert (report.exit_status, report.removed, report.bad) == (0, [], []), report.lines()
+        assert report.successes == 9
+        completed += any(note.startswith("completed") for note in report.notes)
+        if not stops.stopped:
+            break
+    assert not stops.stopped
+    assert completed == moves
+
+
+class StoppingPlace(LocalPlace):
+    """The local disk of a machine that stops before a move."""
+
+    def __init__(self, moves: int) -> None:
+        self._moves_left = moves
+        self.stopped = False
+
+    def move(self, source: str, target: str) -> None:
+        self._moves_left -= 1
+        if self._moves_left < 0:
+            self.stopped = True
+            raise TheMachineStops
+        super().move(source, target)
+
+
+def test_an_object_store_is_completed_too_before_anything_is_removed(
+    unsteady_folder: str, spool: Path
+) -> None:
+    table, ends = input_table(10), []
+    for step in range(12):
+        UnsteadyStore.empty()
+        settings = settings_for(unsteady_folder, "webdataset")
+        old = write_shard(settings, table)
+        UnsteadyStore.steps_until_it_breaks = step
+        try:
+            take_again(settings, table, old)
+            break
+        except PermissionError:
+            pass
+        finally:
+            UnsteadyStore.steps_until_it_breaks = None
+        report = check(unsteady_folder, remove=True)
+        assert (report.exit_status, report.removed) == (0, []), report.lines()
+        ends.append(report.successes)
+    # The journal, the data, the metadata, the statistics, and the journal's removal.
+    assert ends == [7, 7, 9, 9, 9]
