@@ -2,10 +2,12 @@
 
 Between ``pending``, where rows come in, and the loop, which requests them. Holds the rows that wait for a
 host (``hosts``) or for a robots.txt (``robots_txt``); they take no transfer and no memory for a body.
+Another thread may take back rows that wait for their host: one lock guards the hosts.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -31,7 +33,7 @@ NOBODY = Row(-1, 0, "")
 
 
 class Admission:
-    """Owned by the loop, on its thread.
+    """Owned by the loop, on its thread; ``take_back`` and ``set_aside`` may be called from any.
 
     Args:
         settings: see ``FetchSettings``.
@@ -55,6 +57,9 @@ class Admission:
         self._usual_reservation = usual_reservation
         self._refuse = refuse
         self._hosts: HostSlots[Job] = HostSlots(settings.manners, most_transfers)
+        # Guards the hosts and what waits for them. Taken before that of the pending rows, never after it.
+        self._lock = threading.RLock()
+        self._ended = False
         # A proxy that cannot be reached says nothing about the host.
         self._proxied = goes_through_proxy(settings.access)
         self._robots: RobotsTxt[Job] | None = None
@@ -68,7 +73,8 @@ class Admission:
     def next(self, now: float) -> Job | None:
         """The job to begin, which holds its host's slot, left in its place; None if none may begin now."""
         if self._next is None:
-            self._next = self._find(now)
+            with self._lock:
+                self._next = self._find(now)
         return self._next
 
     def take(self) -> Job:
@@ -88,9 +94,10 @@ class Admission:
             return False
         if self._robots is not None and not job.robots_of and not self._has_consent(job, self._robots, now):
             return False
-        if self._hosts.enter(job.host, now):
-            return True
-        self._hosts.set_aside(job.host, job, now)
+        with self._lock:
+            if self._hosts.enter(job.host, now):
+                return True
+            self._hosts.set_aside(job.host, job, now)
         return False
 
     def aim(self, job: Job, uri: str) -> None:
@@ -101,7 +108,12 @@ class Admission:
         """A request has ended. True if its host pushed it back and it waits here to be sent again."""
         if not job.host:
             return False
-        now = time.monotonic()
+        with self._lock:
+            return self._leave(job, started_at, failure, answer, time.monotonic())
+
+    def _leave(
+        self, job: Job, started_at: float, failure: str | None, answer: Answer | None, now: float
+    ) -> bool:
         asked = answer.retry_after if answer is not None else None
         status = answer.status if answer is not None and answer.status else None
         ending = ending_of(failure, status, asked is not None)
@@ -131,7 +143,8 @@ class Admission:
     def called_off(self, job: Job) -> None:
         """A request was aborted, or is to begin again."""
         if job.host:
-            self._hosts.leave(job.host, time.monotonic(), Ending.NOTHING)
+            with self._lock:
+                self._hosts.leave(job.host, time.monotonic(), Ending.NOTHING)
 
     def learned_robots(self, site: str, body: bytes | None, failure: str | None) -> None:
         """A robots.txt has come, or not: those who waited for it go on."""
@@ -139,7 +152,8 @@ class Admission:
         now = time.monotonic()
         waiting, delay = self._robots.learned(site, body, failure, now)
         if delay:
-            self._hosts.space(host_of(site), delay)
+            with self._lock:
+                self._hosts.space(host_of(site), delay)
         for job in waiting:
             if not job.called_off:
                 self._pending.put_off(job)
@@ -162,10 +176,23 @@ class Admission:
         """Drop the rows of shards that were given up."""
         if self._next is not None and self._next.row.shard_id in shard_ids:
             self.called_off(self.take())
-        self._hosts.drop(lambda job: job.row.shard_id in shard_ids)
+        with self._lock:
+            self._hosts.drop(lambda job: job.row.shard_id in shard_ids)
         if self._robots is not None:
             for job in self._robots.waiting():
                 job.called_off = job.called_off or job.row.shard_id in shard_ids
+
+    @property
+    def set_aside(self) -> int:
+        """Rows that wait for their host, those that have been requested before among them."""
+        return len(self._hosts)
+
+    def take_back(self, count: int) -> list[Row]:
+        """Give up to ``count`` rows back that wait for their host and have not been requested."""
+        with self._lock:
+            if self._ended:
+                return []
+            return [job.row for job in self._hosts.take_back(count, lambda job: job.is_untouched)]
 
     def close(self) -> None:
         """Give back what other processes may wait for."""
@@ -173,7 +200,9 @@ class Admission:
 
     def unfinished_rows(self) -> list[Row]:
         """The rows that are here, when an error has ended everything."""
-        jobs = self._hosts.drain()
+        with self._lock:
+            self._ended = True
+            jobs = self._hosts.drain()
         if self._next is not None:
             jobs.append(self._next)
         if self._robots is not None:

@@ -69,6 +69,11 @@ class Fetcher:
         return len(self._pending)
 
     @property
+    def not_begun(self) -> int:
+        """What ``take_back`` may give: ``waiting``, and the rows set aside for the sake of their host."""
+        return len(self._pending) + self._loop.set_aside
+
+    @property
     def in_flight(self) -> int:
         """Transfers running now."""
         return self._loop.in_flight
@@ -111,9 +116,13 @@ class Fetcher:
                 self._transport.wake()
 
     def take_back(self, count: int) -> list[Row]:
-        """Give up to ``count`` rows back that have not begun; they are not delivered. Thread safe."""
+        """Give up to ``count`` rows back that have not begun; they are not delivered. Thread safe.
+
+        Those that wait for their host are given last: for a list of one host they are nearly all.
+        """
         with self._pending.lock:
-            return self._pending.take_back(count)
+            rows = self._pending.take_back(count)
+        return rows + self._loop.take_back(count - len(rows)) if len(rows) < count else rows
 
     def release(self, size: int) -> None:
         """Give back the memory of a delivered body; 0, the size of failures, is nothing. Thread safe."""

@@ -201,6 +201,23 @@ class HostSlots(Generic[Waiting]):
                 host.waiting = kept
                 self._rest(host)
 
+    def take_back(self, count: int, wanted: Callable[[Waiting], bool]) -> list[Waiting]:
+        """Give up to ``count`` jobs back that are ``wanted``: the last ones of the hosts with the most."""
+        taken: list[Waiting] = []
+        for host in sorted(self._busy.values(), key=lambda host: len(host.waiting), reverse=True):
+            if len(taken) >= count:
+                break
+            kept: deque[Waiting] = deque()
+            while host.waiting and len(taken) < count:
+                job = host.waiting.pop()
+                if wanted(job):
+                    taken.append(job)
+                else:
+                    kept.appendleft(job)
+            host.waiting += kept  # ``next_job`` forgets the host if nothing is left
+        self._waiting -= len(taken)
+        return taken
+
     def drain(self) -> list[Waiting]:
         """Every job set aside, at the end."""
         return [job for host in self._busy.values() for job in host.waiting]

@@ -89,6 +89,15 @@ class DownloadLoop:
         """Transfers running now, those whose host is being looked up, and what is read from elsewhere."""
         return len(self._running) + self._looking_up + self._sources.in_flight
 
+    @property
+    def set_aside(self) -> int:
+        """Rows that wait for their host. Any thread."""
+        return self._admission.set_aside
+
+    def take_back(self, count: int) -> list[Row]:
+        """Give up to ``count`` of these rows back that have not been requested. Any thread."""
+        return self._admission.take_back(count)
+
     def turn(self) -> None:
         """Do what there is to do, and wait until there is more."""
         now = time.monotonic()

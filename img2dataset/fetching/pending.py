@@ -39,6 +39,13 @@ class Job:
     robots_of: str = ""
     after_public: bool = False
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing has been requested for its row yet, so that another process may as well do it."""
+        return (
+            not (self.robots_of or self.called_off or self.redirects or self.push_backs) and self.tries == 1
+        )
+
 
 class PendingRows:
     """``lock`` guards the new rows and the shards to forget; the rest belongs to the fetcher's thread."""

@@ -215,8 +215,8 @@ class Worker:
     def _share(self) -> None:
         """Give away half of what waits: the helper then ends at about the same time."""
         rows: list[Row] = []
-        if self._fetcher.waiting >= 2 * FEWEST_SHARED_ROWS:
-            rows = self._fetcher.take_back(self._fetcher.waiting // 2)
+        if (not_begun := self._fetcher.not_begun) >= 2 * FEWEST_SHARED_ROWS:
+            rows = self._fetcher.take_back(not_begun // 2)
         own = [row for row in rows if row.shard_id in self._open]
         self._fetcher.submit(row for row in rows if row.shard_id not in self._open)
         self._say(SharedRows([SpareRow(row, self._open[row.shard_id].tasks(row.index)) for row in own]))
@@ -224,7 +224,7 @@ class Worker:
     def _stop(self, grace_s: float) -> None:
         """Drop the shards that cannot be completed without new downloads; the others have a little time."""
         self._stop_at = time.monotonic() + grace_s
-        for shard_id in {row.shard_id for row in self._fetcher.take_back(self._fetcher.waiting)}:
+        for shard_id in {row.shard_id for row in self._fetcher.take_back(self._fetcher.not_begun)}:
             if shard_id in self._open:
                 self._open.pop(shard_id).discard()
                 self._fetcher.forget(shard_id)

@@ -276,6 +276,22 @@ def test_answers_that_come_late_count_for_the_rate_that_was_accepted() -> None:
     assert hosts.enter(A, 1.53)
 
 
+def test_jobs_that_wait_are_taken_back_from_the_hosts_with_the_most_the_last_ones_first() -> None:
+    hosts = slots(max_connections_per_host=1)
+    for host, count in ((A, 7), (B, 5)):
+        for n in range(count):
+            begin(hosts, host, f"{host[0]}{n}")
+    # Of A wait a1 to a6; a5 is not to go.
+    assert hosts.take_back(3, lambda job: job != "a5") == ["a6", "a4", "a3"]
+    assert len(hosts) == 7
+    assert hosts.take_back(100, lambda job: job != "a5") == ["b4", "b3", "b2", "b1", "a2", "a1"]
+    assert len(hosts) == 1
+    hosts.leave(B, 1.0, Ending.ACCEPTED)
+    assert hosts.next_job(1.0) is None
+    hosts.leave(A, 1.0, Ending.ACCEPTED)
+    assert hosts.next_job(1.0) == ("a5", None)
+
+
 def test_idle_hosts_are_forgotten_beyond_some_thousand() -> None:
     hosts = slots()
     for n in range(REMEMBERED_HOSTS + 500):

@@ -148,6 +148,35 @@ def test_rows_set_aside_for_their_host_can_be_called_off(image_server: ImageServ
         assert delivered.empty()
 
 
+def test_rows_set_aside_for_their_host_can_be_taken_back_and_none_is_lost_or_doubled() -> None:
+    with ImageServer() as server:
+        url = server.put("/taken.jpg", b"taken", latency_s=0.002)
+        delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
+        with Fetcher(
+            FetchSettings(manners=HostManners(max_connections_per_host=2)), delivered.put
+        ) as fetcher:
+            fetcher.submit(Row(0, index, url) for index in range(2000))
+            taken: list[int] = []
+            while len(taken) < 1000:
+                assert fetcher.not_begun
+                taken += [row.index for row in fetcher.take_back(50)]
+            kept = [take(fetcher, delivered).row.index for _ in range(2000 - len(taken))]
+            assert sorted(kept + taken) == list(range(2000))
+            assert fetcher.not_begun == 0
+            assert fetcher.take_back(10) == []
+        assert server.count("/taken.jpg") == len(kept)
+
+
+def test_a_row_that_has_been_requested_is_not_given_back(image_server: ImageServer) -> None:
+    url = image_server.url("/status/429?line=Retry-After:%2060", host=8)
+    before = image_server.count("/status/429")
+    with Fetcher(FetchSettings(), print) as fetcher:
+        fetcher.submit([Row(0, 0, url)])
+        while not fetcher.not_begun or image_server.count("/status/429") == before:
+            time.sleep(0.01)
+        assert fetcher.take_back(1) == []
+
+
 def test_closing_with_rows_set_aside_ends_at_once(image_server: ImageServer) -> None:
     manners = HostManners(max_requests_per_second_per_host=0.01)
     with Fetcher(FetchSettings(manners=manners), print) as fetcher:

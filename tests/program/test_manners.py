@@ -90,6 +90,16 @@ def test_connections_to_a_host_are_bounded_over_all_processes(tmp_path: Path) ->
             assert peak <= bound if bound else peak > 4
 
 
+def test_a_list_of_one_shard_and_one_host_uses_the_connections_of_all_processes(tmp_path: Path) -> None:
+    with ImageServer() as server:
+        url = server.put("/slow.jpg", b"slow", latency_s=0.1)
+        urls = [f"{url}?{n}" for n in range(600)]
+        assert make(tmp_path, urls, processes_count=2, max_connections_per_host=16) == {None: 600}
+        # Eight are the share of one process.
+        assert 8 < server.statistics()["peak"] <= 16
+        assert server.count("/slow.jpg") == 600
+
+
 def test_how_long_a_host_may_make_its_rows_wait_is_the_users_choice(tmp_path: Path) -> None:
     for longest, outcome in ((1, "HTTP 429"), (5, None)):
         with ImageServer() as server:
