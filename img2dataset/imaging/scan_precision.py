@@ -56,7 +56,7 @@ def read_frame(body: bytes | bytearray, first_scan: int) -> Frame | None:
                 return None
             continue
         if marker == _PROGRESSIVE:
-            if frame_at or segment[4] != 8 or len(segment) != 10 + 3 * segment[9]:
+            if frame_at or len(segment) < 10 or segment[4] != 8 or len(segment) != 10 + 3 * segment[9]:
                 return None
             frame_at = kept_length
         kept.append(segment)
@@ -69,6 +69,8 @@ def read_frame(body: bytes | bytearray, first_scan: int) -> Frame | None:
     components = [(segments[n], segments[n + 1] >> 4, segments[n + 1] & 15) for n in fields]
     numbers = [segments[n + 2] for n in fields]
     if not all(number in tables for number in numbers) or len(components) > 4:
+        return None
+    if not all(1 <= side <= 4 for component in components for side in component[1:]):
         return None
     return Frame(segments, frame_at, width, height, components, [tables[number] for number in numbers])
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
 from img2dataset.imaging.reduction import Shortcuts
-from img2dataset.imaging.scan_precision import empty_scan, read_frame, with_coarser_tables
+from img2dataset.imaging.scan_precision import Frame, empty_scan, read_frame, with_coarser_tables
 
 _SCAN, _END, _QUANTISATION = 0xDA, 0xD9, 0xDB
 # Reduced by 4, a block is decoded from its four lowest coefficients, all among the first five.
@@ -73,6 +73,8 @@ def find_scans(body: bytes | bytearray, first_scan: int) -> tuple[list[Scan], in
                 break
             components = bytes(body[position + 5 : after : 2])
             first, last, bits = body[after : after + 3]
+            if not count or not first <= last <= _LAST:
+                break
             scans.append(Scan(start, position, components, first, last, bits >> 4, bits & 15))
     return [], 0
 
@@ -104,7 +106,7 @@ def leave_out_scans(body: bytes | bytearray, first_scan: int, shortcuts: Shortcu
     kept = [scan for scan in scans if scan not in left_out]
     missing = _missing_bits(kept)
     frame = read_frame(body, first_scan)
-    if missing is None or frame is None or _tables_change(body, scans):
+    if missing is None or frame is None or not _all_in(frame, scans) or _tables_change(body, scans):
         return b"".join((body[:first_scan], *_parts(body, scans, end, left_out, {}), END_OF_IMAGE))
     header = with_coarser_tables(frame, missing)
     parts = _parts(body, scans, end, left_out, missing)
@@ -112,6 +114,11 @@ def leave_out_scans(body: bytes | bytearray, first_scan: int, shortcuts: Shortcu
     if shortcuts.without_high_luma and all(low_enough(scan, luma) for scan in kept):
         parts.append(empty_scan(frame, luma, _LAST_LOW + 1, _LAST))
     return b"".join((header, *parts, END_OF_IMAGE))
+
+
+def _all_in(frame: Frame, scans: list[Scan]) -> bool:
+    known = {component for component, _, _ in frame.components}
+    return all(known.issuperset(scan.components) for scan in scans)
 
 
 def low_enough(scan: Scan, luma: int) -> bool:
@@ -137,7 +144,8 @@ def _left_out(scans: list[Scan], shortcuts: Shortcuts) -> set[Scan]:
 def _missing_bits(kept: list[Scan]) -> dict[int, list[int]] | None:
     """For each component and coefficient, the low bits that no kept scan brings.
 
-    None where a scan's coefficients miss different numbers of bits: its mark has one number for all.
+    None where a scan's coefficients miss different numbers of bits: its mark has one number for all. Or
+    where a later scan brings less than an earlier one did.
     """
     missing: dict[int, list[int]] = {component: [0] * 64 for scan in kept for component in scan.components}
     for scan in kept:
@@ -147,6 +155,8 @@ def _missing_bits(kept: list[Scan]) -> dict[int, list[int]] | None:
         bits = missing[scan.components[0]][scan.first]
         alike = [bits] * (scan.last + 1 - scan.first)
         if any(missing[component][scan.first : scan.last + 1] != alike for component in scan.components):
+            return None
+        if scan.low < bits or 0 < scan.high < bits:
             return None
     return missing
 
