@@ -1,5 +1,4 @@
-"""``stream`` in several processes: each runs its own engine over its share of the list and sends samples
-back.
+"""``stream`` in several processes: each runs its own engine over rows that it claims, and sends samples back.
 
 The processes are plain subprocesses that talk over pipes, as the workers of a download are: no ``__main__``
 is run again, and a process notices that its parent is gone. ``main`` is what they run.
@@ -13,6 +12,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from img2dataset.errors import Img2datasetError, OptionError
 from img2dataset.options import Options
 from img2dataset.training.stream_engine import ImageKind, SampleEngine, StreamedSample
-from img2dataset.training.stream_rows import Share, open_list_of, rows_of
+from img2dataset.training.stream_rows import open_list_of, rows_as_claimed
 
 PATIENCE_S = 5.0
 
@@ -34,7 +34,7 @@ class StreamPool:
 
     def __init__(self, options: Options, image: ImageKind, look_ahead: int, processes_count: int):
         try:
-            job = pickle.dumps((options, image, look_ahead, processes_count))
+            job = pickle.dumps((options, image, look_ahead))
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             raise OptionError(
                 f"url_list is a {type(options.url_list).__name__}, which cannot be read in several processes;"
@@ -42,11 +42,11 @@ class StreamPool:
             ) from error
         self._processes: dict[Connection, subprocess.Popen[bytes]] = {}
         try:
-            for number in range(processes_count):
-                connection, process = _start()
-                self._processes[connection] = process
-                connection.send_bytes(job)
-                connection.send(number)
+            with tempfile.TemporaryFile() as claims:
+                for _ in range(processes_count):
+                    connection, process = _start(claims.fileno())
+                    self._processes[connection] = process
+                    connection.send_bytes(job)
         except BaseException:
             self.close()
             raise
@@ -95,14 +95,17 @@ def _await_end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _start() -> tuple[Connection, subprocess.Popen[bytes]]:
+def _start(claims: int) -> tuple[Connection, subprocess.Popen[bytes]]:
     import socket
 
     mine, theirs = socket.socketpair()
     with mine, theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "img2dataset.training.stream_pool", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
+            [
+                *(sys.executable, "-m", "img2dataset.training.stream_pool"),
+                *(str(theirs.fileno()), str(claims)),
+            ],
+            pass_fds=[theirs.fileno(), claims],
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
         )
@@ -110,13 +113,19 @@ def _start() -> tuple[Connection, subprocess.Popen[bytes]]:
 
 
 def main() -> None:
-    """Serve one stream; the argument is the number of the socket to the parent."""
+    """Serve one stream; the arguments are the numbers of the socket to the parent and the file of claims."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the stream stops
     connection: Any = Connection(int(sys.argv[1]))
-    options, image, look_ahead, processes_count = pickle.loads(connection.recv_bytes())
-    share = Share(consumer=connection.recv(), consumers=processes_count)
+    claims = int(sys.argv[2])
+    options, image, look_ahead = pickle.loads(connection.recv_bytes())
+
+    def claim() -> int:
+        # All processes have one position in this empty file, and lseek is atomic (POSIX, 2.9.7).
+        return os.lseek(claims, 1, os.SEEK_CUR) - 1
+
     try:
-        engine = SampleEngine(rows_of(open_list_of(options), options, share), options, image, look_ahead)
+        rows = rows_as_claimed(open_list_of(options), options, claim)
+        engine = SampleEngine(rows, options, image, look_ahead)
         for batch in engine.batches():
             connection.send(batch)
         connection.send(None)

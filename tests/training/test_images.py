@@ -13,7 +13,7 @@ from PIL import Image
 
 from img2dataset.errors import OptionError
 from img2dataset.training import ImageTransform
-from img2dataset.training.image_bytes import decode_image, image_size
+from img2dataset.training.image_bytes import DecodeFailed, decode_image, image_size
 from img2dataset.training.image_pixels import decode_scaled, resized
 from tests.pictures import photograph, photograph_pixels
 
@@ -99,6 +99,36 @@ def test_a_large_jpeg_is_decoded_at_a_reduced_size_and_looks_the_same() -> None:
     assert reduced.shape == (128, 171, 3)
     whole = transform(decode_image(body))
     assert peak_signal_to_noise(transform(reduced), whole) > 34
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tga"])
+@pytest.mark.parametrize("size", [(40, 30), (100, 20), (200, 150)])
+def test_scaling_while_decoding_is_as_decoding_and_then_scaling(
+    tmp_path, ending: str, size: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = {} if ending == "tga" else {"exif": exif}
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(photograph_pixels(160, 120, 4)).save(path, quality=90, **turned)
+    picture = decode_image(path.read_bytes())
+    asked: list[tuple[int, int]] = []
+
+    def scaled_size(original: tuple[int, int]) -> tuple[int, int]:
+        asked.append(original)
+        return size
+
+    pixels = decode_scaled(path.read_bytes(), scaled_size)
+    assert set(asked) == {picture.size} == {(160, 120) if ending == "tga" else (120, 160)}
+    assert peak_signal_to_noise(pixels, resized(np.asarray(picture), size)) > 34
+
+
+def test_a_cut_file_says_so_while_it_is_scaled() -> None:
+    body = photograph(160, 120, 4)
+    with pytest.raises(DecodeFailed, match="truncated"):
+        decode_scaled(body[: len(body) // 2], lambda size: (40, 30))
+    with pytest.raises(DecodeFailed, match="too large: 160x120"):
+        decode_scaled(body, lambda size: (40, 30), max_pixels=10_000)
 
 
 def test_the_size_in_the_header_is_that_of_the_upright_picture(tmp_path) -> None:

@@ -35,6 +35,11 @@ def test_every_kind_of_source_gives_the_same_picture(served, tmp_path: Path) -> 
     assert all((pixels(picture) == expected).all() for picture in pictures)
 
 
+def test_a_hugging_face_image_that_names_a_url_is_downloaded(served) -> None:
+    (url,) = served(1)
+    assert load_image({"bytes": None, "path": url}).size == (96, 64)
+
+
 def test_a_list_gives_a_list_and_none_stays_none(served) -> None:
     urls = served(2)
     pictures = load_image([urls[0], [urls[1], None]])

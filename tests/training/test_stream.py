@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import threading
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 import img2dataset.training
 from img2dataset.errors import InputError, OptionError
 from img2dataset.training import stream
+from img2dataset.training.stream_rows import StreamRow, open_list_of, rows_as_claimed, stream_options
 from tests.servers import ImageServer
 
 
@@ -28,7 +30,7 @@ OPTIONS = {"caption_col": "caption", "save_additional_columns": ["n"], "image_si
 def test_every_row_comes_once_with_its_own_image_and_metadata(
     served, image_server: ImageServer, processes_count: int
 ) -> None:
-    urls = [*served(30), image_server.url("/status/404"), ""]
+    urls = [*served(100), image_server.url("/status/404"), ""]
     samples = list(
         stream(
             rows_of(urls),
@@ -39,16 +41,36 @@ def test_every_row_comes_once_with_its_own_image_and_metadata(
         )
     )
     by_row = {sample.row: sample for sample in samples}
-    assert len(samples) == len(by_row) == 32
-    for row in range(30):
+    assert len(samples) == len(by_row) == 102
+    for row in range(100):
         sample = by_row[row]
         assert (sample.status, sample.caption, sample.metadata["n"]) == ("success", f"caption {row}", row)
         assert sample.key == f"{row // 10:05d}{row % 10}"
         assert Image.open(io.BytesIO(sample.image)).size == (32, 32)
         assert (sample.metadata["original_width"], sample.metadata["original_height"]) == (96, 64)
-    assert by_row[30].error_message == "HTTP 404"
-    assert by_row[31].error_message == "invalid url: missing"
-    assert by_row[30].image is None
+    assert by_row[100].error_message == "HTTP 404"
+    assert by_row[101].error_message == "invalid url: missing"
+    assert by_row[100].image is None
+
+
+@pytest.mark.parametrize("shard_rows", [7, 32, 50, 1000])
+def test_claimed_rows_are_all_rows_once_whoever_is_faster(shard_rows: int) -> None:
+    options = stream_options(
+        [f"http://127.0.0.1/{n}" for n in range(200)], {"number_sample_per_shard": shard_rows}
+    )
+    numbers = itertools.count()
+    consumers = [rows_as_claimed(open_list_of(options), options, numbers.__next__) for _ in range(3)]
+    taken: list[list[StreamRow]] = [[], [], []]
+    for turn in itertools.cycle([0, 0, 0, 1, 2, 0]):
+        row = next(consumers[turn], None)
+        if row is None:
+            break
+        taken[turn].append(row)
+    for rest, rows in zip(consumers, taken, strict=True):
+        rows.extend(rest)
+    assert sorted(row.number for rows in taken for row in rows) == list(range(200))
+    assert all(row.url == f"http://127.0.0.1/{row.number}" for rows in taken for row in rows)
+    assert len(taken[0]) > len(taken[1]) >= 32
 
 
 def test_failures_stay_away_unless_asked_for(served, image_server: ImageServer) -> None:
