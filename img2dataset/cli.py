@@ -52,6 +52,20 @@ def run_command(words: list[str]) -> int:
         return error.exit_status
 
 
+def _load_arrow_alone() -> None:
+    """Load Arrow without NumPy, which it would load too; only known URLs are counted with it in this process.
+
+    0.07 s of CPU and 10 MB. Whoever wants NumPy afterwards can have it; Arrow alone does without.
+    """
+    if "numpy" in sys.modules:
+        return
+    sys.modules["numpy"] = None  # type: ignore[assignment]
+    try:
+        import pyarrow.compute  # noqa: F401
+    finally:
+        del sys.modules["numpy"]
+
+
 def _run_download(words: list[str]) -> int:
     from img2dataset.options import from_texts, read_config, resolve, shown_config
 
@@ -62,6 +76,8 @@ def _run_download(words: list[str]) -> int:
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))
+    if options.incremental_mode != "new_only":
+        _load_arrow_alone()
     from img2dataset.distributing import StoppedEarly, StopRequest, exit_status_of, stop_on_signals
 
     stop = StopRequest()

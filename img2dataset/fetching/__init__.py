@@ -11,14 +11,22 @@
    ``destinations`` finds its host first (``resolver``) and says where it may lead (``addresses``)
 5. ``answers``: the headers decide (status, redirect, opt-out by ``robots``, size)
 6. ``failures``, ``retry``, ``names``: what went wrong, and whether to try again
+
+``Fetcher`` is loaded when first used: it needs libcurl, which the program itself does not.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.fetching.access import Access, load_access, masked_header, masked_proxy
 from img2dataset.fetching.failures import can_pass
-from img2dataset.fetching.fetcher import Fetcher
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.stored import check_schemes
+
+if TYPE_CHECKING:
+    from img2dataset.fetching.fetcher import Fetcher
 
 __all__ = [
     "Access",
@@ -31,3 +39,11 @@ __all__ = [
     "masked_header",
     "masked_proxy",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Fetcher":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from img2dataset.fetching.fetcher import Fetcher
+
+    return Fetcher
