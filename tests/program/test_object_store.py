@@ -1,0 +1,212 @@
+"""Whole runs into a real S3 server that fails: now and then, or for good."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pictures import photograph
+from tests.program.failing_store import Store, failing_store
+from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, write_list
+from tests.servers import ImageServer
+from tests.writing.conftest import s3_server
+
+__all__ = ["s3_server"]  # a fixture
+
+ROWS, ROWS_PER_SHARD = 40, 10
+
+
+@pytest.fixture
+def store(s3_server: str) -> Iterator[Store]:
+    with failing_store(s3_server) as store:
+        yield store
+
+
+@pytest.fixture
+def bucket(store: Store) -> str:
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    file_system(store).mkdir(name)
+    return name
+
+
+def access(store: Store) -> dict[str, Any]:
+    """As fsspec's configuration has it. One try a request, so that failures reach the program."""
+    return {
+        "key": "k",
+        "secret": "s",
+        "endpoint_url": store.address,
+        "client_kwargs": {"region_name": "eu-west-1"},
+        "config_kwargs": {"retries": {"max_attempts": 0}},
+    }
+
+
+def file_system(store: Store) -> Any:
+    return fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False, **access(store))
+
+
+def environment(store: Store) -> dict[str, str]:
+    return {"FSSPEC_S3": json.dumps(access(store))}
+
+
+def downloaded(store: Store, bucket: str, local: Path) -> Path:
+    """A copy of the output on the local disk, hidden files included."""
+    files = file_system(store)
+    for path in files.find(f"{bucket}/out"):
+        target = local / path.removeprefix(f"{bucket}/out/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(files.cat_file(path))
+    return local
+
+
+def read_output(store: Store, bucket: str, local: Path, output_format: str) -> Dataset:
+    """What was made; in format parquet, the rows and images from the one file of each shard."""
+    folder = downloaded(store, bucket, local)
+    if output_format == "webdataset":
+        return read_dataset(folder)
+    dataset = Dataset()
+    for path in sorted(folder.glob("*_stats.json")):
+        shard = path.name.removesuffix("_stats.json")
+        dataset.statistics[shard] = json.loads(path.read_text())
+        for row in pq.read_table(folder / f"{shard}.parquet").to_pylist():
+            image = row.pop("jpg")
+            dataset.rows.append(row)
+            if image is not None:
+                dataset.images[row["key"]] = image
+        assert dataset.statistics[shard]["count"] == ROWS_PER_SHARD
+    return dataset
+
+
+def verify(store: Store, bucket: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "verify", f"s3://{bucket}/out", *words],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, **environment(store)},
+    )
+
+
+def options_for(store: Store, bucket: str, url_list: Path, output_format: str) -> dict[str, Any]:
+    return {
+        "url_list": url_list,
+        "output_folder": f"s3://{bucket}/out",
+        "output_format": output_format,
+        "number_sample_per_shard": ROWS_PER_SHARD,
+        "processes_count": 2,
+        "image_size": 64,
+        "environment": environment(store),
+    }
+
+
+@pytest.fixture
+def url_list(image_server: ImageServer, tmp_path: Path) -> Path:
+    return write_list(tmp_path / "list.txt", serve_photographs(image_server, 6), ROWS)
+
+
+@pytest.mark.parametrize("output_format", ["webdataset", "parquet"])
+def test_a_store_that_fails_now_and_then_gets_every_row(
+    store: Store, bucket: str, url_list: Path, tmp_path: Path, output_format: str
+) -> None:
+    store.failing_share = 0.15
+    options = options_for(store, bucket, url_list, output_format)
+    result = run(**options)
+    assert result.returncode == 0, result.stderr
+    assert store.failures > 0
+    store.heal()
+    made = read_output(store, bucket, tmp_path / "made", output_format)
+    assert made.statuses() == {"success": ROWS}
+    assert len(made.images) == ROWS
+    assert sorted(row["url"] for row in made.rows) == sorted(url_list.read_text().split())
+
+    again = run(**options)
+    assert again.returncode == 0, again.stderr
+    assert "4 shards already done" in again.stdout
+    assert store.shards_put() == []
+    checked = verify(store, bucket, "--images")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_store_that_refuses_from_some_moment_on_fails_the_run_with_its_reason(
+    store: Store, bucket: str, url_list: Path, tmp_path: Path
+) -> None:
+    store.refused, store.puts_before_refusal = (".tar",), 2
+    options = options_for(store, bucket, url_list, "webdataset")
+    result = run(**options, max_shard_retry=2)
+    assert result.returncode == 1
+    assert "the key was revoked" in result.stdout + result.stderr
+    # Two shards done, and two that were tried three times each.
+    assert len([name for name in store.shards_put() if name.endswith(".tar")]) == 2 + 2 * 3
+    made = read_output(store, bucket, tmp_path / "made", "webdataset")
+    assert made.statuses() == {"success": 2 * ROWS_PER_SHARD}
+    assert "missing" in verify(store, bucket).stdout
+
+    store.heal()
+    again = run(**options)
+    assert again.returncode == 0, again.stderr
+    assert len([name for name in store.shards_put() if name.endswith(".tar")]) == 2
+    whole = read_output(store, bucket, tmp_path / "whole", "webdataset")
+    assert whole.statuses() == {"success": ROWS}
+    assert made.images.items() <= whole.images.items()
+    assert verify(store, bucket).returncode == 0
+
+
+def test_a_store_that_stays_busy_fails_the_run_with_its_reason(
+    store: Store, bucket: str, url_list: Path
+) -> None:
+    store.refused = (".tar",)
+    store.refusal = (503, "SlowDown", "Please reduce your request rate.")
+    options = options_for(store, bucket, url_list, "webdataset") | {"number_sample_per_shard": ROWS}
+    result = run(**options, max_shard_retry=0)
+    assert result.returncode == 1
+    assert "reduce your request rate" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("output_format", ["webdataset", "parquet"])
+def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
+    store: Store, bucket: str, image_server: ImageServer, tmp_path: Path, output_format: str
+) -> None:
+    """The store is gone before each put of a rewrite in turn; whatever was done until then is not lost."""
+    name = f"store-{output_format}"
+    image_server.put(f"/retry/{name}.jpg", photograph(200, 150))
+    urls = [
+        image_server.url(f"/flaky/{name}-{n}?fail=1&then=/retry/{name}.jpg")
+        if n % 4 == 1
+        else image_server.url(f"/retry/{name}.jpg?{n}")
+        for n in range(ROWS_PER_SHARD)
+    ]
+    url_list = tmp_path / "list.txt"
+    url_list.write_text("\n".join(urls))
+    options = options_for(store, bucket, url_list, output_format)
+    assert run(**options).returncode == 0
+    before = read_output(store, bucket, tmp_path / "before", output_format)
+    assert before.statuses() == {"success": 7, "failed_to_download": 3}
+
+    endings = (
+        (".tar", ".parquet", "_stats.json") if output_format == "webdataset" else (".parquet", "_stats.json")
+    )
+    for number, ending in enumerate(endings):
+        store.heal()
+        store.refused, store.puts_before_refusal = (ending,), 0
+        cut_short = run(**options, incremental_mode="retry_failed", max_shard_retry=0)
+        assert cut_short.returncode == (1 if store.failures else 0), cut_short.stderr
+        store.heal()
+        # Nobody but verify has been there since: it completes what was cut short.
+        checked = verify(store, bucket, "--images", "--remove")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        now = read_output(store, bucket, tmp_path / f"{number}", output_format)
+        assert before.images.items() <= now.images.items()
+
+    assert run(**options, incremental_mode="retry_failed").returncode == 0
+    after = read_output(store, bucket, tmp_path / "after", output_format)
+    assert after.statuses() == {"success": ROWS_PER_SHARD}
+    assert before.images.items() <= after.images.items()
+    assert not [path for path in (tmp_path / "after").rglob("*") if "rewrites" in path.name]
