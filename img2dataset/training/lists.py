@@ -239,7 +239,19 @@ def _delimited_rows(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
                     f"line {reader.line_num} of {str(path)!r} has {len(fields)} fields, its header"
                     f" {len(header)}; quote fields that hold the delimiter"
                 )
-            yield {name: field if field else None for name, field in zip(header, fields, strict=False)}
+            yield {name: _cell(field) for name, field in zip(header, fields, strict=False)}
+
+
+def _cell(field: str) -> str | list[str] | None:
+    """What a field holds: nothing, text, or a list of texts, which csv can say as JSON: ``["a", "b"]``."""
+    if field.startswith("[") and field.endswith("]"):
+        try:
+            values = json.loads(field)
+        except ValueError:
+            return field
+        if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
+            return values
+    return field or None
 
 
 def _open_text(path: Path) -> IO[str]:

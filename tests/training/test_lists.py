@@ -121,6 +121,14 @@ def test_a_hugging_face_dataset_is_a_list() -> None:
     ]
 
 
+def test_lists_stand_in_a_csv_as_json_and_other_brackets_are_text(tmp_path: Path) -> None:
+    lines = ["image,caption", '"[""a.png"", ""sub/b.png""]",[a] poster', 'c.png,"[1, 2]"', ",[]"]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    rows = open_list(tmp_path / "list.csv")
+    assert [rows.row(n)["image"] for n in range(3)] == [["a.png", "sub/b.png"], ["c.png"], None]
+    assert [rows.row(n)["caption"] for n in range(3)] == ["[a] poster", "[1, 2]", "[]"]
+
+
 def test_a_string_in_some_rows_and_a_list_in_others_are_lists(tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(
         '[{"image": "a", "caption": "one"}, {"image": "b", "caption": ["x", "y"]}]'
