@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow fuzz differential lint format readme bench bench-quick bench-memory bench-fidelity bench-training clean
+.PHONY: demo test test-slow fuzz differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -71,6 +71,9 @@ bench-quick: $(VENV)/.dev
 
 bench-memory: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.memory
+
+bench-feeding: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.feeding
 
 clean:
 	rm -rf $(VENV) demo_output build *.egg-info

@@ -18,10 +18,9 @@ from typing import Any, BinaryIO
 from img2dataset.distributing import frames
 from img2dataset.fetching import shared_paces
 
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv.pop());"
-    " from img2dataset.distributing.worker_process import main; main()"
-)
+# The module whose ``main`` a worker process runs.
+WORKER_MODULE = "img2dataset.distributing.worker_process"
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from {module} import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,13 @@ class SupervisedWorker:
         # A plain subprocess, not multiprocessing: no __main__ of the caller is run again, so that a
         # script without a guard and a notebook work, and nothing waits for a killed worker.
         self._process = subprocess.Popen(
-            [sys.executable, *_interpreter_flags(), "-c", _START, json.dumps(sys.path)],
+            [
+                sys.executable,
+                *_interpreter_flags(),
+                "-c",
+                _START.format(module=WORKER_MODULE),
+                json.dumps(sys.path),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Arrow's own memory pools keep what they have freed, and glibc an arena for each thread.
