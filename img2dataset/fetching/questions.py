@@ -13,10 +13,10 @@ from img2dataset.fetching.name_servers import IPV4, IPV6, Records
 
 # When a question is asked again while its earlier askings are still out, seconds after the first. The list
 # waits for the few names that were lost again and again: asked again six times instead of eleven, 20 000 of
-# a bad server took 11 s instead of 6 to 9, and 4 of them were not found instead of none or one.
+# a bad server took 11 s instead of 6, and 4 of them were not found instead of none or one.
 ROUNDS_S = (0.3, 0.7, 1.0, 1.3, 1.7, 2.1, 2.6, 3.2, 4.0, 5.0, 6.5)
-# Servers that say four times within a second that they cannot tell will not.
-MOST_REFUSALS = 4
+# Servers that say five times within 1.3 s that they cannot tell will not.
+MOST_REFUSALS = 5
 
 Waiting = TypeVar("Waiting")
 # ``soon``: addresses of one family are there, those of the other may take a moment more.

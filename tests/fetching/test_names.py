@@ -85,6 +85,10 @@ def test_lost_packets_and_slow_answers_do_not_lose_a_row(dns: DnsServer, port: i
     assert all(map(found, download_all(urls, dns_servers=(dns.address,))))
 
 
+def test_a_name_whose_first_ten_questions_are_lost_is_found(dns: DnsServer, port: int) -> None:
+    assert found(download(f"http://a127-0-0-1.lost10.test:{port}/found.jpg", dns_servers=(dns.address,)))
+
+
 def test_another_server_is_asked_when_one_is_dead(dns: DnsServer, port: int) -> None:
     with DnsServer() as ended:
         dead = ended.address
