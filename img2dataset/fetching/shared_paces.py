@@ -4,7 +4,7 @@ A host limits a client, not its processes. Where each of them learned its own pa
 that the other was about to keep, and 400 rows of a host of ten a second took 290 s in two processes. So once
 a host has pushed back, its ``HostPace`` lives in one file: each change is made under a record lock on what
 the others have left there. Clocks agree, since the monotonic clock is the machine's. The few hosts that push
-back pay for it, some 20 µs a request; for all others it is one look whether the file is still empty.
+back pay for it, some 30 µs a request; the others 5 µs, and 2 as long as none has pushed back.
 
 The program makes the file, which has no name, and its workers inherit it: nothing is left behind, whatever
 ends them, and no other run can touch it.
@@ -21,6 +21,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import BinaryIO, TypeVar, cast
 
 from img2dataset.fetching.pace import SHARED_FIELDS, HostPace
@@ -75,7 +76,11 @@ class SharedPaces:
         if not os.fstat(self._descriptor).st_size:
             return False
         mark, place = _place_of(host)
-        return any(record[0] == mark for record in _RECORD.iter_unpack(self._read(place)))
+        bucket = os.pread(self._descriptor, _BUCKET_BYTES, place)
+        found = bucket.find(mark)
+        while found > 0 and found % _RECORD.size:
+            found = bucket.find(mark, found + 1)
+        return found >= 0
 
     def change(self, host: str, pace: HostPace, now: float, act: Callable[[], Result]) -> Result:
         """Let ``act`` change the pace of ``host`` while no other process does.
@@ -115,6 +120,7 @@ class SharedPaces:
             os.pwrite(self._descriptor, record, place)
 
 
+@lru_cache(maxsize=1024)
 def _place_of(host: str) -> tuple[bytes, int]:
     mark = hashlib.blake2b(host.encode(), digest_size=_MARK_BYTES).digest()
     return mark, int.from_bytes(mark[:4], "little") % _BUCKETS * _BUCKET_BYTES
