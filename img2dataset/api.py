@@ -8,17 +8,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Container, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.distributing import LocalPool, StopRequest, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.options import Options, describe_options, resolve
-from img2dataset.preparing import Plan, finish, prepare
+from img2dataset.preparing import Plan, begin_behind_all_shards, finish, note_known, prepare
 from img2dataset.reading import Reader, open_reader
-from img2dataset.reporting import ProgressLine, RunSummary
+from img2dataset.reporting import ProgressLine, RunSummary, known_urls_line
 from img2dataset.settings import processes_count, read_settings, work_settings
 from img2dataset.types import Shard, ShardReport
 from img2dataset.writing import OutputFolder
+
+if TYPE_CHECKING:
+    from img2dataset.reading import KnownUrls
 
 logger = logging.getLogger("img2dataset")
 
@@ -81,7 +84,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             ):
                 summary.add(report, plan.to_retry.get(report.shard_id))
         if not stop.made:
-            finish(output, plan, reader.rows_of_files)
+            finish(output, plan, reader.rows_of_files, all_made=not summary.failed_shards)
     except Img2datasetError as error:
         summary.error = str(error)
     finally:
@@ -104,7 +107,7 @@ def _reading(
     from img2dataset.reading import KnownUrls, only_new_rows
 
     with KnownUrls(tempfile.gettempdir()) as known:
-        known.add_from_metadata(output.metadata_paths(plan.done))
+        _read_known(known, output, plan)
 
         def read(skip: Container[int]) -> Iterator[Shard]:
             summary.known_rows = 0
@@ -116,6 +119,15 @@ def _reading(
             return only_new_rows(reader.shards(), known, rows, plan.first_shard_id, on_known, skip)
 
         yield read
+
+
+def _read_known(known: KnownUrls, output: OutputFolder, plan: Plan) -> None:
+    """Read which URLs are left out, and settle where this run begins: see ``Plan.goes_on``."""
+    with known_urls_line(len(plan.done)) as show:
+        known.add_from_metadata(output.metadata_paths(plan.before), show)
+        if not plan.goes_on(known.fingerprint):
+            known.add_from_metadata(output.metadata_paths(begin_behind_all_shards(output, plan)), show)
+    note_known(output, plan, known.fingerprint)
 
 
 def _find_total(reader: Reader, progress: ProgressLine, done: Container[int], options: Options) -> None:

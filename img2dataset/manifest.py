@@ -44,7 +44,8 @@ class RunRecord:
 
     ``mode`` is the incremental mode; of a ``new_only`` run, only the rows that were new became shards.
     ``files`` has a dictionary a file: name, size in bytes, modified (time or etag), a hash of its edges, and
-    its rows once they are known. Times in Unix seconds.
+    its rows once they are known. ``known`` is the fingerprint of the URLs that a ``new_only`` run left out:
+    to go on with it, the same ones are. Times in Unix seconds, ``ended`` only where every shard was made.
     """
 
     first_shard_id: int
@@ -57,6 +58,7 @@ class RunRecord:
     host: str = ""
     started: float = 0.0
     ended: float | None = None
+    known: str | None = None
 
     def differences(self, other: RunRecord) -> list[str]:
         """What differs between the folder's run and ``other``, a new one, in words for people."""

@@ -24,7 +24,8 @@ LISTED_DIFFERENCES = 6
 @dataclass
 class Plan:
     """Where a run begins. ``done`` are the shards that an earlier run has finished; ``to_retry`` are those of
-    them with rows to take again, and their successes so far.
+    them with rows to take again, and their successes so far; ``cut_short`` is the ``new_only`` run that this
+    one goes on with.
     """
 
     first_shard_id: int
@@ -32,11 +33,24 @@ class Plan:
     manifest: Manifest
     record: RunRecord
     to_retry: dict[int, int] = field(default_factory=dict)
+    cut_short: RunRecord | None = None
 
     @property
     def skipped(self) -> set[int]:
         """The shards that this run leaves as they are."""
         return self.done - self.to_retry.keys()
+
+    @property
+    def before(self) -> set[int]:
+        """The finished shards before this run's first: those whose URLs ``new_only`` leaves out."""
+        return {shard_id for shard_id in self.done if shard_id < self.first_shard_id}
+
+    def goes_on(self, known: str) -> bool:
+        """Whether a ``new_only`` run that knows these URLs gives every shard the rows that it had.
+
+        Not if retry_failed, say, has won some since; and it need not if no shard was made.
+        """
+        return self.record.known == known or self.before == self.done
 
 
 def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
@@ -56,6 +70,7 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     going_on = _run_to_go_on_with(manifest, record, options)
     if going_on is not None:
         record.first_shard_id, record.mode = going_on.first_shard_id, going_on.mode
+        record.known = going_on.known
         manifest.runs[manifest.runs.index(going_on)] = record
     else:
         if options.incremental_mode in ("extend", "new_only"):
@@ -75,7 +90,23 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     output.write_note(MANIFEST_NAME, manifest.to_text())
     if options.incremental_mode == "retry_failed":
         return Plan(record.first_shard_id, done, manifest, record, _shards_to_retry(output, done, options))
-    return Plan(record.first_shard_id, done, manifest, record)
+    cut_short = going_on if options.incremental_mode == "new_only" else None
+    return Plan(record.first_shard_id, done, manifest, record, cut_short=cut_short)
+
+
+def begin_behind_all_shards(output: OutputFolder, plan: Plan) -> set[int]:
+    """Let a ``new_only`` run that cannot go on begin anew; the shards whose URLs it is to leave out too."""
+    made = plan.done - plan.before
+    if plan.cut_short is not None:
+        plan.manifest.runs[-1:] = [plan.cut_short, plan.record]
+    plan.first_shard_id = plan.record.first_shard_id = (output.highest_shard() or 0) + 1
+    return made
+
+
+def note_known(output: OutputFolder, plan: Plan, known: str) -> None:
+    """Note which URLs a ``new_only`` run leaves out, before it makes a shard."""
+    plan.record.known = known
+    output.write_note(MANIFEST_NAME, plan.manifest.to_text())
 
 
 def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> dict[int, int]:
@@ -91,9 +122,12 @@ def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> 
     return found
 
 
-def finish(output: OutputFolder, plan: Plan, rows_of_files: list[int]) -> None:
-    """Note that the run came to its end, and how many rows each file of the list has."""
-    plan.record.ended = time.time()
+def finish(output: OutputFolder, plan: Plan, rows_of_files: list[int], all_made: bool) -> None:
+    """Note how many rows each file of the list has, and that the run came to its end if all was made.
+
+    One with failed shards is gone on with by the same command, as one that was interrupted.
+    """
+    plan.record.ended = time.time() if all_made else None
     for file, rows in zip(plan.record.files, rows_of_files, strict=False):
         file["rows"] = rows
     output.write_note(MANIFEST_NAME, plan.manifest.to_text())
@@ -115,7 +149,9 @@ def _read_manifest(output: OutputFolder) -> Manifest:
 def _run_to_go_on_with(manifest: Manifest, record: RunRecord, options: Options) -> RunRecord | None:
     """The earlier run that this one continues; an extension that came to its end is not continued."""
     if options.incremental_mode == "new_only":
-        return None
+        last = manifest.runs[-1] if manifest.runs else None
+        goes_on = last is not None and last.mode == "new_only" and last.ended is None
+        return last if last is not None and goes_on and not last.differences(record) else None
     found = manifest.find(record)
     if found is not None and options.incremental_mode == "extend" and found.ended is not None:
         return None

@@ -56,6 +56,8 @@ class KnownUrls:
         self._partitions: HashPartitions | None = HashPartitions(self._folder)
         self._sorted: SortedHashes | None = None
         self._adding = threading.Lock()
+        self._count = 0
+        self._sums = (0, 0)
 
     def __enter__(self) -> KnownUrls:
         return self
@@ -66,6 +68,11 @@ class KnownUrls:
     def __len__(self) -> int:
         """How many different URLs there are. Closes the set to more."""
         return len(self._look_up())
+
+    @property
+    def fingerprint(self) -> str:
+        """Their number and sum: the same for the same URLs, each as often, in whatever order they came."""
+        return f"{self._count}-{self._sums[0]:016x}{self._sums[1]:016x}"
 
     def close(self) -> None:
         """Give the disk back; there are no look-ups after this."""
@@ -88,6 +95,9 @@ class KnownUrls:
                 if self._partitions is None:
                     raise ValueError("URLs cannot be added after the first look-up, or to a closed set")
                 self._partitions.add(hashes)
+                self._count += len(hashes)
+                sums = hashes.sum(axis=0, dtype="u8").tolist()
+                self._sums = (self._sums[0] + sums[0]) % 2**64, (self._sums[1] + sums[1]) % 2**64
 
     def add_from_metadata(
         self, paths: Iterable[str], on_progress: Callable[[int, int], None] = lambda files, urls: None

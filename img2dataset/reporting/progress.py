@@ -5,10 +5,43 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
 
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Status
+
+# What is done sooner needs no line.
+_QUIET_S = 2.0
+
+
+@contextlib.contextmanager
+def known_urls_line(shards: int, quiet_s: float = _QUIET_S) -> Iterator[Callable[[int, int], None]]:
+    """A line for the reading of the URLs that an output has, from ``quiet_s`` seconds on.
+
+    Args:
+        shards: how many there are to read.
+        quiet_s: seconds without a line.
+
+    Yields:
+        What is told after each shard how many have been read since the reading began, and their URLs.
+    """
+    # disable=None: quiet when standard error is no terminal.
+    with tqdm(
+        total=shards, unit=" shards", desc="known URLs", delay=quiet_s, disable=None, file=sys.stderr
+    ) as line:
+        before = 0
+
+        def show(read: int, urls: int) -> None:
+            nonlocal before
+            # A second reading counts from 1 again.
+            before = 0 if read <= before else before
+            line.set_postfix_str(f"{urls:,} URLs", refresh=False)
+            with contextlib.suppress(OSError):
+                line.update(read - before)
+            before = read
+
+        yield show
 
 
 class ProgressLine:
