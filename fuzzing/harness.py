@@ -8,10 +8,12 @@ or an input that takes seconds (``-timeout``).
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import pkgutil
 import struct
 import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,8 +21,8 @@ from dataclasses import dataclass
 import atheris
 
 # Imported by others before, without the marks by which the fuzzer sees which branches are taken.
-for name in ("email.utils", "email._parseaddr"):
-    sys.modules.pop(name, None)
+for imported in ("email.utils", "email._parseaddr"):
+    sys.modules.pop(imported, None)
 with atheris.instrument_imports(include=["img2dataset", "exifread", "PIL", "email", "idna"]):
     from fuzzing import lists, pictures, seeds, words
 
@@ -91,6 +93,9 @@ HARNESSES = {
 
 def main(name: str, folder: str, flags: list[str]) -> None:
     harness = HARNESSES[name]
+    # A warning for each oddity of a list or an image, millions of them.
+    logging.getLogger("img2dataset").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     os.makedirs(folder, exist_ok=True)
     for number, body in enumerate(harness.seeds()):
         with open(os.path.join(folder, f"seed-{number:02}"), "wb") as file:

@@ -5,16 +5,12 @@ Called by the fuzzers and, with what they once found, by the tests.
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from functools import lru_cache
 
 from img2dataset.errors import InputError
 from img2dataset.reading import ReadSettings, open_reader
-
-# A warning for each oddity of a list, millions of them.
-logging.getLogger("img2dataset").setLevel(logging.ERROR)
 
 
 def check_txt(data: bytes) -> None:

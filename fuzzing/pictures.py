@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import warnings
 from functools import lru_cache
 
 from PIL import Image
@@ -34,7 +33,6 @@ _PARSED_HERE = {
     "tiff": ("TIFF",),
     "jp2": ("JPEG2000",),
 }
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def check_header(body: bytes) -> None:
