@@ -58,15 +58,28 @@ def test_five_hundred_rows_of_a_host_of_five_a_second_lose_none_and_keep_to_it(
     assert most_in_a_second(late) <= 5 + 1
 
 
-@pytest.mark.parametrize("query", ["per_second=40", "per_second=40&retry_after=1"])
-def test_processes_share_the_pace_that_a_host_has_taught_one_of_them(tmp_path: Path, query: str) -> None:
+def test_a_limited_host_gets_from_all_processes_together_what_it_takes(tmp_path: Path) -> None:
     with ImageServer() as server:
         options = {"processes_count": 3, "number_sample_per_shard": 40}
-        assert make(tmp_path, limited(server, 360, query), **options) == {None: 360}
+        assert make(tmp_path, limited(server, 360, "per_second=40&retry_after=1"), **options) == {None: 360}
         times = server.times("/limited/host")
     late = [moment for moment in times if moment - times[0] > 3]
     assert late, "the run was limited"
     assert most_in_a_second(late) <= 40 + 4
+
+
+def test_a_host_that_sends_one_process_away_is_not_asked_by_another(tmp_path: Path) -> None:
+    with ImageServer() as server:
+        away = server.url("/status/429?line=Retry-After:%203600")
+        # A shard for each process; the second comes to that host three seconds after the first.
+        urls = [
+            *[server.url("/slow?seconds=3", host=2), *[f"{away}&row={n}" for n in range(9)]],
+            *[server.url("/slow?seconds=6", host=3), *[f"{away}&row={n}" for n in range(9)]],
+        ]
+        options = {"processes_count": 2, "number_sample_per_shard": 10, "thread_count": 1}
+        assert make(tmp_path, urls, **options) == {None: 2, "HTTP 429": 18}
+        assert server.count("/slow") == 2
+        assert server.count("/status/429") == 1
 
 
 def test_a_rate_holds_for_all_processes_together(tmp_path: Path) -> None:
