@@ -67,8 +67,8 @@ def exif_blocks() -> Iterator[bytes]:
     for order in "<>":
         exif = Image.Exif()
         exif.endian = order
-        exif[0x010F], exif[0x0112], exif[0x011A] = "camera", 8, (72, 1)
-        exif.get_ifd(0x8769).update({0x9286: b"UNICODE\0w\0o\0", 0x829A: (1, 125), 0xA005: {1: "R98"}})
+        exif[0x010F], exif[0x0112], exif[0x011A] = "camera", 8, 72.0
+        exif.get_ifd(0x8769).update({0x9286: b"UNICODE\0w\0o\0", 0x829A: 0.008, 0xA005: {1: "R98"}})
         exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 29.5)})
         yield exif.tobytes().removeprefix(b"Exif\0\0")
     yield b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x08\0\0\0\0\0\0"

@@ -341,3 +341,25 @@ def test_an_empty_set_knows_nothing(tmp_path):
         assert known.add_from_metadata([]) == 0
         assert has(known, "http://a", None) == [False, False]
         assert len(known) == 0
+
+
+# ---- the fingerprint ----
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(max_size=6), max_size=20), st.randoms(), st.text(max_size=6))
+def test_the_fingerprint_tells_other_urls_and_not_another_order(urls, random, another):
+    shuffled = random.sample(urls, len(urls))
+    with tempfile.TemporaryDirectory() as folder:
+        fingerprints = [
+            fingerprint_of(folder, added)
+            for added in ([urls], [[url] for url in shuffled], [urls, [another]])
+        ]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+def fingerprint_of(folder, batches):
+    with KnownUrls(folder) as known:
+        for batch in batches:
+            known.add(strings(batch))
+        return known.fingerprint
