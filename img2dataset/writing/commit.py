@@ -149,7 +149,7 @@ class SpooledShardFolder:
         """On an object store: each put is one step; see ``store_journal``."""
         location = self._location
         removals = self._files_to_remove(names, statistics, replaced)
-        begin_store_rewrite(location, self.path, names, statistics, removals)
+        begin_store_rewrite(location, self._run_id, self.path, names, statistics, removals)
         for files in self._uploads([*names, statistics]):
             self._upload_all(files)
         remove_from_store(location, removals)

@@ -51,7 +51,7 @@ def open_finished_shard(settings: WriteSettings, shard_id: int) -> FinishedShard
     """
     location = locate(settings.output_folder)
     shard = shard_name(shard_id, settings.shard_digits)
-    finish_rewrite_of(location, shard)
+    finish_rewrite_of(location, shard, settings.run_id)
     statistics_text = _read_statistics(location, shard)
     if statistics_text is None:
         _refuse_other_digits(location, shard_id, shard)

@@ -70,15 +70,15 @@ def finish_all_rewrites(location: OutputLocation) -> list[str]:
     return finished
 
 
-def finish_rewrite_of(location: OutputLocation, shard: str) -> None:
-    """The same for one shard, whose worker may have been killed a moment ago.
+def finish_rewrite_of(location: OutputLocation, shard: str, own_run: str) -> None:
+    """The same for one shard, whose worker, of the run with this id, may have been killed a moment ago.
 
     Raises:
         OutputError, OSError: as ``finish_all_rewrites``.
     """
     place = place_of(location)
     if place is None:
-        finish_store_rewrite(location, shard)
+        finish_store_rewrite(location, shard, own_run)
     elif place.exists(journal_of(location, shard)):
         with rewrite_lock(location):
             finish_rewrite(location, place, shard)

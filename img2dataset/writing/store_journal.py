@@ -26,6 +26,7 @@ from typing import Any
 from img2dataset.writing.file_system import OutputLocation
 from img2dataset.writing.keys import STATISTICS_ENDING
 from img2dataset.writing.retrying import with_retries
+from img2dataset.writing.runs import other_run_lives
 from img2dataset.writing.temporaries import REWRITES_FOLDER
 
 _INTENT_NAME = "intent.json"
@@ -38,9 +39,11 @@ class Intent:
 
     ``data`` are the new data objects, by name their size in bytes: the one data file of a shard, or the new
     samples of a ``files`` shard. ``digest`` is the SHA-256 of the one file, which can be as long as the old
-    one; None for samples, none of which stands before. ``removals`` are names that go at the end.
+    one; None for samples, none of which stands before. ``removals`` are names that go at the end. ``run_id``
+    is of the run that is at it.
     """
 
+    run_id: str
     data: dict[str, int]
     digest: str | None
     removals: list[str]
@@ -52,12 +55,18 @@ def store_journal_of(location: OutputLocation, shard: str) -> str:
 
 
 def begin_store_rewrite(
-    location: OutputLocation, folder: str, names: list[str], statistics: str, removals: list[str]
+    location: OutputLocation,
+    run_id: str,
+    folder: str,
+    names: list[str],
+    statistics: str,
+    removals: list[str],
 ) -> None:
     """Put the journal. Until the data are there as well, the old shard stands.
 
     Args:
         location: of the output folder.
+        run_id: of the run.
         folder: of the complete new files.
         names: data and metadata in it; the data come first.
         statistics: the name of the statistics in it.
@@ -68,10 +77,10 @@ def begin_store_rewrite(
     path = os.path.join(folder, data)
     if os.path.isdir(path):
         samples = {f"{data}/{name}": os.path.getsize(os.path.join(path, name)) for name in os.listdir(path)}
-        intent = Intent(samples, None, removals)
+        intent = Intent(run_id, samples, None, removals)
     else:
         with open(path, "rb") as file:
-            intent = Intent({data: os.path.getsize(path)}, _digest(file), removals)
+            intent = Intent(run_id, {data: os.path.getsize(path)}, _digest(file), removals)
     journal = io.BytesIO()
     with zipfile.ZipFile(journal, "w") as archive:
         archive.writestr(_INTENT_NAME, json.dumps(asdict(intent)))
@@ -101,10 +110,16 @@ def store_journals(location: OutputLocation) -> list[str]:
     return sorted(name for name in names if name.isdecimal())
 
 
-def finish_store_rewrite(location: OutputLocation, shard: str) -> bool:
+def finish_store_rewrite(location: OutputLocation, shard: str, own_run: str | None = None) -> bool:
     """Bring a rewrite that was cut short to its end, forwards or back; whether there was one.
 
-    A journal whose shard somebody has removed since then is dropped: the next run makes the shard again.
+    A journal whose shard somebody has removed since then is dropped: the next run makes the shard again. That
+    of another run which lives on this host is left to it: what it has put so far is not to be taken back.
+
+    Args:
+        location: of the output folder.
+        shard: its name.
+        own_run: the id of the run that asks, whose worker may have been killed a moment ago.
 
     Raises:
         Exception: the store fails; the next call goes on.
@@ -115,9 +130,15 @@ def finish_store_rewrite(location: OutputLocation, shard: str) -> bool:
         journal = with_retries(lambda: file_system.cat_file(store_journal_of(location, shard)))
     except FileNotFoundError:
         return False
-    with zipfile.ZipFile(io.BytesIO(journal)) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
+    try:
+        with zipfile.ZipFile(io.BytesIO(journal)) as archive:
+            contents = {name: archive.read(name) for name in archive.namelist()}
+    except zipfile.BadZipFile:  # a store where puts are no single step; nothing else was put before this one
+        end_store_rewrite(location, shard)
+        return True
     intent = Intent(**json.loads(contents.pop(_INTENT_NAME)))
+    if intent.run_id != own_run and other_run_lives(intent.run_id):
+        return False
     statistics = f"{location.path}/{shard}{STATISTICS_ENDING}"
     if with_retries(lambda: file_system.exists(statistics)):
         if _data_are_there(location, intent):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from img2dataset.errors import OutputError
 from img2dataset.types import Sample
 from img2dataset.verifying import verify
-from img2dataset.writing import OutputFolder, WriteSettings, open_finished_shard
+from img2dataset.writing import OutputFolder, WriteSettings, new_run_id, open_finished_shard
 from img2dataset.writing.temporaries import REWRITES_FOLDER
 from tests.writing.retaking import WON, begin_again, snapshot, stored, take_again
 from tests.writing.shards import input_table, settings_for, statistics_of, success, write_shard
@@ -157,6 +159,28 @@ def test_a_shard_is_healed_before_its_rows_are_taken_again(
         successes = finished.metadata["status"].to_pylist().count("success")
         assert successes == finished.statistics["successes"]
         whole_shard(unsteady_folder)
+
+
+def test_a_rewrite_that_another_run_is_at_is_left_to_it(unsteady_folder: str, spool: Path) -> None:
+    table = input_table(10)
+    place, _, random_part = new_run_id().rsplit("-", 2)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as another:
+        settings = settings_for(unsteady_folder, "files", run_id=f"{place}-{another.pid}-{random_part}")
+        old = write_shard(settings, table)
+        assert breaks_off(3, partial(take_again, settings, table, old))
+        assert OutputFolder(settings_for(unsteady_folder, "files")).finish_rewrites() == set()
+        assert [name for name in UnsteadyStore.store if REWRITES_FOLDER in name]
+    assert OutputFolder(settings_for(unsteady_folder, "files")).finish_rewrites() == {0}
+    assert whole_shard(unsteady_folder) == "old"
+
+
+def test_half_a_journal_is_dropped(unsteady_folder: str, spool: Path) -> None:
+    settings = settings_for(unsteady_folder, "webdataset")
+    write_shard(settings, input_table(10))
+    store = fsspec.core.url_to_fs(unsteady_folder)[0]
+    store.pipe_file(f"{unsteady_folder}/{REWRITES_FOLDER}/00000", b"PK\3\4 and no more")
+    assert OutputFolder(settings).finish_rewrites() == {0}
+    assert whole_shard(unsteady_folder) == "old"
 
 
 def test_the_journal_of_a_shard_that_was_removed_is_dropped(unsteady_folder: str, spool: Path) -> None:
