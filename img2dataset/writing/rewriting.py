@@ -27,6 +27,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 
@@ -201,6 +202,10 @@ def _locked_file(folder: str, path: str) -> tuple[int, bool]:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except FileNotFoundError:
             continue  # the last one has just removed the folder
+        except FileExistsError:
+            if _is_no_folder(folder):
+                raise
+            continue  # it did so between makedirs' own two looks
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still(path, descriptor):
@@ -219,6 +224,13 @@ def _locked_file(folder: str, path: str) -> tuple[int, bool]:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _is_no_folder(path: str) -> bool:
+    try:
+        return not stat.S_ISDIR(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _is_still(path: str, descriptor: int) -> bool:
