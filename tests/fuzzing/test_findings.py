@@ -84,6 +84,13 @@ def test_of_a_size_that_is_given_twice_the_first_counts_as_it_does_for_decoders(
     assert failure(body, max_decoded_pixels=9_999) == "too large: pixels"
 
 
+def test_an_orientation_without_a_value_turns_nothing() -> None:
+    body = tiff([(256, LONG, 100), (257, LONG, 50), (274, SHORT, 6)], height=50)
+    without = body.replace(struct.pack("<HHI", 274, SHORT, 1), struct.pack("<HHI", 274, SHORT, 0))
+    assert (read_header(body).width, read_header(without).width) == (50, 100)
+    pictures.check_header(without)
+
+
 def test_a_size_that_is_no_integer_is_corrupt() -> None:
     assert failure(tiff([(256, 11, 100), (257, LONG, 100)])) == "decode: corrupt"
 

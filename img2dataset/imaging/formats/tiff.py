@@ -92,7 +92,7 @@ def _first_directory(body: bytes | bytearray) -> dict[int, int]:
             if tag in _SIZES:
                 raise Malformed("size")
             fields.setdefault(tag, 1)
-        elif tag not in fields:
+        elif values and tag not in fields:  # decoders pass over a tag without a value
             # Up to four bytes of values lie in the entry itself, more of them elsewhere.
             size = struct.calcsize(letter)
             place = entry + 8
