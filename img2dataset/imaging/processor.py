@@ -28,7 +28,7 @@ from img2dataset.imaging.geometry import Plan, plan_resize
 from img2dataset.imaging.header import image_format, read_header
 from img2dataset.imaging.orientation import upright, upright_box, upright_size
 from img2dataset.imaging.reduction import Shortcuts, jpeg_shortcuts
-from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, scale, scale_by_halvings
+from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, reduce_in_steps, scale
 from img2dataset.imaging.settings import ImageSettings
 from img2dataset.types import ProcessedImage
 
@@ -108,7 +108,7 @@ class ImageProcessor:
         # Scaled before it is turned and blurred: both then cost what the small image costs.
         scaled = upright_size(plan.scaled, orientation)
         if plan.shrinks and self._fast:
-            pixels = scale_by_halvings(pixels, scaled)
+            pixels = reduce_in_steps(pixels, scaled)
         else:
             pixels = scale(pixels, scaled, self._downscale if plan.shrinks else self._upscale)
         if orientation != 1:

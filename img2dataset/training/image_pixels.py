@@ -74,14 +74,14 @@ def resized(pixels: Any, size: Size) -> Any:
     """
     import cv2
 
-    from img2dataset.imaging.resize import scale, scale_by_halvings
+    from img2dataset.imaging.resize import reduce_in_steps, scale
 
     horizontal, vertical = pixels.shape[1] / size[0], pixels.shape[0] / size[1]
     if min(horizontal, vertical) < 1:
         return scale(pixels, size, cv2.INTER_LANCZOS4)
     if max(horizontal, vertical) >= 2 * min(horizontal, vertical):
         return scale(pixels, size, cv2.INTER_AREA)  # halvings would begin by enlarging one of the sides
-    return scale_by_halvings(pixels, size)
+    return reduce_in_steps(pixels, size)
 
 
 def rgb_array(pixels: Any) -> Any:
