@@ -49,11 +49,11 @@ SCENARIOS = {
     for scenario in (
         Scenario("http", "http", "http", WEB, 4000, 500, 64, with_daft=True),
         Scenario(
-            "https", "https, each a new connection to one of 200 addresses", "https", WEB, 2400, 300, 64
+            "https", "https, each a new connection to one of 200 addresses", "https", WEB, 4000, 500, 64
         ),
         Scenario("web", "simulated web", "web", WEB, 10000, 1000, 256),
         Scenario(
-            "3000px", "3000-px photographs, http", "http", PHOTOGRAPHS_3000, 600, 75, 64, with_daft=True
+            "3000px", "3000-px photographs, http", "http", PHOTOGRAPHS_3000, 1200, 150, 64, with_daft=True
         ),
     )
 }
