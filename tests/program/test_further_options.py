@@ -143,6 +143,20 @@ def test_minimum_speed_cuts_a_drip(make: Maker, image_server: ImageServer) -> No
     assert column(make([url], **dripped, minimum_speed=0), "status", "error_message") == [("success", None)]
 
 
+def test_max_download_bytes_refuses_larger_bodies_and_takes_those_of_its_size(
+    make: Maker, image_server: ImageServer
+) -> None:
+    urls = [image_server.put(f"/further/{size}.jpg", bytes(size)) for size in (5000, 5001)]
+    # A server need not say the length before.
+    urls.append(image_server.url("/unsized?size=5001"))
+    whole = {"disable_all_reencoding": True, "compute_hash": "md5"}
+    assert column(make(urls, **whole), "status") == ["success"] * 3
+    bounded = column(make(urls, **whole, max_download_bytes=5000), "status", "error_message")
+    assert bounded[0] == ("success", None)
+    assert [status for status, _ in bounded[1:]] == ["failed_to_download"] * 2
+    assert all(message.startswith("too large") for _, message in bounded[1:])
+
+
 def test_adaptive_thread_count_lets_a_thread_count_that_was_given_rise(make: Maker, tmp_path: Path) -> None:
     for adaptive in (False, True):
         with ImageServer() as server:
