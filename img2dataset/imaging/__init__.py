@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.imaging.failure import ImageFailure
+from img2dataset.imaging.failure import INTERNAL_ERROR, ImageFailure
 from img2dataset.imaging.settings import ImageSettings
 
 if TYPE_CHECKING:
     from img2dataset.imaging.processor import ImageProcessor
 
-__all__ = ["ImageFailure", "ImageProcessor", "ImageSettings"]
+__all__ = ["INTERNAL_ERROR", "ImageFailure", "ImageProcessor", "ImageSettings"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ TOO_SMALL = "image too small"
 AREA_TOO_LARGE = "image area too large"
 ASPECT_RATIO_TOO_LARGE = "aspect ratio too large"
 INVALID_BBOX = "invalid bbox"
+INTERNAL_ERROR = "decode: internal error"
 
 
 class ImageFailure(Exception):

@@ -6,12 +6,15 @@ Used by the owner of a shard, and by a worker that helps another one.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
-from img2dataset.imaging import ImageFailure, ImageProcessor
+from img2dataset.imaging import INTERNAL_ERROR, ImageFailure, ImageProcessor
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, ProcessedImage
 from img2dataset.working.outcomes import Outcome, RowTask
+
+logger = logging.getLogger(__name__)
 
 
 class OutcomeMaker:
@@ -24,6 +27,7 @@ class OutcomeMaker:
         self._compute_hash = compute_hash
         self._verify_hash = verify_hash
         self._blur = blur
+        self._told = False
 
     def outcomes(
         self, body: bytes | bytearray | None, failure: str | None, tasks: list[RowTask]
@@ -68,3 +72,9 @@ class OutcomeMaker:
             return failure
         except MemoryError:
             return ImageFailure("decode: out of memory")
+        except Exception:
+            # A fault of this program that one image brings out is that row's failure, and no other's.
+            if not self._told:
+                self._told = True
+                logger.exception("an image could not be processed; the others of its kind are not named")
+            return ImageFailure(INTERNAL_ERROR)
