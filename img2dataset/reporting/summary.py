@@ -66,8 +66,9 @@ class RunSummary:
     def lines(self) -> list[str]:
         """The summary as people read it."""
         seconds = max(self.end_time - self.start_time, 1e-9)
+        rows = "1 row" if self.count == 1 else f"{self.count:,} rows"
         lines = [
-            f"{self.count:,} {'row' if self.count == 1 else 'rows'} in {_shards(self.shards)}, {_duration(seconds)},"
+            f"{rows} in {_shards(self.shards)}, {_duration(seconds)},"
             f" {self.count / seconds:,.0f} rows/s: {_share(self.successes, self.count)} succeeded,"
             f" {_share(self.failed_to_download, self.count)} failed to download,"
             f" {_share(self.failed_to_resize, self.count)} failed to resize"
