@@ -75,5 +75,15 @@ bench-memory: $(VENV)/.dev
 bench-feeding: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.feeding
 
+.PHONY: soak hostile
+
+# 300,000 rows against servers that misbehave, runs and workers killed; half an hour and more.
+soak: $(VENV)/.dev
+	$(BIN)/python -m reliability.soak
+
+# The memory a hostile list costs, this program beside 1.47.0; about five minutes, and up to 12 GB for 1.47.0.
+hostile: $(VENV)/.dev
+	$(BIN)/python -m reliability.hostile
+
 clean:
 	rm -rf $(VENV) demo_output build *.egg-info

@@ -138,7 +138,7 @@ class Run:
 
 
 def let_children_be_interrupted() -> None:
-    """Give SIGINT back its effect: a shell that starts a command in the background has it ignored, for ever."""
+    """Give SIGINT back its effect: what a shell starts in the background ignores it, and hands that on."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
