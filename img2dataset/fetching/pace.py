@@ -6,7 +6,8 @@ one ``HostPace`` a host; ``shared_paces`` makes those of a run's processes one.
 A host that pushes back (429, or 503 with Retry-After) is left alone for as long as it says, gets half the
 connections, and then requests evenly spaced at nine tenths of the rate it last accepted. Concurrency alone
 cannot hold a rate: one connection to a host that answers in a millisecond is a thousand requests a second.
-Both are given back slowly, so that the limit is touched about once in some minutes.
+Both are given back slowly, so that the limit is touched about once in some minutes. A host that refuses two
+requests in a hundred or fewer, whatever the rate, is left alone for as long as it says, and not slowed down.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ SHARED_STEP, SHARED_STEP_S = 1.1, 10.0
 # Far below what the host is known to take, or if that is not known, it is given back in larger steps.
 LARGE_STEP, LARGE_STEP_S = 1.5, 5.0
 SLOWEST_PER_S, FASTEST_PER_S = 0.1, 1000.0
+# So many accepted ones to a refused one, and it says nothing about the rate. Without that, a host that
+# answers 429 to one request in 500, whatever the rate, would be asked twice a second.
+ACCEPTED_TO_A_REFUSED = 50
+REMEMBERED_REQUESTS = 1000
 # Fewer accepted requests than this say nothing about a rate.
 ENOUGH_ACCEPTED = 3
 RATE_WINDOW_S = 10.0
@@ -52,6 +57,8 @@ SHARED_FIELDS = (
     "accepted_before_cut",
     "since",
     "burst_since",
+    "taken",
+    "refused",
 )
 
 
@@ -79,12 +86,14 @@ class HostPace:
         "per_s",
         "pushed_since",
         "raise_at",
+        "refused",
         "rounds",
         "since",
         "spacing_s",
         "step",
         "step_s",
         "stranger_rounds",
+        "taken",
     )
 
     def __init__(self, bound: float, spacing_s: float, alone: bool = True) -> None:
@@ -106,6 +115,8 @@ class HostPace:
         self.ever_accepted = False
         self.accepted = self.accepted_before_cut = 0.0
         self.since = -1.0
+        # Accepted and refused, of about the last thousand.
+        self.taken = self.refused = 0.0
         # Since when the requests of the first burst were sent, while their answers may still come.
         self.burst_since: float | None = None
         # Whether the state is that of all processes of the run.
@@ -144,6 +155,9 @@ class HostPace:
             self.accepted *= RATE_WINDOW_S / 2 / elapsed
             self.since = now - RATE_WINDOW_S / 2
         self.accepted += 1
+        self.taken += 1
+        if self.taken > REMEMBERED_REQUESTS:
+            self.taken, self.refused = self.taken / 2, self.refused / 2
         if self.limit < self.bound:
             self.limit = min(self.bound, self.limit + 1 / self.limit)
         if self.per_s is not None and now >= self.raise_at:
@@ -179,11 +193,14 @@ class HostPace:
             self._close(now + min(retry_after_s, LONGEST_CLOSED_S), failure)
             return
         fresh = started_at >= self.cut_at
+        self.refused += 1
         if fresh:
             if not self.rounds:
                 self.pushed_since = now
             self.rounds += 1
-            self._cut(now)
+            self.cut_at = now
+            self._halve()
+            self._slow_down(now)
         if longest_s == 0 or not (fresh or retry_after_s):
             return
         wait = min(LONGEST_BACKOFF_S, 2.0 ** (self.rounds - 1)) if retry_after_s is None else retry_after_s
@@ -222,9 +239,17 @@ class HostPace:
         else:
             self._measure_burst(now)
 
+    def _slow_down(self, now: float) -> None:
+        """Ask less often, if this refusal says that the rate was too high."""
+        rarely = self.taken >= ACCEPTED_TO_A_REFUSED * self.refused
+        if not rarely:
+            self._cut(now)
+        elif self.per_s is not None:
+            # The limit may have been touched: back to a rate that the host is known to take.
+            self.per_s = min(self.per_s, SHARE * self.ceiling)
+            self.raise_at = now + self.step_s
+
     def _cut(self, now: float) -> None:
-        self.cut_at = now
-        self._halve()
         before, self.burst_since = self.per_s, None
         if before is None:
             self.burst_since, self.accepted_before_cut = self.since, self.accepted

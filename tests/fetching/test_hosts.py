@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections import deque
+from collections.abc import Callable
+
 import pytest
 
 from img2dataset.errors import OptionError
@@ -229,32 +233,50 @@ class Limited:
         return self.counts[second] <= self.limit
 
 
-@pytest.mark.parametrize("offset", [0.0, 0.5, 0.95])
-@pytest.mark.parametrize("limit", [1, 5, 50])
-@pytest.mark.parametrize("latency", [0.002, 0.15])
-def test_the_rate_a_host_accepts_is_found_in_seconds_and_then_kept(
-    limit: int, offset: float, latency: float
-) -> None:
-    server, hosts = Limited(limit, offset), slots(concurrency=64)
-    rows, now = 100 * limit, 0.0
+def seconds_until_all_are_accepted(rows: int, latency: float, accepts: Callable[[float], bool]) -> float:
+    """Ask one host for ``rows``, each as long as it takes; ``accepts`` says at what time it does."""
+    hosts, now = slots(concurrency=64), 0.0
     for n in range(rows):
         hosts.set_aside(A, str(n), now)
-    running: list[tuple[float, float, str, bool]] = []
+    running: deque[tuple[float, float, str, bool]] = deque()
     done = 0
     while done < rows:
-        while (found := hosts.next_job(now)) is not None:
+        while len(running) < 64 and (found := hosts.next_job(now)) is not None:
             assert found[1] is None
-            running.append((now + latency, now, found[0], server.accepts(now)))
-        now = min([end for end, *_ in running] + [hosts.next_due(now) or 1e9])
-        for request in [request for request in running if request[0] <= now]:
-            running.remove(request)
-            _, sent, job, accepted = request
+            running.append((now + latency, now, found[0], accepts(now)))
+        due = hosts.next_due(now) if len(running) < 64 else None
+        now = min([*[end for end, *_ in list(running)[:1]], *([] if due is None else [due])])
+        while running and running[0][0] <= now:
+            _, sent, job, accepted = running.popleft()
             if accepted:
                 done += 1
                 hosts.leave(A, now, Ending.ACCEPTED, sent)
             else:
                 push_back(hosts, now, sent)
                 hosts.set_aside(A, job, now, first=True)
+    return now
+
+
+@pytest.mark.parametrize("one_in", [1000, 200, 100])
+def test_a_host_that_refuses_a_request_now_and_then_whatever_the_rate_is_not_slowed_to_a_crawl(
+    one_in: int,
+) -> None:
+    """Each refusal keeps it quiet for a second; were the rate cut each time, it would end at 0.1 a second."""
+    chance = random.Random(1)
+    rows = 20_000
+    now = seconds_until_all_are_accepted(rows, 0.02, lambda _: chance.random() * one_in >= 1)
+    assert rows / now > 10
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5, 0.95])
+@pytest.mark.parametrize("limit", [1, 5, 50])
+@pytest.mark.parametrize("latency", [0.002, 0.15])
+def test_the_rate_a_host_accepts_is_found_in_seconds_and_then_kept(
+    limit: int, offset: float, latency: float
+) -> None:
+    server = Limited(limit, offset)
+    rows = 100 * limit
+    now = seconds_until_all_are_accepted(rows, latency, server.accepts)
     late = [count for second, count in server.counts.items() if second > 20]
     refused = sum(max(0, count - limit) for second, count in server.counts.items() if second > 20)
     assert max(late) <= limit + 1
