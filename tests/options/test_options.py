@@ -12,6 +12,7 @@ import pytest
 from img2dataset import download
 from img2dataset.errors import OptionError
 from img2dataset.options import Options, from_texts, help_page, option_specs, option_table, resolve
+from tests.program.contract import DEFAULTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -123,44 +124,7 @@ def test_png_has_a_compression_of_its_own_when_none_is_given() -> None:
 
 def test_defaults_are_those_users_know() -> None:
     options = resolve({"url_list": "list.txt"})
-    known = {
-        "image_size": 256,
-        "output_folder": "images",
-        "thread_count": 256,
-        "resize_mode": "border",
-        "resize_only_if_bigger": False,
-        "upscale_interpolation": "lanczos",
-        "downscale_interpolation": "area",
-        "encode_format": "jpg",
-        "encode_quality": 95,
-        "skip_reencode": False,
-        "disable_all_reencoding": False,
-        "output_format": "files",
-        "input_format": "txt",
-        "url_col": "url",
-        "caption_col": None,
-        "bbox_col": None,
-        "number_sample_per_shard": 10000,
-        "oom_shard_count": 5,
-        "extract_exif": True,
-        "save_additional_columns": None,
-        "timeout": 10,
-        "retries": 0,
-        "compute_hash": "sha256",
-        "verify_hash": None,
-        "enable_wandb": False,
-        "wandb_project": "img2dataset",
-        "distributor": "multiprocessing",
-        "subjob_size": 1000,
-        "min_image_size": 0,
-        "max_image_area": float("inf"),
-        "max_aspect_ratio": float("inf"),
-        "incremental_mode": "incremental",
-        "max_shard_retry": 1,
-        "user_agent_token": None,
-        "disallowed_header_directives": ("noai", "noimageai", "noindex", "noimageindex"),
-        "ignore_ssl_certificate": False,
-    }
+    known = {name: value for name, value in DEFAULTS.items() if name not in ("url_list", "processes_count")}
     for name, value in known.items():
         assert getattr(options, name) == value, name
     assert isinstance(options, Options)

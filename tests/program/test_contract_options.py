@@ -20,49 +20,8 @@ from PIL import Image
 
 from img2dataset.options import option_specs
 from tests.pictures import photograph
-from tests.program.contract import BODIES, SIZES, Maker, column, files, pixels, png, rows_of
+from tests.program.contract import BODIES, DEFAULTS, SIZES, Maker, column, files, pixels, png, rows_of
 from tests.servers import ImageServer
-
-DEFAULTS = {
-    "url_list": None,
-    "image_size": 256,
-    "output_folder": "images",
-    "processes_count": None,  # one a core: a difference on purpose
-    "thread_count": 256,
-    "resize_mode": "border",
-    "resize_only_if_bigger": False,
-    "upscale_interpolation": "lanczos",
-    "downscale_interpolation": "area",
-    "encode_format": "jpg",
-    "encode_quality": 95,
-    "skip_reencode": False,
-    "disable_all_reencoding": False,
-    "output_format": "files",
-    "input_format": "txt",
-    "url_col": "url",
-    "caption_col": None,
-    "bbox_col": None,
-    "number_sample_per_shard": 10000,
-    "oom_shard_count": 5,
-    "extract_exif": True,
-    "save_additional_columns": None,
-    "timeout": 10,
-    "retries": 0,
-    "compute_hash": "sha256",
-    "verify_hash": None,
-    "enable_wandb": False,
-    "wandb_project": "img2dataset",
-    "distributor": "multiprocessing",
-    "subjob_size": 1000,
-    "min_image_size": 0,
-    "max_image_area": float("inf"),
-    "max_aspect_ratio": float("inf"),
-    "incremental_mode": "incremental",
-    "max_shard_retry": 1,
-    "user_agent_token": None,
-    "disallowed_header_directives": ("noai", "noimageai", "noindex", "noimageindex"),
-    "ignore_ssl_certificate": False,
-}
 
 
 def test_every_option_is_there_with_its_default() -> None:
