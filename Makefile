@@ -75,7 +75,7 @@ bench-memory: $(VENV)/.dev
 bench-feeding: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.feeding
 
-.PHONY: soak hostile
+.PHONY: soak hostile faults
 
 # 300,000 rows against servers that misbehave, runs and workers killed; half an hour and more.
 soak: $(VENV)/.dev
@@ -84,6 +84,10 @@ soak: $(VENV)/.dev
 # The memory a hostile list costs, this program beside 1.47.0; about five minutes, and up to 12 GB for 1.47.0.
 hostile: $(VENV)/.dev
 	$(BIN)/python -m reliability.hostile
+
+# Every fault, this program beside 1.47.0, as a table; some eight minutes. As root, full disks too.
+faults: $(VENV)/.dev
+	$(BIN)/python -m reliability.faults
 
 clean:
 	rm -rf $(VENV) demo_output build *.egg-info
