@@ -85,7 +85,7 @@ soak: $(VENV)/.dev
 hostile: $(VENV)/.dev
 	$(BIN)/python -m reliability.hostile
 
-# Every fault, this program beside 1.47.0, as a table; some eight minutes. As root, full disks too.
+# Every fault, this program beside 1.47.0, as a table; ten minutes on two busy cores. As root, full disks too.
 faults: $(VENV)/.dev
 	$(BIN)/python -m reliability.faults
 
