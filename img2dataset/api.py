@@ -77,12 +77,18 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             summary.worker_deaths += pool.deaths
             summary.thread_count = pool.concurrency
 
+    made: set[int] = set()
     try:
         with _reading(reader, output, plan, options, summary) as read:
             for report in run_passes(
                 read, run_pass, plan.skipped, options.max_shard_retry, lambda: stop.made
             ):
                 summary.add(report, plan.to_retry.get(report.shard_id))
+                if report.stats is not None:
+                    made.add(report.shard_id)
+        # Whoever cleared the folder meanwhile, or put another in its place, is not to read that all is there.
+        for shard_id in sorted(made - output.done_shards()):
+            summary.failed_shards[shard_id] = "it was made, and is no longer in the output folder"
         if not stop.made:
             finish(output, plan, reader.rows_of_files, all_made=not summary.failed_shards)
     except Img2datasetError as error:

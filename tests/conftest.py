@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.servers import ImageServer, Nginx, TestAuthority, find_nginx
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start be interrupted.
+
+    Tests that are started in the background of a shell, or by nohup, have inherited to ignore these signals.
+    """
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session")

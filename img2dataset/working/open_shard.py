@@ -60,6 +60,11 @@ class OpenShard:
             self._finished = open_finished_shard(settings.write, shard.shard_id)
 
     @property
+    def count(self) -> int:
+        """How many rows it has."""
+        return self._count
+
+    @property
     def complete(self) -> bool:
         """Whether every row has succeeded or failed."""
         return self._unsettled == 0

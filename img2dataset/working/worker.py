@@ -140,11 +140,14 @@ class Worker:
         """Whether the rows at hand no longer keep the transfers full for long.
 
         Open rows are bounded too: slow servers hold their shards open until the deadline, and each open
-        shard costs memory.
+        shard costs memory, also for its rows that have settled.
         """
         concurrency = self._settings.fetch.concurrency
-        bound = max(4 * concurrency, 2 * self._settings.write.rows_per_shard)
-        return self._fetcher.waiting < concurrency and self._unsettled < bound
+        if self._fetcher.waiting >= concurrency:
+            return False
+        size = self._settings.write.rows_per_shard
+        held = sum(shard.count for shard in self._open.values())
+        return self._unsettled < max(4 * concurrency, 2 * size) and held < max(256 * concurrency, 4 * size)
 
     def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | None:
         """The next thing to do, or None now and then, so that progress is told when nothing happens."""

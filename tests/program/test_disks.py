@@ -100,11 +100,6 @@ def test_an_output_folder_that_vanishes_for_good_ends_the_run_with_its_reason(
     assert "Traceback" not in stdout + stderr
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="shards that are gone from the folder are not missed at the end",
-)
 def test_a_run_whose_finished_shards_were_removed_does_not_end_as_a_success(
     run_under_way: subprocess.Popen[str], tmp_path: Path
 ) -> None:
