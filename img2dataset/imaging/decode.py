@@ -16,8 +16,6 @@ from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
 from img2dataset.imaging.formats.png import read_png, without_text
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
-from img2dataset.imaging.reduction import Shortcuts
-from img2dataset.imaging.scans import leave_out_scans
 
 # Texts are inflated by a decoder, each to a thousand times its size at worst: 455 KB took 2.8 s.
 _MOST_TEXT_BYTES = 16_384
@@ -50,12 +48,10 @@ _REDUCED = {
 }
 
 
-def decode(
-    body: bytes | bytearray, header: Header, convert_to_srgb: bool, shortcuts: Shortcuts | None = None
-) -> Decoded:
+def decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, reduction: int = 0) -> Decoded:
     """Decode the image, the first frame of an animation; EXIF orientation is not applied.
 
-    ``shortcuts`` may be taken where they can: the pixels are then fewer by their reduction.
+    ``reduction``: 0, or for a plain 8-bit JPEG by how much its sides may be reduced (1, 2, 4 or 8).
 
     Raises:
         ImageFailure: truncated, corrupt, or samples without a range (floats).
@@ -63,15 +59,13 @@ def decode(
     if not header.complete and header.extension == "tiff":
         # Writers of TIFFs get the sizes of strips wrong, so what the header says is only a guess.
         try:
-            return _decode(body, replace(header, complete=True), convert_to_srgb, None)
+            return _decode(body, replace(header, complete=True), convert_to_srgb, 0)
         except ImageFailure as failure:
             raise ImageFailure(TRUNCATED if failure.message == CORRUPT else failure.message) from None
-    return _decode(body, header, convert_to_srgb, shortcuts)
+    return _decode(body, header, convert_to_srgb, reduction)
 
 
-def _decode(
-    body: bytes | bytearray, header: Header, convert_to_srgb: bool, shortcuts: Shortcuts | None
-) -> Decoded:
+def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, reduction: int) -> Decoded:
     if header.payload is not None:
         whole = header.complete
         body = body[slice(*header.payload)]
@@ -89,8 +83,8 @@ def _decode(
         recoloured = True
     elif header.pillow:
         pixels = _decode_by_pillow(body, header)
-    elif shortcuts is not None:
-        pixels = _decode_reduced(body, header, shortcuts)
+    elif reduction:
+        pixels = _decode_reduced(body, header, reduction)
     else:
         pixels = _decode_by_opencv(body, header)
     pixels = to_eight_bits(pixels, header.bits if header.extension == "jp2" else 16)
@@ -123,11 +117,9 @@ def _decode_by_opencv(body: bytes | bytearray, header: Header) -> Pixels:
     return pixels
 
 
-def _decode_reduced(body: bytes | bytearray, header: Header, shortcuts: Shortcuts) -> Pixels:
+def _decode_reduced(body: bytes | bytearray, header: Header, reduction: int) -> Pixels:
     """Decode a JPEG of one or three components with no more work than its use needs."""
-    if header.progressive and shortcuts.leaves_out_scans:
-        body = leave_out_scans(body, header.entropy_start, shortcuts)
-    flags = _REDUCED[shortcuts.reduction, header.grey] | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = _REDUCED[reduction, header.grey] | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels: Pixels | None = cv2.imdecode(np.frombuffer(body, np.uint8), flags)
     except cv2.error:

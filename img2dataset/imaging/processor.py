@@ -27,9 +27,10 @@ from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.geometry import Plan, plan_resize
 from img2dataset.imaging.header import image_format, read_header
 from img2dataset.imaging.orientation import upright, upright_box, upright_size
-from img2dataset.imaging.reduction import Shortcuts, jpeg_shortcuts
+from img2dataset.imaging.reduction import jpeg_shortcuts, usual_reduction
 from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, reduce_in_steps, scale
 from img2dataset.imaging.settings import ImageSettings
+from img2dataset.imaging.shrinking import shrink_jpeg
 from img2dataset.types import ProcessedImage
 
 # Each scan of a JPEG passes over all of its pixels, were it empty. Ten scans are usual, and 20 of the
@@ -88,10 +89,15 @@ class ImageProcessor:
         orientation = header.orientation if settings.apply_orientation else 1
         self._refuse(*upright_size((header.width, header.height), orientation), header.scans)
 
-        shortcuts = self._shortcuts(header, orientation)
-        decoded = decode(body, header, settings.convert_to_srgb, shortcuts)
-        pixels = decoded.pixels
-        size = (pixels.shape[1], pixels.shape[0]) if shortcuts is None else (header.width, header.height)
+        size, recoloured = (header.width, header.height), False
+        target = self._shrunk_size(header, orientation)
+        pixels = None if target is None else shrink_jpeg(body, header, target, jpeg_shortcuts(size, target))
+        if pixels is None:
+            reduction = 0 if target is None else usual_reduction(size, target)
+            decoded = decode(body, header, settings.convert_to_srgb, reduction)
+            pixels, recoloured = decoded.pixels, decoded.recoloured
+            if not reduction:
+                size = (pixels.shape[1], pixels.shape[0])
         original = upright_size(size, orientation)
         plan = self._plan(*original)
         kept = (
@@ -100,7 +106,7 @@ class ImageProcessor:
             and header.extension == settings.encode_format
             and orientation == 1
             and not to_blur
-            and not decoded.recoloured
+            and not recoloured
         )
         if kept:
             return self._stored(body, header, body, original, original)
@@ -120,16 +126,14 @@ class ImageProcessor:
         stored = pixels.shape[1], pixels.shape[0]
         return self._stored(self._encode(pixels), header, body, stored, original)
 
-    def _shortcuts(self, header: Header, orientation: int) -> Shortcuts | None:
-        """What need not be decoded of a JPEG whose size is known before; None: the whole image is decoded."""
+    def _shrunk_size(self, header: Header, orientation: int) -> tuple[int, int] | None:
+        """The size, as stored, to which the fast route shrinks a plain JPEG; None: all of it is decoded."""
         if not self._fast or header.extension != "jpg" or header.bits != 8 or header.four_inks:
             return None
         if not header.complete or (header.profile and self._settings.convert_to_srgb):
             return None
         plan = self._plan(*upright_size((header.width, header.height), orientation))
-        if not plan.shrinks:
-            return None
-        return jpeg_shortcuts((header.width, header.height), upright_size(plan.scaled, orientation))
+        return upright_size(plan.scaled, orientation) if plan.shrinks else None
 
     def _refuse(self, width: int, height: int, scans: int) -> None:
         settings = self._settings

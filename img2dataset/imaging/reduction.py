@@ -7,42 +7,53 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# JPEG's own reduced decode keeps this many times the target: at 4 the result cannot be told from the full
-# one (46 dB at the least), at 2 it loses what a box filter lets through as aliases (32 dB at the least).
-KEPT = 3
-# Photographs of a camera's size have less detail in a pixel; where they are also this many times the target,
-# 2 are enough.
-LARGE_SIDE, LARGE_TIMES, KEPT_OF_LARGE = 2000, 8, 2
+# A decode to means of 2 x 2 samples keeps this many times the target: at 2.75 it is 42 dB from full
+# INTER_AREA at the least, at 2 only 40.
+KEPT = 2.75
+# From so many times the target on, the last bit of a progressive JPEG's luma is left out (41 dB at the
+# least), and every bit that its refining scans bring (36 dB).
+WITHOUT_LAST_BIT, WITHOUT_REFINEMENTS = 1.8, 3.0
+# JPEG's usual reduced decode, which loses what a box filter lets through, keeps so many times the target.
+KEPT_OF_USUAL = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Shortcuts:
-    """How a JPEG is decoded: reduced by ``reduction`` (1, 2, 4 or 8), without some progressive scans."""
+    """How a JPEG is decoded: to the means of ``reduction`` samples a side (1, 2, 4 or 8), without some scans."""
 
     reduction: int = 1
     without_last_luma_refinement: bool = False
     without_refinements: bool = False
     without_high_luma: bool = False
 
-    @property
-    def leaves_out_scans(self) -> bool:
-        return self.without_last_luma_refinement or self.without_refinements or self.without_high_luma
-
 
 def jpeg_shortcuts(size: tuple[int, int], target: tuple[int, int]) -> Shortcuts:
-    """The shortcuts for a JPEG of ``size`` that is scaled to ``target``, both (width, height) in pixels."""
-    times = min(size[0] / target[0], size[1] / target[1])
-    kept = KEPT_OF_LARGE if times >= LARGE_TIMES and max(size) >= LARGE_SIDE else KEPT
+    """The shortcuts for a JPEG of ``size`` that is shrunk to ``target``, both (width, height) in pixels."""
+    times = times_the_target(size, target)
+    reduction = _reduction(times, KEPT)
+    return Shortcuts(
+        reduction=reduction,
+        without_last_luma_refinement=times >= WITHOUT_LAST_BIT,
+        without_refinements=times >= WITHOUT_REFINEMENTS,
+        # Means of 4 x 4 samples hold next to nothing of what comes after the first five coefficients.
+        without_high_luma=reduction >= 4,
+    )
+
+
+def usual_reduction(size: tuple[int, int], target: tuple[int, int]) -> int:
+    """By how much a JPEG is reduced where the project's own decoder does not take it: 1, 2, 4 or 8."""
+    return _reduction(times_the_target(size, target), KEPT_OF_USUAL)
+
+
+def times_the_target(size: tuple[int, int], target: tuple[int, int]) -> float:
+    return min(size[0] / target[0], size[1] / target[1])
+
+
+def _reduction(times: float, kept: float) -> int:
     reduction = 1
     while reduction < 8 and times >= kept * 2 * reduction:
         reduction *= 2
-    return Shortcuts(
-        reduction=reduction,
-        without_last_luma_refinement=times >= 2,
-        without_refinements=times >= 4,
-        # Reduced by 4, a block is decoded from its four lowest coefficients, all among the first five.
-        without_high_luma=reduction >= 4,
-    )
+    return reduction
 
 
 @dataclass(frozen=True, slots=True)

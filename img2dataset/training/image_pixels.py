@@ -49,7 +49,8 @@ def _decoded(body: bytes | bytearray, scaled_size: ScaledSize, max_pixels: int) 
     from img2dataset.imaging.decode import decode
     from img2dataset.imaging.header import read_header
     from img2dataset.imaging.orientation import upright, upright_size
-    from img2dataset.imaging.reduction import jpeg_shortcuts
+    from img2dataset.imaging.reduction import jpeg_shortcuts, usual_reduction
+    from img2dataset.imaging.shrinking import shrink_jpeg
 
     header = read_header(body)
     turn = header.orientation
@@ -57,13 +58,15 @@ def _decoded(body: bytes | bytearray, scaled_size: ScaledSize, max_pixels: int) 
     if size[0] * size[1] > max_pixels:
         raise DecodeFailed(f"too large: {size[0]}x{size[1]} pixels")
     scaled = upright_size(scaled_size(upright_size(size, turn)), turn)
-    shortcuts = None
-    if header.extension == "jpg" and header.bits == 8 and header.complete and not header.four_inks:
-        shortcuts = jpeg_shortcuts(size, scaled) if scaled[0] <= size[0] and scaled[1] <= size[1] else None
-    pixels = decode(body, header, convert_to_srgb=False, shortcuts=shortcuts).pixels
-    if shortcuts is None:  # what the header says of other formats is less reliable
-        size = pixels.shape[1], pixels.shape[0]
-        scaled = upright_size(scaled_size(upright_size(size, turn)), turn)
+    plain = header.extension == "jpg" and header.bits == 8 and header.complete and not header.four_inks
+    shrinks = plain and scaled[0] <= size[0] and scaled[1] <= size[1]
+    pixels = shrink_jpeg(body, header, scaled, jpeg_shortcuts(size, scaled)) if shrinks else None
+    if pixels is None:
+        reduction = usual_reduction(size, scaled) if shrinks else 0
+        pixels = decode(body, header, convert_to_srgb=False, reduction=reduction).pixels
+        if not shrinks:  # what the header says of other formats is less reliable
+            size = pixels.shape[1], pixels.shape[0]
+            scaled = upright_size(scaled_size(upright_size(size, turn)), turn)
     # Scaled before it is turned and its colours are put in order: both then cost what the small image costs.
     return rgb_array(upright(resized(pixels, scaled), turn))
 

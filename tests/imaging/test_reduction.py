@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from img2dataset.imaging.reduction import jpeg_shortcuts, steps_of_reduction
+from img2dataset.imaging.reduction import jpeg_shortcuts, steps_of_reduction, usual_reduction
 from img2dataset.imaging.resize import reduce_in_steps
 from tests.pictures import photograph_pixels
 
@@ -50,15 +50,18 @@ def test_far_reductions_and_sides_of_different_factors_are_left_to_inter_area():
 
 
 @pytest.mark.parametrize(
-    ("size", "target", "reduction"),
+    ("size", "target", "reduction", "usual"),
     [
-        ((1500, 1000), (256, 171), 1),
-        ((1600, 1200), (256, 192), 2),
-        ((3000, 2000), (256, 171), 4),
-        # As many times the target, but not a large photograph: it has more detail in a pixel.
-        ((750, 500), (64, 43), 2),
-        ((6000, 4000), (256, 171), 8),
+        ((1300, 1000), (256, 197), 1, 1),
+        ((1500, 1000), (256, 171), 2, 1),
+        ((1600, 1200), (256, 192), 2, 2),
+        ((3000, 2000), (256, 171), 4, 2),
+        ((750, 500), (64, 43), 4, 2),
+        ((6000, 4000), (256, 171), 8, 4),
+        # The side that is reduced less decides.
+        ((6000, 500), (256, 250), 1, 1),
     ],
 )
-def test_a_jpeg_is_decoded_reduced_where_enough_pixels_are_left(size, target, reduction):
+def test_a_jpeg_is_decoded_reduced_where_enough_pixels_are_left(size, target, reduction, usual):
     assert jpeg_shortcuts(size, target).reduction == reduction
+    assert usual_reduction(size, target) == usual

@@ -1,0 +1,5 @@
+/* For every processor. */
+#include "decoder.h"
+#include "shrink.h"
+
+int shrink_any(SHRINK_ARGUMENTS) { return (int)shrink(SHRINK_NAMES); }

@@ -1,0 +1,196 @@
+/* Coefficients of one block to the samples of it, or to the means of 2 x 2, 4 x 4 or all of them.
+
+   The mean of two neighbours is as cheap in the coefficients as in the samples is dear: cosines of neighbours add
+   up to a cosine of half the resolution, those above the middle fold back onto those below it, and what is left
+   is a transform of half the size. The result is what decoding everything and averaging it would give, but for
+   rounding; JPEG's usual reduced decode drops the upper coefficients instead.
+
+   Whole blocks: Arai, Agui and Nakajima's transform (1988), its scales and the quantisation in ``multipliers``. */
+#ifndef SHRINK_TRANSFORM_H
+#define SHRINK_TRANSFORM_H
+
+#include <math.h>
+
+#include "types.h"
+
+typedef float floats8 __attribute__((vector_size(32)));
+typedef float floats4 __attribute__((vector_size(16)));
+typedef int32_t ints8 __attribute__((vector_size(32)));
+typedef int32_t ints4 __attribute__((vector_size(16)));
+typedef int16_t shorts8 __attribute__((vector_size(16)));
+typedef uint16_t words8 __attribute__((vector_size(16)));
+
+#define LEVELS (255 << FRACTION_BITS)
+#if defined(__clang__)
+#define CHOSEN(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define CHOSEN(a, b, ...) __builtin_shuffle(a, b, (ints8){__VA_ARGS__})
+#endif
+
+/* By which a coefficient of place 0-7 along one side is multiplied, for each way of decoding. */
+static double side_scale(int place, int reduction) {
+    double angle = place * M_PI / 16;
+    if (reduction == 8) return place ? 0 : 1 / sqrt(8);
+    if (reduction == 1) return (place ? cos(angle) * sqrt(2) : 1) / sqrt(8);
+    if (place == 0) return 1 / sqrt(8);
+    double fold = cos(angle) / 2 * (place > 4 ? -1 : 1);
+    if (place == 4) return 0;
+    if (reduction == 2) return place == 2 || place == 6 ? fold * cos(M_PI / 4) : fold;
+    double p = (cos(M_PI / 8) + cos(3 * M_PI / 8)) / 2, q = (cos(M_PI / 8) - cos(3 * M_PI / 8)) / 2;
+    return place == 1 || place == 7 ? fold * p : place == 3 || place == 5 ? -fold * q : 0;
+}
+
+static void set_multipliers(component *part) {
+    for (int place = 0; place < 64; place++) {
+        int at = BLOCK_ORDER[place];
+        part->multipliers[at] = (float)(part->quantisation[place] * side_scale(at >> 3, part->reduction) *
+                                        side_scale(at & 7, part->reduction) * (1 << FRACTION_BITS));
+        /* Bits left out were cut off towards zero; small values are likelier than large ones. */
+        int low = part->low_bits[place];
+        part->missing[at] = place && low > 0 ? 0.4f * (float)((1 << low) - 1) : 0;
+        if (part->missing[at] != 0) part->imprecise = 1;
+    }
+}
+
+static inline void transpose(floats8 r[8]) {
+    floats8 a[8], b[8];
+    for (int i = 0; i < 8; i += 2) {
+        a[i] = CHOSEN(r[i], r[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+        a[i + 1] = CHOSEN(r[i], r[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = i; j < i + 2; j++) {
+            b[j] = CHOSEN(a[j], a[j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+            b[j + 2] = CHOSEN(a[j], a[j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    for (int i = 0; i < 4; i++) {
+        r[i] = CHOSEN(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        r[i + 4] = CHOSEN(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+/* One side of a whole block, eight lines at a time. */
+static inline void inverse(floats8 x[8]) {
+    floats8 sum = x[0] + x[4], difference = x[0] - x[4];
+    floats8 inner = x[2] + x[6], outer = (x[2] - x[6]) * 1.414213562f - inner;
+    floats8 even0 = sum + inner, even3 = sum - inner, even1 = difference + outer, even2 = difference - outer;
+    floats8 a = x[5] + x[3], b = x[5] - x[3], c = x[1] + x[7], d = x[1] - x[7];
+    floats8 turned = (b + d) * 1.847759065f;
+    floats8 odd7 = c + a;
+    floats8 odd6 = turned - b * 2.613125930f - odd7;
+    floats8 odd5 = (c - a) * 1.414213562f - odd6;
+    floats8 odd4 = turned - d * 1.082392200f - odd5;
+    x[0] = even0 + odd7, x[7] = even0 - odd7;
+    x[1] = even1 + odd6, x[6] = even1 - odd6;
+    x[2] = even2 + odd5, x[5] = even2 - odd5;
+    x[3] = even3 + odd4, x[4] = even3 - odd4;
+}
+
+/* Two rows of samples from 0 to LEVELS. */
+#ifdef __AVX2__
+#include <immintrin.h>
+static inline void put_rows(uint16_t *first, uint16_t *second, floats8 a, floats8 b) {
+    __m256i packed = _mm256_packus_epi32(_mm256_cvtps_epi32((__m256)a), _mm256_cvtps_epi32((__m256)b));
+    packed = _mm256_permute4x64_epi64(_mm256_min_epu16(packed, _mm256_set1_epi16((short)LEVELS)), 0xD8);
+    _mm_storeu_si128((__m128i *)first, _mm256_castsi256_si128(packed));
+    _mm_storeu_si128((__m128i *)second, _mm256_extracti128_si256(packed, 1));
+}
+#else
+static inline void put_row(uint16_t *row, floats8 values) {
+    ints8 levels = __builtin_convertvector(values + 0.5f, ints8);
+    levels &= levels > 0;
+    ints8 above = levels > LEVELS;
+    levels = (levels & ~above) | (above & LEVELS);
+    words8 words = __builtin_convertvector(levels, words8);
+    memcpy(row, &words, sizeof words);
+}
+static inline void put_rows(uint16_t *first, uint16_t *second, floats8 a, floats8 b) {
+    put_row(first, a);
+    put_row(second, b);
+}
+#endif
+
+static inline uint16_t level(float value) {
+    int rounded = (int)(value + 0.5f);
+    return (uint16_t)(rounded < 0 ? 0 : rounded > LEVELS ? LEVELS : rounded);
+}
+
+static inline floats8 lines_of(const component *part, const int16_t *block, int at) {
+    shorts8 values;
+    memcpy(&values, block + 8 * at, sizeof values);
+    floats8 line = __builtin_convertvector(values, floats8);
+    if (part->imprecise) {
+        floats8 missing;
+        memcpy(&missing, part->missing + 8 * at, sizeof missing);
+        ints8 above = line > 0, below = line < 0;
+        line += (floats8)((ints8)missing & above) - (floats8)((ints8)missing & below);
+    }
+    floats8 multipliers;
+    memcpy(&multipliers, part->multipliers + 8 * at, sizeof multipliers);
+    return line * multipliers;
+}
+
+static inline void whole_block(const component *part, const int16_t *block, uint16_t *to) {
+    floats8 x[8];
+    for (int i = 0; i < 8; i++) x[i] = lines_of(part, block, i);
+    x[0][0] += 128 << FRACTION_BITS;
+    inverse(x);
+    transpose(x);
+    inverse(x);
+    for (int i = 0; i < 8; i += 2)
+        put_rows(to + (size_t)i * part->stride, to + (size_t)(i + 1) * part->stride, x[i], x[i + 1]);
+}
+
+static inline void halves(floats8 x[8], floats8 out[4]) {
+    const float near = 0.9238795325f, far = 0.3826834324f; /* cos(pi/8), cos(3 pi/8) */
+    floats8 one = x[1] + x[7], two = x[2] + x[6], three = x[3] + x[5];
+    floats8 even0 = x[0] + two, even1 = x[0] - two;
+    floats8 odd0 = one * near + three * far, odd1 = one * far - three * near;
+    out[0] = even0 + odd0, out[1] = even1 + odd1, out[2] = even1 - odd1, out[3] = even0 - odd0;
+}
+
+static inline void half_block(const component *part, const int16_t *block, uint16_t *to) {
+    floats8 x[8], means[8], nothing = {0};
+    for (int i = 0; i < 8; i++) x[i] = lines_of(part, block, i);
+    x[0][0] += 128 << FRACTION_BITS;
+    halves(x, means);
+    for (int i = 4; i < 8; i++) means[i] = nothing;
+    transpose(means);
+    halves(means, x);
+    uint16_t rows[16];
+    put_rows(rows, rows + 8, CHOSEN(x[0], x[1], 0, 1, 2, 3, 8, 9, 10, 11),
+             CHOSEN(x[2], x[3], 0, 1, 2, 3, 8, 9, 10, 11));
+    for (int i = 0; i < 4; i++) memcpy(to + (size_t)i * part->stride, rows + 4 * i, 8);
+}
+
+static inline void quarter_block(const component *part, const int16_t *block, uint16_t *to) {
+    floats8 even = lines_of(part, block, 0);
+    floats8 odd = lines_of(part, block, 1) + lines_of(part, block, 3) + lines_of(part, block, 5) +
+                  lines_of(part, block, 7);
+    even[0] += 128 << FRACTION_BITS;
+    floats8 left = even + odd, right = even - odd;
+    /* The sums of both, in lanes 0 and 4. */
+    floats8 sums = CHOSEN(left, right, 0, 1, 2, 3, 8, 9, 10, 11) + CHOSEN(left, right, 4, 5, 6, 7, 12, 13, 14, 15);
+    sums += CHOSEN(sums, sums, 2, 3, 2, 3, 6, 7, 6, 7);
+    sums += CHOSEN(sums, sums, 1, 1, 1, 1, 5, 5, 5, 5);
+    uint16_t rows[16];
+    floats8 ends = {sums[0], sums[4], 2 * left[0] - sums[0], 2 * right[0] - sums[4]};
+    put_rows(rows, rows + 8, ends, ends);
+    memcpy(to, rows, 4);
+    memcpy(to + part->stride, rows + 2, 4);
+}
+
+/* Writes the samples of one block, ``8 / reduction`` a side. ``flat``: it holds its mean only. */
+static inline void transform(const component *part, const int16_t *block, int flat, uint16_t *to) {
+    int side = 8 / part->reduction;
+    if (flat || side == 1) {
+        float mean = (float)block[0] * part->multipliers[0] + (128 << FRACTION_BITS);
+        uint16_t value = level(mean);
+        for (int y = 0; y < side; y++)
+            for (int x = 0; x < side; x++) to[(size_t)y * part->stride + x] = value;
+    } else if (side == 8) whole_block(part, block, to);
+    else if (side == 4) half_block(part, block, to);
+    else quarter_block(part, block, to);
+}
+
+#endif
