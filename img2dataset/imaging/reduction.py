@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# A decode to means of 2 x 2 samples keeps this many times the target: at 2.75 it is 42 dB from full
+# A decode to means of 2 x 2 samples keeps this many times the target: at 2.75 it is 43 dB from full
 # INTER_AREA at the least, at 2 only 40.
 KEPT = 2.75
 # From so many times the target on, the last bit of a progressive JPEG's luma is left out (41 dB at the
@@ -19,7 +19,7 @@ KEPT_OF_USUAL = 3
 
 @dataclass(frozen=True, slots=True)
 class Shortcuts:
-    """How a JPEG is decoded: to the means of ``reduction`` samples a side (1, 2, 4 or 8), without some scans."""
+    """How a JPEG is decoded: to means of ``reduction`` samples a side (1, 2, 4 or 8), without some scans."""
 
     reduction: int = 1
     without_last_luma_refinement: bool = False
