@@ -102,11 +102,11 @@ static void leave_out(const decoder *all, scan *scans, int count, int what) {
 static enum outcome make_coefficients(decoder *all, const scan *scans, int count) {
     for (int i = 0; i < all->components_count; i++) {
         component *part = &all->components[i];
-        part->kept = 16;
         for (int j = 0; j < 64; j++) part->low_bits[j] = -1;
         /* Means of several samples show next to nothing of the others; but what is refined must be known. */
+        part->kept = part->reduction == 1 ? 64 : LOW_SIDE * LOW_SIDE;
         for (int j = 0; j < count; j++)
-            if (!scans[j].left_out && scans[j].last >= 16 && (part->reduction == 1 || scans[j].high))
+            if (!scans[j].left_out && scans[j].first && scans[j].high)
                 for (int k = 0; k < scans[j].count; k++)
                     if (scans[j].components[k] == i) part->kept = 64;
         part->room = part->kept + 8;
@@ -137,12 +137,9 @@ static void take_coefficients(decoder *all) {
             for (int row = y * part->down; row < (y + 1) * part->down; row++)
                 for (int column = 0; column < part->blocks_across; column++) {
                     const int16_t *kept = part->coefficients + ((size_t)row * part->blocks_across + column) * part->room;
-                    int16_t block[64] __attribute__((aligned(32))) = {0};
-                    if (part->kept == 16) {
-                        for (int j = 0; j < 16; j++) block[BLOCK_ORDER[j]] = kept[j];
-                        kept = block;
-                    }
-                    transform(part, kept, 0, ring_place(part, row, column));
+                    uint64_t known;
+                    memcpy(&known, kept + part->kept + KNOWN, sizeof known);
+                    transform(part, kept, known == 0, ring_place(part, row, column));
                 }
         }
         take_rows(all, y + 1);
@@ -233,8 +230,9 @@ static enum outcome decode_all(decoder *all, int luma_reduction, int colour_redu
 
 static enum outcome shrink(const uint8_t *body, size_t length, int width, int height, int target_width,
                            int target_height, int luma_reduction, int colour_reduction, int what, uint8_t *pixels) {
-    decoder *all = calloc(1, sizeof *all);
-    if (!all) return NO_MEMORY;
+    void *made = NULL;
+    if (posix_memalign(&made, 64, sizeof(decoder))) return NO_MEMORY;
+    decoder *all = memset(made, 0, sizeof(decoder));
     all->body = body, all->end = body + length;
     all->width = width, all->height = height, all->target_width = target_width, all->target_height = target_height;
     all->adobe_transform = -1;

@@ -4,6 +4,9 @@
 
 #include "sequential.h"
 
+/* Where a block's bits of what is not 0 lie, after its coefficients. */
+enum { KNOWN = 4 };
+
 static inline int16_t shifted(int value, int bits) { return (int16_t)((unsigned)value << bits); }
 
 static int first_mean(bit_reader *reader, decoder *all, component *part, int16_t *block, int low) {
@@ -15,11 +18,13 @@ static int first_mean(bit_reader *reader, decoder *all, component *part, int16_t
     return 0;
 }
 
-/* ``run``: how many blocks from this one on have nothing more in this scan. */
+/* ``run``: how many blocks from this one on have nothing more in this scan. ``known``: by zigzag place, a bit for
+   each coefficient that is not 0. */
 static inline int first_coefficients(bit_reader *reader, const huffman_table *table, const scan *from,
-                                     const uint8_t *order, int16_t *block, int *run) {
+                                     const uint8_t *order, int16_t *block, uint64_t *known, int *run) {
     if (*run) return (*run)--, 0;
     int place = from->first, last = from->last, low = from->low;
+    uint64_t found = 0;
     while (place <= last) {
         refill(reader);
         uint32_t entry = table->lookup[reader->buffer >> (64 - LOOKUP_BITS)];
@@ -27,7 +32,8 @@ static inline int first_coefficients(bit_reader *reader, const huffman_table *ta
             drop(reader, entry & 63);
             place += entry >> 8 & 255;
             block[order[place - 1]] = shifted((int32_t)entry >> 16, low);
-            if (place >= END_OF_BLOCK) return 0;
+            found |= (uint64_t)(entry >> 16 != 0) << ((place - 1) & 63);
+            if (place >= END_OF_BLOCK) break;
             continue;
         }
         int symbol = read_symbol(reader, table);
@@ -36,50 +42,67 @@ static inline int first_coefficients(bit_reader *reader, const huffman_table *ta
         if (size) {
             place += zeros + 1;
             block[order[place - 1]] = shifted(extended(take(reader, size), size), low);
+            found |= 1ull << ((place - 1) & 63);
         } else if (zeros == 15) {
             place += 16;
         } else {
             *run = (1 << zeros) - 1 + (zeros ? (int)take(reader, zeros) : 0);
-            return 0;
+            place = END_OF_BLOCK;
+            break;
         }
     }
-    return place > last + 1 ? -1 : 0;
+    *known |= found;
+    return place > last + 1 && place < END_OF_BLOCK ? -1 : 0;
 }
 
-static inline void refine(bit_reader *reader, int16_t *value, int bit) {
-    refill(reader);
-    if (take(reader, 1) && !(*value & bit)) *value = (int16_t)(*value + (*value < 0 ? -bit : bit));
-}
-
-static int refine_coefficients(bit_reader *reader, const huffman_table *table, const scan *from,
-                               const uint8_t *order, int16_t *block, int *run) {
-    int place = from->first, last = from->last, bit = 1 << from->low;
-    if (!*run) {
-        for (; place <= last; place++) {
-            refill(reader);
-            int symbol = read_symbol(reader, table);
-            if (symbol < 0) return -1;
-            int zeros = symbol >> 4, value = 0;
-            if (symbol & 15) {
-                if ((symbol & 15) != 1) return -1;
-                value = take(reader, 1) ? bit : -bit;
-            } else if (zeros != 15) {
-                *run = (1 << zeros) + (zeros ? (int)take(reader, zeros) : 0);
-                break;
-            }
-            for (; place <= last; place++) {
-                int16_t *at = block + order[place];
-                if (*at) refine(reader, at, bit);
-                else if (zeros-- == 0) {
-                    if (value) *at = (int16_t)value;
-                    break;
-                }
-            }
+/* Reads one more bit of each coefficient in ``which``, none of them 0, in the order of their places. */
+static inline void refine(bit_reader *reader, uint64_t which, const uint8_t *order, int16_t *block, int bit) {
+    while (which) {
+        refill(reader);
+        /* Without a branch on what is read: bits are as good as random. */
+        for (int i = 0; i < 56 && which; i++, which &= which - 1) {
+            int16_t *at = block + order[__builtin_ctzll(which)];
+            int sign = *at >> 15, more = bit & -(int)take(reader, 1);
+            *at = (int16_t)(*at + ((more ^ sign) - sign));
         }
+    }
+}
+
+/* Places ``from`` to ``to`` - 1. */
+static inline uint64_t places(int from, int to) {
+    return (to < 64 ? (1ull << to) - 1 : ~0ull) & ~((1ull << from) - 1);
+}
+
+static inline int refine_coefficients(bit_reader *reader, const huffman_table *table, const scan *from,
+                                      const uint8_t *order, int16_t *block, uint64_t *known, int *run) {
+    int place = from->first, after = from->last + 1, bit = 1 << from->low;
+    uint64_t old = *known;
+    while (!*run && place < after) {
+        refill(reader);
+        int symbol = read_symbol(reader, table);
+        if (symbol < 0) return -1;
+        int zeros = symbol >> 4, value = 0;
+        if (symbol & 15) {
+            if ((symbol & 15) != 1) return -1;
+            value = take(reader, 1) ? bit : -bit;
+        } else if (zeros != 15) {
+            *run = (1 << zeros) + (zeros ? (int)take(reader, zeros) : 0);
+            break;
+        }
+        /* To the coefficient after so many that are still 0. */
+        uint64_t still = ~old & places(place, after);
+        for (int i = 0; i < zeros; i++) still &= still - 1;
+        int next = still ? __builtin_ctzll(still) : after;
+        refine(reader, old & places(place, next), order, block, bit);
+        if (value) {
+            if (next == after) return -1;
+            block[order[next]] = (int16_t)value;
+            *known |= 1ull << next;
+        }
+        place = next + 1;
     }
     if (*run) {
-        for (; place <= last; place++)
-            if (block[order[place]]) refine(reader, block + order[place], bit);
+        if (place < after) refine(reader, old & places(place, after), order, block, bit);
         (*run)--;
     }
     return 0;
@@ -95,8 +118,9 @@ static inline int read_part(bit_reader *reader, decoder *all, const scan *from, 
         return 0;
     }
     const huffman_table *table = &all->ac[part->ac_table];
-    if (from->high) return refine_coefficients(reader, table, from, order, block, run);
-    return first_coefficients(reader, table, from, order, block, run);
+    uint64_t *known = (uint64_t *)(void *)(block + part->kept + KNOWN);
+    if (from->high) return refine_coefficients(reader, table, from, order, block, known, run);
+    return first_coefficients(reader, table, from, order, block, known, run);
 }
 
 /* The bits of the next restart interval, from ``*at`` on. */
@@ -120,9 +144,13 @@ static enum outcome read_scan(decoder *all, const scan *from) {
     component *single = from->count == 1 ? &all->components[from->components[0]] : NULL;
     /* Scans of several components bring means only, which lie first everywhere. */
     const component *like = single ? single : &all->components[0];
-    uint8_t places[64 + 256];
-    memset(places, like->kept, sizeof places);
-    for (int i = 0; i < like->kept; i++) places[i] = like->kept == 64 ? BLOCK_ORDER[i] : (uint8_t)i;
+    uint8_t order[64 + 256];
+    memset(order, like->kept, sizeof order);
+    for (int i = 0; i < 64; i++) {
+        int column = BLOCK_ORDER[i] >> 3, row = BLOCK_ORDER[i] & 7;
+        if (like->kept == 64) order[i] = BLOCK_ORDER[i];
+        else if (column < LOW_SIDE && row < LOW_SIDE) order[i] = (uint8_t)(column * LOW_SIDE + row);
+    }
     const uint8_t *at = from->data;
     bit_reader reader;
     enum outcome outcome = next_interval(all, &at, &reader);
@@ -142,7 +170,7 @@ static enum outcome read_scan(decoder *all, const scan *from) {
                 for (int by = 0; by < high; by++)
                     for (int bx = 0; bx < wide; bx++) {
                         size_t index = (size_t)(y * high + by) * part->blocks_across + (x * wide + bx);
-                        if (read_part(&reader, all, from, part, places, part->coefficients + index * part->room, &run))
+                        if (read_part(&reader, all, from, part, order, part->coefficients + index * part->room, &run))
                             return NOT_FOR_US;
                     }
             }

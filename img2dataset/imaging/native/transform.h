@@ -50,6 +50,10 @@ static void set_multipliers(component *part) {
         part->missing[at] = place && low > 0 ? 0.4f * (float)((1 << low) - 1) : 0;
         if (part->missing[at] != 0) part->imprecise = 1;
     }
+    for (int at = 0; at < 16; at++) {
+        part->low_multipliers[at] = part->multipliers[at / 4 * 8 + at % 4];
+        part->low_missing[at] = part->missing[at / 4 * 8 + at % 4];
+    }
 }
 
 static inline void transpose(floats8 r[8]) {
@@ -149,6 +153,14 @@ static inline void halves(floats8 x[8], floats8 out[4]) {
     out[0] = even0 + odd0, out[1] = even1 + odd1, out[2] = even1 - odd1, out[3] = even0 - odd0;
 }
 
+/* Four rows of four samples, in lanes 0-3. */
+static inline void put_fours(const component *part, uint16_t *to, const floats8 x[4]) {
+    uint16_t rows[16];
+    put_rows(rows, rows + 8, CHOSEN(x[0], x[1], 0, 1, 2, 3, 8, 9, 10, 11),
+             CHOSEN(x[2], x[3], 0, 1, 2, 3, 8, 9, 10, 11));
+    for (int i = 0; i < 4; i++) memcpy(to + (size_t)i * part->stride, rows + 4 * i, 8);
+}
+
 static inline void half_block(const component *part, const int16_t *block, uint16_t *to) {
     floats8 x[8], means[8], nothing = {0};
     for (int i = 0; i < 8; i++) x[i] = lines_of(part, block, i);
@@ -157,10 +169,20 @@ static inline void half_block(const component *part, const int16_t *block, uint1
     for (int i = 4; i < 8; i++) means[i] = nothing;
     transpose(means);
     halves(means, x);
+    put_fours(part, to, x);
+}
+
+/* Two rows of two samples. Lanes 0 and 4: what the rows of the left and the right one have in common; the sum of
+   the three lanes after each: what the upper one has more and the lower one less. */
+static inline void put_quarters(const component *part, uint16_t *to, floats8 x) {
+    floats8 upper = x + CHOSEN(x, x, 2, 3, 2, 3, 6, 7, 6, 7);
+    upper += CHOSEN(upper, upper, 1, 1, 1, 1, 5, 5, 5, 5);
+    floats8 lower = x * 2 - upper;
+    floats8 all = CHOSEN(upper, lower, 0, 4, 8, 12, 0, 4, 8, 12);
     uint16_t rows[16];
-    put_rows(rows, rows + 8, CHOSEN(x[0], x[1], 0, 1, 2, 3, 8, 9, 10, 11),
-             CHOSEN(x[2], x[3], 0, 1, 2, 3, 8, 9, 10, 11));
-    for (int i = 0; i < 4; i++) memcpy(to + (size_t)i * part->stride, rows + 4 * i, 8);
+    put_rows(rows, rows + 8, all, all);
+    memcpy(to, rows, 4);
+    memcpy(to + part->stride, rows + 2, 4);
 }
 
 static inline void quarter_block(const component *part, const int16_t *block, uint16_t *to) {
@@ -169,15 +191,43 @@ static inline void quarter_block(const component *part, const int16_t *block, ui
                   lines_of(part, block, 7);
     even[0] += 128 << FRACTION_BITS;
     floats8 left = even + odd, right = even - odd;
-    /* The sums of both, in lanes 0 and 4. */
-    floats8 sums = CHOSEN(left, right, 0, 1, 2, 3, 8, 9, 10, 11) + CHOSEN(left, right, 4, 5, 6, 7, 12, 13, 14, 15);
-    sums += CHOSEN(sums, sums, 2, 3, 2, 3, 6, 7, 6, 7);
-    sums += CHOSEN(sums, sums, 1, 1, 1, 1, 5, 5, 5, 5);
-    uint16_t rows[16];
-    floats8 ends = {sums[0], sums[4], 2 * left[0] - sums[0], 2 * right[0] - sums[4]};
-    put_rows(rows, rows + 8, ends, ends);
-    memcpy(to, rows, 4);
-    memcpy(to + part->stride, rows + 2, 4);
+    put_quarters(part, to, CHOSEN(left, right, 0, 1, 2, 3, 8, 9, 10, 11) +
+                               CHOSEN(left, right, 4, 5, 6, 7, 12, 13, 14, 15));
+}
+
+/* Two lines of a block of which the low coefficients are kept only, with the second in the upper lanes. */
+static inline floats8 low_lines(const component *part, const int16_t *block, int at) {
+    shorts8 values;
+    floats8 missing, multipliers;
+    memcpy(&values, block + 8 * at, sizeof values);
+    memcpy(&missing, part->low_missing + 8 * at, sizeof missing);
+    memcpy(&multipliers, part->low_multipliers + 8 * at, sizeof multipliers);
+    floats8 line = __builtin_convertvector(values, floats8);
+    ints8 above = line > 0, below = line < 0;
+    line += (floats8)((ints8)missing & above) - (floats8)((ints8)missing & below);
+    return line * multipliers;
+}
+
+static inline void low_half_block(const component *part, const int16_t *block, uint16_t *to) {
+    floats8 first = low_lines(part, block, 0), second = low_lines(part, block, 1), nothing = {0};
+    first[0] += 128 << FRACTION_BITS;
+    floats8 x[8] = {first, CHOSEN(first, first, 4, 5, 6, 7, 4, 5, 6, 7), second,
+                    CHOSEN(second, second, 4, 5, 6, 7, 4, 5, 6, 7), nothing, nothing, nothing, nothing};
+    floats8 means[8];
+    halves(x, means);
+    /* Across: lanes 0-3 of four vectors, turned. */
+    floats8 a = CHOSEN(means[0], means[1], 0, 8, 1, 9, 2, 10, 3, 11), b = CHOSEN(means[2], means[3], 0, 8, 1, 9, 2, 10, 3, 11);
+    x[0] = CHOSEN(a, b, 0, 1, 8, 9, 0, 1, 8, 9), x[1] = CHOSEN(a, b, 2, 3, 10, 11, 2, 3, 10, 11);
+    x[2] = CHOSEN(a, b, 4, 5, 12, 13, 4, 5, 12, 13), x[3] = CHOSEN(a, b, 6, 7, 14, 15, 6, 7, 14, 15);
+    halves(x, means);
+    put_fours(part, to, means);
+}
+
+static inline void low_quarter_block(const component *part, const int16_t *block, uint16_t *to) {
+    floats8 first = low_lines(part, block, 0), second = low_lines(part, block, 1);
+    first[0] += 128 << FRACTION_BITS;
+    floats8 odd = CHOSEN(first, first, 4, 5, 6, 7, 4, 5, 6, 7) + CHOSEN(second, second, 4, 5, 6, 7, 4, 5, 6, 7);
+    put_quarters(part, to, CHOSEN(first + odd, first - odd, 0, 1, 2, 3, 8, 9, 10, 11));
 }
 
 /* Writes the samples of one block, ``8 / reduction`` a side. ``flat``: it holds its mean only. */
@@ -188,6 +238,9 @@ static inline void transform(const component *part, const int16_t *block, int fl
         uint16_t value = level(mean);
         for (int y = 0; y < side; y++)
             for (int x = 0; x < side; x++) to[(size_t)y * part->stride + x] = value;
+    } else if (part->kept == LOW_SIDE * LOW_SIDE) {
+        if (side == 4) low_half_block(part, block, to);
+        else low_quarter_block(part, block, to);
     } else if (side == 8) whole_block(part, block, to);
     else if (side == 4) half_block(part, block, to);
     else quarter_block(part, block, to);

@@ -14,6 +14,8 @@ enum { WITHOUT_LAST_LUMA_REFINEMENT = 1, WITHOUT_REFINEMENTS = 2, WITHOUT_HIGH_L
 enum {
     MOST_COMPONENTS = 3,
     MOST_SCANS = 64,
+    /* Of a block that becomes few samples, so many coefficients a side are kept. */
+    LOW_SIDE = 4,
     LOOKUP_BITS = 11,
     /* Zeros after the bits of a scan: more than one MCU can use, 10 blocks of 64 symbols of 27 bits. */
     PADDING = 4096,
@@ -58,11 +60,12 @@ typedef struct {
     int16_t quantisation[64];                /* zigzag order */
     float multipliers[64] __attribute__((aligned(32)));  /* as blocks lie: see BLOCK_ORDER */
     float missing[64] __attribute__((aligned(32)));      /* half of what left-out bits are worth on average */
+    float low_multipliers[16] __attribute__((aligned(32))), low_missing[16] __attribute__((aligned(32)));
     int imprecise;                           /* some of ``missing`` is not 0 */
     int low_bits[64];                        /* bits not yet known, by zigzag place; -1: nothing known */
     int16_t *coefficients;                   /* progressive: ``room`` for each block */
-    int kept;                                /* the first 16 of a block (zigzag order) or all 64 (block order) */
-    int room;                                /* those, and after them a place for what lies past the end */
+    int kept;                                /* the coefficients of a block that are: 16 of 4 x 4, or 64 */
+    int room;                                /* those, a place for what lies past the end, and bits of what is not 0 */
     uint16_t *ring;                          /* decoded rows, levels << FRACTION_BITS */
     int ring_rows, stride;
     taps rows, columns;
