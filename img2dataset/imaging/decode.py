@@ -16,6 +16,7 @@ from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
 from img2dataset.imaging.formats.png import read_png, without_text
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
+from img2dataset.imaging.png_pixels import decode_png
 
 # Texts are inflated by a decoder, each to a thousand times its size at worst: 455 KB took 2.8 s.
 _MOST_TEXT_BYTES = 16_384
@@ -72,8 +73,6 @@ def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, redu
         header = _payload_header(body)
         header.complete &= whole
     recoloured = header.four_inks
-    if header.complete and header.text_bytes > _MOST_TEXT_BYTES:
-        body = without_text(body)
     if not header.complete:
         if header.extension != "jpg":
             raise ImageFailure(TRUNCATED)
@@ -86,7 +85,8 @@ def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, redu
     elif reduction:
         pixels = _decode_reduced(body, header, reduction)
     else:
-        pixels = _decode_by_opencv(body, header)
+        plain = decode_png(body) if header.extension == "png" else None
+        pixels = _decode_by_opencv(body, header) if plain is None else plain
     pixels = to_eight_bits(pixels, header.bits if header.extension == "jp2" else 16)
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels, recoloured = on_white(pixels), True
@@ -105,6 +105,8 @@ def _payload_header(body: bytes | bytearray) -> Header:
 
 
 def _decode_by_opencv(body: bytes | bytearray, header: Header) -> Pixels:
+    if header.text_bytes > _MOST_TEXT_BYTES:
+        body = without_text(body)
     try:
         # Unchanged: alpha and depth are kept, and orientation left to this room.
         pixels: Pixels | None = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -7,35 +7,19 @@ unusual) goes the way of every other image. Called by the processor on the fast 
 
 from __future__ import annotations
 
-import ctypes
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from img2dataset.imaging.colour import Pixels
 from img2dataset.imaging.formats.header import Header
+from img2dataset.imaging.native import native_library
 from img2dataset.imaging.reduction import Shortcuts
 
-_LIBRARY = Path(__file__).parent / "native" / "libshrink.so"
 _WITHOUT_LAST_LUMA_REFINEMENT, _WITHOUT_REFINEMENTS, _WITHOUT_HIGH_LUMA = 1, 2, 4
-
-
-@cache
-def _shrink() -> Any:
-    """The library's function, or None where the package was installed without a C compiler."""
-    try:
-        function = ctypes.CDLL(str(_LIBRARY)).shrink_jpeg
-    except OSError:
-        return None
-    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 7, ctypes.c_void_p]
-    return function
 
 
 def can_shrink() -> bool:
     """Whether the library is there."""
-    return _shrink() is not None
+    return native_library() is not None
 
 
 def shrink_jpeg(
@@ -52,12 +36,12 @@ def shrink_jpeg(
     Returns:
         Pixels of shape (height, width) or (height, width, 3), uint8, BGR; None: not for this decoder.
     """
-    function = _shrink()
-    if function is None:
+    library = native_library()
+    if library is None:
         return None
     width, height = target
     pixels = np.empty((height, width) if header.grey else (height, width, 3), np.uint8)
-    outcome = function(
+    outcome = library.shrink_jpeg(
         np.frombuffer(body, np.uint8).ctypes.data,
         len(body),
         header.width,
