@@ -14,7 +14,7 @@ from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.native import native_library
 from img2dataset.imaging.reduction import Shortcuts
 
-_WITHOUT_LAST_LUMA_REFINEMENT, _WITHOUT_REFINEMENTS, _WITHOUT_HIGH_LUMA = 1, 2, 4
+_WITHOUT_LAST_LUMA_REFINEMENT, _WITHOUT_REFINEMENTS, _WITHOUT_HIGH_LUMA, _GREY = 1, 2, 4, 8
 
 
 def can_shrink() -> bool:
@@ -52,7 +52,8 @@ def shrink_jpeg(
         max(1, shortcuts.reduction // 2),
         shortcuts.without_last_luma_refinement * _WITHOUT_LAST_LUMA_REFINEMENT
         | shortcuts.without_refinements * _WITHOUT_REFINEMENTS
-        | shortcuts.without_high_luma * _WITHOUT_HIGH_LUMA,
+        | shortcuts.without_high_luma * _WITHOUT_HIGH_LUMA
+        | header.grey * _GREY,
         pixels.ctypes.data,
     )
     return pixels if outcome == 0 else None

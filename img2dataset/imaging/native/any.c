@@ -2,4 +2,4 @@
 #include "decoder.h"
 #include "shrink.h"
 
-int shrink_any(SHRINK_ARGUMENTS) { return (int)shrink(SHRINK_NAMES); }
+__attribute__((visibility("default"))) int shrink_any(SHRINK_ARGUMENTS) { return (int)shrink(SHRINK_NAMES); }

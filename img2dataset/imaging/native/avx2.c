@@ -9,7 +9,7 @@
 #include "decoder.h"
 #include "shrink.h"
 
-int shrink_avx2(SHRINK_ARGUMENTS) { return (int)shrink(SHRINK_NAMES); }
+__attribute__((visibility("default"))) int shrink_avx2(SHRINK_ARGUMENTS) { return (int)shrink(SHRINK_NAMES); }
 #if defined(__clang__)
 #pragma clang attribute pop
 #endif

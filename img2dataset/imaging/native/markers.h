@@ -133,7 +133,7 @@ static enum outcome read_segment(decoder *all, int marker, const uint8_t *inside
             all->restart_interval = two_bytes(inside);
             return OK;
         case 0xE0:
-            if (after - inside >= 5 && memcmp(inside, "JFIF", 5) == 0) all->jfif = 1;
+            if (after - inside >= 14 && memcmp(inside, "JFIF", 5) == 0) all->jfif = 1;
             return OK;
         case 0xEE:
             if (after - inside >= 12 && memcmp(inside, "Adobe", 5) == 0) all->adobe_transform = inside[11];

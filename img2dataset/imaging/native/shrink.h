@@ -1,4 +1,4 @@
-/* The one function of this library. */
+/* What shrink_jpeg chooses from, by the processor; from outside, only tests call these two. */
 #ifndef SHRINK_H
 #define SHRINK_H
 

@@ -8,8 +8,8 @@
 /* OK, or why the caller's own decoder is to take the file. Nothing here guesses at a damaged file. */
 enum outcome { OK = 0, NOT_FOR_US = 1, NO_MEMORY = 2 };
 
-/* What of a progressive file is left undecoded. */
-enum { WITHOUT_LAST_LUMA_REFINEMENT = 1, WITHOUT_REFINEMENTS = 2, WITHOUT_HIGH_LUMA = 4 };
+/* What of a progressive file is left undecoded; and GREY: ``pixels`` has room for one component, not three. */
+enum { WITHOUT_LAST_LUMA_REFINEMENT = 1, WITHOUT_REFINEMENTS = 2, WITHOUT_HIGH_LUMA = 4, GREY = 8 };
 
 enum {
     MOST_COMPONENTS = 3,
@@ -29,7 +29,6 @@ enum {
    symbol with its value takes (0: look closer), 8-15 by how much it moves on in the block, 16-31 its value. */
 typedef struct {
     int defined;
-    int longest;                            /* size of the largest value, in bits */
     uint32_t lookup[1 << LOOKUP_BITS];
     /* Of the symbols of a sequential block, where they fit, two: bits 0-7 how many bits both take (0: look closer),
        8-15 the first alone, 16-23 by how much the first moves on, 24-31 both, 32-47 and 48-63 their values. */
