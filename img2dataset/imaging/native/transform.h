@@ -94,17 +94,20 @@ static inline void inverse(floats8 x[8]) {
 #ifdef __AVX2__
 #include <immintrin.h>
 static inline void put_rows(uint16_t *first, uint16_t *second, floats8 a, floats8 b) {
-    __m256i packed = _mm256_packus_epi32(_mm256_cvtps_epi32((__m256)a), _mm256_cvtps_epi32((__m256)b));
-    packed = _mm256_permute4x64_epi64(_mm256_min_epu16(packed, _mm256_set1_epi16((short)LEVELS)), 0xD8);
+    /* Hostile files have samples beyond the range of integers, which would become the least of them. */
+    __m256 most = _mm256_set1_ps(LEVELS), first_values = _mm256_min_ps((__m256)a, most);
+    __m256i packed = _mm256_packus_epi32(_mm256_cvtps_epi32(first_values),
+                                         _mm256_cvtps_epi32(_mm256_min_ps((__m256)b, most)));
+    packed = _mm256_permute4x64_epi64(packed, 0xD8);
     _mm_storeu_si128((__m128i *)first, _mm256_castsi256_si128(packed));
     _mm_storeu_si128((__m128i *)second, _mm256_extracti128_si256(packed, 1));
 }
 #else
 static inline void put_row(uint16_t *row, floats8 values) {
-    ints8 levels = __builtin_convertvector(values + 0.5f, ints8);
-    levels &= levels > 0;
-    ints8 above = levels > LEVELS;
-    levels = (levels & ~above) | (above & LEVELS);
+    floats8 most = (floats8){0} + LEVELS;
+    ints8 within = (values > 0) & (values < most), above = values >= most;
+    floats8 bounded = (floats8)(((ints8)values & within) | ((ints8)most & above));
+    ints8 levels = __builtin_convertvector(bounded + 0.5f, ints8);
     words8 words = __builtin_convertvector(levels, words8);
     memcpy(row, &words, sizeof words);
 }
@@ -115,8 +118,7 @@ static inline void put_rows(uint16_t *first, uint16_t *second, floats8 a, floats
 #endif
 
 static inline uint16_t level(float value) {
-    int rounded = (int)(value + 0.5f);
-    return (uint16_t)(rounded < 0 ? 0 : rounded > LEVELS ? LEVELS : rounded);
+    return (uint16_t)(value < 0 ? 0 : value > LEVELS ? LEVELS : value + 0.5f);
 }
 
 static inline floats8 lines_of(const component *part, const int16_t *block, int at) {
