@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow fuzz differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
+.PHONY: demo test test-slow fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
 $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ $(FUZZ_VENV)/.done: pyproject.toml
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --editable '.[fuzz]'
 	touch $@
+
+# JPEGs with changed bytes for the decoder that is written in C, built with AddressSanitizer and UBSan; needs gcc.
+fuzz-native: $(VENV)/.dev
+	$(BIN)/python -m fuzzing.native --seconds $(FUZZ_SECONDS)
 
 # Both programs over the same lists, compared; about 15 minutes on two cores, 3 GB of environments.
 # To leave out tfrecord, or run some cases only: make differential CASES='--without_tensorflow --only exif'
