@@ -4,6 +4,13 @@
 
 #include "types.h"
 
+/* A colour's distance from grey. What rounding made of none is none: grey stays grey. */
+enum { ROUNDED = 8 };
+static inline int beside_grey(int sample) {
+    int colour = sample - (128 << FRACTION_BITS);
+    return colour > ROUNDED || colour < -ROUNDED ? colour : 0;
+}
+
 static inline int clamped(int value) { return value < 0 ? 0 : value > 255 ? 255 : value; }
 
 static void to_grey(const decoder *all, uint8_t *to) {
@@ -20,7 +27,7 @@ static void to_bgr(const decoder *all, uint8_t *to) {
         uint8_t colours[3][CHUNK];
         int count = pixels - from < CHUNK ? (int)(pixels - from) : CHUNK;
         for (int i = 0; i < count; i++) {
-            int y = (luma[i] << 8) + (1 << 15), b = blue[i] - (128 << 8), r = red[i] - (128 << 8);
+            int y = (luma[i] << 8) + (1 << 15), b = beside_grey(blue[i]), r = beside_grey(red[i]);
             colours[0][i] = (uint8_t)clamped((y + b * 454) >> 16);           /* 1.772 * 256 */
             colours[1][i] = (uint8_t)clamped((y - b * 88 - r * 183) >> 16);  /* 0.3441, 0.7141 */
             colours[2][i] = (uint8_t)clamped((y + r * 359) >> 16);           /* 1.402 */
