@@ -217,8 +217,8 @@ static enum outcome decode_all(decoder *all, int luma_reduction, int colour_redu
     if ((all->components_count == 1) != ((what & GREY) != 0) || !may_hold_blocks(all)) return NOT_FOR_US;
     for (int i = 0; i < all->components_count; i++) {
         component *part = &all->components[i];
-        int halved = part->across < all->most_across && part->down < all->most_down;
-        part->reduction = halved ? colour_reduction : luma_reduction;
+        int quarter = all->most_across * all->most_down >= 4 * part->across * part->down;
+        part->reduction = quarter ? colour_reduction : luma_reduction;
         if (all->progressive) continue;
         if (!all->dc[part->dc_table].defined || !all->ac[part->ac_table].defined) return NOT_FOR_US;
         build_pairs(&all->ac[part->ac_table]);
