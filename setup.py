@@ -40,7 +40,7 @@ class BuildLibrary(build_ext):
             self._take_a_compiler()
             super().build_extension(ext)
         except (CCompilerError, BaseError, OSError) as error:
-            self.warn(f"img2dataset is built without its decoder for JPEGs, and will take longer: {error}")
+            self.warn(f"img2dataset is built without its C library, and will take longer: {error}")
 
     def _take_a_compiler(self) -> None:
         if usual_compiler():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from img2dataset.distributing import LocalPool, StopRequest, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.imaging import missing_library
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import Plan, begin_behind_all_shards, finish, note_known, prepare
 from img2dataset.reading import Reader, open_reader
@@ -62,6 +63,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     reader = open_reader(read_settings(options))
     output = OutputFolder(settings.write)
     plan = prepare(output, options, reader)
+    if missing := missing_library(settings.image):
+        logger.warning("%s", missing)
     summary = RunSummary(options.output_folder, shards_skipped=len(plan.skipped))
     progress = ProgressLine()
     if options.incremental_mode != "new_only":

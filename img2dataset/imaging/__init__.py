@@ -2,7 +2,8 @@
 
 ``ImageSettings`` says what is wanted, ``ImageProcessor`` does it, ``ImageFailure`` is the reason why it
 could not be done. No I/O, no state but constants. Called by the worker and by the training-side stream.
-The settings can be made without importing OpenCV; the processor, made where used, brings it in.
+``missing_library`` says what makes it slower than it need be. Settings can be made without importing OpenCV;
+the processor, made where used, brings it in.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.imaging.failure import INTERNAL_ERROR, ImageFailure
+from img2dataset.imaging.missing_library import missing_library
 from img2dataset.imaging.settings import ImageSettings
 
 if TYPE_CHECKING:
     from img2dataset.imaging.processor import ImageProcessor
 
-__all__ = ["INTERNAL_ERROR", "ImageFailure", "ImageProcessor", "ImageSettings"]
+__all__ = ["INTERNAL_ERROR", "ImageFailure", "ImageProcessor", "ImageSettings", "missing_library"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,149 @@
+"""What a build makes of the sources: the library in the wheel, its sources in the source distribution.
+
+The backend is called as pip calls it, with the compilers of this machine or none, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("building", "img2dataset", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+CALL = """
+import json, sys
+from building import backend
+print(json.dumps(getattr(backend, sys.argv[1])(*sys.argv[2:])))
+"""
+
+COMPILER = shutil.which("gcc") or shutil.which("clang")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler; on Debian: apt-get install gcc")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """The sources alone, as in a fresh clone."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    for name in PARTS:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder)
+    return folder
+
+
+@pytest.fixture
+def no_compiler(tmp_path: Path) -> dict[str, str]:
+    """What makes an environment one without a compiler."""
+    (tmp_path / "nothing").mkdir()
+    return {"PATH": str(tmp_path / "nothing"), "CC": ""}
+
+
+def call(hook: str, sources: Path, *arguments: str, **environment: str) -> tuple[object, str]:
+    """What the backend's hook returns, and all that was said meanwhile."""
+    ended = subprocess.run(
+        [sys.executable, "-c", CALL, hook, *arguments],
+        cwd=sources,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1]), ended.stdout + ended.stderr
+
+
+def in_native(names: list[str]) -> set[str]:
+    return {Path(name).name for name in names if Path(name).parts[-2:-1] == ("native",)}
+
+
+@needs_compiler
+def test_a_wheel_is_for_any_python_and_has_the_library_and_no_sources(sources: Path, tmp_path: Path) -> None:
+    # What other versions have left: neither is packed, and the library is made anew.
+    stale = sources / "build" / "lib" / "img2dataset" / "of_an_earlier_version.py"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("")
+    (sources / "img2dataset" / "imaging" / "native" / "libshrink.so").write_text("of an earlier version")
+    name, _ = call("build_wheel", sources, str(tmp_path))
+    assert str(name).split("-", 2)[2].startswith("py3-none-")
+    assert "any" not in str(name)
+    with zipfile.ZipFile(tmp_path / str(name)) as wheel:
+        assert in_native(wheel.namelist()) == {"__init__.py", "libshrink.so"}
+        assert "img2dataset/py.typed" in wheel.namelist()
+        assert not [name for name in wheel.namelist() if name.startswith("building/") or "earlier" in name]
+        library = ctypes.CDLL(wheel.extract("img2dataset/imaging/native/libshrink.so", tmp_path))
+    assert library.shrink_jpeg
+    assert library.unfilter_png
+
+
+@needs_compiler
+def test_a_source_distribution_has_all_that_a_wheel_is_built_from(sources: Path, tmp_path: Path) -> None:
+    name, _ = call("build_sdist", sources, str(tmp_path))
+    with tarfile.open(tmp_path / str(name)) as archive:
+        native = in_native(archive.getnames())
+        archive.extractall(tmp_path, filter="data")
+    assert native == {path.name for path in (sources / "img2dataset/imaging/native").iterdir()}
+    unpacked = tmp_path / str(name).removesuffix(".tar.gz")
+    made, _ = call("build_wheel", unpacked, str(tmp_path))
+    with zipfile.ZipFile(tmp_path / str(made)) as wheel:
+        assert "libshrink.so" in in_native(wheel.namelist())
+
+
+@needs_compiler
+@pytest.mark.parametrize("hook", ["get_requires_for_build_wheel", "get_requires_for_build_editable"])
+def test_zig_is_asked_for_only_where_there_is_no_compiler(
+    hook: str, sources: Path, no_compiler: dict[str, str]
+) -> None:
+    assert call(hook, sources)[0] == []
+    (wanted,) = call(hook, sources, **no_compiler)[0]  # type: ignore[misc]
+    assert wanted.startswith("ziglang")
+    assert call(hook, sources, **no_compiler, IMG2DATASET_WITHOUT_LIBRARY="1")[0] == []
+
+
+def test_a_compiler_that_makes_nothing_is_none(
+    sources: Path, tmp_path: Path, no_compiler: dict[str, str]
+) -> None:
+    broken = tmp_path / "nothing" / "gcc"
+    broken.write_text(f"#!{sys.executable}\nraise SystemExit(1)\n")
+    broken.chmod(0o755)
+    (wanted,) = call("get_requires_for_build_wheel", sources, **no_compiler)[0]  # type: ignore[misc]
+    assert wanted.startswith("ziglang")
+
+
+@needs_compiler
+def test_another_compiler_than_pythons_own_does_too(
+    sources: Path, tmp_path: Path, no_compiler: dict[str, str]
+) -> None:
+    compiler = tmp_path / "nothing" / "clang"
+    compiler.write_text(f'#!/bin/sh\nPATH={os.environ["PATH"]} exec {COMPILER} "$@"\n')
+    compiler.chmod(0o755)
+    name, said = call("build_wheel", sources, str(tmp_path), **no_compiler)
+    assert "clang -fPIC" in said
+    with zipfile.ZipFile(tmp_path / str(name)) as wheel:
+        assert "libshrink.so" in in_native(wheel.namelist())
+
+
+def test_without_any_compiler_the_wheel_is_made_and_one_line_says_what_it_lacks(
+    sources: Path, tmp_path: Path, no_compiler: dict[str, str]
+) -> None:
+    name, said = call("build_wheel", sources, str(tmp_path), **no_compiler)
+    (line,) = [line for line in said.splitlines() if "without its C library" in line]
+    assert line.endswith("there is no C compiler; install one and build again")
+    with zipfile.ZipFile(tmp_path / str(name)) as wheel:
+        assert in_native(wheel.namelist()) == {"__init__.py"}
+
+
+def test_a_build_can_be_asked_to_leave_the_library_out(sources: Path, tmp_path: Path) -> None:
+    name, said = call("build_wheel", sources, str(tmp_path), IMG2DATASET_WITHOUT_LIBRARY="1")
+    assert str(name).endswith("-py3-none-any.whl")
+    assert "without its C library" not in said
