@@ -2,16 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What an installation in place is made anew for: the C library is built by it.
+BUILT := pyproject.toml setup.py $(wildcard building/*.py img2dataset/imaging/native/*.[ch])
 
 .PHONY: demo test test-slow fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
-$(VENV)/.dev: pyproject.toml
+$(VENV)/.dev: $(BUILT)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-$(VENV)/.base: pyproject.toml
+$(VENV)/.base: $(BUILT)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .
@@ -33,7 +35,7 @@ FUZZ_VENV := .venv/fuzz
 fuzz: $(FUZZ_VENV)/.done
 	$(FUZZ_VENV)/bin/python -m fuzzing.run --seconds $(FUZZ_SECONDS) $(FUZZ)
 
-$(FUZZ_VENV)/.done: pyproject.toml
+$(FUZZ_VENV)/.done: $(BUILT)
 	$(PYTHON) -m venv $(FUZZ_VENV)
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --editable '.[fuzz]'
@@ -94,4 +96,4 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m reliability.faults
 
 clean:
-	rm -rf $(VENV) demo_output build *.egg-info
+	rm -rf $(VENV) demo_output build *.egg-info img2dataset/imaging/native/*.so
