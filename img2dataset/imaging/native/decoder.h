@@ -82,7 +82,8 @@ static enum outcome read_sequential(decoder *all, const scan *only) {
         }
         take_rows(all, y + 1);
     }
-    return outcome == OK && !all_were_there(&reader) ? NOT_FOR_US : outcome;
+    /* Another scan, or a height said at last, is not understood. */
+    return outcome == OK && (!all_were_there(&reader) || at[1] != 0xD9) ? NOT_FOR_US : outcome;
 }
 
 /* Marks the scans that a small image does not show. */

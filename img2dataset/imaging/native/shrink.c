@@ -2,8 +2,8 @@
 
    ``pixels``: room for the result, rows of BGR, or grey where the file has one component. ``luma_reduction`` and
    ``colour_reduction`` (of colours of a quarter of the samples): 1, 2, 4 or 8, the mean of so many samples a side is
-   decoded. ``what``: the scans that may be left out, and whether the file is grey. Returns an ``outcome``; what ``pixels`` holds counts for 0
-   only. Keeps nothing between calls: any thread may call it. */
+   decoded. ``what``: the scans that may be left out, and whether the file is grey. Returns an ``outcome``; what
+   ``pixels`` holds counts for 0 only. Keeps nothing between calls: any thread may call it. */
 #include "shrink.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
