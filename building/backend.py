@@ -1,6 +1,6 @@
 """The build backend that pyproject.toml names: setuptools' own, and a C compiler where there is none.
 
-The package ziglang is one, 85 MB to download; pip keeps it for the time of the build only.
+The package ziglang is one, 100 MB to download; pip keeps it for the time of the build only.
 """
 
 from __future__ import annotations
