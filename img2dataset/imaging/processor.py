@@ -90,16 +90,20 @@ class ImageProcessor:
         self._refuse(*upright_size((header.width, header.height), orientation), header.scans)
 
         size, recoloured = (header.width, header.height), False
-        target = self._shrunk_size(header, orientation)
-        pixels = None if target is None else shrink_jpeg(body, header, target, jpeg_shortcuts(size, target))
+        plan = self._plan_of_shrinking(header, orientation)
+        pixels = None
+        if plan is not None:
+            target = upright_size(plan.scaled, orientation)
+            pixels = shrink_jpeg(body, header, target, jpeg_shortcuts(size, target))
         if pixels is None:
-            reduction = 0 if target is None else usual_reduction(size, target)
+            reduction = 0 if plan is None else usual_reduction(size, upright_size(plan.scaled, orientation))
             decoded = decode(body, header, settings.convert_to_srgb, reduction)
             pixels, recoloured = decoded.pixels, decoded.recoloured
             if not reduction:
                 size = (pixels.shape[1], pixels.shape[0])
         original = upright_size(size, orientation)
-        plan = self._plan(*original)
+        if plan is None:
+            plan = self._plan(*original)
         kept = (
             settings.skip_reencode
             and plan.untouched
@@ -126,14 +130,14 @@ class ImageProcessor:
         stored = pixels.shape[1], pixels.shape[0]
         return self._stored(self._encode(pixels), header, body, stored, original)
 
-    def _shrunk_size(self, header: Header, orientation: int) -> tuple[int, int] | None:
-        """The size, as stored, to which the fast route shrinks a plain JPEG; None: all of it is decoded."""
+    def _plan_of_shrinking(self, header: Header, orientation: int) -> Plan | None:
+        """The plan for a plain JPEG that the fast route shrinks; None: all of it is decoded."""
         if not self._fast or header.extension != "jpg" or header.bits != 8 or header.four_inks:
             return None
         if not header.complete or (header.profile and self._settings.convert_to_srgb):
             return None
         plan = self._plan(*upright_size((header.width, header.height), orientation))
-        return upright_size(plan.scaled, orientation) if plan.shrinks else None
+        return plan if plan.shrinks else None
 
     def _refuse(self, width: int, height: int, scans: int) -> None:
         settings = self._settings
