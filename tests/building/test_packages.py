@@ -86,6 +86,16 @@ def test_a_wheel_is_for_any_python_and_has_the_library_and_no_sources(sources: P
     assert library.unfilter_png
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_a_compiler_that_warns_of_everything_warns_of_nothing(compiler: str, tmp_path: Path) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    for source in sorted((ROOT / "img2dataset" / "imaging" / "native").glob("*.c")):
+        # A change of the calling convention between functions of one file, of which -Wpsabi tells, is none.
+        flags = ["-O1", "-std=gnu11", "-fPIC", "-Wall", "-Wextra", "-Wno-psabi", "-Werror"]
+        subprocess.run([compiler, *flags, "-c", source, "-o", tmp_path / "object"], check=True, timeout=240)
+
+
 @needs_compiler
 def test_a_source_distribution_has_all_that_a_wheel_is_built_from(sources: Path, tmp_path: Path) -> None:
     name, _ = call("build_sdist", sources, str(tmp_path))
