@@ -14,7 +14,7 @@
 #include "shrink.h"
 #include "types.h"
 
-enum { SLOWEST_INPUT_S = 10, MOST_PIXELS = 1 << 16, EDGES = 1 << 16 };
+enum { SLOWEST_INPUT_S = 10, MOST_PIXELS = 1 << 16, MOST_RESULT = 1 << 20, EDGES = 1 << 16 };
 
 /* How often each way from one place in the decoder to the next was taken by this input, up to 255; and by those
    before it, a bit for each of eight ranges. */
@@ -123,6 +123,7 @@ static int try_one(const uint8_t *bytes, size_t length, int thorough) {
         if (!thorough && way != (chosen >> 8) % 192) continue;
         int reduction = reductions[way % 4], by = divisors[way / 4 % 6], what = (int)(way / 24);
         int width = of_the_size(of.width, by), height = of_the_size(of.height, way % 3 ? by : by + 1);
+        if ((size_t)width * height > MOST_RESULT) continue;
         int any = shrink_twice(shrink_any, body, length, of, width, height, reduction, what);
 #if defined(__x86_64__)
         if (__builtin_cpu_supports("avx2")) {

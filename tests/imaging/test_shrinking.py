@@ -108,11 +108,11 @@ def test_a_progressive_file_and_a_sequential_one_of_the_same_coefficients_give_t
 @pytest.mark.parametrize(
     ("shortcuts", "times", "bound"),
     [
-        (Shortcuts(without_last_luma_refinement=True), 1.8, 46),
-        (Shortcuts(without_refinements=True), 3.0, 40),
-        (Shortcuts(without_refinements=True, without_high_luma=True, reduction=4), 11.0, 46),
-        (Shortcuts(reduction=2), 5.5, 53),
-        (Shortcuts(reduction=4), 11.0, 54),
+        (Shortcuts(without_last_luma_refinement=True), 1.8, 47),
+        (Shortcuts(without_refinements=True), 3.0, 42),
+        (Shortcuts(without_refinements=True, without_high_luma=True, reduction=4), 11.0, 48),
+        (Shortcuts(reduction=2), 5.5, 55),
+        (Shortcuts(reduction=4), 11.0, 55),
         (Shortcuts(reduction=8), 22.0, 53),
     ],
 )
