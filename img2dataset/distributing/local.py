@@ -187,12 +187,14 @@ class LocalPool:
     def _hand_out(self) -> None:
         """Give shards to the workers that want one; start workers while shards wait and nobody is free."""
         self._hand_out_suspect()
-        for number, seat in self._seats.items():
-            if self._ready and seat.hungry and not seat.alone and number != self._reserved:
+        starting = sum(1 for seat in self._seats.values() if seat.starting)
+        for seat in sorted(self._seats.values(), key=lambda seat: seat.unsettled):
+            # Workers look ahead by some shards; those that are just starting shall find one each.
+            left = len(self._ready) - (starting if seat.shards else 0)
+            if left > 0 and seat.hungry and not seat.alone and seat.number != self._reserved:
                 self._give(seat, self._ready.popleft())
                 self._ahead.release()
         waiting = len(self._ready) + len(self._suspects)
-        starting = sum(1 for seat in self._seats.values() if seat.starting)
         one_more = waiting > starting
         if self._input_ended and not waiting:
             one_more = self._tail.share(self._seats.values())

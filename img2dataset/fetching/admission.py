@@ -14,17 +14,21 @@ from collections.abc import Callable
 from img2dataset.fetching import failures
 from img2dataset.fetching.access import goes_through_proxy
 from img2dataset.fetching.answers import Answer
-from img2dataset.fetching.hosts import Ending, HostSlots, ending_of
+from img2dataset.fetching.endings import Ending, ending_of
+from img2dataset.fetching.hosts import HostSlots
 from img2dataset.fetching.manners import host_of
 from img2dataset.fetching.pending import Job, PendingRows
 from img2dataset.fetching.retry import parse_retry_after
 from img2dataset.fetching.robots_txt import LARGEST_BYTES, RobotsTxt, site_of
+from img2dataset.fetching.row_order import LOOK_AHEAD_ROWS, RowOrder
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.urls import UrlRefused, to_uri
 from img2dataset.types import Row
 
 # Rows looked at before the transfers get their turn: some milliseconds.
 ROWS_AT_ONCE = 512
+# New rows put in order each time that one begins: half a millisecond, until as many are as are looked ahead.
+ROWS_ORDERED_AT_ONCE = 64
 # How often one row is sent round again by its host's pace. In the burst before the pace is known this happens
 # once or twice; more means that it is this URL, not the pace.
 MOST_PUSH_BACKS = 8
@@ -56,7 +60,8 @@ class Admission:
         self._pending = pending
         self._usual_reservation = usual_reservation
         self._refuse = refuse
-        self._hosts: HostSlots[Job] = HostSlots(settings.manners, most_transfers)
+        self._hosts: HostSlots[Job] = HostSlots(settings.manners, most_transfers, 1 + settings.retries)
+        self._order = RowOrder(self._hosts.acquaintance)
         # Guards the hosts and what waits for them. Taken before that of the pending rows, never after it.
         self._lock = threading.RLock()
         self._ended = False
@@ -119,8 +124,10 @@ class Admission:
         ending = ending_of(failure, status, asked is not None)
         if ending is Ending.OVERLOADED:
             self._hosts.overloaded(job.host, now, started_at)
-        elif ending is Ending.NO_CONNECTION and self._proxied:
+        elif self._proxied and ending in (Ending.NO_CONNECTION, Ending.CONNECT_TIMEOUT, Ending.SILENT):
             ending = Ending.NOTHING
+        if ending is Ending.NOTHING:
+            self._hosts.heard_from(job.host, now)
         if ending is not Ending.PUSHED_BACK:
             self._hosts.leave(job.host, now, ending, started_at)
             return False
@@ -139,6 +146,12 @@ class Admission:
         # The second time others go before it, to tell a limited host from one URL that is always refused.
         self._hosts.set_aside(job.host, job, now, first=job.push_backs == 1)
         return True
+
+    def heard_from(self, job: Job, now: float) -> None:
+        """The first bytes of an answer have come."""
+        if job.host:
+            with self._lock:
+                self._hosts.heard_from(job.host, now)
 
     def called_off(self, job: Job) -> None:
         """A request was aborted, or is to begin again."""
@@ -177,10 +190,16 @@ class Admission:
         if self._next is not None and self._next.row.shard_id in shard_ids:
             self.called_off(self.take())
         with self._lock:
+            self._order.forget(shard_ids)
             self._hosts.drop(lambda job: job.row.shard_id in shard_ids)
         if self._robots is not None:
             for job in self._robots.waiting():
                 job.called_off = job.called_off or job.row.shard_id in shard_ids
+
+    @property
+    def waiting(self) -> int:
+        """New rows that were put in order here and may begin."""
+        return len(self._order)
 
     @property
     def set_aside(self) -> int:
@@ -188,11 +207,13 @@ class Admission:
         return len(self._hosts)
 
     def take_back(self, count: int) -> list[Row]:
-        """Give up to ``count`` rows back that wait for their host and have not been requested."""
+        """Give up to ``count`` unrequested rows back, last those that wait for their host."""
         with self._lock:
             if self._ended:
                 return []
-            return [job.row for job in self._hosts.take_back(count, lambda job: job.is_untouched)]
+            rows = self._order.take_back(count)
+            jobs = self._hosts.take_back(count - len(rows), lambda job: job.is_untouched)
+            return rows + [job.row for job in jobs]
 
     def close(self) -> None:
         """Give back what other processes may wait for."""
@@ -202,16 +223,17 @@ class Admission:
         """The rows that are here, when an error has ended everything."""
         with self._lock:
             self._ended = True
-            jobs = self._hosts.drain()
+            jobs, new = self._hosts.drain(), self._order.drain()
         if self._next is not None:
             jobs.append(self._next)
         if self._robots is not None:
             jobs += self._robots.waiting()
-        rows = [job.row for job in jobs if not job.called_off and not job.robots_of]
+        rows = new + [job.row for job in jobs if not job.called_off and not job.robots_of]
         return rows if self._in_hand is None else [self._in_hand, *rows]
 
     def _find(self, now: float) -> Job | None:
         self._unfinished = False
+        self._look_ahead(now)
         for _ in range(ROWS_AT_ONCE):
             if self._pending.next_job(now) is not None:
                 job = self._pending.take_job()
@@ -224,13 +246,10 @@ class Admission:
                 self._in_hand = None
                 continue
             else:
-                row = self._pending.take_row()
-                if row is None:
+                new = self._order.take(now)
+                if new is None and not self._look_ahead(now):
                     return None
-                self._in_hand = row
-                new = self._new_job(row)
                 if new is None:
-                    self._in_hand = None
                     continue
                 job = new
             self._in_hand = job.row if not job.robots_of else None
@@ -240,6 +259,19 @@ class Admission:
                 return job
         self._unfinished = True
         return None
+
+    def _look_ahead(self, now: float) -> bool:
+        """Put some more new rows in order; False if there are none."""
+        for count in range(ROWS_ORDERED_AT_ONCE):
+            row = self._pending.take_row() if len(self._order) < LOOK_AHEAD_ROWS else None
+            if row is None:
+                return count > 0
+            self._in_hand = row
+            job = self._new_job(row)
+            if job is not None:
+                self._order.add(job, now)
+            self._in_hand = None
+        return True
 
     def _new_job(self, row: Row) -> Job | None:
         try:

@@ -66,12 +66,12 @@ class Fetcher:
         Those set aside for the sake of their host, or until a site's robots.txt is known, are not counted:
         more rows would let the transfers work on other hosts meanwhile.
         """
-        return len(self._pending)
+        return len(self._pending) + self._loop.waiting
 
     @property
     def not_begun(self) -> int:
         """What ``take_back`` may give: ``waiting``, and the rows set aside for the sake of their host."""
-        return len(self._pending) + self._loop.set_aside
+        return self.waiting + self._loop.set_aside
 
     @property
     def in_flight(self) -> int:

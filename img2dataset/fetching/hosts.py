@@ -15,10 +15,10 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from img2dataset.fetching import failures
+from img2dataset.fetching.acquaintance import NOBODY, Acquaintance, Host
+from img2dataset.fetching.endings import Ending
 from img2dataset.fetching.machine_slots import LOOK_AGAIN_S, MachineSlots
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.pace import HostPace
@@ -30,66 +30,23 @@ Waiting = TypeVar("Waiting")
 Result = TypeVar("Result")
 
 
-class Ending(Enum):
-    """What the end of a request says about its host."""
-
-    ACCEPTED = "it answered"
-    PUSHED_BACK = "429, or 503 with Retry-After"
-    OVERLOADED = "503 without Retry-After"
-    NO_CONNECTION = "it could not be connected to"
-    NOTHING = "called off, begun again, or failed in a way that says nothing of the host"
-
-
-_NO_CONNECTION = frozenset(
-    {failures.CONNECTION_REFUSED, failures.CONNECTION_UNREACHABLE, failures.TIMEOUT_CONNECT}
-)
-
-
-def ending_of(failure: str | None, status: int | None, has_retry_after: bool) -> Ending:
-    """What a request that ended with ``failure`` (None: success) and ``status`` says about its host."""
-    if status == 429 or (status == 503 and has_retry_after):
-        return Ending.PUSHED_BACK
-    if status == 503:
-        return Ending.OVERLOADED
-    if status is not None:
-        return Ending.ACCEPTED
-    return Ending.NO_CONNECTION if failure in _NO_CONNECTION else Ending.NOTHING
-
-
-# Stands for the queue of a host that has none: an empty deque of its own is 760 bytes, and most hosts never
-# need one. Never appended to.
-_NOBODY: deque[Any] = deque(maxlen=0)
-
-
-class _Host(Generic[Waiting]):
-    __slots__ = ("listed", "machine_bound", "name", "pace", "running", "waiting")
-
-    def __init__(self, name: str, pace: HostPace, machine_bound: int) -> None:
-        self.name = name
-        # Connections that all processes of the machine take in turn; 0: this one has a share of its own.
-        self.machine_bound = machine_bound
-        self.pace = pace
-        self.running = 0
-        self.waiting: deque[Waiting] = _NOBODY
-        # In ``_ready`` or ``_later``; at most once, so that neither grows with the rows.
-        self.listed = False
-
-
 class HostSlots(Generic[Waiting]):
     """The hosts of a run, as one process sees them.
 
     Args:
         manners: the user's choices.
         concurrency: transfers of this process, which bounds what no manner does.
+        tries: of one row, for hosts on trial.
     """
 
-    def __init__(self, manners: HostManners, concurrency: int) -> None:
+    def __init__(self, manners: HostManners, concurrency: int, tries: int = 1) -> None:
+        self._tries = tries
         self._manners = manners
         self._concurrency = concurrency
-        self._busy: dict[str, _Host[Waiting]] = {}
-        self._idle: dict[str, _Host[Waiting]] = {}
-        self._ready: deque[_Host[Waiting]] = deque()
-        self._later: list[tuple[float, int, _Host[Waiting]]] = []
+        self._busy: dict[str, Host[Waiting]] = {}
+        self._idle: dict[str, Host[Waiting]] = {}
+        self._ready: deque[Host[Waiting]] = deque()
+        self._later: list[tuple[float, int, Host[Waiting]]] = []
         self._order = 0
         self._waiting = 0
         self._machine = MachineSlots()
@@ -104,6 +61,18 @@ class HostSlots(Generic[Waiting]):
         host = self._busy.get(name) or self._idle.get(name)
         return host.pace.closed_reason if host is not None and host.pace.is_closed(now) else None
 
+    def acquaintance(self, name: str, now: float) -> Acquaintance:
+        """What is known of a host, for the order in which rows begin."""
+        host = self._busy.get(name) or self._idle.get(name)
+        return "unknown" if host is None else host.acquaintance(now)
+
+    def heard_from(self, name: str, now: float) -> None:
+        """Something has come from the host, or it fails in a way that no trial tells of."""
+        host = self._busy.get(name)
+        if host is not None and not host.heard:
+            host.hear()
+            self._list(host, now)
+
     def enter(self, name: str, now: float) -> bool:
         """Take a slot of the host if it has one free now; otherwise the job is to be set aside."""
         host = self._host(name)
@@ -115,7 +84,7 @@ class HostSlots(Generic[Waiting]):
     def set_aside(self, name: str, job: Waiting, now: float, *, first: bool = False) -> None:
         """Let ``job`` wait for its host; ``first``: before the others."""
         host = self._host(name)
-        if host.waiting is _NOBODY:
+        if host.waiting is NOBODY:
             host.waiting = deque()
         if first:
             host.waiting.appendleft(job)
@@ -159,9 +128,12 @@ class HostSlots(Generic[Waiting]):
             self._machine.release(name)
             host.pace.next_start = max(host.pace.next_start, now + LOOK_AGAIN_S)
         if ending is Ending.ACCEPTED:
+            host.hear()
             self._change(host, now, lambda: host.pace.accepted_one(now, started_at))
-        elif ending is Ending.NO_CONNECTION:
+        elif ending in (Ending.NO_CONNECTION, Ending.CONNECT_TIMEOUT):
             self._change(host, now, lambda: host.pace.connect_failed(now))
+        if ending in (Ending.SILENT, Ending.CONNECT_TIMEOUT):
+            host.was_silent(now, ending)
         if host.pace.is_closed(now):
             # Wherever it is listed, its jobs fail now.
             host.listed = False
@@ -173,6 +145,7 @@ class HostSlots(Generic[Waiting]):
     ) -> None:
         """The host asked for fewer requests; see ``HostPace.pushed_back``."""
         host, longest = self._busy[name], self._manners.max_retry_after_s
+        host.hear()
         self._change(
             host,
             now,
@@ -183,6 +156,7 @@ class HostSlots(Generic[Waiting]):
     def overloaded(self, name: str, now: float, started_at: float) -> None:
         """The host answered 503 and nothing more."""
         host = self._busy[name]
+        host.hear()
         self._change(host, now, lambda: host.pace.overloaded(now, started_at))
 
     def space(self, name: str, spacing_s: float) -> None:
@@ -226,7 +200,7 @@ class HostSlots(Generic[Waiting]):
         """Give back what this process holds among those of the machine."""
         self._machine.close()
 
-    def _host(self, name: str) -> _Host[Waiting]:
+    def _host(self, name: str) -> Host[Waiting]:
         host = self._busy.get(name)
         if host is None:
             host = self._idle.pop(name, None)
@@ -235,7 +209,7 @@ class HostSlots(Generic[Waiting]):
             self._busy[name] = host
         return host
 
-    def _new_host(self, name: str) -> _Host[Waiting]:
+    def _new_host(self, name: str) -> Host[Waiting]:
         bound, processes = self._manners.connections_to(name), self._manners.processes
         share = self._concurrency if bound is None else max(1, bound // processes)
         pace = HostPace(
@@ -243,14 +217,17 @@ class HostSlots(Generic[Waiting]):
             self._manners.seconds_between_requests,
             alone=processes == 1 or self._paces is not None,
         )
-        return _Host(name, pace, bound if bound and self._manners.takes_turns(name) else 0)
+        machine_bound = bound if bound and self._manners.takes_turns(name) else 0
+        return Host(name, pace, machine_bound, self._tries)
 
-    def _start(self, host: _Host[Waiting], now: float) -> bool:
+    def _start(self, host: Host[Waiting], now: float) -> bool:
         return self._change(host, now, lambda: self._start_alone(host, now))
 
-    def _start_alone(self, host: _Host[Waiting], now: float) -> bool:
+    def _start_alone(self, host: Host[Waiting], now: float) -> bool:
         pace = host.pace
         if now < pace.next_start or not pace.allows(host.running):
+            return False
+        if not host.trial_allows(now):
             return False
         if pace.is_shared and pace.is_closed(now):
             return False  # another process has closed it since this one has looked
@@ -258,11 +235,12 @@ class HostSlots(Generic[Waiting]):
             pace.next_start = now + LOOK_AGAIN_S
             return False
         host.running += 1
+        host.asked_at = now if host.asked_at is None else host.asked_at
         pace.started(now)
         return True
 
     def _change(
-        self, host: _Host[Waiting], now: float, act: Callable[[], Result], *, to_all: bool = False
+        self, host: Host[Waiting], now: float, act: Callable[[], Result], *, to_all: bool = False
     ) -> Result:
         """Let ``act`` change a pace: that of all processes if it has pushed back, or does (``to_all``)."""
         if self._paces is not None and (to_all or self._paces.knows(host.name)):
@@ -273,26 +251,27 @@ class HostSlots(Generic[Waiting]):
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
 
-    def _list(self, host: _Host[Waiting], now: float) -> None:
+    def _list(self, host: Host[Waiting], now: float) -> None:
         """Have a host with waiting jobs looked at when it can take one."""
         if host.listed or not host.waiting:
             return
         pace = host.pace
-        if pace.is_closed(now) or (now >= pace.next_start and pace.allows(host.running)):
+        allowed = pace.allows(host.running) and host.trial_allows(now)
+        if pace.is_closed(now) or (now >= pace.next_start and allowed):
             self._ready.append(host)
-        elif pace.allows(host.running):
+        elif allowed:
             self._order += 1
             heapq.heappush(self._later, (pace.next_start, self._order, host))
         else:
             return  # ``leave`` will
         host.listed = True
 
-    def _rest(self, host: _Host[Waiting]) -> None:
+    def _rest(self, host: Host[Waiting]) -> None:
         """Remember a host that has nothing to do, and forget the one that had nothing to do for longest."""
         if host.running or host.waiting or host.listed or self._busy.get(host.name) is not host:
             return
         del self._busy[host.name]
-        host.waiting = _NOBODY
+        host.waiting = NOBODY
         self._idle[host.name] = host
         if len(self._idle) > REMEMBERED_HOSTS:
             del self._idle[next(iter(self._idle))]

@@ -8,7 +8,6 @@ modules beside this one; here they are carried out.
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from collections.abc import Callable
 
@@ -22,23 +21,20 @@ from img2dataset.fetching.destinations import Destination, Destinations
 from img2dataset.fetching.manners import leads_elsewhere
 from img2dataset.fetching.names import NameFailures
 from img2dataset.fetching.pending import Job, PendingRows
-from img2dataset.fetching.retry import delay_before_retry, parse_retry_after
 from img2dataset.fetching.robots_txt import MAX_REDIRECTS
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.sources import OtherSources
-from img2dataset.fetching.transfer import LONGEST_DISCARD_S, Transfer
+from img2dataset.fetching.transfer import Transfer
 from img2dataset.fetching.transfer_pool import TransferPool
 from img2dataset.fetching.transport import Transport
-from img2dataset.fetching.urls import UrlRefused, redirect_target, to_uri
+from img2dataset.fetching.tries import Tries
+from img2dataset.fetching.urls import UrlRefused, redirect_target
+from img2dataset.fetching.watching import ClockWatch
 from img2dataset.types import Fetched, Row
 
-# How often the clocks are looked at, at most; a cut may come that much late.
-CLOCK_INTERVAL_S = 0.25
 # While enough bodies wait for their pixels nothing is urgent: what the sockets have is left to gather, so
 # that a turn carries many transfers on. 0.5 ms of CPU a row without, 0.2 with it.
 GATHERING_S = 0.02
-# A loop this much behind its time was suspended, not the servers: their clocks get the time back.
-SUSPENDED_S = 1.0
 
 
 class DownloadLoop:
@@ -62,6 +58,7 @@ class DownloadLoop:
         self._admission = Admission(
             settings, pending, settings.most_concurrency, budget.usual_reservation, self._refuse
         )
+        self._tries = Tries(settings, pending, self._admission.aim, budget.usual_reservation)
         self._names: NameFailures[Job] = NameFailures(wake)
         self._destinations: Destinations[tuple[Transfer, Job]] = Destinations(settings, transport.watch)
         # Transfers whose host is being looked up: they have their slot, but libcurl has not seen them.
@@ -69,8 +66,7 @@ class DownloadLoop:
         self._sources = OtherSources(settings, pending, budget, self._hand_over, self._fail, wake)
         self._pool = TransferPool(settings, ca_bundle, budget.grow)
         self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
-        self._clock_interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
-        self._next_clock = 0.0
+        self._watch = ClockWatch(settings, self._admission.heard_from)
         self._limit = settings.concurrency
         self._adapting: Adapting | None = None
         if settings.adaptive_concurrency:
@@ -81,7 +77,7 @@ class DownloadLoop:
 
     @property
     def limit(self) -> int:
-        """Transfers that may be in flight now."""
+        """Transfers that may be in flight now, beside silent ones."""
         return self._limit
 
     @property
@@ -93,6 +89,11 @@ class DownloadLoop:
     def set_aside(self) -> int:
         """Rows that wait for their host. Any thread."""
         return self._admission.set_aside
+
+    @property
+    def waiting(self) -> int:
+        """New rows that have left ``pending`` and not begun. Any thread."""
+        return self._admission.waiting
 
     def take_back(self, count: int) -> list[Row]:
         """Give up to ``count`` of these rows back that have not been requested. Any thread."""
@@ -113,7 +114,8 @@ class DownloadLoop:
         if self._looking_up:
             self._follow_answers(time.monotonic())
         if self._running or self._sources.in_flight:
-            self._look_at_clocks()
+            for easy in self._watch.look(self._running, time.monotonic()):
+                self._settle(easy, 0, "")
 
     def unfinished_rows(self) -> list[Row]:
         """The rows that were begun and not delivered."""
@@ -144,18 +146,19 @@ class DownloadLoop:
         dues = (self._admission.next_due(now), self._destinations.next_due())
         due = min((each for each in dues if each is not None), default=None)
         if not self._running and not self._sources.in_flight:
-            # Nothing will need the clocks before something new has begun.
-            self._next_clock = now + self._clock_interval
+            self._watch.rest(now)
             return None if due is None else max(0.0, due - now)
-        return max(0.0, min(self._next_clock, self._next_clock if due is None else due) - now)
+        look = self._watch.next_look
+        return max(0.0, min(look, look if due is None else due) - now)
 
     def _admit(self, now: float) -> None:
         """Begin what may begin."""
         if forgotten := self._pending.take_forgotten():
             self._call_off(forgotten)
+        beyond = self._watch.beyond(self._limit)
         if self._adapting is not None:
-            self._limit = self._adapting.look(now, self.in_flight, self._budget.ready)
-        while self.in_flight < self._limit and (job := self._admission.next(now)) is not None:
+            self._limit = self._adapting.look(now, self.in_flight - beyond, self._budget.ready)
+        while self.in_flight < self._limit + beyond and (job := self._admission.next(now)) is not None:
             if not self._budget.may_start(job.reservation):
                 return
             self._in_hand = job.row
@@ -244,7 +247,7 @@ class DownloadLoop:
             job.reservation = transfer.needs
             self._set_free(transfer)
             self._admission.called_off(job)
-            self._restart(job)
+            self._tries.restart(job)
             self._pending.put_off(job)
             self._in_hand = None
         elif failure is None:
@@ -281,11 +284,6 @@ class DownloadLoop:
         transfer.reserved = 0
         self._pool.put_back(transfer)
 
-    def _restart(self, job: Job) -> None:
-        """Let ``job`` begin again with the URL of its row."""
-        job.redirects, job.foreign, job.time_left, job.after_public = 0, False, None, False
-        self._admission.aim(job, self._uri_of(job))
-
     def _redirect(self, transfer: Transfer, job: Job, location: bytes) -> None:
         """Follow one hop, under the policy of the first and within the row's deadline."""
         now = time.monotonic()
@@ -312,53 +310,11 @@ class DownloadLoop:
             self._set_free(transfer)
             self._in_hand = None
 
-    def _uri_of(self, job: Job) -> str:
-        if job.robots_of:
-            return f"{job.robots_of}/robots.txt"
-        return to_uri(job.row.url, self._settings.more_schemes)
-
     def _fail(self, job: Job, failure: str, retry_after: str | None = None) -> None:
         """A try has failed: another one later, or the row's failure."""
         if job.called_off:
             return
         self._in_hand = job.row
-        delay = None
-        if job.tries <= self._settings.retries:
-            asked = parse_retry_after(retry_after, time.time()) if retry_after else None
-            delay = delay_before_retry(failure, job.tries, self._settings.retries, asked, random.random)
-        if delay is None:
+        if not self._tries.again(job, failure, retry_after):
             self._admission.refuse(job, failure, time.monotonic())
-            self._in_hand = None
-            return
-        job.tries += 1
-        job.reservation = self._budget.usual_reservation()
-        self._restart(job)
-        self._pending.put_later(job, time.monotonic() + delay)
         self._in_hand = None
-
-    def _look_at_clocks(self) -> None:
-        now = time.monotonic()
-        late = now - self._next_clock
-        if late < 0:
-            return
-        self._next_clock = now + self._clock_interval
-        if late > SUSPENDED_S:
-            for transfer, _ in self._running.values():
-                transfer.clocks.shift(late)
-                transfer.started_at += late
-        for easy, (transfer, _) in list(self._running.items()):
-            count = transfer.count
-            sent_at = None if count else self._sent_at(transfer, now)
-            failure = transfer.clocks.check(now, count, sent_at)
-            if transfer.answer is not None and not transfer.answer.wants_body:
-                # The answer is known; what follows only keeps the connection, and may not hold the row.
-                transfer.discard_until = transfer.discard_until or now + LONGEST_DISCARD_S
-                if failure is not None or now >= transfer.discard_until:
-                    self._settle(easy, 0, "")
-            elif failure is not None:
-                transfer.failure = failure
-                self._settle(easy, 0, "")
-
-    def _sent_at(self, transfer: Transfer, now: float) -> float | None:
-        # Asked of libcurl only when the answer can matter.
-        return transfer.sent_at() if now - transfer.started_at >= self._settings.timeout_s else None

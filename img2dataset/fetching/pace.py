@@ -167,7 +167,7 @@ class HostPace:
         """The host could not be connected to."""
         self.connect_failures += 1
         if self.connect_failures >= CONNECT_FAILURES:
-            self._close(now + CLOSED_S, failures.HOST_UNREACHABLE)
+            self.close(now + CLOSED_S, failures.HOST_UNREACHABLE)
 
     def overloaded(self, now: float, started_at: float) -> None:
         """503 without Retry-After: often one broken page, so only the connections are halved."""
@@ -190,7 +190,7 @@ class HostPace:
         """
         self.connect_failures = 0
         if retry_after_s is not None and retry_after_s > longest_s:
-            self._close(now + min(retry_after_s, LONGEST_CLOSED_S), failure)
+            self.close(now + min(retry_after_s, LONGEST_CLOSED_S), failure)
             return
         fresh = started_at >= self.cut_at
         self.refused += 1
@@ -209,7 +209,11 @@ class HostPace:
         self.since, self.accepted = self.next_start, 0.0
         stranger = not self.ever_accepted and self.rounds > self.stranger_rounds
         if self.rounds and (stranger or self.next_start - self.pushed_since > longest_s):
-            self._close(now + CLOSED_S, failure)
+            self.close(now + CLOSED_S, failure)
+
+    def close(self, until: float, reason: str) -> None:
+        """Nothing is to be asked of the host before ``until``; its rows fail with ``reason``."""
+        self.closed_until, self.closed_reason = until, reason
 
     def shared_state(self) -> tuple[float | None, ...]:
         """What the processes of a run share, in the order of ``SHARED_FIELDS``."""
@@ -299,6 +303,3 @@ class HostPace:
     def _is_far_below(self) -> bool:
         """Whether a large step leads to no more than what the host is known to take."""
         return self.per_s is not None and self.per_s * LARGE_STEP <= SHARE * self.ceiling
-
-    def _close(self, until: float, reason: str) -> None:
-        self.closed_until, self.closed_reason = until, reason

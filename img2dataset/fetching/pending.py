@@ -23,7 +23,8 @@ class Job:
     it, empty for what no host is asked for. ``push_backs``: how often a host has answered that it is asked
     too often. ``foreign``: a redirect has led to another host. ``time_left``: seconds to its deadline, if it
     has begun before. ``robots_of``: the site whose robots.txt it fetches, for no row.
-    ``after_public``: a redirect from a public address has led here.
+    ``after_public``: a redirect from a public address has led here. ``taken``: it has begun, or was dropped
+    before.
     """
 
     row: Row
@@ -38,6 +39,7 @@ class Job:
     time_left: float | None = None
     robots_of: str = ""
     after_public: bool = False
+    taken: bool = False
 
     @property
     def is_untouched(self) -> bool:
@@ -90,9 +92,6 @@ class PendingRows:
     def take_job(self) -> Job:
         """Take what ``next_job`` named."""
         return self._ready.popleft()
-
-    def has_row(self) -> bool:
-        return bool(self._new)
 
     def take_row(self) -> Row | None:
         """The next new row; None if there is none, or if a shard must be forgotten before any is begun."""

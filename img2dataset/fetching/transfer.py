@@ -63,6 +63,7 @@ class Transfer:
         "easy",
         "failure",
         "head",
+        "heard",
         "home",
         "keeps_connection",
         "needs",
@@ -142,6 +143,8 @@ class Transfer:
         self.after_public = False
         self._refused: str | None = None
         self.answer: Answer | None = None
+        # Whether the first bytes have been told of.
+        self.heard = False
         self.body = bytearray()
         self.failure: str | None = None
         self.needs = 0
@@ -183,6 +186,11 @@ class Transfer:
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY
+
+    def hold_less(self, size: int) -> None:
+        """Give back what is reserved beyond ``size`` bytes, until there is a body to hold."""
+        if self.reserved > size and self._grow(self.reserved, size):
+            self.reserved = size
 
     def _open_socket(self, purpose: int, address: tuple[int, int, int, Any]) -> HandedOver | int:
         """Libcurl is about to connect: the last and only certain moment to refuse an address."""

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from img2dataset.fetching import Fetcher
+from img2dataset.fetching.row_order import LOOK_AHEAD_ROWS
 from img2dataset.imaging import ImageProcessor
 from img2dataset.types import Fetched, Row, Shard, ShardReport, Status
 from img2dataset.working.intake import Intake, NoMoreShards
@@ -38,6 +39,8 @@ logger = logging.getLogger("img2dataset")
 Progress = Callable[[Counter[Status]], None]
 Instruction = ShareRows | HelpWith | Helped | TakeBack | Stop
 PROGRESS_INTERVAL_S = 0.5
+# Shards opened only to look ahead of the rows that begin next: a dead worker's open shards are made again.
+MOST_SHARDS_AHEAD = 8
 
 
 def work(
@@ -46,8 +49,8 @@ def work(
     """Make shards, several open at once.
 
     Args:
-        shards: asked for the next one only when the downloads of the open ones no longer fill the
-            transfers; may block.
+        shards: asked for the next one only when the rows of the open ones no longer fill the transfers, or
+            are fewer than are looked ahead on; may block.
         settings: what to do with each row.
         on_progress: called about twice a second, also when nothing happens, with the rows settled since
             the last call, by status.
@@ -137,17 +140,20 @@ class Worker:
                 yield report
 
     def _wants_shard(self) -> bool:
-        """Whether the rows at hand no longer keep the transfers full for long.
+        """Whether the rows at hand no longer keep the transfers full for long, or are few to look ahead on.
 
         Open rows are bounded too: slow servers hold their shards open until the deadline, and each open
         shard costs memory, also for its rows that have settled.
         """
-        concurrency = self._settings.fetch.concurrency
-        if self._fetcher.waiting >= concurrency:
-            return False
-        size = self._settings.write.rows_per_shard
+        concurrency, size = self._settings.fetch.concurrency, self._settings.write.rows_per_shard
         held = sum(shard.count for shard in self._open.values())
-        return self._unsettled < max(4 * concurrency, 2 * size) and held < max(256 * concurrency, 4 * size)
+        if held >= max(256 * concurrency, 4 * size):
+            return False
+        waiting = self._fetcher.waiting
+        if waiting < concurrency and self._unsettled < max(4 * concurrency, 2 * size):
+            return True
+        few = waiting < LOOK_AHEAD_ROWS and self._unsettled < max(LOOK_AHEAD_ROWS, 2 * size)
+        return few and len(self._open) < MOST_SHARDS_AHEAD
 
     def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | None:
         """The next thing to do, or None now and then, so that progress is told when nothing happens."""

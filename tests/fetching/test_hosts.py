@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching.hosts import REMEMBERED_HOSTS, Ending, HostSlots, ending_of
+from img2dataset.fetching.endings import Ending, ending_of
+from img2dataset.fetching.hosts import REMEMBERED_HOSTS, HostSlots
 from img2dataset.fetching.manners import HostManners, host_of, is_own_network
 
 A, B = "a.example", "b.example"
@@ -330,7 +331,9 @@ def test_what_an_end_says_about_the_host() -> None:
     assert ending_of("HTTP 503", 503, True) is Ending.PUSHED_BACK
     assert ending_of("HTTP 503", 503, False) is Ending.OVERLOADED
     assert ending_of("connection: refused", None, False) is Ending.NO_CONNECTION
-    assert ending_of("timeout: silence", None, False) is Ending.NOTHING
+    assert ending_of("timeout: connect", None, False) is Ending.CONNECT_TIMEOUT
+    assert ending_of("timeout: silence", None, False) is Ending.SILENT
+    assert ending_of("timeout: deadline", None, False) is Ending.NOTHING
 
 
 @pytest.mark.parametrize(

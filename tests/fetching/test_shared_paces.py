@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 import pytest
 
-from img2dataset.fetching.hosts import Ending, HostSlots
+from img2dataset.fetching.endings import Ending
+from img2dataset.fetching.hosts import HostSlots
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.pace import HostPace
 from img2dataset.fetching.shared_paces import VARIABLE, SharedPaces, make_shared_file

@@ -1,0 +1,98 @@
+"""One host as a process sees it, and how it becomes known: heard from, or given up. Pure; used by ``hosts``.
+
+A host that accepts connections and never answers would cost each of its rows a whole timeout, one after the
+other as their turn comes, to the end of the list. So a host from which nothing has come for a second is on
+trial: a few requests find out, each with its whole timeout, and its other rows wait for what they find.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Generic, Literal, TypeVar
+
+from img2dataset.fetching import failures
+from img2dataset.fetching.endings import Ending
+from img2dataset.fetching.pace import CLOSED_S, HostPace
+
+Waiting = TypeVar("Waiting")
+TRIAL_AFTER_S = 1.0
+# Requests at a time while it is on trial, and, of each of their tries, the silences that close it.
+TRIAL_REQUESTS = 5
+# Nothing; that it was asked just now; nothing yet, and one more request may find out; or enough.
+Acquaintance = Literal["unknown", "asked", "on trial", "known"]
+# Stands for the queue of a host that has none: an empty deque of its own is 760 bytes, and most hosts never
+# need one. Never appended to.
+NOBODY: deque[Any] = deque(maxlen=0)
+
+
+class Host(Generic[Waiting]):
+    """What is running and waiting, and what is known.
+
+    Args:
+        name: as ``manners.host_of`` names it.
+        pace: what it takes.
+        machine_bound: connections that all processes of the machine take in turn; 0: this one has a share
+            of its own.
+        tries: of one row. A row that is tried again may find a host that answers then, so each of them has
+            to fail before the host is given up.
+    """
+
+    __slots__ = (
+        "asked_at",
+        "heard",
+        "listed",
+        "machine_bound",
+        "most_silences",
+        "name",
+        "pace",
+        "running",
+        "silences",
+        "waiting",
+    )
+
+    def __init__(self, name: str, pace: HostPace, machine_bound: int, tries: int) -> None:
+        self.name = name
+        self.machine_bound = machine_bound
+        self.pace = pace
+        self.running = 0
+        self.waiting: deque[Waiting] = NOBODY
+        # Among those that ``hosts`` will look at; at most once, so that its lists do not grow with the rows.
+        self.listed = False
+        # When it was first asked, whether anything has ever come from it, and how often nothing has.
+        self.asked_at: float | None = None
+        self.heard = False
+        self.silences = 0
+        self.most_silences = TRIAL_REQUESTS * tries
+
+    def acquaintance(self, now: float) -> Acquaintance:
+        """What is known of it."""
+        if self.asked_at is None and not self.waiting:
+            return "unknown"
+        if self.heard or self.pace.is_closed(now) or self.silences >= self.most_silences:
+            return "known"
+        if not self.is_on_trial(now):
+            return "asked"
+        return "on trial" if self.running + len(self.waiting) < TRIAL_REQUESTS else "known"
+
+    def is_on_trial(self, now: float) -> bool:
+        """Whether it was asked a while ago and nothing has come from it."""
+        return not self.heard and self.asked_at is not None and now - self.asked_at > TRIAL_AFTER_S
+
+    def trial_allows(self, now: float) -> bool:
+        """Whether one more request may go out, as far as the trial is concerned."""
+        if not self.is_on_trial(now):
+            return True
+        return self.running < (1 if self.silences >= self.most_silences else TRIAL_REQUESTS)
+
+    def hear(self) -> None:
+        """Something has come from it."""
+        self.heard, self.silences = True, 0
+
+    def was_silent(self, now: float, ending: Ending) -> None:
+        """A request got nothing in the whole timeout. A host that only does that is closed for a while."""
+        if self.heard:
+            return
+        self.silences += 1
+        if self.silences >= self.most_silences and not self.pace.is_closed(now):
+            silence = ending is Ending.SILENT
+            self.pace.close(now + CLOSED_S, failures.TIMEOUT_SILENCE if silence else failures.TIMEOUT_CONNECT)

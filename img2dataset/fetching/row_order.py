@@ -1,0 +1,116 @@
+"""The order in which new rows begin: that of the list, and between them those of hosts not heard from yet.
+
+A host that never answers holds a row for the whole timeout. Asked as late as the list names it, it holds the
+end of the run as well; so every second row is one of a host that nothing is known of, as far as the rows
+looked at go. Half of the rows keep the order of the list, so that its shards are finished one after another.
+
+Comes in: new jobs. Goes out: the next to begin. Owned by ``admission``, under its lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from img2dataset.fetching.acquaintance import TRIAL_REQUESTS, Acquaintance
+from img2dataset.fetching.pending import Job
+from img2dataset.types import Row
+
+# Rows looked at before their turn, some 400 bytes each: what one process makes in ten seconds, the usual
+# timeout.
+LOOK_AHEAD_ROWS = 4096
+
+
+class RowOrder:
+    """New jobs that have not begun.
+
+    Args:
+        acquaintance: what is known of a host at a time.
+    """
+
+    def __init__(self, acquaintance: Callable[[str, float], Acquaintance]) -> None:
+        self._acquaintance = acquaintance
+        # Each job once in order; and perhaps once more, to ask an unknown host with, or to try one with.
+        self._in_order: deque[Job] = deque()
+        self._first: deque[Job] = deque()
+        self._further: deque[Job] = deque()
+        self._jobs_of: dict[str, int] = {}
+        self._count = 0
+        self._strangers_turn = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, job: Job, now: float) -> None:
+        """Put ``job`` last."""
+        self._in_order.append(job)
+        self._count += 1
+        if not job.host:
+            return
+        jobs = self._jobs_of[job.host] = self._jobs_of.get(job.host, 0) + 1
+        if jobs > TRIAL_REQUESTS:
+            return
+        known = self._acquaintance(job.host, now)
+        if known == "unknown" and jobs == 1:
+            self._first.append(job)
+        elif known != "known":
+            self._further.append(job)
+
+    def take(self, now: float) -> Job | None:
+        """The next to begin; None if there is none."""
+        self._strangers_turn = not self._strangers_turn
+        job = self._of_a_stranger(now) if self._strangers_turn else None
+        while job is None and self._in_order:
+            job = self._untaken(self._in_order.popleft())
+        if job is not None:
+            self._remove(job)
+        return job
+
+    def take_back(self, count: int) -> list[Row]:
+        """Give up to ``count`` rows back, the last ones."""
+        rows: list[Row] = []
+        while len(rows) < count and self._in_order:
+            job = self._untaken(self._in_order.pop())
+            if job is not None:
+                self._remove(job)
+                rows.append(job.row)
+        return rows
+
+    def forget(self, shard_ids: set[int]) -> None:
+        """Drop the rows of shards that were given up."""
+        for job in self._in_order:
+            if not job.taken and job.row.shard_id in shard_ids:
+                self._remove(job)
+
+    def drain(self) -> list[Row]:
+        """Every row, at the end."""
+        return self.take_back(self._count)
+
+    def _of_a_stranger(self, now: float) -> Job | None:
+        while self._further:
+            job = self._further[0]
+            known = self._acquaintance(job.host, now)
+            if not job.taken and known in ("unknown", "asked"):
+                break  # its host may still answer; so may those of the jobs behind it
+            self._further.popleft()
+            if not job.taken and known == "on trial":
+                return job
+        while self._first:
+            job = self._first.popleft()
+            if not job.taken and self._acquaintance(job.host, now) == "unknown":
+                return job
+        return None
+
+    def _remove(self, job: Job) -> None:
+        job.taken = True
+        self._count -= 1
+        if job.host:
+            left = self._jobs_of[job.host] - 1
+            if left:
+                self._jobs_of[job.host] = left
+            else:
+                del self._jobs_of[job.host]
+
+    @staticmethod
+    def _untaken(job: Job) -> Job | None:
+        return None if job.taken else job

@@ -1,0 +1,88 @@
+"""Looks at the clocks of the transfers in flight, a few times a second. Owned by the loop, on its thread.
+
+Tells which transfers have to end now, and how many are silent. A silent one costs a socket and has no body,
+and most of them will never answer: they hold neither the slots nor the memory of those that do.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+
+import pycurl
+
+from img2dataset.fetching.budget import SMALLEST_RESERVATION
+from img2dataset.fetching.pending import Job
+from img2dataset.fetching.settings import FetchSettings
+from img2dataset.fetching.transfer import LONGEST_DISCARD_S, Transfer
+
+# How often the clocks are looked at, at most; a cut may come that much late.
+CLOCK_INTERVAL_S = 0.25
+# A loop this much behind its time was suspended, not the servers: their clocks get the time back.
+SUSPENDED_S = 1.0
+# Most servers have begun to answer by then; at the usual timeout a silent transfer has four fifths to go.
+SILENT_AFTER_S = 2.0
+
+
+class ClockWatch:
+    """Watches transfers.
+
+    Args:
+        settings: see ``FetchSettings``.
+        heard_from: called with a job when the first bytes of its answer have been seen.
+    """
+
+    def __init__(self, settings: FetchSettings, heard_from: Callable[[Job, float], None]) -> None:
+        self._timeout_s = settings.timeout_s
+        self._heard_from = heard_from
+        self._interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
+        self.next_look = 0.0
+        # Transfers that had said nothing for a while at the last look.
+        self.silent = 0
+        # Each transfer holds a descriptor; files, pipes and idle connections need the rest.
+        self._most_in_flight = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+
+    def rest(self, now: float) -> None:
+        """Nothing is in flight: nothing needs a look before something new has begun."""
+        self.next_look = now + self._interval
+        self.silent = 0
+
+    def beyond(self, limit: int) -> int:
+        """How many transfers more than ``limit`` may be in flight: the silent ones, at most as many again."""
+        return max(0, min(self.silent, limit, self._most_in_flight - limit))
+
+    def look(self, running: dict[pycurl.Curl, tuple[Transfer, Job]], now: float) -> Iterator[pycurl.Curl]:
+        """The transfers that are to be settled now, with their failure in them, if it is time to look."""
+        late = now - self.next_look
+        if late < 0:
+            return
+        self.next_look = now + self._interval
+        if late > SUSPENDED_S:
+            for transfer, _ in running.values():
+                transfer.clocks.shift(late)
+                transfer.started_at += late
+        silent = 0
+        for easy, (transfer, job) in list(running.items()):
+            if self._has_to_end(transfer, job, now):
+                yield easy
+            elif not transfer.count and now - transfer.started_at >= SILENT_AFTER_S:
+                silent += 1
+                transfer.hold_less(SMALLEST_RESERVATION)
+        self.silent = silent
+
+    def _has_to_end(self, transfer: Transfer, job: Job, now: float) -> bool:
+        count = transfer.count
+        if count and not transfer.heard:
+            transfer.heard = True
+            self._heard_from(job, now)
+        failure = transfer.clocks.check(now, count, None if count else self._sent_at(transfer, now))
+        if transfer.answer is not None and not transfer.answer.wants_body:
+            # The answer is known; what follows only keeps the connection, and may not hold the row.
+            transfer.discard_until = transfer.discard_until or now + LONGEST_DISCARD_S
+            return failure is not None or now >= transfer.discard_until
+        transfer.failure = transfer.failure or failure
+        return failure is not None
+
+    def _sent_at(self, transfer: Transfer, now: float) -> float | None:
+        # Asked of libcurl only when the answer can matter.
+        return transfer.sent_at() if now - transfer.started_at >= self._timeout_s else None
