@@ -164,7 +164,8 @@ def test_files_are_shrunk_upright_through_the_processor(orientation) -> None:
 @pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
 @pytest.mark.parametrize("sampling", [*SAMPLINGS, "grey"])
 def test_the_two_variants_differ_by_one_level_at_most(sampling, progressive) -> None:
-    if " avx2 " not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+    processor = Path("/proc/cpuinfo")
+    if not processor.exists() or "avx2" not in processor.read_text(encoding="utf-8").split():
         pytest.skip("this processor has one of them only")
     library = native_library()
     assert library is not None

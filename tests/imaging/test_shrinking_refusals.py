@@ -122,6 +122,17 @@ def test_a_scan_with_wrong_bits_gives_the_same_failure_or_the_same_damaged_pictu
     assert alike(outcome(bytes(body), False, 96), outcome(bytes(body), True, 96))
 
 
+@pytest.mark.parametrize("scans", range(1, 10))
+def test_a_progressive_file_that_ends_after_some_scans_gives_the_same_picture(scans) -> None:
+    """Whether it is taken or not: without the last bit of the means it is not."""
+    body = photograph(800, 600, 1, quality=85, progressive=True)
+    places = [place for place in range(len(body) - 1) if body[place : place + 2] == b"\xff\xda"]
+    table = body.rfind(b"\xff\xc4", places[scans - 1], places[scans])
+    body = body[: places[scans] if table < 0 else table] + made.END
+    assert not_taken(body) == (scans < 7)
+    assert alike(outcome(body, False, 256), outcome(body, True, 256))
+
+
 def test_a_header_that_says_other_channels_or_sizes_than_the_file_is_refused() -> None:
     """The result would not fit the room that was made for it."""
     pixels = photograph_pixels(97, 61, 3)
