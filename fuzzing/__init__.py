@@ -1,1 +1,3 @@
-"""Fuzzers for everything that strangers send: images, headers, URLs, lists. Run by ``make fuzz``."""
+"""Fuzzers for everything that strangers send: images, headers, URLs, lists. Run by ``make fuzz`` and
+``make fuzz-native``.
+"""
