@@ -69,7 +69,8 @@ LIBRARY = Extension(
     "img2dataset.imaging.native.libshrink",
     sources=[f"{FOLDER}/{name}.c" for name in ("shrink", "any", "avx2", "png")],
     depends=["setup.py", *sorted(str(path) for path in Path(FOLDER).glob("*.h"))],
-    extra_compile_args=["-O3", "-g0", "-std=gnu11", "-fvisibility=hidden", "-Wno-psabi"],
+    # Products are rounded before they are added, so that pixels are the same on every processor.
+    extra_compile_args=["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-psabi"],
     libraries=["m"],
     optional=True,
 )

@@ -107,7 +107,8 @@ static inline void put_row(uint16_t *row, floats8 values) {
     floats8 most = (floats8){0} + LEVELS;
     ints8 within = (values > 0) & (values < most), above = values >= most;
     floats8 bounded = (floats8)(((ints8)values & within) | ((ints8)most & above));
-    ints8 levels = __builtin_convertvector(bounded + 0.5f, ints8);
+    /* To nearest, halves to even, as the other processors' instruction does: beyond 2^23 floats are whole. */
+    ints8 levels = __builtin_convertvector((bounded + 12582912.0f) - 12582912.0f, ints8);
     words8 words = __builtin_convertvector(levels, words8);
     memcpy(row, &words, sizeof words);
 }
