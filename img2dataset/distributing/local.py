@@ -39,6 +39,9 @@ SILENCE_LIMIT_S = 900.0
 # Workers that end without ever having had a shard: something is wrong with the installation.
 MAX_IDLE_DEATHS = 3
 ENDING_TIME_S = 10.0
+# A worker asks for shards ahead of their time, to look at their rows. Beyond these, which keep it busy, it
+# gets no more than the others, or those that start last would find the list handed out.
+ROWS_AT_ONCE = 1024
 # What open shards have to be completed when a stop is asked for.
 STOPPING_TIME_S = 4.0
 
@@ -142,7 +145,7 @@ class LocalPool:
                 seat.hungry = True
             elif isinstance(message, Settled):
                 seat.live += message.statuses
-                self.concurrency = message.concurrency
+                self.concurrency, seat.waiting = message.concurrency, message.waiting
                 if message.statuses:
                     self._tell_progress()
             elif isinstance(message, SharedRows):
@@ -187,19 +190,22 @@ class LocalPool:
     def _hand_out(self) -> None:
         """Give shards to the workers that want one; start workers while shards wait and nobody is free."""
         self._hand_out_suspect()
-        starting = sum(1 for seat in self._seats.values() if seat.starting)
         for seat in sorted(self._seats.values(), key=lambda seat: seat.unsettled):
-            # Workers look ahead by some shards; those that are just starting shall find one each.
-            left = len(self._ready) - (starting if seat.shards else 0)
-            if left > 0 and seat.hungry and not seat.alone and seat.number != self._reserved:
+            if self._ready and seat.hungry and not seat.alone and seat.number != self._reserved:
+                if seat.unsettled > max(ROWS_AT_ONCE, self._fewest_unsettled()):
+                    break
                 self._give(seat, self._ready.popleft())
                 self._ahead.release()
         waiting = len(self._ready) + len(self._suspects)
+        starting = sum(1 for seat in self._seats.values() if seat.starting)
         one_more = waiting > starting
         if self._input_ended and not waiting:
             one_more = self._tail.share(self._seats.values())
         if one_more and len(self._seats) < self._processes_count:
             self._start_worker()
+
+    def _fewest_unsettled(self) -> int:
+        return min(seat.unsettled for seat in self._seats.values() if not seat.alone)
 
     def _hand_out_suspect(self) -> None:
         """Give a shard under suspicion to a worker that holds nothing else; keep one free for it."""
@@ -218,7 +224,7 @@ class LocalPool:
             )
 
     def _give(self, seat: Seat, shard: Shard) -> None:
-        seat.hungry = False
+        seat.hungry, seat.waiting = False, None
         seat.shards[shard.shard_id] = shard
         seat.process.send(ShardForWorker(shard))
 

@@ -17,7 +17,8 @@ class Seat:
 
     ``alone``: it holds a shard under suspicion and gets no other meanwhile. ``live``: rows settled in its
     shards that have not ended. ``asked``: it is to give rows away and has not answered. ``helping``: rows it
-    makes for other workers, by shard and row.
+    makes for other workers, by shard and row. ``waiting``: its rows that wait for their download or their
+    pixels, as far as it has said since it was last given some.
     """
 
     number: int
@@ -28,6 +29,7 @@ class Seat:
     reason: str | None = None
     shards: dict[int, Shard] = field(default_factory=dict)
     helping: dict[tuple[int, int], SpareRow] = field(default_factory=dict)
+    waiting: int | None = None
     live: Counter[Status] = field(default_factory=Counter)
     last_heard: float = field(default_factory=time.monotonic)
 
@@ -35,6 +37,11 @@ class Seat:
     def idle(self) -> bool:
         """Whether it has nothing to do and waits for work."""
         return self.hungry and not self.shards and not self.helping
+
+    @property
+    def can_help(self) -> bool:
+        """Whether it has nothing to do: the rows that it may still have only wait for their servers."""
+        return self.idle or (self.hungry and self.waiting == 0 and not self.alone)
 
     @property
     def starting(self) -> bool:

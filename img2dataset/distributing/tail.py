@@ -1,8 +1,8 @@
 """Sharing out the last shards of a run, so that no core stands idle while another finishes.
 
-When the list has ended and a worker has nothing left, the busiest one is asked for half of its waiting rows;
-they are handed to the idle one, whose outcomes go back to their owner. ``LocalPool`` calls this for what its
-workers say.
+When the list has ended and a worker has nothing left to do (its last rows may only wait for slow servers),
+the busiest one is asked for half of its waiting rows; they are handed to the idle one, whose outcomes go back
+to their owner. ``LocalPool`` calls this for what its workers say.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Tail:
         self._dry: set[int] = set()  # workers that had nothing to give
 
     def share(self, seats: Collection[Seat]) -> bool:
-        """Ask the busiest worker to share, for a worker that is idle.
+        """Ask the busiest worker to share, for a worker that has nothing to do.
 
         Returns:
             Whether one more worker would be of use.
@@ -31,14 +31,15 @@ class Tail:
         donors = [
             seat
             for seat in seats
-            if seat.unsettled >= 2 * FEWEST_SHARED_ROWS and not seat.alone and seat.number not in self._dry
+            if seat.unsettled >= 2 * FEWEST_SHARED_ROWS
+            and not (seat.alone or seat.can_help or seat.number in self._dry)
         ]
         asked = sum(1 for seat in donors if seat.asked)
         free = [seat for seat in donors if not seat.asked]
         if not free:
             return False
         busiest = max(free, key=lambda seat: seat.unsettled)
-        if sum(1 for seat in seats if seat.idle) > asked:
+        if sum(1 for seat in seats if seat.can_help) > asked:
             busiest.asked = True
             busiest.process.send(ShareRows())
             return False
@@ -51,11 +52,12 @@ class Tail:
         if not message.rows:
             self._dry.add(owner.number)
             return
-        helper = next((seat for seat in seats if seat.idle), None)
+        helper = next((seat for seat in seats if seat.can_help and seat is not owner), None)
         if helper is None:
             owner.process.send(TakeBack(message.rows))
             return
-        helper.helping = {spare.name: spare for spare in message.rows}
+        helper.waiting = None
+        helper.helping.update((spare.name, spare) for spare in message.rows)
         helper.process.send(HelpWith(message.rows))
 
     def pass_on(self, helper: Seat, message: Helped, seats: Collection[Seat]) -> None:

@@ -98,7 +98,7 @@ def main() -> None:
     settings = pipes.receive()
 
     def tell_progress(statuses: Counter[Status]) -> None:
-        pipes.send(Settled(statuses, worker.concurrency))
+        pipes.send(Settled(statuses, worker.concurrency, worker.waiting))
 
     try:
         from img2dataset.working import Worker

@@ -72,7 +72,7 @@ class Host(Generic[Waiting]):
             return "known"
         if not self.is_on_trial(now):
             return "asked"
-        return "on trial" if self.running + len(self.waiting) < TRIAL_REQUESTS else "known"
+        return "on trial" if not self.waiting and self.trial_allows(now) else "known"
 
     def is_on_trial(self, now: float) -> bool:
         """Whether it was asked a while ago and nothing has come from it."""
@@ -82,7 +82,10 @@ class Host(Generic[Waiting]):
         """Whether one more request may go out, as far as the trial is concerned."""
         if not self.is_on_trial(now):
             return True
-        return self.running < (1 if self.silences >= self.most_silences else TRIAL_REQUESTS)
+        if self.silences >= self.most_silences:
+            return self.running < 1  # it was closed: one request finds out whether it is back
+        # No more than it takes: one that begins late would make the others wait for it.
+        return self.running < min(TRIAL_REQUESTS, self.most_silences - self.silences)
 
     def hear(self) -> None:
         """Something has come from it."""

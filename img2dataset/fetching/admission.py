@@ -130,6 +130,7 @@ class Admission:
             self._hosts.heard_from(job.host, now)
         if ending is not Ending.PUSHED_BACK:
             self._hosts.leave(job.host, now, ending, started_at)
+            self._fail_early(job.host, now)
             return False
         wait = parse_retry_after(asked, time.time()) if asked else None
         self._hosts.pushed_back(job.host, now, started_at, wait, failure or failures.of_status(429))
@@ -146,6 +147,12 @@ class Admission:
         # The second time others go before it, to tell a limited host from one URL that is always refused.
         self._hosts.set_aside(job.host, job, now, first=job.push_backs == 1)
         return True
+
+    def _fail_early(self, host: str, now: float) -> None:
+        """Do not let the rows of a host that has been closed wait for their turn."""
+        if self._hosts.closed(host, now) is not None:
+            for job in self._order.take_all_of(host):
+                self._hosts.set_aside(host, job, now)
 
     def heard_from(self, job: Job, now: float) -> None:
         """The first bytes of an answer have come."""
@@ -206,14 +213,21 @@ class Admission:
         """Rows that wait for their host, those that have been requested before among them."""
         return len(self._hosts)
 
-    def take_back(self, count: int) -> list[Row]:
-        """Give up to ``count`` unrequested rows back, last those that wait for their host."""
+    def take_back(self, count: int, even_on_trial: bool) -> list[Row]:
+        """Give up to ``count`` unrequested rows back, last those that wait for their host.
+
+        Those of a host on trial only if ``even_on_trial``: elsewhere it would be tried once more.
+        """
+        now = time.monotonic()
+
+        def wanted(job: Job) -> bool:
+            return job.is_untouched and (even_on_trial or not self._hosts.is_on_trial(job.host, now))
+
         with self._lock:
             if self._ended:
                 return []
-            rows = self._order.take_back(count)
-            jobs = self._hosts.take_back(count - len(rows), lambda job: job.is_untouched)
-            return rows + [job.row for job in jobs]
+            rows = self._order.take_back(count, wanted)
+            return rows + [job.row for job in self._hosts.take_back(count - len(rows), wanted)]
 
     def close(self) -> None:
         """Give back what other processes may wait for."""

@@ -115,14 +115,16 @@ class Fetcher:
                 self._pending.forget(shard_id)
                 self._transport.wake()
 
-    def take_back(self, count: int) -> list[Row]:
+    def take_back(self, count: int, *, even_on_trial: bool = False) -> list[Row]:
         """Give up to ``count`` rows back that have not begun; they are not delivered. Thread safe.
 
-        Those that wait for their host are given last: for a list of one host they are nearly all.
+        Those that wait for their host are given last: for a list of one host they are nearly all. Those of a
+        host that has been silent so far are kept, unless ``even_on_trial``: a few requests that are under
+        way decide on all of them.
         """
         with self._pending.lock:
             rows = self._pending.take_back(count)
-        return rows + self._loop.take_back(count - len(rows)) if len(rows) < count else rows
+        return rows + self._loop.take_back(count - len(rows), even_on_trial) if len(rows) < count else rows
 
     def release(self, size: int) -> None:
         """Give back the memory of a delivered body; 0, the size of failures, is nothing. Thread safe."""

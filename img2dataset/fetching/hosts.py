@@ -66,6 +66,11 @@ class HostSlots(Generic[Waiting]):
         host = self._busy.get(name) or self._idle.get(name)
         return "unknown" if host is None else host.acquaintance(now)
 
+    def is_on_trial(self, name: str, now: float) -> bool:
+        """Whether the rows of a host wait for what a few requests find out."""
+        host = self._busy.get(name)
+        return host is not None and host.is_on_trial(now)
+
     def heard_from(self, name: str, now: float) -> None:
         """Something has come from the host, or it fails in a way that no trial tells of."""
         host = self._busy.get(name)

@@ -95,9 +95,9 @@ class DownloadLoop:
         """New rows that have left ``pending`` and not begun. Any thread."""
         return self._admission.waiting
 
-    def take_back(self, count: int) -> list[Row]:
-        """Give up to ``count`` of these rows back that have not been requested. Any thread."""
-        return self._admission.take_back(count)
+    def take_back(self, count: int, even_on_trial: bool) -> list[Row]:
+        """Give rows back that have not been requested; see ``Admission.take_back``. Any thread."""
+        return self._admission.take_back(count, even_on_trial)
 
     def turn(self) -> None:
         """Do what there is to do, and wait until there is more."""

@@ -61,20 +61,36 @@ class RowOrder:
         self._strangers_turn = not self._strangers_turn
         job = self._of_a_stranger(now) if self._strangers_turn else None
         while job is None and self._in_order:
-            job = self._untaken(self._in_order.popleft())
+            next_job = self._in_order.popleft()
+            job = None if next_job.taken else next_job
         if job is not None:
             self._remove(job)
         return job
 
-    def take_back(self, count: int) -> list[Row]:
-        """Give up to ``count`` rows back, the last ones."""
+    def take_back(self, count: int, wanted: Callable[[Job], bool]) -> list[Row]:
+        """Give up to ``count`` rows back that are ``wanted``, the last ones."""
         rows: list[Row] = []
+        kept: deque[Job] = deque()
         while len(rows) < count and self._in_order:
-            job = self._untaken(self._in_order.pop())
-            if job is not None:
+            job = self._in_order.pop()
+            if job.taken:
+                continue
+            if wanted(job):
                 self._remove(job)
                 rows.append(job.row)
+            else:
+                kept.appendleft(job)
+        self._in_order += kept
         return rows
+
+    def take_all_of(self, host: str) -> list[Job]:
+        """Take every job of a host."""
+        if host not in self._jobs_of:
+            return []
+        jobs = [job for job in self._in_order if job.host == host and not job.taken]
+        for job in jobs:
+            self._remove(job)
+        return jobs
 
     def forget(self, shard_ids: set[int]) -> None:
         """Drop the rows of shards that were given up."""
@@ -84,7 +100,7 @@ class RowOrder:
 
     def drain(self) -> list[Row]:
         """Every row, at the end."""
-        return self.take_back(self._count)
+        return self.take_back(self._count, lambda job: True)
 
     def _of_a_stranger(self, now: float) -> Job | None:
         while self._further:
@@ -110,7 +126,3 @@ class RowOrder:
                 self._jobs_of[job.host] = left
             else:
                 del self._jobs_of[job.host]
-
-    @staticmethod
-    def _untaken(job: Job) -> Job | None:
-        return None if job.taken else job

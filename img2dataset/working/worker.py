@@ -96,6 +96,11 @@ class Worker:
         """Downloads that may be in flight now."""
         return self._fetcher.concurrency
 
+    @property
+    def waiting(self) -> int:
+        """Rows that wait for their download or their pixels."""
+        return self._fetcher.waiting + self._events.qsize()
+
     def instruct(self, instruction: Instruction) -> None:
         """Have something done beside the shards, to share the last ones. Thread safe."""
         self._events.put(instruction)
@@ -233,7 +238,8 @@ class Worker:
     def _stop(self, grace_s: float) -> None:
         """Drop the shards that cannot be completed without new downloads; the others have a little time."""
         self._stop_at = time.monotonic() + grace_s
-        for shard_id in {row.shard_id for row in self._fetcher.take_back(self._fetcher.not_begun)}:
+        not_begun = self._fetcher.take_back(self._fetcher.not_begun, even_on_trial=True)
+        for shard_id in {row.shard_id for row in not_begun}:
             if shard_id in self._open:
                 self._open.pop(shard_id).discard()
                 self._fetcher.forget(shard_id)
