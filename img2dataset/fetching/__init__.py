@@ -4,13 +4,15 @@
 
 0. ``fetcher`` takes it, ``pending`` keeps it, ``loop`` carries it through the rest on one thread
 1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …`` (``sources`` for ``data:``, files and stores)
-2. ``admission``: may its host be asked now? (``hosts`` and ``pace`` decide, ``manners`` are the user's)
+2. ``admission``: which row is next (``row_order``), and may its host be asked now? (``hosts``, ``pace`` and
+   ``acquaintance`` decide, ``manners`` are the user's)
    Does the site consent? (``robots_txt``)
 3. ``budget``: is there memory for its body?
 4. ``transfer`` on ``transport``: libcurl, with the slot's callbacks and ``clocks``; ``access`` says who asks
    ``destinations`` finds its host first (``resolver``) and says where it may lead (``addresses``)
 5. ``answers``: the headers decide (status, redirect, opt-out by ``robots``, size)
-6. ``failures``, ``retry``, ``names``: what went wrong, and whether to try again
+   ``watching`` looks at the clocks, and sees who is silent
+6. ``failures``, ``retry``, ``tries``, ``names``: what went wrong, and whether to try again
 
 ``Fetcher`` is loaded when first used: it needs libcurl, which the program itself does not.
 """
