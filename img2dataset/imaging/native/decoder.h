@@ -61,6 +61,12 @@ static enum outcome read_sequential(decoder *all, const scan *only) {
     enum outcome outcome = next_interval(all, &at, &reader);
     int number = 0, until_restart = all->restart_interval;
     int16_t block[BLOCK_ROOM] __attribute__((aligned(32)));
+    uint8_t orders[MOST_COMPONENTS][sizeof BLOCK_ORDER];
+    for (int i = 0; i < all->components_count; i++) {
+        /* Means of 4 x 4 and more show next to nothing of the higher coefficients. */
+        all->components[i].kept = all->components[i].reduction >= 4 ? LOW_SIDE * LOW_SIDE : 64;
+        set_order(&all->components[i], orders[i]);
+    }
     for (int y = 0; y < all->mcus_down && outcome == OK; y++) {
         for (int x = 0; x < all->mcus_across; x++) {
             if (all->restart_interval && until_restart-- == 0) {
@@ -72,8 +78,9 @@ static enum outcome read_sequential(decoder *all, const scan *only) {
                 const huffman_table *dc = &all->dc[part->dc_table], *ac = &all->ac[part->ac_table];
                 for (int by = 0; by < part->down; by++)
                     for (int bx = 0; bx < part->across; bx++) {
-                        memset(block, 0, sizeof(int16_t) * 64);
-                        int more = read_block(&reader, dc, ac, &part->prediction, block);
+                        if (part->kept == 64) memset(block, 0, sizeof(int16_t) * 64);
+                        else memset(block, 0, sizeof(int16_t) * LOW_SIDE * LOW_SIDE);
+                        int more = read_block(&reader, dc, ac, orders[i], &part->prediction, block);
                         if (more < 0) return NOT_FOR_US;
                         transform(part, block, !more, ring_place(part, y * part->down + by, x * part->across + bx));
                     }

@@ -144,13 +144,8 @@ static enum outcome read_scan(decoder *all, const scan *from) {
     component *single = from->count == 1 ? &all->components[from->components[0]] : NULL;
     /* Scans of several components bring means only, which lie first everywhere. */
     const component *like = single ? single : &all->components[0];
-    uint8_t order[64 + 256];
-    memset(order, like->kept, sizeof order);
-    for (int i = 0; i < 64; i++) {
-        int column = BLOCK_ORDER[i] >> 3, row = BLOCK_ORDER[i] & 7;
-        if (like->kept == 64) order[i] = BLOCK_ORDER[i];
-        else if (column < LOW_SIDE && row < LOW_SIDE) order[i] = (uint8_t)(column * LOW_SIDE + row);
-    }
+    uint8_t order[sizeof BLOCK_ORDER];
+    set_order(like, order);
     const uint8_t *at = from->data;
     bit_reader reader;
     enum outcome outcome = next_interval(all, &at, &reader);

@@ -14,9 +14,19 @@ static const uint8_t BLOCK_ORDER[64 + 256] = {
     [64 ... 319] = NOWHERE,
 };
 
+/* Where the coefficients of ``part`` go: as above, or those of 4 x 4 only. */
+static void set_order(const component *part, uint8_t order[sizeof BLOCK_ORDER]) {
+    memset(order, part->kept, sizeof BLOCK_ORDER);
+    for (int i = 0; i < 64; i++) {
+        int column = BLOCK_ORDER[i] >> 3, row = BLOCK_ORDER[i] & 7;
+        if (part->kept == 64) order[i] = BLOCK_ORDER[i];
+        else if (column < LOW_SIDE && row < LOW_SIDE) order[i] = (uint8_t)(column * LOW_SIDE + row);
+    }
+}
+
 /* Reads one block to ``block`` (zeros before). Returns whether it holds more than its mean, or -1. */
 static inline int read_block(bit_reader *restrict source, const huffman_table *dc, const huffman_table *ac,
-                             int *prediction, int16_t *restrict block) {
+                             const uint8_t *restrict order, int *prediction, int16_t *restrict block) {
     bit_reader reader = *source;
     refill(&reader);
     int difference = read_dc(&reader, dc);
@@ -31,7 +41,7 @@ static inline int read_block(bit_reader *restrict source, const huffman_table *d
             uint64_t entry = ac->pairs[reader.buffer >> (64 - LOOKUP_BITS)];
             if (__builtin_expect((entry & 255) == 0, 0)) goto closer;
             int after_one = place + (int)(entry >> 16 & 255);
-            block[BLOCK_ORDER[after_one - 1]] = (int16_t)(entry >> 32);
+            block[order[after_one - 1]] = (int16_t)(entry >> 32);
             if (after_one >= 64) {
                 drop(&reader, entry >> 8 & 63);
                 place = after_one;
@@ -39,7 +49,7 @@ static inline int read_block(bit_reader *restrict source, const huffman_table *d
             }
             drop(&reader, entry & 63);
             place += (int)(entry >> 24 & 255);
-            block[BLOCK_ORDER[place - 1]] = (int16_t)(entry >> 48);
+            block[order[place - 1]] = (int16_t)(entry >> 48);
             if (place >= 64) goto done;
         }
         continue;
@@ -50,7 +60,7 @@ static inline int read_block(bit_reader *restrict source, const huffman_table *d
             int size = symbol & 15;
             if (symbol < 0 || (size == 0 && symbol != 0 && symbol != 0xF0)) return -1;
             place += size || symbol ? (symbol >> 4) + 1 : END_OF_BLOCK;
-            if (size) block[BLOCK_ORDER[place - 1]] = (int16_t)extended(take(&reader, size), size);
+            if (size) block[order[place - 1]] = (int16_t)extended(take(&reader, size), size);
         }
     } while (place < 64);
 done:
