@@ -24,6 +24,7 @@ from img2dataset.imaging.failure import (
     ImageFailure,
 )
 from img2dataset.imaging.formats.header import Header
+from img2dataset.imaging.formats.jpeg import most_scans
 from img2dataset.imaging.geometry import Plan, plan_resize
 from img2dataset.imaging.header import image_format, read_header
 from img2dataset.imaging.orientation import upright, upright_box, upright_size
@@ -87,7 +88,7 @@ class ImageProcessor:
         to_blur = checked_boxes(boxes) if boxes is not None else []
         header = read_header(body)
         orientation = header.orientation if settings.apply_orientation else 1
-        self._refuse(*upright_size((header.width, header.height), orientation), header.scans)
+        self._refuse(*upright_size((header.width, header.height), orientation))
 
         size, recoloured = (header.width, header.height), False
         plan = self._plan_of_shrinking(header, orientation)
@@ -96,6 +97,11 @@ class ImageProcessor:
             target = upright_size(plan.scaled, orientation)
             pixels = shrink_jpeg(body, header, target, jpeg_shortcuts(size, target))
         if pixels is None:
+            if (
+                header.extension == "jpg"
+                and size[0] * size[1] * most_scans(body, header) > _MOST_SCANNED_PIXELS
+            ):
+                raise ImageFailure(TOO_MANY_PIXELS)
             reduction = 0 if plan is None else usual_reduction(size, upright_size(plan.scaled, orientation))
             decoded = decode(body, header, settings.convert_to_srgb, reduction)
             pixels, recoloured = decoded.pixels, decoded.recoloured
@@ -139,9 +145,9 @@ class ImageProcessor:
         plan = self._plan(*upright_size((header.width, header.height), orientation))
         return plan if plan.shrinks else None
 
-    def _refuse(self, width: int, height: int, scans: int) -> None:
+    def _refuse(self, width: int, height: int) -> None:
         settings = self._settings
-        if width * height > settings.max_decoded_pixels or width * height * scans > _MOST_SCANNED_PIXELS:
+        if width * height > settings.max_decoded_pixels:
             raise ImageFailure(TOO_MANY_PIXELS)
         if min(width, height) < settings.min_image_size:
             raise ImageFailure(TOO_SMALL)

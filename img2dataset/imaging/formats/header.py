@@ -26,7 +26,6 @@ class Header:
         profile: whether a colour profile is embedded.
         pillow: whether Pillow is to decode, because OpenCV cannot or is wrong.
         four_inks: the JPEG holds CMYK or YCCK. ``ink_inverted``: with full ink as 0, as Adobe writes it.
-        scans: of a JPEG that is large and not sequential, at most how many scans it has; otherwise 1.
         sequential: the JPEG has one scan, of all components, without restart marks.
         progressive: the JPEG is; ``grey``: it has one component.
         entropy_start: where the JPEG's first scan begins.
@@ -47,7 +46,6 @@ class Header:
     pillow: bool = False
     four_inks: bool = False
     ink_inverted: bool = False
-    scans: int = 1
     sequential: bool = False
     progressive: bool = False
     grey: bool = False

@@ -74,8 +74,6 @@ def read_jpeg(body: bytes | bytearray) -> Header:
     header.progressive, header.grey = progressive, components == 1
     # Of two bytes at the end nearly always; a search from the end otherwise.
     header.complete = body.endswith(END_OF_IMAGE) or body.rfind(END_OF_IMAGE, position) >= 0
-    if not header.sequential and len(body) * header.width * header.height > _MANY_SCANS:
-        header.scans = body.count(b"\xff\xda\0", position)
     header.four_inks = components == 4
     header.ink_inverted = adobe
     # OpenCV takes every CMYK file for Adobe's, who store ink inverted; without their mark it is not.
@@ -83,3 +81,10 @@ def read_jpeg(body: bytes | bytearray) -> Header:
     if header.exif is not None:
         header.orientation = orientation_of(body, *header.exif)
     return header
+
+
+def most_scans(body: bytes | bytearray, header: Header) -> int:
+    """At most how many scans a JPEG has, counted where it could be many; 1 of a small or sequential one."""
+    if header.sequential or len(body) * header.width * header.height <= _MANY_SCANS:
+        return 1
+    return body.count(b"\xff\xda\0", header.entropy_start)

@@ -24,8 +24,13 @@ static enum outcome prepare(decoder *all) {
         memcpy(part->quantisation, all->tables[part->table], sizeof part->quantisation);
         int across = all->most_across / part->across, down = all->most_down / part->down;
         int width = divided_up(part->width, part->reduction), height = divided_up(part->height, part->reduction);
-        enum outcome outcome = make_taps(all, &part->columns, all->width, all->target_width, width, across, part->reduction);
-        if (outcome == OK)
+        const component *before = i ? part - 1 : part;
+        int alike = i && before->across == part->across && before->down == part->down && before->reduction == part->reduction;
+        if (alike) part->columns = before->columns, part->rows = before->rows;
+        enum outcome outcome = OK;
+        if (!alike)
+            outcome = make_taps(all, &part->columns, all->width, all->target_width, width, across, part->reduction);
+        if (outcome == OK && !alike)
             outcome = make_taps(all, &part->rows, all->height, all->target_height, height, down, part->reduction);
         if (outcome != OK) return outcome;
         int rows = part->rows.most + 8 * part->down;
