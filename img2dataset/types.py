@@ -17,6 +17,10 @@ SUCCESS: Status = "success"
 FAILED_TO_DOWNLOAD: Status = "failed_to_download"
 FAILED_TO_RESIZE: Status = "failed_to_resize"
 
+# The message of a row that a stopped run has not come to. It stands in what such a run keeps of a shard for
+# the next one, never in a finished shard.
+NOT_TRIED = "not tried: the run was stopped"
+
 # Names of columns in ``Shard.rows`` that steer the work and are not copied to the metadata.
 BBOX_COLUMN = "__bbox__"
 EXPECTED_HASH_COLUMN = "__expected_hash__"
@@ -141,8 +145,12 @@ class ShardStats:
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
-    """How one shard ended: with statistics, or with the reason why it could not be made."""
+    """How one shard ended: with statistics, or with the reason why it could not be made.
+
+    ``unfinished`` has the statistics of one that a stop has cut short and that is kept for the next run.
+    """
 
     shard_id: int
     stats: ShardStats | None = None
     error: str | None = None
+    unfinished: ShardStats | None = None

@@ -35,7 +35,7 @@ class WantsShard:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """From a worker, about twice a second: the rows settled since the last one; a sign of life.
+    """From a worker, about twice a second: the rows settled since the last one.
 
     ``concurrency`` is how many downloads it has in flight at most, ``waiting`` how many rows wait for their
     download or their pixels: without any, the rows that it still has only wait for their servers.
@@ -44,6 +44,16 @@ class Settled:
     statuses: Counter[Status]
     concurrency: int
     waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """From a thread of a worker that does nothing else, every second: it lives.
+
+    ``step_s``: how many seconds its main thread has been at one thing.
+    """
+
+    step_s: float
 
 
 @dataclass(frozen=True, slots=True)

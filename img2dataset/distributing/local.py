@@ -17,6 +17,7 @@ from typing import Any
 
 from img2dataset.distributing.frames import (
     NoMoreWork,
+    Pulse,
     Reported,
     Settled,
     ShardForWorker,
@@ -34,16 +35,25 @@ from img2dataset.working.sharing import Helped, SharedRows, Stop
 
 logger = logging.getLogger("img2dataset")
 
-# Workers say something twice a second. The longest they are silent with reason is one upload of a shard.
-SILENCE_LIMIT_S = 900.0
+# How often the pool looks after its workers and threads, whatever else there is to do.
+WATCH_INTERVAL_S = 1.0
+# Workers say every second that they live. One that is silent is stopped, frozen or out of reach.
+SILENCE_LIMIT_S = 60.0
+# The longest that a worker's main thread is at one thing with reason is one upload of a shard.
+LONGEST_STEP_S = 900.0
+# The pool itself has been stopped, or the machine has slept: what its workers said is not in yet.
+OWN_ABSENCE_S = 10.0
 # Workers that end without ever having had a shard: something is wrong with the installation.
 MAX_IDLE_DEATHS = 3
 ENDING_TIME_S = 10.0
 # A worker asks for shards ahead of their time, to look at their rows. Beyond these, which keep it busy, it
 # gets no more than the others, or those that start last would find the list handed out.
 ROWS_AT_ONCE = 1024
-# What open shards have to be completed when a stop is asked for.
-STOPPING_TIME_S = 4.0
+# When a stop is asked for: what downloads under way have to end, and what is left then to put shards in place
+# or aside. A container is given 10 s in all by Docker, 30 by Kubernetes and Slurm.
+STOPPING_DOWNLOADS_S = 4.0
+STOPPING_TIME_S = 25.0
+STOPPING_SILENCE_S = 5.0
 
 
 class LocalPool:
@@ -84,6 +94,9 @@ class LocalPool:
         self._tail = Tail()
         self._input_ended = False
         self._input_error: BaseException | None = None
+        self._feeder: threading.Thread | None = None
+        self._feeder_told = False
+        self._watched_at = time.monotonic()
         self.deaths: list[str] = []
         # The downloads in flight that a worker has last allowed itself.
         self.concurrency: int | None = None
@@ -98,7 +111,8 @@ class LocalPool:
             Whatever ``shards`` raised, after the shards that it had handed out are done.
             RunFailed: no worker can be kept running.
         """
-        threading.Thread(target=self._feed, args=(shards,), name="feeder", daemon=True).start()
+        self._feeder = threading.Thread(target=self._feed, args=(shards,), name="feeder", daemon=True)
+        self._feeder.start()
         # A message wakes the loop; the queue's put is safe in a signal handler.
         self._stop.listen(lambda: self._messages.put((0, None)))
         try:
@@ -123,16 +137,18 @@ class LocalPool:
         except BaseException as raised:
             error = raised
         self._messages.put((-1, error))
+        self._feeder_told = True
 
     def _finished(self) -> bool:
         busy = any(seat.shards for seat in self._seats.values())
         return self._input_ended and not self._ready and not self._suspects and not busy
 
     def _handle_next(self) -> Iterator[ShardReport]:
+        if time.monotonic() - self._watched_at > WATCH_INTERVAL_S:
+            self._watch()
         try:
-            number, message = self._messages.get(timeout=5.0)
+            number, message = self._messages.get(timeout=WATCH_INTERVAL_S)
         except queue.Empty:
-            self._kill_silent_workers()
             return
         if number == -1:
             self._take_input(message)
@@ -148,6 +164,8 @@ class LocalPool:
                 self.concurrency, seat.waiting = message.concurrency, message.waiting
                 if message.statuses:
                     self._tell_progress()
+            elif isinstance(message, Pulse):
+                seat.step_s = message.step_s
             elif isinstance(message, SharedRows):
                 self._tail.hand_over(seat, message, self._seats.values())
             elif isinstance(message, Helped):
@@ -236,7 +254,7 @@ class LocalPool:
     def _bury(self, number: int, exit_status: int) -> Iterator[ShardReport]:
         """Take a dead worker's shards back, or give up those that have killed too many."""
         seat = self._seats.pop(number)
-        reason = seat.reason or _how_it_ended(exit_status)
+        reason = seat.reason or seat.process.failure or _how_it_ended(exit_status)
         self.deaths.append(reason)
         logger.warning(
             "worker process %d ended (%s) with %d open shards; they are tried again",
@@ -260,25 +278,49 @@ class LocalPool:
             self._start_worker()
 
     def _stop_workers(self) -> Iterator[ShardReport]:
-        """Take the reports of the shards that are completed in the time that is left."""
+        """Take the reports of the shards that are completed or put aside in the time that is left."""
         for seat in self._seats.values():
-            seat.process.send(Stop(STOPPING_TIME_S))
-        until = time.monotonic() + STOPPING_TIME_S + 1
-        while self._seats and time.monotonic() < until:
+            seat.process.send(Stop(STOPPING_DOWNLOADS_S))
+        now = time.monotonic()
+        until = now + STOPPING_TIME_S
+        while self._seats and now < until:
+            for seat in self._seats.values():
+                if now - seat.last_heard > STOPPING_SILENCE_S:
+                    seat.process.kill()
             try:
-                number, message = self._messages.get(timeout=max(0.01, until - time.monotonic()))
+                number, message = self._messages.get(timeout=WATCH_INTERVAL_S)
             except queue.Empty:
-                return
-            if number in self._seats and isinstance(message, Reported):
+                continue
+            finally:
+                now = time.monotonic()
+            if number not in self._seats:
+                continue
+            self._seats[number].last_heard = now
+            if isinstance(message, Reported):
                 yield self._take_report(self._seats[number], message.report)
-            elif number in self._seats and isinstance(message, Ended):
+            elif isinstance(message, Helped):
+                self._tail.pass_on(self._seats[number], message, self._seats.values())
+            elif isinstance(message, Ended):
                 del self._seats[number]
 
-    def _kill_silent_workers(self) -> None:
+    def _watch(self) -> None:
+        """End workers that have stopped moving, and see that no thread of the pool is gone unnoticed."""
+        now = time.monotonic()
+        absent = now - self._watched_at > OWN_ABSENCE_S
+        self._watched_at = now
         for seat in self._seats.values():
-            if (seat.shards or seat.helping) and time.monotonic() - seat.last_heard > SILENCE_LIMIT_S:
-                seat.reason = f"silent for {SILENCE_LIMIT_S:.0f} s"
+            if absent:
+                seat.last_heard = now
+            if now - seat.last_heard > SILENCE_LIMIT_S:
+                seat.reason = f"silent for {SILENCE_LIMIT_S:.0f} s: stopped, or frozen"
                 seat.process.kill()
+            elif seat.step_s > LONGEST_STEP_S:
+                seat.reason = f"at one step for {LONGEST_STEP_S:.0f} s"
+                seat.process.kill()
+            seat.process.check_threads()
+        if self._feeder is not None and not self._feeder.is_alive() and not self._feeder_told:
+            # It tells its end, unless it has died even of that.
+            self._take_input(RunFailed("the thread that reads the list has died; the same command goes on"))
 
     def _end_workers(self) -> None:
         """Let idle workers end by themselves, and see that all of them are gone."""

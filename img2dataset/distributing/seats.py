@@ -18,7 +18,8 @@ class Seat:
     ``alone``: it holds a shard under suspicion and gets no other meanwhile. ``live``: rows settled in its
     shards that have not ended. ``asked``: it is to give rows away and has not answered. ``helping``: rows it
     makes for other workers, by shard and row. ``waiting``: its rows that wait for their download or their
-    pixels, as far as it has said since it was last given some.
+    pixels, as far as it has said since it was last given some. ``step_s``: how many seconds its main thread
+    has been at one thing.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Seat:
     waiting: int | None = None
     live: Counter[Status] = field(default_factory=Counter)
     last_heard: float = field(default_factory=time.monotonic)
+    step_s: float = 0.0
 
     @property
     def idle(self) -> bool:

@@ -8,6 +8,11 @@ import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+STOPPING_LINE = (
+    b"\nimg2dataset: stopping: what is under way is finished and kept, a few seconds; a second signal ends it"
+    b" at once\n"
+)
+
 
 class StopRequest:
     """Whether the run is to stop, and by which signal. Made by who starts a run, looked at by the pool."""
@@ -52,6 +57,9 @@ def stop_on_signals(request: StopRequest) -> Iterator[None]:
         if request._listener is None:
             request.signal_number = signal_number
             raise StoppedEarly(signal_number)
+        # Not print: it may be what the signal interrupted.
+        with contextlib.suppress(OSError):
+            os.write(2, STOPPING_LINE)
         request.make(signal_number)
 
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

@@ -12,6 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -42,6 +43,8 @@ class SupervisedWorker:
         shared_file: BinaryIO | None = None,
     ):
         self.number = number
+        # What a thread of this object has died of.
+        self.failure: str | None = None
         self._messages = messages
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # A plain subprocess, not multiprocessing: no __main__ of the caller is run again, so that a
@@ -67,12 +70,34 @@ class SupervisedWorker:
             start_new_session=True,
         )
         self._outbox.put(settings)
-        for target in (self._send_all, self._receive_all):
-            threading.Thread(target=target, name=f"worker-{number}", daemon=True).start()
+        self._sender = self._start_thread("sender", self._send_all)
+        self._receiver = self._start_thread("receiver", self._receive_all)
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def _start_thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                target()
+            except BaseException as error:  # check_threads sees that the thread is gone
+                self.failure = f"its {name} thread: {type(error).__name__}: {error}"
+
+        thread = threading.Thread(target=run, name=f"worker-{self.number}-{name}", daemon=True)
+        thread.start()
+        return thread
+
+    def check_threads(self) -> None:
+        """End the process if a thread by which it is spoken to has died, whatever it died of.
+
+        ``Ended`` follows, also where the thread that tells it is the dead one.
+        """
+        if self._sender.is_alive() and self._receiver.is_alive():
+            return
+        self._process.kill()
+        if not self._receiver.is_alive() and self._process.poll() is not None:
+            self._messages.put((self.number, Ended(self._process.returncode)))
 
     def send(self, message: Any) -> None:
         """Have a message sent; whether it arrives is told by what the worker says next."""

@@ -12,12 +12,14 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from img2dataset.distributing.frames import (
     NoMoreWork,
+    Pulse,
     Reported,
     Settled,
     ShardForWorker,
@@ -29,6 +31,8 @@ from img2dataset.distributing.frames import (
 from img2dataset.types import Shard, Status
 
 PARENT_GONE_STATUS = 75
+THREAD_DIED_STATUS = 70
+PULSE_S = 1.0
 
 
 class _Pipes:
@@ -89,6 +93,21 @@ def _take_standard_streams() -> _Pipes:
     return _Pipes(incoming, outgoing)
 
 
+def _start_vital_thread(name: str, pipes: _Pipes, target: Callable[[], None]) -> None:
+    """Start a thread without which this process would wait for ever: if it breaks, the process ends."""
+
+    def run() -> None:
+        try:
+            target()
+        except BaseException as error:
+            try:
+                pipes.send(WorkerFailed(f"its {name} thread: {type(error).__name__}: {error}"))
+            finally:
+                os._exit(THREAD_DIED_STATUS)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
 def main() -> None:
     """Serve one run. The first message is the ``WorkSettings``."""
     # The program decides when a run stops; a Ctrl-C in the terminal reaches the whole group.
@@ -100,12 +119,17 @@ def main() -> None:
     def tell_progress(statuses: Counter[Status]) -> None:
         pipes.send(Settled(statuses, worker.concurrency, worker.waiting))
 
+    def tell_pulse() -> None:
+        while True:
+            pipes.send(Pulse(worker.step_s))
+            time.sleep(PULSE_S)
+
     try:
         from img2dataset.working import Worker
 
         worker = Worker(settings, tell_progress, pipes.send)
-        receiver = threading.Thread(target=pipes.receive_all, args=(worker.instruct,), daemon=True)
-        receiver.start()
+        _start_vital_thread("receiver", pipes, lambda: pipes.receive_all(worker.instruct))
+        _start_vital_thread("pulse", pipes, tell_pulse)
         for report in worker.run(pipes.shards()):
             pipes.send(Reported(report))
     except Exception as error:

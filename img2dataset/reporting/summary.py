@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from img2dataset.types import ShardReport, ShardStats
+from img2dataset.types import NOT_TRIED, ShardReport, ShardStats
 
 SHOWN_FAILURES = 10
 SHOWN_SHARDS = 5
@@ -18,8 +18,8 @@ class RunSummary:
 
     ``shards_skipped`` are those an earlier run had finished; they are in no other count. ``known_rows`` are
     those ``new_only`` left out. ``shards_retried`` is what ``retry_failed`` took up again, ``recovered`` how
-    many more rows succeeded by that. ``error`` says why the run ended before its list did. Times in Unix
-    seconds.
+    many more rows succeeded by that. ``unfinished`` has the statistics of shards that a stop has cut short and
+    that are kept for the next run. ``error`` says why the run ended before its list did. Times in Unix seconds.
     """
 
     output_folder: str
@@ -36,6 +36,7 @@ class RunSummary:
     failed_to_resize: int = 0
     status_dict: Counter[str] = field(default_factory=Counter)
     failed_shards: dict[int, str] = field(default_factory=dict)
+    unfinished: list[ShardStats] = field(default_factory=list)
     worker_deaths: list[str] = field(default_factory=list)
     error: str | None = None
     thread_count: int | None = None
@@ -47,6 +48,8 @@ class RunSummary:
             if successes_before is not None:
                 self.shards_retried += 1
                 self.recovered += report.stats.successes - successes_before
+        elif report.unfinished is not None:
+            self.unfinished.append(report.unfinished)
         else:
             self.failed_shards[report.shard_id] = report.error or "unknown"
 
@@ -81,6 +84,8 @@ class RunSummary:
             lines.append(
                 f"{_shards(self.shards_retried)} taken up again: {self.recovered:,} more rows succeeded"
             )
+        if self.unfinished:
+            lines.append(self._unfinished_line())
         lines += self._failure_lines()
         if self.worker_deaths:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(self.worker_deaths).most_common(3))
@@ -95,6 +100,14 @@ class RunSummary:
             lines.append(f"downloads in flight a process, at the end: {self.thread_count}")
         lines.append(f"output: {self.output_folder}")
         return lines
+
+    def _unfinished_line(self) -> str:
+        images = sum(stats.successes for stats in self.unfinished)
+        rows = sum(stats.count - stats.status_dict.get(NOT_TRIED, 0) for stats in self.unfinished)
+        return (
+            f"kept of {_shards(len(self.unfinished))} that could not be finished: {rows:,} rows, {images:,}"
+            " images; the same command completes them"
+        )
 
     def _failure_lines(self) -> list[str]:
         failures = [(message, n) for message, n in self.status_dict.most_common() if message != "success"]

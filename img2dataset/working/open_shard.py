@@ -1,13 +1,15 @@
 """The life of one shard in a worker: from its rows, over each settled download, to its commit.
 
-The worker calls ``rows_to_fetch`` once, ``settle`` for each answer and ``commit`` when ``complete``.
+The worker calls ``rows_to_fetch`` once, ``settle`` for each answer and ``commit`` when ``complete``. When the
+run is stopped before that, ``put_aside`` keeps what there is.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from img2dataset.errors import OutputError
@@ -16,17 +18,21 @@ from img2dataset.types import (
     EXPECTED_HASH_COLUMN,
     FAILED_TO_DOWNLOAD,
     FAILED_TO_RESIZE,
+    NOT_TRIED,
     SUCCESS,
     Row,
     Sample,
     Shard,
+    ShardReport,
     ShardStats,
     Status,
 )
 from img2dataset.working.outcomes import Outcome, RowTask
 from img2dataset.working.settings import WorkSettings
 from img2dataset.working.taking_again import is_taken_again
-from img2dataset.writing import FinishedShard, ShardWriter, open_finished_shard
+from img2dataset.writing import FinishedShard, ShardWriter, open_finished_shard, open_unfinished_shard
+
+logger = logging.getLogger("img2dataset")
 
 MISSING_URL = "invalid url: missing"
 
@@ -51,13 +57,17 @@ class OpenShard:
         self._boxes = _values(shard, BBOX_COLUMN) if BBOX_COLUMN in columns else None
         self._expected_hashes = _values(shard, EXPECTED_HASH_COLUMN) if settings.verify_hash else None
         visible = [name for name in columns if name not in (BBOX_COLUMN, EXPECTED_HASH_COLUMN)]
-        self._writer = ShardWriter(settings.write, shard.shard_id, shard.rows.select(visible))
+        self._input_columns = shard.rows.select(visible)
+        self._writer = ShardWriter(settings.write, shard.shard_id, self._input_columns)
         # The rows of one URL, by the first of them: the one that is fetched.
         self._rows_of: dict[int, list[int]] = {}
         # What a finished shard keeps while some of its rows are taken again.
         self._finished: FinishedShard | None = None
         if settings.retry is not None:
             self._finished = open_finished_shard(settings.write, shard.shard_id)
+        # Rows that were taken over from what an earlier run has made of this shard, and those given up.
+        self._taken_over = 0
+        self._not_tried: list[int] = []
 
     @property
     def count(self) -> int:
@@ -76,7 +86,12 @@ class OpenShard:
 
     def rows_to_fetch(self) -> Iterator[Row]:
         """The rows whose URL must be fetched; rows that cannot be are settled as failures at once."""
-        kept = self._keep(self._finished) if self._finished is not None else ()
+        if self._finished is not None:
+            kept = self._rows_to_keep(self._finished, self._settings.retry or ())
+            self._keep(self._finished, kept)
+        else:
+            kept = self._keep_unfinished()
+        self._taken_over = len(kept)
         first_of: dict[str, int] = {}
         for index, url in enumerate(self._urls):
             if index in kept:
@@ -90,25 +105,42 @@ class OpenShard:
         for first in self._rows_of:
             yield Row(self.shard_id, first, self._urls[first] or "")
 
-    def _keep(self, finished: FinishedShard) -> set[int]:
-        """Settle the rows that are not taken again as they were; returns them."""
-        metadata = finished.metadata
-        if metadata.column("url").to_pylist() != self._urls:
+    def _rows_to_keep(self, finished: FinishedShard, taken_again: tuple[str, ...]) -> set[int]:
+        """Those of its rows that are not taken again; ``taken_again`` are beginnings of failures."""
+        if finished.metadata.column("url").to_pylist() != self._urls:
             raise OutputError(
                 f"shard {finished.name} was made from another list: its URLs differ; give the list that it"
                 " was made from"
             )
-        statuses = metadata.column("status").to_pylist()
-        messages = metadata.column("error_message").to_pylist()
-        kept = {
-            index
-            for index, message in enumerate(messages)
-            if not is_taken_again(message, self._settings.retry or ())
-        }
-        self._writer.keep(finished, kept)
-        for index in kept:
+        messages = finished.metadata.column("error_message").to_pylist()
+        return {index for index, message in enumerate(messages) if not is_taken_again(message, taken_again)}
+
+    def _keep(self, finished: FinishedShard, indexes: Collection[int]) -> None:
+        """Settle these rows as they are there."""
+        self._writer.keep(finished, indexes)
+        statuses = finished.metadata.column("status").to_pylist()
+        messages = finished.metadata.column("error_message").to_pylist()
+        for index in indexes:
             self._count_row(statuses[index], messages[index])
-        return kept
+
+    def _keep_unfinished(self) -> set[int]:
+        """Settle the rows that a stopped run has tried; returns them.
+
+        What it has kept and cannot be used is made anew: nothing of it was ever part of the dataset.
+        """
+        name = self._writer.shard
+        try:
+            unfinished = open_unfinished_shard(self._settings.write, self.shard_id)
+            if unfinished is None:
+                return set()
+            kept = self._rows_to_keep(unfinished, (NOT_TRIED, *(self._settings.retry or ())))
+            self._keep(unfinished, kept)
+            return kept
+        except (OSError, OutputError) as error:
+            logger.warning("shard %s: what a stopped run has kept of it cannot be used: %s", name, error)
+            self._writer.discard()
+            self._writer = ShardWriter(self._settings.write, self.shard_id, self._input_columns)
+            return set()
 
     def _refusal(self, index: int, url: str | None) -> str | None:
         """Why a row is not even tried, if so."""
@@ -137,7 +169,7 @@ class OpenShard:
             self._record(outcome)
         del self._rows_of[first]
 
-    def _record(self, outcome: Outcome) -> None:
+    def _record(self, outcome: Outcome, counted: bool = True) -> None:
         image = outcome.image
         key = self._writer.key_of(outcome.index)
         metadata: dict[str, Any] = {
@@ -163,13 +195,14 @@ class OpenShard:
                 metadata=metadata,
             )
         )
-        self._count_row(outcome.status, outcome.message)
+        self._count_row(outcome.status, outcome.message, counted)
 
-    def _count_row(self, status: Status, message: str | None) -> None:
+    def _count_row(self, status: Status, message: str | None, counted: bool = True) -> None:
         self._statuses[status] += 1
         self._messages[SUCCESS if status == SUCCESS else message or ""] += 1
         self._unsettled -= 1
-        self._on_settled(status)
+        if counted:
+            self._on_settled(status)
 
     def commit(self) -> ShardStats:
         """Put the shard under its final name, its statistics last.
@@ -177,7 +210,12 @@ class OpenShard:
         Raises:
             OSError, OutputError: it could not be; the shard is to be discarded.
         """
-        stats = ShardStats(
+        stats = self._statistics()
+        self._writer.commit(stats)
+        return stats
+
+    def _statistics(self) -> ShardStats:
+        return ShardStats(
             shard_id=self.shard_id,
             count=self._count,
             successes=self._statuses[SUCCESS],
@@ -187,8 +225,42 @@ class OpenShard:
             end_time=time.time(),
             status_dict=dict(self._messages.most_common()),
         )
-        self._writer.commit(stats)
-        return stats
+
+    def give_up(self, first: int) -> None:
+        """The URL of row ``first`` will not be fetched in this run."""
+        self._not_tried += self._rows_of.pop(first)
+
+    @property
+    def waits_for_downloads(self) -> bool:
+        """Whether a URL is still to be fetched in this run."""
+        return bool(self._rows_of)
+
+    def put_aside(self) -> ShardReport | None:
+        """End the shard as far as it has come, for a run that is stopped; None if that is not at all.
+
+        Of a finished shard whose failures were being taken again, the rows that were not tried stay as they
+        stand, and it is committed. Any other is kept unfinished, for the next run to complete.
+
+        Raises:
+            OSError, OutputError: it could not be; the shard is to be discarded.
+        """
+        for first in list(self._rows_of):
+            self.give_up(first)
+        newly_tried = self._count - len(self._not_tried) - self._taken_over
+        if self._settings.write.output_format == "dummy" or (self._finished is not None and not newly_tried):
+            self.discard()
+            return None
+        if self._finished is not None:
+            self._keep(self._finished, self._not_tried)
+            return ShardReport(self.shard_id, stats=self.commit())
+        for index in self._not_tried:
+            self._record(Outcome(index, FAILED_TO_DOWNLOAD, NOT_TRIED), counted=False)
+        stats = self._statistics()
+        if newly_tried:
+            self._writer.put_aside(stats)
+        else:  # what an earlier stop has kept stands where it was
+            self.discard()
+        return ShardReport(self.shard_id, unfinished=stats) if newly_tried or self._taken_over else None
 
     def discard(self) -> None:
         """Remove what was written so far."""

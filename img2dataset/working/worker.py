@@ -89,6 +89,7 @@ class Worker:
         self._settled: Counter[Status] = Counter()
         self._next_progress = 0.0
         self._stop_at: float | None = None
+        self._step_began = time.monotonic()
         self._fetcher = Fetcher(settings.fetch, self._events.put)
 
     @property
@@ -100,6 +101,11 @@ class Worker:
     def waiting(self) -> int:
         """Rows that wait for their download or their pixels."""
         return self._fetcher.waiting + self._events.qsize()
+
+    @property
+    def step_s(self) -> float:
+        """Seconds that the main thread has been at one thing: an image, a commit. Any thread."""
+        return time.monotonic() - self._step_began
 
     def instruct(self, instruction: Instruction) -> None:
         """Have something done beside the shards, to share the last ones. Thread safe."""
@@ -119,7 +125,8 @@ class Worker:
     def _loop(self, intake: Intake) -> Iterator[ShardReport]:
         asked, exhausted = False, False
         while True:
-            if self._stop_at is not None and (not self._open or time.monotonic() > self._stop_at):
+            if self._stop_at is not None and (self._nothing_under_way() or time.monotonic() > self._stop_at):
+                yield from self._put_aside()
                 return
             if not asked and not exhausted and self._stop_at is None and self._wants_shard():
                 intake.ask()
@@ -133,7 +140,8 @@ class Worker:
                 report = self._take_fetched(event)
             elif isinstance(event, Shard):
                 asked = False
-                report = self._open_shard(event)
+                if self._stop_at is None:
+                    report = self._open_shard(event)
             elif isinstance(event, NoMoreShards):
                 if event.error is not None:
                     raise event.error
@@ -169,6 +177,8 @@ class Worker:
             return self._events.get(timeout=max(0.0, self._next_progress - now))
         except queue.Empty:
             return None
+        finally:
+            self._step_began = time.monotonic()
 
     def _report_progress(self) -> None:
         settled, self._settled = self._settled, Counter()
@@ -236,13 +246,25 @@ class Worker:
         self._say(SharedRows([SpareRow(row, self._open[row.shard_id].tasks(row.index)) for row in own]))
 
     def _stop(self, grace_s: float) -> None:
-        """Drop the shards that cannot be completed without new downloads; the others have a little time."""
+        """Begin no more downloads; those under way have a little time."""
         self._stop_at = time.monotonic() + grace_s
-        not_begun = self._fetcher.take_back(self._fetcher.not_begun, even_on_trial=True)
-        for shard_id in {row.shard_id for row in not_begun}:
-            if shard_id in self._open:
-                self._open.pop(shard_id).discard()
-                self._fetcher.forget(shard_id)
+        for row in self._fetcher.take_back(self._fetcher.not_begun, even_on_trial=True):
+            if row.shard_id in self._open:
+                self._open[row.shard_id].give_up(row.index)
+
+    def _nothing_under_way(self) -> bool:
+        return not any(shard.waits_for_downloads for shard in self._open.values())
+
+    def _put_aside(self) -> Iterator[ShardReport]:
+        """Keep the open shards as far as they have come."""
+        for shard_id, shard in sorted(self._open.items()):
+            try:
+                report = shard.put_aside()
+            except Exception as error:
+                report = self._dropped(shard_id, error)
+            self._open.pop(shard_id, None)
+            if report is not None:
+                yield report
 
     def _count_row(self, status: Status) -> None:
         self._settled[status] += 1

@@ -1,12 +1,13 @@
 """Writing: finished samples in, whole shards out.
 
-Called by the worker (``ShardWriter``, ``sample_key``, ``open_finished_shard``) and by the api
+Called by the worker (``ShardWriter``, ``open_finished_shard``, ``open_unfinished_shard``) and by the api
 (``OutputFolder``, ``new_run_id``).
 
 Reading order: ``settings`` (what is asked for), ``keys`` (names), ``metadata`` (the table of all rows),
 ``sample_writer`` (what a format is) and one ``*_format`` a format, ``commit`` (how files come to stand
 under their final names), ``shard_writer`` (all of it, for one shard), ``output_folder``. Where failed rows
 of a finished shard are taken again: ``finished_shard`` (what stands), ``replacing`` and ``rewriting``.
+Where a stop left a shard unfinished: ``unfinished``.
 """
 
 from img2dataset.writing.finished_shard import FinishedShard, open_finished_shard
@@ -15,6 +16,7 @@ from img2dataset.writing.output_folder import OutputFolder
 from img2dataset.writing.runs import new_run_id
 from img2dataset.writing.settings import OUTPUT_FORMATS, WriteSettings
 from img2dataset.writing.shard_writer import ShardWriter
+from img2dataset.writing.unfinished import open_unfinished_shard
 
 __all__ = [
     "OUTPUT_FORMATS",
@@ -24,6 +26,7 @@ __all__ = [
     "WriteSettings",
     "new_run_id",
     "open_finished_shard",
+    "open_unfinished_shard",
     "sample_key",
     "shard_name",
 ]

@@ -43,7 +43,10 @@ class FilesWriter:
         _write_file(path + "json", self._json.encode(sample))
 
     def keep(self, finished: FinishedShard, samples: Mapping[str, KeptSample]) -> None:
-        """Nothing is copied: the files stay where they are, and the commit moves the new ones to them."""
+        """Nothing is copied: the files stay where they are, and the commit moves the new ones to them.
+
+        Those of an unfinished shard, which has no place yet, are linked.
+        """
         endings: dict[str, set[str]] = {key: set() for key in samples}
         for name, size in finished.file_sizes().items():
             key, _, ending = name.partition(".")
@@ -51,6 +54,8 @@ class FilesWriter:
                 if not size and not may_be_empty(ending, samples[key]):
                     raise ValueError(f"{name} is empty")
                 endings[key].add(ending)
+                if not finished.in_place:
+                    finished.take_file(name, os.path.join(self._folder, name))
         for key, found in endings.items():
             check_sample(key, found, self._save_captions)
 

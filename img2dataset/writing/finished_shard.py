@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -67,15 +68,24 @@ class FinishedShard:
         location: of the output folder.
         shard_id: its number.
         statistics_text: its statistics file, as it stood when the shard was opened.
+        in_place: whether its files stand in the output folder itself; else they are what a stop has kept,
+            and have to be taken from there (see ``unfinished``).
 
     Raises:
         OutputError: the statistics are none.
     """
 
     def __init__(
-        self, settings: WriteSettings, location: OutputLocation, shard_id: int, statistics_text: bytes
+        self,
+        settings: WriteSettings,
+        location: OutputLocation,
+        shard_id: int,
+        statistics_text: bytes,
+        *,
+        in_place: bool = True,
     ) -> None:
         self.shard_id = shard_id
+        self.in_place = in_place
         self.name = shard_name(shard_id, settings.shard_digits)
         self.statistics_text = statistics_text
         self._settings = settings
@@ -150,6 +160,22 @@ class FinishedShard:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"the folder {self.name} is missing") from error
         return {file["name"].rpartition("/")[2]: file["size"] for file in files if file["type"] == "file"}
+
+    def take_file(self, name: str, target: str) -> None:
+        """Have one file of a ``files`` shard stand at ``target`` too, on the local disk, without copying it
+        where that can be.
+
+        Raises:
+            OSError: it is not there, or cannot be written.
+        """
+        source = f"{self._location.path}/{self.name}/{name}"
+        if not self._location.is_local:
+            with_retries(lambda: self._location.file_system.get_file(source, target))
+            return
+        try:
+            os.link(source, target)
+        except OSError:  # a file system without links
+            shutil.copyfile(source, target)
 
     def broken(self, reason: str) -> OutputError:
         """The error that says what is wrong with this shard, and the way out."""

@@ -28,6 +28,7 @@ from img2dataset.writing.temporaries import (
     remove_run,
     runs_with_temporaries,
 )
+from img2dataset.writing.unfinished import unfinished_shards
 
 # Left in the output folder by 1.47.0 when it was interrupted.
 _FORMER_TEMPORARY_FOLDER = "_tmp"
@@ -84,7 +85,8 @@ class OutputFolder:
 
     def highest_shard(self) -> int | None:
         """The highest number of a shard of which there is anything at all; None in a new folder."""
-        return max((shard for shard in map(shard_of, self._names()) if shard is not None), default=None)
+        numbers = {shard for shard in map(shard_of, self._names()) if shard is not None}
+        return max(numbers | unfinished_shards(self._location), default=None)
 
     def read_stats(self, shard_id: int) -> dict[str, Any]:
         """The statistics of a shard that is done.

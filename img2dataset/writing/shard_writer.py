@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from img2dataset.errors import OutputError
 from img2dataset.types import SUCCESS, Sample, ShardStats
 from img2dataset.writing.commit import open_shard_folder, statistics_name
+from img2dataset.writing.file_system import locate
 from img2dataset.writing.finished_shard import FinishedShard, KeptSample, refuse_columns
 from img2dataset.writing.keys import sample_key, shard_name
 from img2dataset.writing.metadata import ShardMetadata, write_metadata
 from img2dataset.writing.replacing import ReplacedShard
 from img2dataset.writing.sample_writer import open_sample_writer
 from img2dataset.writing.settings import WriteSettings
+from img2dataset.writing.unfinished import put_aside, remove_unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +44,7 @@ class ShardWriter:
     def __init__(self, settings: WriteSettings, shard_id: int, input_columns: pa.Table) -> None:
         self._settings = settings
         self._shard_id = shard_id
-        self._shard = shard_name(shard_id, settings.shard_digits)
+        self.shard = self._shard = shard_name(shard_id, settings.shard_digits)
         self._metadata = ShardMetadata(settings, self._shard, input_columns)
         self._finished: FinishedShard | None = None
         self._kept: set[int] = set()
@@ -136,6 +138,26 @@ class ShardWriter:
                 shard that rows were kept from; nothing was put in place.
             OSError: the disk is full, or the like; the shard is not done. Discard it.
         """
+        names, statistics = self._complete(stats)
+        self._folder.publish(names, statistics, self._replaced())
+        if self._finished is not None and not self._finished.in_place:
+            remove_unfinished(locate(self._settings.output_folder), self._shard)
+
+    def put_aside(self, stats: ShardStats) -> None:
+        """Keep the shard unfinished, for the next run to complete; see ``unfinished``.
+
+        Args:
+            stats: as for ``commit``; rows that were not tried are failures with the message ``NOT_TRIED``.
+
+        Raises:
+            OutputError, OSError: as ``commit``; nothing more is kept than before.
+        """
+        names, statistics = self._complete(stats)
+        put_aside(locate(self._settings.output_folder), self._folder.path, names, statistics)
+        self._folder.remove()
+
+    def _complete(self, stats: ShardStats) -> tuple[list[str], str]:
+        """Write all files whole, under their final names, in the temporary folder; these names."""
         if stats.shard_id != self._shard_id:
             raise OutputError(f"shard {self._shard}: these are the statistics of shard {stats.shard_id}")
         self._metadata.check_against(stats)
@@ -148,10 +170,10 @@ class ShardWriter:
         statistics = statistics_name(self._shard)
         with open(os.path.join(self._folder.path, statistics), "w", encoding="ascii") as file:
             json.dump(stats.as_json(), file, indent=4)
-        self._folder.publish(names, statistics, self._replaced())
+        return names, statistics
 
     def _replaced(self) -> ReplacedShard | None:
-        if self._finished is None:
+        if self._finished is None or not self._finished.in_place:
             return None
         rows = range(self._metadata.row_count)
         retaken_keys = frozenset(self.key_of(index) for index in rows if index not in self._kept)

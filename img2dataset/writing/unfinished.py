@@ -1,0 +1,126 @@
+"""Shards that a stop has left unfinished: what was downloaded is kept, and the next run completes it.
+
+In: a shard's whole files, in which the rows that were not tried stand as such. Out: the same files in a
+hidden folder, ``.img2dataset_unfinished/00003-9f86d081/``, where no reader of the dataset meets them; and
+from there, as a ``FinishedShard``, to the worker that makes the shard. Called by ``ShardWriter``, by the
+worker and by ``OutputFolder``.
+
+Each attempt has a folder of its own, so that a shard that is stopped twice never stands without one. The
+statistics are written last here too: a folder without them is no kept shard.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from dataclasses import replace
+from functools import partial
+
+from img2dataset.types import NOT_TRIED
+from img2dataset.writing.file_system import OutputLocation, locate
+from img2dataset.writing.finished_shard import FinishedShard
+from img2dataset.writing.keys import STATISTICS_ENDING, shard_name
+from img2dataset.writing.places import flush_to_disk
+from img2dataset.writing.retrying import with_retries
+from img2dataset.writing.settings import WriteSettings
+
+UNFINISHED_FOLDER = ".img2dataset_unfinished"
+_FOLDER_NAME = re.compile(r"(?P<shard>\d+)-[0-9a-f]{8}")
+
+
+def put_aside(location: OutputLocation, folder: str, names: list[str], statistics: str) -> None:
+    """Keep a shard's files until a run completes them.
+
+    Args:
+        location: of the output folder.
+        folder: of the files, on the local disk; where the output folder is local too, it is moved.
+        names: data and metadata in it.
+        statistics: the name of the statistics in it, which are put last.
+
+    Raises:
+        OSError: they cannot be kept.
+    """
+    shard = statistics.removesuffix(STATISTICS_ENDING)
+    target = f"{location.path}/{UNFINISHED_FOLDER}/{shard}-{secrets.token_hex(4)}"
+    if location.is_local:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        for path in (os.path.join(folder, name) for name in (*names, statistics)):
+            flush_to_disk(path)
+        flush_to_disk(folder)
+        os.rename(folder, target)
+        return
+    location.file_system.makedirs(target, exist_ok=True)
+    for name in (*names, statistics):
+        source = os.path.join(folder, name)
+        put = partial(location.file_system.put, source, f"{target}/{name}", recursive=os.path.isdir(source))
+        with_retries(put)
+
+
+def open_unfinished_shard(settings: WriteSettings, shard_id: int) -> FinishedShard | None:
+    """What a stop has kept of a shard, or None. Of several, the one with the most rows that were tried.
+
+    Raises:
+        OutputError: its statistics cannot be read.
+        OSError: the folder cannot be listed.
+    """
+    location = locate(settings.output_folder)
+    shard = shard_name(shard_id, settings.shard_digits)
+    found = []
+    for name in _folders(location):
+        match = _FOLDER_NAME.fullmatch(name)
+        if match is None or match["shard"] != shard:
+            continue
+        path = f"{location.path}/{UNFINISHED_FOLDER}/{name}"
+        statistics = f"{path}/{shard}{STATISTICS_ENDING}"
+        with contextlib.suppress(FileNotFoundError):
+            text = with_retries(partial(location.file_system.cat_file, statistics))
+            kept = FinishedShard(settings, replace(location, path=path), shard_id, text, in_place=False)
+            found.append(kept)
+    return max(found, key=_tried, default=None)
+
+
+def _tried(shard: FinishedShard) -> int:
+    statistics = shard.statistics
+    return int(statistics.get("count", 0)) - int(statistics.get("status_dict", {}).get(NOT_TRIED, 0))
+
+
+def remove_unfinished(location: OutputLocation, shard: str) -> None:
+    """Remove what was kept of a shard, which is done now. Never raises: leftovers cost only their room."""
+    with contextlib.suppress(Exception):
+        names = [name for name in _folders(location) if name.startswith(f"{shard}-")]
+        for name in names:
+            _remove(location, f"{location.path}/{UNFINISHED_FOLDER}/{name}")
+        if names and location.is_local:
+            os.rmdir(f"{location.path}/{UNFINISHED_FOLDER}")  # raises while there are others
+
+
+def unfinished_shards(location: OutputLocation) -> set[int]:
+    """The numbers of the shards of which something is kept.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    matches = (_FOLDER_NAME.fullmatch(name) for name in _folders(location))
+    return {int(match["shard"]) for match in matches if match is not None}
+
+
+def _folders(location: OutputLocation) -> list[str]:
+    folder = f"{location.path}/{UNFINISHED_FOLDER}"
+    try:
+        if location.is_local:
+            return os.listdir(folder)
+        location.file_system.invalidate_cache(folder)
+        paths = with_retries(lambda: location.file_system.ls(folder, detail=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path.rstrip("/").rpartition("/")[2] for path in paths]
+
+
+def _remove(location: OutputLocation, path: str) -> None:
+    if location.is_local:
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        location.file_system.rm(path, recursive=True)
