@@ -111,7 +111,7 @@ def _reading(
 ) -> Iterator[Callable[[Container[int]], Iterator[Shard]]]:
     """What hands out the shards of this run: the list's, or those of its rows that are not there yet."""
     if options.incremental_mode != "new_only":
-        yield lambda skip: reader.shards(skip, plan.first_shard_id)
+        yield lambda skip: reader.shards(skip, plan.first_shard_id, plan.others)
         return
     from img2dataset.reading import KnownUrls, only_new_rows
 
@@ -125,7 +125,9 @@ def _reading(
                 summary.known_rows += rows
 
             rows = options.number_sample_per_shard
-            return only_new_rows(reader.shards(), known, rows, plan.first_shard_id, on_known, skip)
+            return only_new_rows(
+                reader.shards(), known, rows, plan.first_shard_id, on_known, skip, plan.record.gaps
+            )
 
         yield read
 

@@ -24,6 +24,8 @@ from img2dataset.version import __version__
 MANIFEST_NAME = ".img2dataset_manifest"
 MANIFEST_VERSION = 1
 EDGE_BYTES = 65536
+# Runs that begin behind the highest shard there is.
+MODES_THAT_ADD = ("extend", "new_only")
 _PACKAGES = ("opencv-python-headless", "numpy", "pillow", "pyarrow", "pycurl")
 
 
@@ -45,7 +47,9 @@ class RunRecord:
     ``mode`` is the incremental mode; of a ``new_only`` run, only the rows that were new became shards.
     ``files`` has a dictionary a file: name, size in bytes, modified (time or etag), a hash of its edges, and
     its rows once they are known. ``known`` is the fingerprint of the URLs that a ``new_only`` run left out:
-    to go on with it, the same ones are. Times in Unix seconds, ``ended`` only where every shard was made.
+    to go on with it, the same ones are; ``gaps`` are the numbers below ``first_shard_id`` that it gave to
+    its first shards. ``url_list`` is the list as it was given, for people. Times in Unix seconds, ``ended``
+    only where every shard was made.
     """
 
     first_shard_id: int
@@ -59,6 +63,8 @@ class RunRecord:
     started: float = 0.0
     ended: float | None = None
     known: str | None = None
+    gaps: list[int] = field(default_factory=list)
+    url_list: str | None = None
 
     def differences(self, other: RunRecord) -> list[str]:
         """What differs between the folder's run and ``other``, a new one, in words for people."""
@@ -89,7 +95,10 @@ class Manifest:
         document = json.loads(text)
         if not isinstance(document, dict) or document.get("manifest_version") != MANIFEST_VERSION:
             raise ValueError(f"not a manifest of version {MANIFEST_VERSION}")
-        return cls([RunRecord(**run) for run in document["runs"]])
+        runs = document.get("runs")
+        if not isinstance(runs, list):
+            raise ValueError("its runs are no list")
+        return cls([_record_from(run) for run in runs])
 
     def to_text(self) -> str:
         """The manifest as it is kept."""
@@ -100,6 +109,67 @@ class Manifest:
         """The earlier run that ``new`` goes on with: the latest with the same options and list."""
         whole = (run for run in reversed(self.runs) if run.mode != "new_only")
         return next((run for run in whole if not run.differences(new)), None)
+
+    def made_by_later_runs(self, record: RunRecord) -> OthersShards:
+        """The shards that runs after ``record`` have made, or will make."""
+        later = [run for run in self.runs[self.runs.index(record) + 1 :] if run.mode in MODES_THAT_ADD]
+        begin = min((run.first_shard_id for run in later), default=None)
+        return OthersShards(begin, frozenset(number for run in later for number in run.gaps))
+
+
+@dataclass(frozen=True, slots=True)
+class OthersShards:
+    """Contains the numbers from ``begin`` on, and some before it."""
+
+    begin: int | None = None
+    before: frozenset[int] = frozenset()
+
+    def __contains__(self, shard_id: object) -> bool:
+        if not isinstance(shard_id, int):
+            return False
+        return shard_id in self.before or (self.begin is not None and shard_id >= self.begin)
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "first_shard_id": (int,),
+    "options": (dict,),
+    "files": (list,),
+    "mode": (str,),
+    "version": (str,),
+    "packages": (dict,),
+    "python": (str,),
+    "host": (str,),
+    "started": (int, float),
+    "ended": (int, float, type(None)),
+    "known": (str, type(None)),
+    "gaps": (list,),
+    "url_list": (str, type(None)),
+}
+_FILE_FIELDS = ("name", "size", "modified", "edges")
+
+
+def _record_from(run: Any) -> RunRecord:
+    """One run as it was kept.
+
+    Raises:
+        ValueError: something in it is missing or of another type than it was written with.
+    """
+    if not isinstance(run, dict):
+        raise ValueError("a run of it is no object")
+    for name, value in run.items():
+        if name not in _TYPES:
+            raise ValueError(f"it has {name!r}, which this version does not know")
+        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+            raise ValueError(f"its {name} is {value!r}")
+    for file in run.get("files", ()):
+        if not isinstance(file, dict) or any(name not in file for name in _FILE_FIELDS):
+            raise ValueError(f"a file of its list is {file!r}")
+    if not all(isinstance(number, int) for number in run.get("gaps", ())):
+        raise ValueError(f"its gaps are {run['gaps']!r}")
+    try:
+        return RunRecord(**run)
+    except TypeError as error:  # one that has no default is missing
+        raise ValueError(str(error).partition("() ")[2]) from error
 
 
 def new_record(options: Options, files: Iterable[InputFile], first_shard_id: int) -> RunRecord:
@@ -113,7 +183,20 @@ def new_record(options: Options, files: Iterable[InputFile], first_shard_id: int
         python=platform.python_version(),
         host=socket.gethostname(),
         started=time.time(),
+        url_list=_shown_list(options.url_list),
     )
+
+
+def _shown_list(url_list: Any) -> str | None:
+    """The list for people; of an address, without what may be a secret in it."""
+    if not isinstance(url_list, (str, os.PathLike)):
+        return None
+    text = os.fspath(url_list)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
 
 
 def shaping_options(options: Options) -> dict[str, Any]:

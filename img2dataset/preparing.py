@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 from img2dataset.errors import OutputError
-from img2dataset.manifest import MANIFEST_NAME, Manifest, RunRecord, new_record
+from img2dataset.manifest import MANIFEST_NAME, Manifest, OthersShards, RunRecord, new_record
 from img2dataset.options import Options
 from img2dataset.reading import Reader
 from img2dataset.working.taking_again import is_taken_again
@@ -25,7 +25,7 @@ LISTED_DIFFERENCES = 6
 class Plan:
     """Where a run begins. ``done`` are the shards that an earlier run has finished; ``to_retry`` are those of
     them with rows to take again, and their successes so far; ``cut_short`` is the ``new_only`` run that this
-    one goes on with.
+    one goes on with. ``others`` are shards of other lists: this one must not come to them.
     """
 
     first_shard_id: int
@@ -34,6 +34,7 @@ class Plan:
     record: RunRecord
     to_retry: dict[int, int] = field(default_factory=dict)
     cut_short: RunRecord | None = None
+    others: OthersShards = field(default_factory=OthersShards)
 
     @property
     def skipped(self) -> set[int]:
@@ -42,8 +43,9 @@ class Plan:
 
     @property
     def before(self) -> set[int]:
-        """The finished shards before this run's first: those whose URLs ``new_only`` leaves out."""
-        return {shard_id for shard_id in self.done if shard_id < self.first_shard_id}
+        """The finished shards that are not of this run: those whose URLs ``new_only`` leaves out."""
+        own = set(self.record.gaps)
+        return {shard_id for shard_id in self.done if shard_id < self.first_shard_id and shard_id not in own}
 
     def goes_on(self, known: str) -> bool:
         """Whether a ``new_only`` run that knows these URLs gives every shard the rows that it had.
@@ -70,14 +72,16 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     going_on = _run_to_go_on_with(manifest, record, options)
     if going_on is not None:
         record.first_shard_id, record.mode = going_on.first_shard_id, going_on.mode
-        record.known = going_on.known
+        record.known, record.gaps = going_on.known, going_on.gaps
         manifest.runs[manifest.runs.index(going_on)] = record
     else:
         if options.incremental_mode in ("extend", "new_only"):
             highest = output.highest_shard()
             record.first_shard_id = 0 if highest is None else highest + 1
-            if options.incremental_mode == "new_only" and manifest.runs and not options.allow_mixing:
-                _refuse_other_options(options.output_folder, manifest.runs[-1], record)
+            if options.incremental_mode == "new_only":
+                record.gaps = _gaps(record.first_shard_id, done)
+                if manifest.runs and not options.allow_mixing:
+                    _refuse_other_options(options.output_folder, manifest.runs[-1], record)
         elif manifest.runs and not options.allow_mixing:
             raise OutputError(_refusal(options.output_folder, manifest.runs[-1], record))
         elif done and not manifest.runs:
@@ -88,10 +92,18 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
             )
         manifest.runs.append(record)
     output.write_note(MANIFEST_NAME, manifest.to_text())
+    others = OthersShards() if options.allow_mixing else manifest.made_by_later_runs(record)
     if options.incremental_mode == "retry_failed":
-        return Plan(record.first_shard_id, done, manifest, record, _shards_to_retry(output, done, options))
+        return Plan(
+            record.first_shard_id,
+            done,
+            manifest,
+            record,
+            _shards_to_retry(output, done, options),
+            others=others,
+        )
     cut_short = going_on if options.incremental_mode == "new_only" else None
-    return Plan(record.first_shard_id, done, manifest, record, cut_short=cut_short)
+    return Plan(record.first_shard_id, done, manifest, record, cut_short=cut_short, others=others)
 
 
 def begin_behind_all_shards(output: OutputFolder, plan: Plan) -> set[int]:
@@ -100,7 +112,13 @@ def begin_behind_all_shards(output: OutputFolder, plan: Plan) -> set[int]:
     if plan.cut_short is not None:
         plan.manifest.runs[-1:] = [plan.cut_short, plan.record]
     plan.first_shard_id = plan.record.first_shard_id = (output.highest_shard() or 0) + 1
+    plan.record.gaps = _gaps(plan.first_shard_id, plan.done)
     return made
+
+
+def _gaps(end: int, done: set[int]) -> list[int]:
+    """The numbers below ``end`` that no finished shard has, such as one that was damaged and removed."""
+    return [number for number in range(end) if number not in done]
 
 
 def note_known(output: OutputFolder, plan: Plan, known: str) -> None:

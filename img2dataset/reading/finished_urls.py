@@ -1,6 +1,6 @@
-"""A shard's metadata file in the output → the URLs of its successes, batch by batch.
+"""A shard's metadata file in the output → the URLs of its rows, batch by batch.
 
-Only two columns are read: with ``output_format="parquet"`` the same files hold the images. Called by
+Only two columns are read, the second to tell metadata from other tables: with ``output_format="parquet"`` the same files hold the images. Called by
 ``KnownUrls``.
 """
 
@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from img2dataset.errors import InputError
 from img2dataset.reading.columnar import MAX_BATCH_ROWS, ParquetSource
 from img2dataset.reading.columns import SelectedColumn, text_array
 from img2dataset.reading.files import ListFile, file_system_of, one_line
-from img2dataset.types import SUCCESS
 
 # The usual 5 MiB that a store's file reads ahead would be a third of every row group with images.
 READ_AHEAD_BYTES = 1 << 20
@@ -41,8 +39,8 @@ def is_local(path: str) -> bool:
     return "://" not in path or path.startswith("file://")
 
 
-def successful_urls(path: str) -> Iterator[Any]:
-    """URLs of the rows with status ``success``, as chunked Arrow arrays of strings without nulls.
+def finished_urls(path: str) -> Iterator[Any]:
+    """URLs of all rows, failures too, as chunked Arrow arrays of strings; null for a row without one.
 
     Raises:
         InputError: the file cannot be read, or is no metadata; the message names it and the way out.
@@ -54,18 +52,13 @@ def successful_urls(path: str) -> Iterator[Any]:
         for rows in source.pending():
             for start in range(0, rows.count, MAX_BATCH_ROWS):
                 table = rows.build(start, min(start + MAX_BATCH_ROWS, rows.count)).table
-                yield _successes(table)
+                status = table.column("status")
+                if text_array(status) is None:
+                    raise InputError(f"its column status holds {status.type}, not text")
+                yield table.column("url")
     except (InputError, OSError, pa.ArrowException) as error:
         reason = str(error) if isinstance(error, InputError) else f"{path} cannot be read: {one_line(error)}"
         raise InputError(
             f"the URLs that the output already has cannot be told: {reason}; img2dataset verify finds"
             " damaged shards, and with --remove takes them out, so that their URLs are new again"
         ) from error
-
-
-def _successes(table: pa.Table) -> Any:
-    status = text_array(table.column("status"))
-    if status is None:
-        raise InputError(f"its column status holds {table.column('status').type}, not text")
-    # A null status is no success: filter leaves it out.
-    return table.column("url").filter(pc.equal(status, SUCCESS)).drop_null()

@@ -58,6 +58,7 @@ class KnownUrls:
         self._adding = threading.Lock()
         self._count = 0
         self._sums = (0, 0)
+        self.rows_without_url = 0
 
     def __enter__(self) -> KnownUrls:
         return self
@@ -71,8 +72,9 @@ class KnownUrls:
 
     @property
     def fingerprint(self) -> str:
-        """Their number and sum: the same for the same URLs, each as often, in whatever order they came."""
-        return f"{self._count}-{self._sums[0]:016x}{self._sums[1]:016x}"
+        """Their number and sum: the same for the same rows, in whatever order they came."""
+        rows = self._count + self.rows_without_url
+        return f"{rows}-{self._sums[0]:016x}{self._sums[1]:016x}"
 
     def close(self) -> None:
         """Give the disk back; there are no look-ups after this."""
@@ -82,13 +84,15 @@ class KnownUrls:
         self._remove()
 
     def add(self, urls: Any) -> None:
-        """Take in a chunked Arrow array of strings; nulls are left out. Safe from several threads.
+        """Take in a chunked Arrow array of strings; nulls are only counted. Safe from several threads.
 
         Raises:
             OutputError: the temporary folder cannot take them.
         """
         from img2dataset.reading.hash_partitions import url_hashes
 
+        with self._adding:
+            self.rows_without_url += urls.null_count
         for start in range(0, len(urls), BATCH_ROWS):
             hashes = url_hashes(_as_bytes(urls.slice(start, BATCH_ROWS).drop_null()))
             with self._adding, self._disk():
@@ -102,16 +106,16 @@ class KnownUrls:
     def add_from_metadata(
         self, paths: Iterable[str], on_progress: Callable[[int, int], None] = lambda files, urls: None
     ) -> int:
-        """Take in the URLs of the successes of finished shards.
+        """Take in the URLs of finished shards, those that failed too.
 
         Args:
             paths: metadata files, or data files with ``output_format="parquet"``; on any file system
                 fsspec knows. Taken up as they are read, so a generator of a million paths is fine.
-            on_progress: told after each file how many files and successes have been read. What it raises
+            on_progress: told after each file how many files and rows have been read. What it raises
                 ends the reading.
 
         Returns:
-            Successes read; those with the same URL count each.
+            Rows read.
 
         Raises:
             InputError: a file cannot be read or is no metadata; the message names it and the way out.
@@ -126,30 +130,30 @@ class KnownUrls:
         ahead = list(islice(remaining, 1))
         readers = LOCAL_READERS if not ahead or is_local(ahead[0]) else STORE_READERS
         ahead += islice(remaining, readers)
-        files = successes = 0
+        files = read_rows = 0
         with ThreadPoolExecutor(readers, thread_name_prefix="known-urls") as pool:
             reading = {pool.submit(self._add_file, path) for path in ahead}
             try:
                 while reading:
                     read, reading = wait(reading, return_when=FIRST_COMPLETED)
                     for future in read:
-                        successes += future.result()
+                        read_rows += future.result()
                         files += 1
-                        on_progress(files, successes)
+                        on_progress(files, read_rows)
                     reading |= {pool.submit(self._add_file, path) for path in islice(remaining, len(read))}
             finally:
                 for future in reading:
                     future.cancel()
-        return successes
+        return read_rows
 
     def _add_file(self, path: str) -> int:
-        from img2dataset.reading.finished_urls import successful_urls
+        from img2dataset.reading.finished_urls import finished_urls
 
-        successes = 0
-        for urls in successful_urls(path):
+        rows = 0
+        for urls in finished_urls(path):
             self.add(urls)
-            successes += len(urls)
-        return successes
+            rows += len(urls)
+        return rows
 
     def contains(self, urls: Any) -> NDArray[np.bool_]:
         """Which strings of a chunked Arrow array are in the set; a null never is.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.reading.rows import BuiltRows, PendingRows
@@ -21,29 +22,49 @@ def only_new_rows(
     first_shard_id: int = 0,
     on_known: Callable[[int], None] = lambda rows: None,
     skip: Container[int] = (),
+    gaps: Sequence[int] = (),
 ) -> Iterator[Shard]:
     """The rows whose URL is not known, in full shards of their own, read as they are asked for.
 
-    Rows without a URL stay, and so do URLs that are several times in the list. The same shards and the
-    same known URLs give the same shards again, so a run that was stopped goes on with the known URLs
-    from before ``first_shard_id`` and with ``skip``.
+    URLs that are several times in the list stay. Of the rows without a URL, as many are left out as are
+    known. The same shards and the same known URLs give the same shards again, so a run that was stopped goes
+    on with the known URLs from before it and with ``skip``.
 
     Args:
         shards: all shards of the list, none skipped; their numbers play no part.
         known: closed to further URLs by this.
         rows_per_shard: rows of every shard but the last, across the files of the list.
-        first_shard_id: number of the first shard.
+        first_shard_id: number of the first shard, after ``gaps``.
         on_known: told how many rows were left out, as the list is read; in each pass anew, and of the
             whole list, whatever is skipped.
         skip: numbers of shards that are not wanted; their rows are looked up and counted, not built.
+        gaps: numbers below ``first_shard_id`` that no shard has, in ascending order: they are given first.
 
     Raises:
         InputError: the list breaks off, after a last, short shard of the new rows before the break.
     """
+    numbers = _Numbers(first_shard_id, gaps, skip)
     from img2dataset.reading.sharding import number_shards
 
     source = NewRowSource(shards, known, on_known)
-    return number_shards([source], rows_per_shard, skip, first_shard_id, lambda rows: None)
+    for shard in number_shards([source], rows_per_shard, numbers, 0, lambda rows: None):
+        yield replace(shard, shard_id=numbers.of(shard.shard_id))
+
+
+class _Numbers:
+    """The number of the n-th shard; as a container, the places of those that are not wanted."""
+
+    def __init__(self, first: int, gaps: Sequence[int], skip: Container[int]) -> None:
+        self._first = first
+        self._gaps = gaps
+        self._skip = skip
+
+    def of(self, position: int) -> int:
+        in_gap = position < len(self._gaps)
+        return self._gaps[position] if in_gap else self._first + position - len(self._gaps)
+
+    def __contains__(self, position: object) -> bool:
+        return isinstance(position, int) and self.of(position) in self._skip
 
 
 class NewRowSource:
@@ -55,8 +76,14 @@ class NewRowSource:
         self._on_known = on_known
 
     def pending(self) -> Iterator[PendingRows]:
+        without_url = self._known.rows_without_url
         for shard in self._shards:
-            known = self._known.contains(shard.rows.column("url"))
+            urls = shard.rows.column("url")
+            known = self._known.contains(urls)
+            if without_url and urls.null_count:
+                nulls = urls.is_null().to_numpy().nonzero()[0][:without_url]
+                known[nulls] = True
+                without_url -= len(nulls)
             new = NewRows(shard, ~known)
             left_out = shard.rows.num_rows - new.count
             if left_out:

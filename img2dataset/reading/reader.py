@@ -64,16 +64,20 @@ class Reader:
             total += rows
         return total
 
-    def shards(self, skip: Container[int] = (), first_shard_id: int = 0) -> Iterator[Shard]:
+    def shards(
+        self, skip: Container[int] = (), first_shard_id: int = 0, others: Container[int] = ()
+    ) -> Iterator[Shard]:
         """Shards in order of their number, read as they are asked for; each call begins anew.
 
         Args:
             skip: numbers of shards that are not wanted; their rows are counted and not built.
             first_shard_id: number of the first shard.
+            others: numbers that another list has taken.
 
         Raises:
             InputError: a file changed since the reader was opened, breaks off (after a last, short
-                shard of the rows before the break), or is not what the first ones were.
+                shard of the rows before the break), or is not what the first ones were; or the shards come
+                to one of ``others``.
         """
         from img2dataset.reading.sharding import number_shards
 
@@ -84,6 +88,7 @@ class Reader:
             skip,
             first_shard_id,
             self.rows_of_files.append,
+            others,
         )
 
     def _unchanged_sources(self) -> Iterator[RowSource]:

@@ -21,21 +21,25 @@ def number_shards(
     skip: Container[int],
     first_shard_id: int,
     on_rows: Callable[[int], None],
+    others: Container[int] = (),
 ) -> Iterator[Shard]:
     """Shards in order of their number; each source begins a new one, its last may be short.
 
     Rows of shards in ``skip`` are counted, not built. Where a source breaks, the rows before the break
     come as a last, short shard before the InputError. ``on_rows`` is told the number of rows of each source
-    that has been read to its end.
+    that has been read to its end. ``others`` are numbers that this list must not come to.
+
+    Raises:
+        InputError: a source breaks, or the numbers come to one of ``others``.
     """
     shard_id = first_shard_id
     for source in sources:
-        shard_id, rows = yield from _shards_of(source, rows_per_shard, skip, shard_id)
+        shard_id, rows = yield from _shards_of(source, rows_per_shard, skip, shard_id, others)
         on_rows(rows)
 
 
 def _shards_of(
-    source: RowSource, rows_per_shard: int, skip: Container[int], shard_id: int
+    source: RowSource, rows_per_shard: int, skip: Container[int], shard_id: int, others: Container[int]
 ) -> Generator[Shard, None, tuple[int, int]]:
     parts: list[BuiltRows] = []
     filled = total = 0
@@ -46,6 +50,11 @@ def _shards_of(
             start = 0
             total += rows.count
             while start < rows.count:
+                if not filled and shard_id in others:
+                    raise InputError(
+                        f"shard {shard_id}, to which this list comes now, is of a later run with another"
+                        " list; --incremental_mode new_only adds the rows that are not there yet"
+                    )
                 stop = min(start + rows_per_shard - filled, rows.count)
                 if not skipped:
                     parts.append(rows.build(start, stop))

@@ -18,8 +18,9 @@ class RunSummary:
 
     ``shards_skipped`` are those an earlier run had finished; they are in no other count. ``known_rows`` are
     those ``new_only`` left out. ``shards_retried`` is what ``retry_failed`` took up again, ``recovered`` how
-    many more rows succeeded by that. ``unfinished`` has the statistics of shards that a stop has cut short and
-    that are kept for the next run. ``error`` says why the run ended before its list did. Times in Unix seconds.
+    many more rows succeeded by that. ``unfinished`` has the statistics of shards that a stop has cut short
+    and that are kept for the next run. ``error`` says why the run ended before its list did. Times in Unix
+    seconds.
     """
 
     output_folder: str

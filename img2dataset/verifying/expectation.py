@@ -13,10 +13,7 @@ import bisect
 from dataclasses import dataclass
 from typing import Any
 
-from img2dataset.manifest import Manifest, RunRecord
-
-# Runs that begin behind the highest shard there is.
-_MODES_THAT_ADD = ("extend", "new_only")
+from img2dataset.manifest import MODES_THAT_ADD, Manifest, RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,7 @@ class FolderRecord:
         self.is_mixed = any(map(_mixes, runs, runs[1:]))
         self._runs = [] if self.is_mixed else runs
         self._starts = [] if self.is_mixed else starts
+        self._gaps = [frozenset(run.gaps) for run in self._runs]
         self._files = [_shards_of_files(run) for run in self._runs]
 
     @classmethod
@@ -57,10 +55,7 @@ class FolderRecord:
         """
         if text is None:
             return cls([])
-        try:
-            return cls(Manifest.from_text(text).runs)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(str(error)) from error
+        return cls(Manifest.from_text(text).runs)
 
     @property
     def expected_end(self) -> int:
@@ -78,8 +73,8 @@ class FolderRecord:
 
     def of(self, shard_id: int) -> ShardExpectation:
         """What is known of one shard."""
-        position = bisect.bisect_right(self._starts, shard_id) - 1
-        if position < 0:
+        position = self._position(shard_id)
+        if position is None:
             return ShardExpectation()
         options = self._runs[position].options
         rows_per_shard = options.get("number_sample_per_shard")
@@ -91,11 +86,23 @@ class FolderRecord:
             originals=_originals(options),
         )
 
+    def run_of(self, shard_id: int) -> RunRecord | None:
+        """The run that made, or is to make, a shard; None where that is not known."""
+        position = self._position(shard_id)
+        return None if position is None else self._runs[position]
+
+    def _position(self, shard_id: int) -> int | None:
+        for position in range(len(self._runs) - 1, -1, -1):
+            if shard_id in self._gaps[position]:
+                return position
+        position = bisect.bisect_right(self._starts, shard_id) - 1
+        return None if position < 0 else position
+
 
 def _mixes(earlier: RunRecord, later: RunRecord) -> bool:
     """Whether the later run may have made shards among the earlier one's."""
     if later.first_shard_id == earlier.first_shard_id:
-        return later.mode not in _MODES_THAT_ADD  # or the earlier one made none
+        return later.mode not in MODES_THAT_ADD  # or the earlier one made none
     return later.first_shard_id < earlier.first_shard_id
 
 

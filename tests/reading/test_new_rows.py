@@ -84,21 +84,43 @@ def test_new_rows_of_several_files_fill_shards_in_the_order_of_the_list(
             assert sum(left_out) == len(rows) - len(new)
 
 
-def test_a_list_that_grew_gives_its_new_and_its_failed_rows(tmp_path):
-    """The output is written by the writing room: rows 1, 4 and 7 of ten failed."""
+def test_a_list_that_grew_gives_its_new_rows(tmp_path):
+    """The output is written by the writing room: of ten rows 1, 4 and 7 failed, and are there."""
     urls = [f"http://example.com/{row}.jpg" for row in range(10)]
     table = pa.table({"caption": pa.nulls(10, pa.string()), "url": pa.array(urls, pa.string())})
     write_shard(settings_for(tmp_path / "out", "webdataset"), table)
     (tmp_path / "grown.txt").write_text("".join(f"{url}\n" for url in ["http://first", *urls, "http://last"]))
     reader = open_reader(ReadSettings(str(tmp_path / "grown.txt"), "txt", rows_per_shard=3))
     with KnownUrls(str(tmp_path)) as known:
-        assert known.add_from_metadata([str(tmp_path / "out" / "00000.parquet")]) == 7
+        assert known.add_from_metadata([str(tmp_path / "out" / "00000.parquet")]) == 10
         shards = list(only_new_rows(reader.shards(), known, 3, first_shard_id=1))
-    assert [shard.shard_id for shard in shards] == [1, 2]
-    assert [shard.rows.column("url").to_pylist() for shard in shards] == [
-        ["http://first", urls[1], urls[4]],
-        [urls[7], "http://last"],
-    ]
+    assert [shard.shard_id for shard in shards] == [1]
+    assert shards[0].rows.column("url").to_pylist() == ["http://first", "http://last"]
+
+
+def test_as_many_rows_without_a_url_are_left_out_as_are_known(tmp_path):
+    rows = [{"url": None}, {"url": "http://a"}, {}, {"url": "http://b"}, {"url": None}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reader = open_reader(ReadSettings(str(tmp_path / "a.jsonl"), "jsonl", rows_per_shard=2))
+    for known_nulls, left in ((0, 3), (1, 2), (2, 1), (3, 0), (9, 0)):
+        with KnownUrls(str(tmp_path)) as known:
+            known.add(pa.chunked_array([pa.array(["http://a"] + [None] * known_nulls, pa.string())]))
+            for _ in range(2):  # each pass counts anew
+                shards = list(only_new_rows(reader.shards(), known, 10))
+                urls = [url for shard in shards for url in shard.rows.column("url").to_pylist()]
+                assert sorted(urls, key=str) == sorted(["http://b"] + [None] * left, key=str)
+
+
+def test_numbers_that_no_shard_has_are_given_first(tmp_path):
+    (tmp_path / "a.txt").write_text("".join(f"http://{row}\n" for row in range(50)))
+    reader = open_reader(ReadSettings(str(tmp_path / "a.txt"), "txt", rows_per_shard=7))
+    with known_urls(tmp_path, []) as known:
+        plain = content(only_new_rows(reader.shards(), known, 10, 0))
+        gapped = content(only_new_rows(reader.shards(), known, 10, 8, gaps=[2, 5]))
+        rest = content(only_new_rows(reader.shards(), known, 10, 8, skip={2, 9}, gaps=[2, 5]))
+    assert sorted(gapped) == [2, 5, 8, 9, 10]
+    assert [gapped[number] for number in (2, 5, 8, 9, 10)] == [plain[number] for number in range(5)]
+    assert rest == {number: gapped[number] for number in (5, 8, 10)}
 
 
 def test_a_stopped_run_goes_on_with_the_shards_it_lacks(tmp_path):
