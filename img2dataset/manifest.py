@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import socket
 import time
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
 
-from img2dataset.options import Options, option_specs
+from img2dataset.options import Options, option_specs, resolve
 from img2dataset.version import __version__
 
 MANIFEST_NAME = ".img2dataset_manifest"
@@ -197,6 +198,30 @@ def _shown_list(url_list: Any) -> str | None:
         return text
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+
+
+def command_line(record: RunRecord, output_folder: str, mode: str | None) -> str:
+    """The command that goes on with a run, for people to copy; options of access and speed are not in it.
+
+    Args:
+        record: of the run.
+        output_folder: where its shards lie.
+        mode: the incremental mode to name, None for the default.
+    """
+    defaults = shaping_options(resolve({"url_list": "any"}))
+    given: dict[str, Any] = {
+        "url_list": record.url_list or " ".join(file["name"] for file in record.files) or "LIST",
+        "output_folder": output_folder,
+        **{name: value for name, value in record.options.items() if defaults.get(name) != value},
+    }
+    if mode is not None:
+        given["incremental_mode"] = mode
+    words = (f"--{name} {shlex.quote(_as_word(value))}" for name, value in given.items())
+    return f"img2dataset {' '.join(words)}"
+
+
+def _as_word(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, (list, dict)) else str(value)
 
 
 def shaping_options(options: Options) -> dict[str, Any]:

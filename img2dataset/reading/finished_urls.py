@@ -1,7 +1,7 @@
 """A shard's metadata file in the output → the URLs of its rows, batch by batch.
 
-Only two columns are read, the second to tell metadata from other tables: with ``output_format="parquet"`` the same files hold the images. Called by
-``KnownUrls``.
+Two columns are read, the second to tell metadata from other tables: with ``output_format="parquet"`` the
+same files hold the images. Called by ``KnownUrls``.
 """
 
 from __future__ import annotations

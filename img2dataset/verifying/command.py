@@ -20,7 +20,7 @@ statistics, right and unique keys.
 
   OUTPUT               the output folder, on any fsspec file system
   --images             also decode every image and compare its size with the metadata
-  --remove             remove bad shards; the command that made the dataset makes them again
+  --remove             remove bad shards; the command that is then named makes them again
   --processes_count N  shards checked at once (one a core)
 
 Exit status: 0 nothing is wrong; 1 something is, and is listed; 2 wrong usage."""

@@ -10,10 +10,11 @@ shards are missing cannot be known.
 from __future__ import annotations
 
 import bisect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from img2dataset.manifest import MODES_THAT_ADD, Manifest, RunRecord
+from img2dataset.manifest import MODES_THAT_ADD, Manifest, RunRecord, command_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,18 @@ class FolderRecord:
         """The run that made, or is to make, a shard; None where that is not known."""
         position = self._position(shard_id)
         return None if position is None else self._runs[position]
+
+    def commands_for(self, shard_ids: Iterable[int], output_folder: str) -> list[str]:
+        """The commands that make these shards again; none where the record does not say.
+
+        Where several lists went into the folder, what is missing is added by ``new_only``, whatever has
+        become of the lists meanwhile; else the shard is made in its place by the command that made it.
+        """
+        runs = {id(run): run for run in map(self.run_of, shard_ids) if run is not None}
+        mode = (
+            "new_only" if len(self._runs) > 1 or any(run.mode == "new_only" for run in self._runs) else None
+        )
+        return [command_line(run, output_folder, mode) for run in runs.values()]
 
     def _position(self, shard_id: int) -> int | None:
         for position in range(len(self._runs) - 1, -1, -1):

@@ -18,6 +18,7 @@ from img2dataset.writing.keys import STATISTICS_ENDING, shard_of
 from img2dataset.writing.retrying import with_retries
 from img2dataset.writing.rewriting import rewrites_folder
 from img2dataset.writing.temporaries import REWRITES_FOLDER, TEMPORARY_FOLDER
+from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 # What each format's data of a shard is called, after the shard's name. Where two are found as often, it is
 # the first: beside tars, folders are rather leftovers.
@@ -44,7 +45,8 @@ class Inventory:
     """The output folder, sorted out; shards in the order of their numbers.
 
     ``replaced`` are finished shards of which new files are about to take the place: their files need not
-    agree until the next run, which brings this to its end.
+    agree until the next run, which brings this to its end. ``kept`` are numbers of shards of which a stop has
+    kept a part.
     """
 
     finished: list[FoundShard] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Inventory:
     replaced: list[FoundShard] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
 
     @property
     def digits(self) -> int:
@@ -97,6 +100,9 @@ def take_inventory(location: OutputLocation) -> Inventory:
             inventory.replaced.append(shard)
         else:
             inventory.finished.append(shard)
+    if (UNFINISHED_FOLDER, True) in listing:
+        done = {shard.shard_id for shard in inventory.finished}
+        inventory.kept = sorted(unfinished_shards(location) - done)
     inventory.others.sort()
     return inventory
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 
 
@@ -55,6 +56,8 @@ class VerificationReport:
         folder_faults: what is wrong with the folder as a whole.
         notes: what is worth knowing and no fault.
         removed: names of bad shards that were removed.
+        kept: numbers of shards that a stop has cut short and of which a part is kept for the next run.
+        commands: what makes the shards again that are not whole, as far as the folder's record says it.
         digits: digits of shard numbers, for showing them.
     """
 
@@ -71,13 +74,28 @@ class VerificationReport:
     folder_faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
     digits: int = 5
 
     @property
     def exit_status(self) -> int:
         """0 if the dataset is whole, else 1, also when the bad shards have been removed: it is not whole."""
-        faults = (self.bad, self.unreadable, self.unfinished, self.replaced, self.missing, self.folder_faults)
+        faults = (self.bad, self.unreadable, self.folder_faults, *self._not_done)
         return 1 if any(faults) else 0
+
+    @property
+    def _not_done(self) -> tuple[Sized, ...]:
+        return self.unfinished, self.replaced, self.missing, self.kept
+
+    @property
+    def not_whole(self) -> Iterator[int]:
+        """The numbers of the shards that have to be made, or made again."""
+        yield from (shard.shard_id for shard in self.bad)
+        for first, last in self.missing:
+            yield from range(first, last + 1)
+        yield from (int(name) for name in (*self.unfinished, *self.replaced))
+        yield from self.kept
 
     def add(self, check: ShardCheck) -> None:
         """Count one shard."""
@@ -107,10 +125,12 @@ class VerificationReport:
             yield f"not done: {name} has files and no statistics"
         for name in self.replaced:
             yield f"not done: {name} is being replaced by files that are not all in their place"
+        for shard_id in self.kept:
+            yield f"not done: {shard_id:0{self.digits}d} was cut short by a stop; what was downloaded is kept"
         yield from self.notes
         yield self._sum()
         if self.exit_status:
-            yield self._way_out()
+            yield from self._way_out()
 
     def _range(self, first: int, last: int) -> str:
         names = [f"{shard_id:0{self.digits}d}" for shard_id in (first, last)]
@@ -122,7 +142,7 @@ class VerificationReport:
             (self.shards_checked - len(self.bad) - len(self.unreadable), "good"),
             (len(self.bad), "bad"),
             (len(self.unreadable), "could not be checked"),
-            (len(self.unfinished) + len(self.replaced), "not done"),
+            (len(self.unfinished) + len(self.replaced) + len(self.kept), "not done"),
             (missing, "missing"),
         )
         shards = ", ".join(f"{count:,} {what}" for count, what in counts if count or what == "good")
@@ -130,16 +150,18 @@ class VerificationReport:
         rows = f"{self.rows:,} rows, {self.successes:,} successes"
         return f"{self.output_folder}: shards: {shards}; {rows}{looked_at}"
 
-    def _way_out(self) -> str:
+    def _way_out(self) -> Iterator[str]:
         if self.removed:
-            removed = f"removed: {_listed(self.removed)}; the command that made the dataset makes them again"
             kept = len(self.bad) - len(self.removed)
-            return removed + (f"; {kept:,} could not be removed" if kept else "")
-        if self.bad:
-            return "--remove deletes the bad shards; the command that made the dataset then makes them again"
-        if self.missing or self.unfinished or self.replaced:
-            return "the command that made the dataset makes what is missing or not done"
-        return "nothing can be removed or made again to mend this"
+            yield f"removed: {_listed(self.removed)}" + (f"; {kept:,} could not be removed" if kept else "")
+        if not self.bad and not any(self._not_done):
+            yield "nothing can be removed or made again to mend this"
+            return
+        commands = self.commands or ["the command that made the dataset"]
+        if self.bad and not self.removed:
+            commands = [f"img2dataset verify {shlex.quote(self.output_folder)} --remove", *commands]
+        yield "to mend it:"
+        yield from (f"  {command}" for command in commands)
 
 
 def _listed(names: Iterable[str], shown: int = 10) -> str:

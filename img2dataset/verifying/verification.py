@@ -68,7 +68,7 @@ def verify(
     if completed:
         report.notes.append(f"completed, as their replacement had been cut short: {_listed(completed)}")
     record = _read_record(location, report)
-    if not any(inventory.shards()) and not record.expected_end:
+    if not any(inventory.shards()) and not inventory.kept and not record.expected_end:
         raise OutputError(f"output_folder {output_folder!r} holds no shards of a dataset")
     _look_at_folder(location, inventory, record, report)
     found = {shard.name: shard for shard in inventory.finished}
@@ -88,6 +88,7 @@ def verify(
         for shard in report.bad:
             remove_shard(location, found[shard.name])
             report.removed.append(shard.name)
+    report.commands = record.commands_for(report.not_whole, output_folder)
     return report
 
 
@@ -133,7 +134,8 @@ def _look_at_folder(
     location: OutputLocation, inventory: Inventory, record: FolderRecord, report: VerificationReport
 ) -> None:
     """Everything that can be said without opening a shard."""
-    numbers = sorted({shard.shard_id for shard in inventory.shards()})
+    numbers = sorted({shard.shard_id for shard in inventory.shards()} | set(inventory.kept))
+    report.kept = inventory.kept
     report.missing = gaps(numbers, record.expected_end)
     report.unfinished = [shard.name for shard in inventory.unfinished]
     report.replaced = [shard.name for shard in inventory.replaced]

@@ -46,7 +46,9 @@ def test_a_bad_shard_exits_with_1_and_is_named_with_its_reasons(tmp_path: Path) 
         "bad: 00001: 00001.tar is broken: it ends at byte 0 without the end mark of a tar",
         "bad: 00002: 00002_stats.json is no JSON",
         f"{tmp_path}: shards: 1 good, 2 bad; 30 rows, 21 successes, 14 images looked at",
-        "--remove deletes the bad shards; the command that made the dataset then makes them again",
+        "to mend it:",
+        f"  img2dataset verify {tmp_path} --remove",
+        "  the command that made the dataset",
     ]
     assert verify_output(str(tmp_path), "--remove").returncode == 1
     assert sorted(path.name for path in tmp_path.glob("0*")) == [
