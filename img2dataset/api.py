@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.distributing import LocalPool, StopRequest, run_passes
-from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.errors import Img2datasetError, OutputError, RunFailed
 from img2dataset.imaging import missing_library
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import Plan, begin_behind_all_shards, finish, note_known, prepare
@@ -111,7 +111,20 @@ def _reading(
 ) -> Iterator[Callable[[Container[int]], Iterator[Shard]]]:
     """What hands out the shards of this run: the list's, or those of its rows that are not there yet."""
     if options.incremental_mode != "new_only":
-        yield lambda skip: reader.shards(skip, plan.first_shard_id, plan.others)
+        if reader.has_marks or options.allow_mixing or not plan.skipped:
+            yield lambda skip: reader.shards(skip, plan.first_shard_id, plan.others)
+            return
+        from img2dataset.reading.same_rows import shards_after_comparing
+
+        if options.output_format == "dummy":
+            raise OutputError(
+                f"output_folder {options.output_folder!r} has shards of format dummy, which do not say from"
+                " which rows they were made, and this list cannot be told from another; choose another folder,"
+                " or --allow_mixing to go on anyway"
+            )
+        yield lambda skip: shards_after_comparing(
+            reader, skip, plan.skipped, output.metadata_path, plan.first_shard_id, plan.others
+        )
         return
     from img2dataset.reading import KnownUrls, only_new_rows
 

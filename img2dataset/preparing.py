@@ -66,7 +66,25 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     output.remove_stale_temporaries()
     if options.incremental_mode == "overwrite":
         output.empty()
-    manifest = _read_manifest(output)
+    # Two runs that are started in the same moment must not both find an empty folder.
+    with output.alone():
+        for process in output.announce():
+            logger.warning(
+                "process %d is writing to output_folder %s too: runs do not share their shards, each makes all"
+                " of them; end one",
+                process,
+                options.output_folder,
+            )
+        plan = None
+        while plan is None:
+            plan = _plan(output, options, reader)
+    return plan
+
+
+def _plan(output: OutputFolder, options: Options, reader: Reader) -> Plan | None:
+    """What this run is to do, noted in the folder; None if another run has noted its first meanwhile."""
+    text = output.read_note(MANIFEST_NAME)
+    manifest = _manifest_from(output, text)
     record = new_record(options, reader.files, 0)
     done = output.done_shards()
     going_on = _run_to_go_on_with(manifest, record, options)
@@ -91,7 +109,10 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
                 options.output_folder,
             )
         manifest.runs.append(record)
-    output.write_note(MANIFEST_NAME, manifest.to_text())
+    if text is not None:
+        output.write_note(MANIFEST_NAME, manifest.to_text())
+    elif not output.create_note(MANIFEST_NAME, manifest.to_text()):
+        return None
     others = OthersShards() if options.allow_mixing else manifest.made_by_later_runs(record)
     if options.incremental_mode == "retry_failed":
         return Plan(
@@ -151,13 +172,12 @@ def finish(output: OutputFolder, plan: Plan, rows_of_files: list[int], all_made:
     output.write_note(MANIFEST_NAME, plan.manifest.to_text())
 
 
-def _read_manifest(output: OutputFolder) -> Manifest:
-    text = output.read_note(MANIFEST_NAME)
+def _manifest_from(output: OutputFolder, text: str | None) -> Manifest:
     if text is None:
         return Manifest([])
     try:
         return Manifest.from_text(text)
-    except (ValueError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise OutputError(
             f"output_folder {output.path!r}: {MANIFEST_NAME} cannot be understood ({error}); remove it to go"
             " on without a record of what the folder was made from"

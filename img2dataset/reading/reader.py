@@ -47,6 +47,12 @@ class Reader:
         """The files of the list in the order they are read; none for a list in memory."""
         return [file.identity for file in self._files]
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether size or time tell this list from another: not one in memory, or on a pipe."""
+        marks = [(file.identity.size, file.identity.modified) for file in self._files]
+        return bool(marks) and (None, None) not in marks
+
     def total_rows(self) -> int | None:
         """Rows of the whole list where that is known without reading it: parquet and lists in memory.
 

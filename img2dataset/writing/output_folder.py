@@ -6,6 +6,7 @@ rid of dead runs' leftovers. Called by the api.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from img2dataset.errors import OutputError
-from img2dataset.writing.file_system import locate, one_line
+from img2dataset.writing.file_system import locate, one_line, put_if_absent, write_whole
 from img2dataset.writing.keys import STATISTICS_ENDING, finished_shard, shard_of
 from img2dataset.writing.retrying import with_retries
-from img2dataset.writing.rewriting import finish_all_rewrites
+from img2dataset.writing.rewriting import finish_all_rewrites, rewrite_lock
 from img2dataset.writing.runs import other_run_lives, process_of
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.temporaries import (
@@ -110,9 +111,12 @@ class OutputFolder:
 
     def metadata_paths(self, shard_ids: Iterable[int]) -> Iterator[str]:
         """The metadata files of shards that ``done_shards`` has found."""
-        for shard_id in shard_ids:
-            name = self._statistics_names[shard_id].removesuffix(STATISTICS_ENDING)
-            yield f"{self.path.rstrip('/')}/{name}.parquet"
+        yield from map(self.metadata_path, shard_ids)
+
+    def metadata_path(self, shard_id: int) -> str:
+        """The metadata file of a shard that ``done_shards`` has found."""
+        name = self._statistics_names[shard_id].removesuffix(STATISTICS_ENDING)
+        return f"{self.path.rstrip('/')}/{name}.parquet"
 
     def read_note(self, name: str) -> str | None:
         """The text of a small file directly in the folder; None if there is none.
@@ -137,19 +141,70 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
+        self._write_note(name, text, only_if_absent=False)
+
+    def create_note(self, name: str, text: str) -> bool:
+        """Keep a small text directly in the folder, unless there is one under this name; whether it is kept.
+
+        Of two processes that do so in the same moment, one is told so, where the file system has a way for
+        it: local ones have, and S3.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        try:
+            self._write_note(name, text, only_if_absent=True)
+        except FileExistsError:
+            return False
+        return True
+
+    def _write_note(self, name: str, text: str, only_if_absent: bool) -> None:
         path = f"{self._location.path}/{name}"
         try:
             if self._location.is_local:
-                temporary = f"{path}.{secrets.token_hex(4)}"
-                with open(temporary, "w", encoding="utf-8") as file:
-                    file.write(text)
-                os.replace(temporary, path)
+                write_whole(path, text, only_if_absent)
+            elif only_if_absent:
+                put_if_absent(self._file_system, path, text.encode())
             else:
                 with_retries(lambda: self._file_system.pipe_file(path, text.encode()))
+        except FileExistsError:
+            raise
         except Exception as error:
             raise OutputError(
                 f"output_folder {self.path!r}: {name} cannot be written: {one_line(error)}"
             ) from error
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one who decides what this folder holds, among the processes that see its locks.
+
+        Raises:
+            OutputError: another process has held the lock for a minute.
+        """
+        with rewrite_lock(self._location):
+            yield
+
+    def announce(self) -> list[int]:
+        """Let other runs of this machine see that this one is at work here.
+
+        Returns:
+            The main processes of those that are, where the folder is on a local disk.
+
+        Raises:
+            OutputError: the folder of temporary files cannot be made.
+        """
+        if not self._location.is_local:
+            return []
+        others = [process_of(run) for run in runs_with_temporaries(self._location) if other_run_lives(run)]
+        folder = os.path.join(self._location.path, TEMPORARY_FOLDER, self._run_id)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"output_folder {self.path!r} cannot be written to: {TEMPORARY_FOLDER}: {one_line(error)}; "
+                "remove it, or choose another folder"
+            ) from error
+        return others
 
     def empty(self) -> None:
         """Remove everything in the folder, for a run that starts over.
