@@ -65,6 +65,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     plan = prepare(output, options, reader)
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)
+    began = time.monotonic()
     summary = RunSummary(options.output_folder, shards_skipped=len(plan.skipped))
     progress = ProgressLine()
     if options.incremental_mode != "new_only":
@@ -99,7 +100,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     finally:
         progress.close()
         output.remove_own_temporaries()
-        summary.end_time = time.time()
+        summary.end_time = summary.start_time + time.monotonic() - began
     for line in summary.lines():
         logger.info("%s", line)
     return summary
@@ -119,8 +120,8 @@ def _reading(
         if options.output_format == "dummy":
             raise OutputError(
                 f"output_folder {options.output_folder!r} has shards of format dummy, which do not say from"
-                " which rows they were made, and this list cannot be told from another; choose another folder,"
-                " or --allow_mixing to go on anyway"
+                " which rows they were made, and this list cannot be told from another; choose another"
+                " folder, or --allow_mixing to go on anyway"
             )
         yield lambda skip: shards_after_comparing(
             reader, skip, plan.skipped, output.metadata_path, plan.first_shard_id, plan.others

@@ -70,8 +70,8 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     with output.alone():
         for process in output.announce():
             logger.warning(
-                "process %d is writing to output_folder %s too: runs do not share their shards, each makes all"
-                " of them; end one",
+                "process %d is writing to output_folder %s too: runs do not share their shards, each makes"
+                " all of them; end one",
                 process,
                 options.output_folder,
             )

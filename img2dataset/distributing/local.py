@@ -28,7 +28,7 @@ from img2dataset.distributing.seats import Seat
 from img2dataset.distributing.stopping import StopRequest
 from img2dataset.distributing.supervised import Ended, SupervisedWorker
 from img2dataset.distributing.tail import Tail
-from img2dataset.errors import RunFailed
+from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.fetching.shared_paces import make_shared_file
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Shard, ShardReport, Status
 from img2dataset.working.sharing import Helped, SharedRows, Stop
@@ -108,8 +108,8 @@ class LocalPool:
             One report a shard, as they end.
 
         Raises:
-            Whatever ``shards`` raised, after the shards that it had handed out are done.
-            RunFailed: no worker can be kept running.
+            Img2datasetError: raised by ``shards``; after the shards that it had handed out are done.
+            RunFailed: ``shards`` raised another error, likewise; or no worker can be kept running.
         """
         self._feeder = threading.Thread(target=self._feed, args=(shards,), name="feeder", daemon=True)
         self._feeder.start()
@@ -134,8 +134,12 @@ class LocalPool:
             for shard in shards:
                 self._ahead.acquire()
                 self._messages.put((-1, shard))
-        except BaseException as raised:
+        except Img2datasetError as raised:
             error = raised
+        except BaseException as raised:
+            logger.debug("reading the list broke off", exc_info=True)
+            error = RunFailed(f"reading the list broke off: {type(raised).__name__}: {raised}")
+            error.__cause__ = raised
         self._messages.put((-1, error))
         self._feeder_told = True
 

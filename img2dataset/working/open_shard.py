@@ -45,6 +45,7 @@ class OpenShard:
         self._settings = settings
         self._on_settled = on_settled
         self._start_time = time.time()
+        self._began = time.monotonic()
         self._count: int = shard.rows.num_rows
         self._unsettled: int = self._count
         self._statuses: Counter[Status] = Counter()
@@ -222,7 +223,8 @@ class OpenShard:
             failed_to_download=self._statuses[FAILED_TO_DOWNLOAD],
             failed_to_resize=self._statuses[FAILED_TO_RESIZE],
             start_time=self._start_time,
-            end_time=time.time(),
+            # Not the clock of the wall: it can be set back meanwhile.
+            end_time=self._start_time + time.monotonic() - self._began,
             status_dict=dict(self._messages.most_common()),
         )
 

@@ -111,9 +111,8 @@ def test_another_list_in_memory_is_not_taken_for_the_one_that_is_done(
     for name in ("a", "b", "a"):
         urls = json.dumps([f"{addresses[n % 3]}?{name}{n}" for n in range(15)])
         given = json.dumps({**options, "output_folder": str(options["output_folder"])})
-        results.append(
-            subprocess.run([python, "-c", IN_MEMORY, given, urls], capture_output=True, text=True, timeout=120)
-        )
+        command = [python, "-c", IN_MEMORY, given, urls]
+        results.append(subprocess.run(command, capture_output=True, text=True, timeout=120))
     assert [result.returncode for result in results] == [0, 1, 0], results[1].stderr
     assert "was made from other rows than this list has" in results[1].stderr
 

@@ -1,0 +1,152 @@
+"""Whatever thread of the program or of a worker dies, or process stops, the run ends with every row.
+
+The threads are killed where they are: a module that Python loads at its start, and that only this test puts
+on the path, raises an error in them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.program.runs import read_dataset, run, serve_photographs, start, write_list
+from tests.program.test_faults import wait_until, workers_of
+from tests.servers import ImageServer
+
+ROWS = 1500
+
+# Each process that has a thread of the name raises the error in it, once a run: who makes the file may.
+SABOTEUR = """
+import ctypes, os, threading, time
+
+name, error, once = (os.environ[f"SABOTEUR_{part}"] for part in ("THREAD", "ERROR", "ONCE"))
+raised = {"MemoryError": MemoryError, "ImportError": ImportError, "SystemExit": SystemExit}[error]
+
+def watch():
+    while True:
+        for thread in threading.enumerate():
+            if name in thread.name and thread.ident is not None:
+                time.sleep(0.3)
+                try:
+                    os.close(os.open(once, os.O_CREAT | os.O_EXCL))
+                except FileExistsError:
+                    return
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread.ident), ctypes.py_object(raised)
+                )
+                return
+        time.sleep(0.01)
+
+threading.Thread(target=watch, name="saboteur", daemon=True).start()
+"""
+
+
+@pytest.fixture
+def options(image_server: ImageServer, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "url_list": write_list(tmp_path / "list.txt", serve_photographs(image_server), ROWS),
+        "output_folder": tmp_path / "out",
+        "output_format": "webdataset",
+        "number_sample_per_shard": 100,
+        "processes_count": 2,
+        "image_size": 64,
+    }
+
+
+def sabotage(folder: Path, thread: str, error: str) -> dict[str, str]:
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(SABOTEUR)
+    return {
+        "PYTHONPATH": str(folder / "site"),
+        "SABOTEUR_THREAD": thread,
+        "SABOTEUR_ERROR": error,
+        "SABOTEUR_ONCE": str(folder / "done"),
+    }
+
+
+THREADS = ["worker-1-sender", "worker-1-receiver", "receiver", "pulse", "intake", "img2dataset-fetcher"]
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "ImportError"])
+@pytest.mark.parametrize("thread", THREADS)
+def test_a_thread_that_dies_costs_no_row(
+    thread: str, error: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    result = run(**options, environment=sabotage(tmp_path, thread, error))
+    assert (tmp_path / "done").exists(), "the thread was never there"
+    assert result.returncode == 0, result.stdout + result.stderr
+    dataset = read_dataset(options["output_folder"])
+    assert dataset.statuses() == {"success": ROWS}
+    assert len({row["url"] for row in dataset.rows}) == ROWS
+
+
+def test_the_death_of_the_thread_that_reads_the_list_ends_the_run_with_a_line(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Its shards are not there, which is no success; the same command makes them."""
+    with options["url_list"].open("a") as file:
+        first = options["url_list"].read_text().split("?")[0]
+        file.writelines(f"{first}?more{n}\n" for n in range(20_000))
+    result = run(**options, environment=sabotage(tmp_path, "feeder", "MemoryError"))
+    assert result.returncode == 1
+    assert "the run ended early" in result.stdout
+    assert "Traceback" not in result.stderr
+    read_dataset(options["output_folder"])
+
+
+@pytest.mark.parametrize("processes_count", [1, 2, 3])
+def test_a_worker_that_is_stopped_is_replaced(
+    processes_count: int, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As by SIGSTOP; the others, who are heard from all the time, do not hide it."""
+    from img2dataset import download
+    from img2dataset.distributing import local
+
+    monkeypatch.setattr(local, "SILENCE_LIMIT_S", 4.0)
+    stopped: list[int] = []
+
+    def stop_one(statuses: Counter[str]) -> None:
+        if not stopped and sum(statuses.values()) > 200:
+            children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+            workers = [int(child) for child in children if is_worker(int(child))]
+            os.kill(workers[0], signal.SIGSTOP)
+            stopped.append(workers[0])
+
+    told = local.LocalPool._tell_progress
+
+    def tell(pool: local.LocalPool) -> None:
+        told(pool)
+        stop_one(sum((seat.live for seat in pool._seats.values()), pool._ended))
+
+    monkeypatch.setattr(local.LocalPool, "_tell_progress", tell)
+    options = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+    summary = download(**{**options, "processes_count": processes_count})
+    assert stopped
+    assert any("silent" in death for death in summary.worker_deaths)
+    assert read_dataset(tmp_path / "out").statuses() == {"success": ROWS}
+
+
+def is_worker(process: int) -> bool:
+    return b"worker_process" in Path(f"/proc/{process}/cmdline").read_bytes()
+
+
+def test_a_run_that_was_stopped_as_a_whole_goes_on(options: dict[str, Any]) -> None:
+    """As when a laptop is closed: nobody is taken for dead for the time that all of them slept."""
+    process = start(**options)
+    wait_until(lambda: len(list(options["output_folder"].glob("*_stats.json"))) >= 2, process)
+    tree = [process.pid, *workers_of(process)]
+    for pid in tree:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(15)
+    for pid in reversed(tree):
+        os.kill(pid, signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "worker processes replaced" not in stdout
+    assert read_dataset(options["output_folder"]).statuses() == {"success": ROWS}
