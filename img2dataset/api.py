@@ -111,6 +111,11 @@ def _reading(
     reader: Reader, output: OutputFolder, plan: Plan, options: Options, summary: RunSummary
 ) -> Iterator[Callable[[Container[int]], Iterator[Shard]]]:
     """What hands out the shards of this run: the list's, or those of its rows that are not there yet."""
+    if plan.from_folder:
+        from img2dataset.reading.folder_rows import shards_of_folder
+
+        yield lambda skip: shards_of_folder(sorted(plan.to_retry), skip, output.metadata_path, reader.columns)
+        return
     if options.incremental_mode != "new_only":
         if reader.has_marks or options.allow_mixing or not plan.skipped:
             yield lambda skip: reader.shards(skip, plan.first_shard_id, plan.others)

@@ -26,6 +26,7 @@ class Plan:
     """Where a run begins. ``done`` are the shards that an earlier run has finished; ``to_retry`` are those of
     them with rows to take again, and their successes so far; ``cut_short`` is the ``new_only`` run that this
     one goes on with. ``others`` are shards of other lists: this one must not come to them.
+    ``from_folder``: the rows to take again come from the folder, since the list does not tell its shards.
     """
 
     first_shard_id: int
@@ -35,6 +36,7 @@ class Plan:
     to_retry: dict[int, int] = field(default_factory=dict)
     cut_short: RunRecord | None = None
     others: OthersShards = field(default_factory=OthersShards)
+    from_folder: bool = False
 
     @property
     def skipped(self) -> set[int]:
@@ -91,6 +93,7 @@ def _plan(output: OutputFolder, options: Options, reader: Reader) -> Plan | None
     if going_on is not None:
         record.first_shard_id, record.mode = going_on.first_shard_id, going_on.mode
         record.known, record.gaps = going_on.known, going_on.gaps
+        record.ended = going_on.ended if options.incremental_mode == "retry_failed" else None
         manifest.runs[manifest.runs.index(going_on)] = record
     else:
         if options.incremental_mode in ("extend", "new_only"):
@@ -115,6 +118,12 @@ def _plan(output: OutputFolder, options: Options, reader: Reader) -> Plan | None
         return None
     others = OthersShards() if options.allow_mixing else manifest.made_by_later_runs(record)
     if options.incremental_mode == "retry_failed":
+        from_folder = record.mode == "new_only"
+        if from_folder and (options.bbox_col or options.verify_hash):
+            raise OutputError(
+                f"output_folder {options.output_folder!r}: its last run was new_only: retry_failed then takes"
+                " the rows from the folder, which has no column for --bbox_col and --verify_hash"
+            )
         return Plan(
             record.first_shard_id,
             done,
@@ -122,6 +131,7 @@ def _plan(output: OutputFolder, options: Options, reader: Reader) -> Plan | None
             record,
             _shards_to_retry(output, done, options),
             others=others,
+            from_folder=from_folder,
         )
     cut_short = going_on if options.incremental_mode == "new_only" else None
     return Plan(record.first_shard_id, done, manifest, record, cut_short=cut_short, others=others)
@@ -166,7 +176,8 @@ def finish(output: OutputFolder, plan: Plan, rows_of_files: list[int], all_made:
 
     One with failed shards is gone on with by the same command, as one that was interrupted.
     """
-    plan.record.ended = time.time() if all_made else None
+    if not plan.from_folder:
+        plan.record.ended = time.time() if all_made else None
     for file, rows in zip(plan.record.files, rows_of_files, strict=False):
         file["rows"] = rows
     output.write_note(MANIFEST_NAME, plan.manifest.to_text())
@@ -191,6 +202,8 @@ def _run_to_go_on_with(manifest: Manifest, record: RunRecord, options: Options) 
         goes_on = last is not None and last.mode == "new_only" and last.ended is None
         return last if last is not None and goes_on and not last.differences(record) else None
     found = manifest.find(record)
+    if found is None and options.incremental_mode == "retry_failed":
+        return next((run for run in reversed(manifest.runs) if not run.differences(record)), None)
     if found is not None and options.incremental_mode == "extend" and found.ended is not None:
         return None
     return found

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.pictures import photograph
 from tests.program.runs import COMMAND, read_dataset, run, serve_photographs
 from tests.servers import ImageServer
 
@@ -123,3 +124,28 @@ def test_a_list_that_was_interrupted_does_not_take_the_shards_of_a_later_one_for
     assert run(**options, incremental_mode="new_only").returncode == 0
     rows = Counter(row["url"] for row in read_dataset(options["output_folder"]).rows)
     assert rows == Counter(line.split(",")[0] for line in first + second)
+
+
+def test_failed_rows_of_a_list_that_grew_are_taken_again_in_their_place(
+    options: dict[str, Any], image_server: ImageServer
+) -> None:
+    """The grown list does not tell which row is in which shard; the folder does."""
+    make("grown", options, image_server)
+    for name in ("shop", "museum"):  # two new shards, with rows that fail until the server is well again
+        image_server.put(f"/{name}.jpg", b"busy", status=500)
+    rows = options["url_list"].read_text().splitlines()[1:]
+    rows[3:3] = [f"{image_server.url('/shop.jpg')}?{n},s,{n}" for n in range(12)]
+    rows += [f"{image_server.url('/museum.jpg')}?{n},m,{n}" for n in range(5)]
+    write(options["url_list"], rows)
+    assert run(**options, incremental_mode="new_only").returncode == 0
+    before = read_dataset(options["output_folder"])
+    for name in ("shop", "museum"):
+        image_server.put(f"/{name}.jpg", photograph(90, 70))
+    result = run(**options, incremental_mode="retry_failed")
+    assert result.returncode == 0, result.stderr
+    assert "17 more rows succeeded" in result.stdout
+    after = read_dataset(options["output_folder"])
+    assert [row["url"] for row in after.rows] == [row["url"] for row in before.rows]
+    assert [row["note"] for row in after.rows] == [row["note"] for row in before.rows]
+    assert after.failures() == {"HTTP 404": before.failures()["HTTP 404"]}
+    assert {key: after.images[key] for key in before.images} == before.images
