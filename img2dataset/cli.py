@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from img2dataset.errors import Img2datasetError, OptionError
+from img2dataset.printable import PrintableFormatter, printable
 
 
 def main() -> None:
@@ -40,7 +41,9 @@ def run_command(words: list[str]) -> int:
         return run_verify(words[1:])
     # Arrow's own pools keep what they have freed: 40 MB more on a list of five million rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     try:
         if words[0] == "cache":
             from img2dataset.training import cache_command
@@ -133,5 +136,5 @@ def _help_text(everything: bool = False) -> str:
 
 def _say(text: Any) -> int:
     with contextlib.suppress(OSError):
-        print(text, flush=True)
+        print(printable(str(text)), flush=True)
     return 0

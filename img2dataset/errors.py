@@ -4,11 +4,16 @@ A row that fails is not an exception at this level: it is a ``Fetched`` or ``Sam
 (see ``types.py``), and it is counted.
 """
 
+from img2dataset.printable import printable
+
 
 class Img2datasetError(Exception):
-    """Base of every error a user can meet; ``str(error)`` is one line."""
+    """Base of every error a user can meet; ``str(error)`` is one line, safe to print."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class OptionError(Img2datasetError, ValueError):

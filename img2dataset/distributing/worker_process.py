@@ -28,6 +28,7 @@ from img2dataset.distributing.frames import (
     receive,
     send,
 )
+from img2dataset.printable import PrintableFormatter
 from img2dataset.types import Shard, Status
 
 PARENT_GONE_STATUS = 75
@@ -113,7 +114,9 @@ def main() -> None:
     # The program decides when a run stops; a Ctrl-C in the terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipes = _take_standard_streams()
-    logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     settings = pipes.receive()
 
     def tell_progress(statuses: Counter[Status]) -> None:

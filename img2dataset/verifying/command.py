@@ -11,6 +11,7 @@ import sys
 from typing import NoReturn
 
 from img2dataset.errors import Img2datasetError, OptionError
+from img2dataset.printable import printable
 
 _PAGE = """\
 usage: img2dataset verify OUTPUT [--images] [--remove] [--processes_count N]
@@ -89,5 +90,5 @@ def _parser() -> argparse.ArgumentParser:
 
 def _say(text: str, exit_status: int) -> int:
     with contextlib.suppress(OSError):
-        print(text, flush=True)
+        print(printable(text), flush=True)
     return exit_status

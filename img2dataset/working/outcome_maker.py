@@ -14,7 +14,7 @@ from img2dataset.imaging import INTERNAL_ERROR, ImageFailure, ImageProcessor
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, ProcessedImage
 from img2dataset.working.outcomes import Outcome, RowTask
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("img2dataset")
 
 
 class OutcomeMaker:
