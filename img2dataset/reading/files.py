@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from img2dataset.errors import InputError, MissingDependency
+from img2dataset.paths import open_path
 from img2dataset.reading.pipes import PipeCopy
 
 _EXTRAS = {"hf": "hf", "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
@@ -140,15 +141,12 @@ def _listed(file_system: Any, name: str, url_list: str, ending: str) -> dict[str
 
 
 def file_system_of(url_list: str) -> tuple[Any, str]:
-    import fsspec
-
     try:
-        file_system, name = fsspec.core.url_to_fs(url_list)
+        return open_path(url_list)
     except ImportError as error:
         raise _missing_dependency(url_list, error) from error
     except Exception as error:  # every store has its own errors
         raise InputError(f"url_list {url_list} cannot be read: {one_line(error)}") from error
-    return file_system, name
 
 
 def _missing_dependency(url_list: str, error: ImportError) -> MissingDependency:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
 from img2dataset.errors import InputError, OptionError
+from img2dataset.paths import open_path
 from img2dataset.training.metadata_filter import filter_expression
 from img2dataset.training.shard_images import image_column, tar_images, tfrecord_images
 
@@ -29,11 +30,9 @@ class FinishedShards:
     """
 
     def __init__(self, folder: str, shard_format: str | None = None):
-        import fsspec
-
         if shard_format is not None and shard_format not in FORMATS:
             raise OptionError(f"format is {shard_format!r}; it takes {', '.join(map(repr, FORMATS))}")
-        self.file_system, self.folder = fsspec.core.url_to_fs(folder)
+        self.file_system, self.folder = open_path(folder)
         try:
             listed = [
                 posixpath.basename(path.rstrip("/"))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from img2dataset.errors import MissingDependency, OutputError
+from img2dataset.paths import open_path
 
 # Protocols whose package is one of this project's extras.
 _EXTRAS = {
@@ -45,6 +46,11 @@ class OutputLocation:
         return "file" in _protocols(self.file_system)
 
     @property
+    def has_buckets(self) -> bool:
+        """Whether it is a store whose folders need not be made, and whose buckets are not ours to make."""
+        return not _EXTRAS.keys().isdisjoint(_protocols(self.file_system))
+
+    @property
     def shows_partial_files(self) -> bool:
         return not _SHOW_PARTIAL_FILES.isdisjoint(_protocols(self.file_system))
 
@@ -56,11 +62,9 @@ def locate(path: str) -> OutputLocation:
         MissingDependency: the protocol's package is not installed.
         OutputError: the protocol is unknown, or its file system cannot be set up.
     """
-    from fsspec.core import url_to_fs
-
     protocol = path.partition("://")[0] if "://" in path else "file"
     try:
-        file_system, path_on_it = url_to_fs(path)
+        file_system, path_on_it = open_path(path)
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
         way_out = f'pip install "img2dataset[{extra}]"' if extra else str(error)

@@ -66,7 +66,8 @@ class OutputFolder:
         self._keep = list(keep)
         probe = f"{self._location.path}/.img2dataset-{secrets.token_hex(8)}"
         try:
-            self._file_system.makedirs(self._location.path, exist_ok=True)
+            if not self._location.has_buckets:
+                self._file_system.makedirs(self._location.path, exist_ok=True)
             self._file_system.pipe_file(probe, b"can this folder be written to?")
             self._file_system.rm_file(probe)
         except Exception as error:  # every file system has its own errors

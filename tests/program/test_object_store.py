@@ -210,3 +210,73 @@ def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
     assert after.statuses() == {"success": ROWS_PER_SHARD}
     assert before.images.items() <= after.images.items()
     assert not [path for path in (tmp_path / "after").rglob("*") if "rewrites" in path.name]
+
+
+def test_a_bucket_that_does_not_exist_is_named_and_not_made(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("http://127.0.0.1:9/a.jpg\n")
+    result = run(
+        url_list=tmp_path / "list.txt",
+        output_folder="s3://no-such-bucket/out",
+        environment=environment(store),
+    )
+    assert result.returncode == 1
+    assert "output_folder 's3://no-such-bucket/out' cannot be written to" in result.stderr
+    assert "bucket" in result.stderr.lower()
+    assert "Traceback" not in result.stderr
+    assert not file_system(store).exists("no-such-bucket")
+
+
+def test_of_two_lists_started_in_the_same_moment_one_is_refused_on_a_store_too(
+    store: Store, bucket: str, image_server: ImageServer, tmp_path: Path
+) -> None:
+    from tests.program.runs import start
+
+    addresses = serve_photographs(image_server, 3)
+    lists = [write_list(tmp_path / f"{name}.txt", addresses[number:], 20) for number, name in enumerate("ab")]
+    for attempt in range(3):
+        options = {
+            "output_folder": f"s3://{bucket}/out{attempt}",
+            "output_format": "webdataset",
+            "processes_count": 1,
+            "environment": environment(store),
+        }
+        both = [start(**options, url_list=path) for path in lists]
+        said = [process.communicate(timeout=120)[1] for process in both]
+        assert sorted(process.returncode for process in both) == [0, 1], said
+        assert sum("holds another dataset" in text for text in said) == 1
+
+
+def test_what_a_stop_has_kept_on_a_store_is_completed(
+    store: Store, bucket: str, image_server: ImageServer, tmp_path: Path
+) -> None:
+    import signal
+
+    from tests.program.runs import start
+    from tests.program.test_faults import wait_until
+
+    addresses = [
+        image_server.put(f"/store-kept/{n}.jpg", photograph(120, 90, seed=n))
+        for n in range(ROWS_PER_SHARD - 1)
+    ]
+    for output_format in ("webdataset", "files"):
+        name = f"/hang-before-headers/store-{output_format}"
+        urls = [f"{url}?{output_format}" for url in addresses]
+        url_list = tmp_path / f"{output_format}.txt"
+        url_list.write_text("\n".join([*urls, image_server.url(name)]))
+        options = {
+            **options_for(store, bucket, url_list, output_format),
+            "output_folder": f"s3://{bucket}/{output_format}",
+            "timeout": 20,
+        }
+        process = start(**options)
+        wait_until(lambda name=name: image_server.count(name) > 0, process)
+        process.send_signal(signal.SIGTERM)
+        stdout, _ = process.communicate(timeout=60)
+        assert f"{ROWS_PER_SHARD - 1} rows, {ROWS_PER_SHARD - 1} images" in stdout
+        before = {url: image_server.count(f"/store-kept/{n}.jpg") for n, url in enumerate(addresses)}
+        assert run(**{**options, "timeout": 1}).returncode == 0
+        assert {url: image_server.count(f"/store-kept/{n}.jpg") for n, url in enumerate(addresses)} == before
+        files = file_system(store)
+        assert not any("img2dataset_unfinished" in path for path in files.find(f"{bucket}/{output_format}"))
+        statistics = json.loads(files.cat_file(f"{bucket}/{output_format}/00000_stats.json"))
+        assert (statistics["count"], statistics["successes"]) == (ROWS_PER_SHARD, ROWS_PER_SHARD - 1)

@@ -212,3 +212,13 @@ def test_importing_the_room_loads_no_heavy_package() -> None:
     program = "import json, sys, img2dataset.writing; print(json.dumps(sorted(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"numpy", "cv2", "pyarrow", "fsspec", "webdataset"} & set(json.loads(result.stdout))
+
+
+def test_a_local_name_with_two_colons_is_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a::b", "sub/a::b", str(tmp_path / "x::y")):
+        output = OutputFolder(settings_for(name, "files"))
+        output.prepare()
+        output.write_note("note", "here")
+        assert (tmp_path / name / "note").read_text() == "here"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a::b", "sub", "x::y"]
