@@ -25,11 +25,17 @@ _HOMES = {
 }
 
 
+# Modules of 1.47.0 that scripts reach as attributes.
+_MODULES = ("main", "blurrer", "resizer", "downloader")
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -27,18 +27,18 @@ def run_command(words: list[str]) -> int:
         The exit status: 0 if every shard is done, 1 if not, 2 for wrong options, 130 or 143 when stopped by
         a signal.
     """
-    if not words or words[0] in ("--help", "-h", "help"):
-        return _say(_help_text())
-    if words[0] == "--help_all":
+    if words and words[0] == "verify":
+        from img2dataset.verifying.command import run as run_verify
+
+        return run_verify(words[1:])
+    if "--help_all" in words:
         return _say(_help_text(everything=True))
+    if not words or words[0] == "help" or not {"--help", "-h"}.isdisjoint(words):
+        return _say(_help_text())
     if words[0] == "--version":
         from img2dataset.version import __version__
 
         return _say(__version__)
-    if words[0] == "verify":
-        from img2dataset.verifying.command import run as run_verify
-
-        return run_verify(words[1:])
     # Arrow's own pools keep what they have freed: 40 MB more on a list of five million rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     handler = logging.StreamHandler(sys.stderr)
@@ -105,27 +105,62 @@ def _say_stopped(exit_status: int) -> int:
 
 
 def read_words(words: list[str]) -> dict[str, str]:
-    """The option texts of a command line, by name, read by Fire's rules.
+    """The option texts of a command line, by name, read by Fire's rules: by position or by name.
 
     Raises:
-        OptionError: words that are not ``--name value`` or ``--name=value``.
+        OptionError: an option that takes a value has none, there are more positions than options, or a name
+            that is no option.
     """
     import fire
 
+    from img2dataset.options import by_name
+
+    _check_values_are_given(words)
     texts: dict[str, str] = {}
 
     @fire.decorators.SetParseFn(str)  # type: ignore[untyped-decorator]
-    def take(*stray: str, **named: str) -> None:
-        if stray:
-            raise OptionError(f"{stray[0]!r} stands alone; options are given as --name value")
-        texts.update(named)
+    def take(*positions: str, **named: str) -> None:
+        texts.update(by_name(positions, {_full_name(name): text for name, text in named.items()}))
 
-    # A lone "-" is Fire's separator and "--" begins its own flags: neither is an option here.
-    for word in words:
-        if word in ("-", "--"):
-            raise OptionError(f"{word!r} stands alone; options are given as --name value")
     fire.Fire(take, command=words, name="img2dataset")
     return texts
+
+
+def _check_values_are_given(words: list[str]) -> None:
+    """Refuse an option whose value was forgotten, which Fire would take for a flag that says True."""
+    from img2dataset.options import option_specs
+
+    for word, following in zip(words, [*words[1:], "--"], strict=True):
+        # A lone "-" is Fire's separator and "--" begins its own flags: neither is an option here.
+        if word in ("-", "--"):
+            raise OptionError(f"{word!r} stands alone; options are given as --name value")
+        if not _is_name(word) or "=" in word or not _is_name(following):
+            continue
+        name = _full_name(word.lstrip("-").replace("-", "_"))
+        spec = option_specs().get(name)
+        if (spec is not None and spec.kind != "boolean") or name == "config":
+            raise OptionError(f"--{name} has no value; give it as --{name} VALUE")
+
+
+def _is_name(word: str) -> bool:
+    """Whether Fire takes a word for the name of an option; -1 is a value."""
+    return word.startswith("--") or (word.startswith("-") and word[1:2].isalpha())
+
+
+def _full_name(name: str) -> str:
+    """The option that a single letter stands for, where only one of 1.47.0's begins with it.
+
+    Raises:
+        OptionError: several do.
+    """
+    from img2dataset.options import POSITIONAL
+
+    if len(name) != 1:
+        return name
+    names = [option for option in POSITIONAL if option.startswith(name)]
+    if len(names) > 1:
+        raise OptionError(f"-{name} can be {', '.join(names)}; give the whole name")
+    return names[0] if names else name
 
 
 def _help_text(everything: bool = False) -> str:

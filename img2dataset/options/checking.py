@@ -16,8 +16,9 @@ from typing import Any
 from img2dataset.errors import OptionError
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
 from img2dataset.options.images import HASHES
-from img2dataset.options.table import Options
+from img2dataset.options.table import POSITIONAL, Options
 
+YES, NO = ("true", "yes", "1"), ("false", "no", "0")
 RESERVED_COLUMNS = (
     "key",
     "caption",
@@ -33,6 +34,26 @@ RESERVED_COLUMNS = (
 )
 
 
+def by_name(positions: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Options given by position, in the order of 1.47.0, and by name, as one mapping.
+
+    Raises:
+        OptionError: there are more than can be given by position, or one is given both ways.
+    """
+    if len(positions) > len(POSITIONAL):
+        raise OptionError(
+            f"{positions[len(POSITIONAL)]!r} is too much: {len(POSITIONAL)} options can be given by position;"
+            " give the others as --name value"
+        )
+    given = dict(zip(POSITIONAL, positions, strict=False))
+    for name in given:
+        if name in named:
+            raise OptionError(
+                f"--{name} is given twice: as {given[name]!r}, by its position, and by its name"
+            )
+    return {**given, **named}
+
+
 def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
     """The values of the command line, each read as its option's kind: Python literals, ``None``, bare words.
 
@@ -43,7 +64,7 @@ def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
     for name, text in texts.items():
         # Fire's way to say no: --noextract_exif
         if name not in option_specs() and name.startswith("no") and name[2:] in option_specs():
-            name, text = name[2:], repr(text != "True")
+            name, text = name[2:], repr(not _boolean(option_specs()[name[2:]], text))
         values[name] = _from_text(_spec_of(name), text)
     return values
 
@@ -56,11 +77,25 @@ def _from_text(spec: OptionSpec, text: str) -> Any:
         return "\t" if spec.name == "input_delimiter" and text == "\\t" else text
     if spec.kind == "texts":
         return _texts_from_text(spec, text)
+    if spec.kind == "boolean":
+        return _boolean(spec, text)
     try:
         # inf and nan are no literals, yet max_image_area=inf is a natural thing to write.
         return float(text) if spec.kind == "number" else ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         raise _wrong(spec, text) from None
+
+
+def _boolean(spec: OptionSpec, value: Any) -> bool:
+    """What stands for yes or no: a word in any case, 0 and 1, NumPy's booleans."""
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in YES or word in NO:
+            return word in YES
+    # NumPy, whose booleans these may be, need not be there.
+    elif (type(value).__name__ == "bool_" or isinstance(value, numbers.Integral)) and value in (0, 1):
+        return bool(value)
+    raise _wrong(spec, value)
 
 
 def _texts_from_text(spec: OptionSpec, text: str) -> Any:
@@ -84,6 +119,7 @@ def resolve(given: Mapping[str, Any]) -> Options:
     Raises:
         OptionError: for the first name, type, value or combination that is wrong; one line.
     """
+    given = _without_unused_size(given)
     values = {name: _checked(_spec_of(name), value) for name, value in given.items()}
     for spec in option_specs().values():
         if spec.required and values.get(spec.name) is None:
@@ -97,6 +133,14 @@ def resolve(given: Mapping[str, Any]) -> Options:
     options = Options(**values)
     _check_together(options)
     return options
+
+
+def _without_unused_size(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With ``resize_mode no`` nothing is resized: 1.47.0 took any size there, and scripts give pairs."""
+    size = given.get("image_size")
+    if given.get("resize_mode") != "no" or not isinstance(size, (tuple, list)):
+        return given
+    return {name: value for name, value in given.items() if name != "image_size"}
 
 
 def _spec_of(name: str) -> OptionSpec:
@@ -130,9 +174,7 @@ def _checked(spec: OptionSpec, value: Any) -> Any:
     if spec.kind == "text":
         return _checked_text(spec, value)
     if spec.kind == "boolean":
-        if not isinstance(value, bool):
-            raise _wrong(spec, value)
-        return value
+        return _boolean(spec, value)
     if spec.kind in ("integer", "number"):
         return _checked_number(spec, value)
     return os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -147,6 +189,11 @@ def _checked_text(spec: OptionSpec, value: Any) -> str:
 
 
 def _checked_number(spec: OptionSpec, value: Any) -> int | float:
+    if isinstance(value, str):
+        try:
+            value = float(value) if spec.kind == "number" else ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise _wrong(spec, value) from None
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real or math.isnan(value):
         raise _wrong(spec, value)
@@ -181,8 +228,6 @@ def _check_together(options: Options) -> None:
         raise OptionError(
             f"--distributor {options.distributor} is not available yet; this version takes multiprocessing"
         )
-    if options.enable_wandb:
-        raise OptionError("--enable_wandb is not available yet; the statistics are in the output folder")
 
 
 def _check_encoding(options: Options) -> None:
@@ -255,4 +300,4 @@ def _check_hashes(options: Options) -> None:
         )
 
 
-__all__ = ["KIND_NAMES", "RESERVED_COLUMNS", "from_texts", "resolve"]
+__all__ = ["KIND_NAMES", "RESERVED_COLUMNS", "by_name", "from_texts", "resolve"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from img2dataset.options.declaring import OptionSpec, option_specs
+from img2dataset.options.table import POSITIONAL
 
 # What most runs need; the rest is on the page of --help_all, so that this one fits a screen.
 COMMON = (
@@ -32,13 +33,14 @@ COMMON = (
 )
 
 
-def help_page(everything: bool = False, width: int = 100) -> str:
+def help_page(everything: bool = False, width: int = 80) -> str:
     """The text of ``img2dataset --help`` (``--help_all`` with ``everything``)."""
     lines = [
         "usage: img2dataset --url_list LIST [--output_folder FOLDER] [--OPTION VALUE ...]",
         "       img2dataset verify OUTPUT | img2dataset cache stats|clear FOLDER",
         "",
-        "Downloads the images of a list of URLs, resizes them and packs them, with metadata, into shards.",
+        "Downloads the images of a list of URLs, resizes them and packs them, with",
+        "metadata, into shards.",
     ]
     group = ""
     for spec in option_specs().values():
@@ -51,7 +53,8 @@ def help_page(everything: bool = False, width: int = 100) -> str:
     if not everything:
         lines += [
             "",
-            "All options: img2dataset --help_all. Options from a file: --config run.yaml; --print_config",
+            "All options: img2dataset --help_all. Options from a file: --config run.yaml,",
+            "which --print_config writes.",
         ]
     return "\n".join(lines)
 
@@ -63,19 +66,23 @@ def _help_lines(spec: OptionSpec, width: int) -> list[str]:
         text = f"{spec.help}: {', '.join(spec.choices)}{default}"
     head = f"  --{spec.name} "
     indent = " " * 28
-    first, *rest = textwrap.wrap(text, width - len(indent)) or [""]
-    return [head.ljust(len(indent)) + first] + [indent + line for line in rest]
+    lines = textwrap.wrap(text, width - len(indent))
+    if len(head) >= len(indent):
+        return [head.rstrip(), *(indent + line for line in lines)]
+    return [head.ljust(len(indent)) + lines[0], *(indent + line for line in lines[1:])]
 
 
 def describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a function of ``**options`` the signature and the ``Args`` section that the options make."""
+    """Give a function of options the signature and the ``Args`` section that the options make."""
+    specs = option_specs()
+    names = [*POSITIONAL, *(name for name in specs if name not in POSITIONAL)]
     parameters = [
         inspect.Parameter(
-            spec.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if spec.required else spec.default,
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD if name in POSITIONAL else inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if specs[name].required else specs[name].default,
         )
-        for spec in option_specs().values()
+        for name in names
     ]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", _docstring_lines())

@@ -110,7 +110,8 @@ def open_reader(settings: ReadSettings) -> Reader:
     """Find a list and check its beginning, reading no more than about 1 MiB of each of its first files.
 
     Raises:
-        InputError: nothing there, not readable, no rows, another format than said, a column missing.
+        InputError: nothing there, not readable, another format than said, a column missing. A list
+            without rows is a warning.
         MissingDependency: the file system of the list needs a package that is not installed.
     """
     from img2dataset.reading.columns import selected_columns
@@ -155,7 +156,13 @@ def _selected_for_txt(settings: ReadSettings) -> tuple[SelectedColumn, ...]:
             'a txt list has no captions: caption_col "%s" has no effect; use a format with columns',
             settings.caption_col,
         )
-    others = [column for column in selected if column.name not in ("url", "caption")]
+    if settings.additional_columns:
+        _logger.warning(
+            "a txt list has no columns beside the URL: save_additional_columns has no effect; use a format"
+            " with columns"
+        )
+    ignored = ("url", "caption", *settings.additional_columns)
+    others = [column for column in selected if column.name not in ignored]
     check_columns(others, ["url"], "a txt list")
     return tuple(column for column in selected if column.name == "url")
 
@@ -195,4 +202,4 @@ def _check_beginnings(sources: list[RowSource], checked: int, shown: object) -> 
             return
         any_rows = next(source.pending(), None) is not None or any_rows
     if not any_rows:
-        raise InputError(f"url_list {shown} has no rows")
+        _logger.warning("url_list %s has no rows: there is nothing to download", shown)
