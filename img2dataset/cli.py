@@ -60,7 +60,10 @@ def _load_arrow_alone() -> None:
 
     0.07 s of CPU and 10 MB. Whoever wants NumPy afterwards can have it; Arrow alone does without.
     """
-    if "numpy" in sys.modules:
+    from importlib import metadata
+
+    # Older versions do not load without it.
+    if "numpy" in sys.modules or int(metadata.version("pyarrow").partition(".")[0]) < 18:
         return
     sys.modules["numpy"] = None  # type: ignore[assignment]
     try:

@@ -37,6 +37,8 @@ from img2dataset.types import ProcessedImage
 # Each scan of a JPEG passes over all of its pixels, were it empty. Ten scans are usual, and 20 of the
 # largest image that is decoded come to this; a thousand empty ones of it would take minutes.
 _MOST_SCANNED_PIXELS = 4_000_000_000
+# OpenCV's level of logging at which nothing is said.
+_SILENT = 0
 
 
 class ImageProcessor:
@@ -56,7 +58,7 @@ class ImageProcessor:
         """
         # 0 runs every loop in the calling thread and builds no pool.
         cv2.setNumThreads(0)
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        cv2.setLogLevel(_SILENT)
         # Once and for all: catching them around each image would disturb those of other threads.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         self._settings = settings
