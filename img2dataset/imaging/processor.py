@@ -58,7 +58,7 @@ class ImageProcessor:
         """
         # 0 runs every loop in the calling thread and builds no pool.
         cv2.setNumThreads(0)
-        cv2.setLogLevel(_SILENT)
+        cv2.setLogLevel(_SILENT)  # type: ignore[attr-defined]  # not in its stubs
         # Once and for all: catching them around each image would disturb those of other threads.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         self._settings = settings
