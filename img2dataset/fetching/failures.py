@@ -50,7 +50,6 @@ PROTOCOL_OTHER = "protocol: error"
 STORED_NO_FILE = "storage: no such file"
 STORED_FORBIDDEN = "storage: permission denied"
 STORED_UNREADABLE = "storage: cannot be read"
-INTERNAL_ERROR = "internal: error in the downloader"
 
 # Those that another try may overcome. A certificate, a redirect loop or an opt-out will still be there.
 _CAN_PASS = frozenset(
