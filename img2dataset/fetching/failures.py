@@ -18,6 +18,7 @@ TIMEOUT_DEADLINE = "timeout: deadline"
 DNS_NOT_FOUND = "DNS: name not found"
 DNS_TEMPORARY = "DNS: temporary failure"
 DNS_TIMEOUT = "DNS: timeout"
+DNS_UNREACHABLE = "DNS: name servers unreachable"
 TLS_EXPIRED = "TLS: certificate expired"
 TLS_NOT_YET_VALID = "TLS: certificate not yet valid"
 TLS_WRONG_HOST = "TLS: wrong host"
@@ -61,6 +62,7 @@ _CAN_PASS = frozenset(
         DNS_TEMPORARY,
         STORED_UNREADABLE,
         DNS_TIMEOUT,
+        DNS_UNREACHABLE,
         TLS_HANDSHAKE,
         CONNECTION_REFUSED,
         CONNECTION_RESET,
