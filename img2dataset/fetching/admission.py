@@ -64,7 +64,6 @@ class Admission:
         self._order = RowOrder(self._hosts.acquaintance)
         # Guards the hosts and what waits for them. Taken before that of the pending rows, never after it.
         self._lock = threading.RLock()
-        self._ended = False
         # A proxy that cannot be reached says nothing about the host.
         self._proxied = goes_through_proxy(settings.access)
         self._robots: RobotsTxt[Job] | None = None
@@ -72,8 +71,6 @@ class Admission:
             self._robots = RobotsTxt(settings.user_agent_token)
         self._next: Job | None = None
         self._unfinished = False
-        # What an unexpected error would otherwise lose.
-        self._in_hand: Row | None = None
 
     def next(self, now: float) -> Job | None:
         """The job to begin, which holds its host's slot, left in its place; None if none may begin now."""
@@ -224,26 +221,12 @@ class Admission:
             return job.is_untouched and (even_on_trial or not self._hosts.is_on_trial(job.host, now))
 
         with self._lock:
-            if self._ended:
-                return []
             rows = self._order.take_back(count, wanted)
             return rows + [job.row for job in self._hosts.take_back(count - len(rows), wanted)]
 
     def close(self) -> None:
         """Give back what other processes may wait for."""
         self._hosts.close()
-
-    def unfinished_rows(self) -> list[Row]:
-        """The rows that are here, when an error has ended everything."""
-        with self._lock:
-            self._ended = True
-            jobs, new = self._hosts.drain(), self._order.drain()
-        if self._next is not None:
-            jobs.append(self._next)
-        if self._robots is not None:
-            jobs += self._robots.waiting()
-        rows = new + [job.row for job in jobs if not job.called_off and not job.robots_of]
-        return rows if self._in_hand is None else [self._in_hand, *rows]
 
     def _find(self, now: float) -> Job | None:
         self._unfinished = False
@@ -255,9 +238,7 @@ class Admission:
                 job, failure = found
                 if failure is None:
                     return job
-                self._in_hand = job.row
                 self.refuse(job, failure, now)
-                self._in_hand = None
                 continue
             else:
                 new = self._order.take(now)
@@ -266,10 +247,7 @@ class Admission:
                 if new is None:
                     continue
                 job = new
-            self._in_hand = job.row if not job.robots_of else None
-            entered = self.enter(job, now)
-            self._in_hand = None
-            if entered:
+            if self.enter(job, now):
                 return job
         self._unfinished = True
         return None
@@ -280,11 +258,9 @@ class Admission:
             row = self._pending.take_row() if len(self._order) < LOOK_AHEAD_ROWS else None
             if row is None:
                 return count > 0
-            self._in_hand = row
             job = self._new_job(row)
             if job is not None:
                 self._order.add(job, now)
-            self._in_hand = None
         return True
 
     def _new_job(self, row: Row) -> Job | None:

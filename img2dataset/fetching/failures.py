@@ -18,6 +18,7 @@ TIMEOUT_DEADLINE = "timeout: deadline"
 DNS_NOT_FOUND = "DNS: name not found"
 DNS_TEMPORARY = "DNS: temporary failure"
 DNS_TIMEOUT = "DNS: timeout"
+DNS_UNREACHABLE = "DNS: name servers unreachable"
 TLS_EXPIRED = "TLS: certificate expired"
 TLS_NOT_YET_VALID = "TLS: certificate not yet valid"
 TLS_WRONG_HOST = "TLS: wrong host"
@@ -50,7 +51,6 @@ PROTOCOL_OTHER = "protocol: error"
 STORED_NO_FILE = "storage: no such file"
 STORED_FORBIDDEN = "storage: permission denied"
 STORED_UNREADABLE = "storage: cannot be read"
-INTERNAL_ERROR = "internal: error in the downloader"
 
 # Those that another try may overcome. A certificate, a redirect loop or an opt-out will still be there.
 _CAN_PASS = frozenset(
@@ -62,6 +62,7 @@ _CAN_PASS = frozenset(
         DNS_TEMPORARY,
         STORED_UNREADABLE,
         DNS_TIMEOUT,
+        DNS_UNREACHABLE,
         TLS_HANDSHAKE,
         CONNECTION_REFUSED,
         CONNECTION_RESET,

@@ -5,13 +5,12 @@ Called by the worker. The work itself is ``loop.py``, which runs on the one thre
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 from img2dataset.errors import Img2datasetError
-from img2dataset.fetching import failures
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.certificates import find_ca_bundle
 from img2dataset.fetching.loop import DownloadLoop
@@ -22,6 +21,9 @@ from img2dataset.types import Fetched, Row
 
 # A thread inside the system's resolver cannot be ended; it is left behind.
 LONGEST_CLOSE_S = 5.0
+# A turn of the loop waits for some seconds at most; after this long its thread hangs.
+LONGEST_TURN_S = 120.0
+LONGEST_BETWEEN_LOOKS_S = 5.0
 
 
 class Fetcher:
@@ -36,8 +38,8 @@ class Fetcher:
     ``release(fetched.size)`` is called for it, in any order and from any thread; whoever holds bodies
     back for ever stops the downloads.
 
-    If the thread ever ends by an error of its own, the error is logged, every row inside is delivered with
-    ``internal: error in the downloader``, and ``submit`` raises from then on: no row is lost in silence.
+    An error of the downloader is no row's failure: if its thread ever ends by one, no row inside is
+    delivered, and ``check`` and ``submit`` raise from then on. Whoever waits for rows calls ``check``.
 
     Raises:
         OptionError: the file of trusted certificates cannot be used.
@@ -52,6 +54,7 @@ class Fetcher:
         self._loop = DownloadLoop(
             settings, ca_bundle, self._pending, self._budget, self._transport, deliver, self._wake
         )
+        self._watch = ProgressWatch()
         self._closing = False
         # Set under the lock of the pending rows: after it no row is taken and no wake-up sent.
         self._ended = False
@@ -97,13 +100,24 @@ class Fetcher:
         rows = list(rows)
         with self._pending.lock:
             if self._error is not None:
-                raise Img2datasetError(
-                    f"the downloader has ended by an error: {self._error!r}"
-                ) from self._error
+                raise _died_of(self._error) from self._error
             if self._ended or self._closing:
                 raise Img2datasetError("the downloader is closed; make a new one")
             self._pending.submit(rows)
             self._transport.wake()
+
+    def check(self) -> None:
+        """See that rows can still be expected. To be called, by one thread, about twice a second.
+
+        Raises:
+            Img2datasetError: the fetcher's thread has ended by an error, or stands still.
+        """
+        if self._closing:
+            return
+        if self._error is not None or not self._thread.is_alive():
+            raise _died_of(self._error) from self._error
+        if self._watch.silence_s(self._loop.turns, time.monotonic()) > LONGEST_TURN_S:
+            raise Img2datasetError(f"the downloader has stood still for {LONGEST_TURN_S:.0f} s")
 
     def forget(self, shard_id: int) -> None:
         """Call off the rows of a shard submitted so far; one that is just ending may still be delivered.
@@ -162,10 +176,28 @@ class Fetcher:
     def _end(self) -> None:
         with self._pending.lock:
             self._ended = True
-            rows = self._pending.drain()
-        rows += self._loop.unfinished_rows()
-        if self._error is not None:
-            for row in rows:
-                with contextlib.suppress(Exception):
-                    self._deliver(Fetched(row, None, failures.INTERNAL_ERROR))
+            self._pending.clear()
         self._loop.close()
+
+
+class ProgressWatch:
+    """For how long a counter has stood still while it was looked at; pure.
+
+    Time between two looks counts only as far as it is usual: in a longer one the whole program stood still.
+    """
+
+    def __init__(self) -> None:
+        self._count = -1
+        self._looked_at = 0.0
+        self._silence_s = 0.0
+
+    def silence_s(self, count: int, now: float) -> float:
+        """Seconds for which ``count`` has not changed, looked at ``now`` on the monotonic clock."""
+        passed = min(now - self._looked_at, LONGEST_BETWEEN_LOOKS_S)
+        self._silence_s = self._silence_s + passed if count == self._count else 0.0
+        self._count, self._looked_at = count, now
+        return self._silence_s
+
+
+def _died_of(error: BaseException | None) -> Img2datasetError:
+    return Img2datasetError(f"the downloader has ended by an error: {error!r}")

@@ -197,10 +197,6 @@ class HostSlots(Generic[Waiting]):
         self._waiting -= len(taken)
         return taken
 
-    def drain(self) -> list[Waiting]:
-        """Every job set aside, at the end."""
-        return [job for host in self._busy.values() for job in host.waiting]
-
     def close(self) -> None:
         """Give back what this process holds among those of the machine."""
         self._machine.close()

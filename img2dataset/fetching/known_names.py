@@ -57,6 +57,8 @@ class KnownNames:
     def put(self, name: str, resolved: Resolved, ttl_s: float, now: float) -> None:
         """Keep an answer; ``ttl_s`` is what the name server said of addresses."""
         former = self._known.pop(name, None)
+        if resolved.failure == failures.DNS_UNREACHABLE:
+            return  # nobody has said anything of the name
         count = 0
         if resolved.failure is None:
             kept_s = min(max(ttl_s, self._min_ttl_s), self._max_ttl_s)

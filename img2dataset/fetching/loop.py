@@ -15,7 +15,7 @@ import pycurl
 
 from img2dataset.fetching import failures
 from img2dataset.fetching.adapting import Adapting
-from img2dataset.fetching.admission import NOBODY, Admission
+from img2dataset.fetching.admission import Admission
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.destinations import Destination, Destinations
 from img2dataset.fetching.manners import leads_elsewhere
@@ -35,6 +35,8 @@ from img2dataset.types import Fetched, Row
 # While enough bodies wait for their pixels nothing is urgent: what the sockets have is left to gather, so
 # that a turn carries many transfers on. 0.5 ms of CPU a row without, 0.2 with it.
 GATHERING_S = 0.02
+# So that it can be seen from outside that the thread moves.
+LONGEST_SLEEP_S = 5.0
 
 
 class DownloadLoop:
@@ -72,8 +74,8 @@ class DownloadLoop:
         if settings.adaptive_concurrency:
             self._adapting = Adapting(settings.concurrency, deliver)
             self._deliver = self._adapting.deliver
-        # Neither running nor pending nor delivered: what an unexpected error would otherwise lose.
-        self._in_hand: Row | None = None
+        # Grows with each turn: whoever waits for rows sees by it that the thread moves.
+        self.turns = 0
 
     @property
     def limit(self) -> int:
@@ -101,6 +103,7 @@ class DownloadLoop:
 
     def turn(self) -> None:
         """Do what there is to do, and wait until there is more."""
+        self.turns += 1
         now = time.monotonic()
         self._admit(now)
         if self._budget.is_well_stocked:
@@ -116,14 +119,6 @@ class DownloadLoop:
         if self._running or self._sources.in_flight:
             for easy in self._watch.look(self._running, time.monotonic()):
                 self._settle(easy, 0, "")
-
-    def unfinished_rows(self) -> list[Row]:
-        """The rows that were begun and not delivered."""
-        jobs = [job for _, job in self._running.values()] + self._names.waiting()
-        jobs += [job for _, job in self._destinations.waiting()] + self._sources.waiting()
-        rows = [job.row for job in jobs if not job.called_off and not job.robots_of]
-        rows += self._admission.unfinished_rows()
-        return rows if self._in_hand in (None, NOBODY) else [self._in_hand, *rows]
 
     def close(self) -> None:
         """Abort every transfer and close every connection."""
@@ -142,14 +137,14 @@ class DownloadLoop:
         self._admission.close()
         self._transport.close()
 
-    def _time_to_wait(self, now: float) -> float | None:
-        dues = (self._admission.next_due(now), self._destinations.next_due())
-        due = min((each for each in dues if each is not None), default=None)
+    def _time_to_wait(self, now: float) -> float:
+        dues = (self._admission.next_due(now), self._destinations.next_due(), now + LONGEST_SLEEP_S)
+        due = min(each for each in dues if each is not None)
         if not self._running and not self._sources.in_flight:
             self._watch.rest(now)
-            return None if due is None else max(0.0, due - now)
+            return max(0.0, due - now)
         look = self._watch.next_look
-        return max(0.0, min(look, look if due is None else due) - now)
+        return max(0.0, min(look, due) - now)
 
     def _admit(self, now: float) -> None:
         """Begin what may begin."""
@@ -161,13 +156,11 @@ class DownloadLoop:
         while self.in_flight < self._limit + beyond and (job := self._admission.next(now)) is not None:
             if not self._budget.may_start(job.reservation):
                 return
-            self._in_hand = job.row
             self._admission.take()
             if job.host:
                 self._begin(job, now)
             else:
                 self._sources.start(job)
-                self._in_hand = None
 
     def _call_off(self, forgotten: set[int]) -> None:
         self._admission.forget(forgotten)
@@ -185,9 +178,7 @@ class DownloadLoop:
         self._deliver(Fetched(row, None, failure))
 
     def _hand_over(self, fetched: Fetched) -> None:
-        self._in_hand = fetched.row
         self._deliver(fetched)
-        self._in_hand = None
 
     def _begin(self, job: Job, now: float) -> None:
         """Start a try of ``job``, whose reservation has been taken."""
@@ -203,7 +194,6 @@ class DownloadLoop:
         destination = self._destinations.find(job.uri, job.after_public, (transfer, job), now)
         if destination is None:
             self._looking_up += 1
-            self._in_hand = None
         else:
             self._connect(transfer, job, destination, now)
 
@@ -214,27 +204,22 @@ class DownloadLoop:
                 self._set_free(transfer)
                 self._admission.called_off(job)
             else:
-                self._in_hand = job.row
                 self._connect(transfer, job, destination, now)
 
     def _connect(self, transfer: Transfer, job: Job, destination: Destination, now: float) -> None:
         if destination.failure is not None:
             started_at = transfer.started_at
             self._set_free(transfer)
-            if self._admission.leave(job, started_at, destination.failure, None):
-                self._in_hand = None
-            else:
+            if not self._admission.leave(job, started_at, destination.failure, None):
                 self._fail(job, destination.failure, None)
             return
         transfer.aim(destination.entries, job.after_public, now - transfer.started_at, now)
         self._running[transfer.easy] = (transfer, job)
-        self._in_hand = None
         self._transport.add(transfer.easy)
 
     def _settle(self, easy: pycurl.Curl, code: int, message: str) -> None:
         """A transfer has ended, or is ended here: deliver it, follow its redirect, or let it wait."""
         transfer, job = self._running.pop(easy)
-        self._in_hand = job.row
         failure, answer, started_at = transfer.outcome(code, message), transfer.answer, transfer.started_at
         self._transport.remove(easy)
         if answer is not None and answer.location is not None and failure is None:
@@ -249,19 +234,16 @@ class DownloadLoop:
             self._admission.called_off(job)
             self._tries.restart(job)
             self._pending.put_off(job)
-            self._in_hand = None
         elif failure is None:
             self._admission.leave(job, started_at, None, answer)
             self._succeed(transfer, job)
         else:
             self._set_free(transfer)
             if self._admission.leave(job, started_at, failure, answer):
-                self._in_hand = None
                 return
             if failure == failures.DNS_NOT_FOUND:
                 known = self._names.ask(job.uri, job)
                 if known is None:
-                    self._in_hand = None
                     return
                 failure = known
             self._fail(job, failure, answer.retry_after if answer is not None else None)
@@ -271,7 +253,6 @@ class DownloadLoop:
         if job.robots_of:
             self._set_free(transfer)
             self._admission.learned_robots(job.robots_of, bytes(body), None)
-            self._in_hand = None
             return
         self._budget.delivered(held, len(body))
         transfer.reserved = 0
@@ -302,19 +283,15 @@ class DownloadLoop:
         if not self._pool.fits(transfer, job):
             self._set_free(transfer)
             self._pending.put_off(job)
-            self._in_hand = None
         elif self._admission.enter(job, now):
             job.time_left = None
             self._request(transfer, job, transfer.reserved, now)
         else:
             self._set_free(transfer)
-            self._in_hand = None
 
     def _fail(self, job: Job, failure: str, retry_after: str | None = None) -> None:
         """A try has failed: another one later, or the row's failure."""
         if job.called_off:
             return
-        self._in_hand = job.row
         if not self._tries.again(job, failure, retry_after):
             self._admission.refuse(job, failure, time.monotonic())
-        self._in_hand = None

@@ -7,7 +7,8 @@ tells packets that are lost from servers that are slow, and goes over to TCP for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -79,6 +80,8 @@ class NameServers:
         self._tries = tries
         self._longest_s = longest_s
         self._open: list[_Channel] = []
+        # Never acted on within a call of c-ares: what it leads to may be the next question.
+        self._answers: deque[tuple[Callable[[Records], None], Any, int, int | None]] = deque()
         self._current = self._new_channel(0.0)
 
     @property
@@ -87,7 +90,7 @@ class NameServers:
         return list(self._current.cares.servers)
 
     def ask(self, name: str, kind: str, now: float, answered: Callable[[Records], None]) -> None:
-        """Ask for ``name``'s addresses of one ``kind``; ``answered`` may be called before this returns."""
+        """Ask for ``name``'s addresses of one ``kind``; ``answers`` gives ``answered`` back, exactly once."""
         channel = self._current
         if self._is_used_up(channel, now):
             channel = self._current = self._new_channel(now)
@@ -98,16 +101,34 @@ class NameServers:
         cares = self._pycares
         record_type = cares.QUERY_TYPE_A if kind == IPV4 else cares.QUERY_TYPE_AAAA
 
+        is_out = True
+
         def came(result: Any, status: int | None) -> None:
-            channel.out -= 1
-            channel.answered += status is None
-            answered(self._records(result, record_type) if status is None else self._failed(status))
+            # If nobody can be asked c-ares calls back from within ``query``, and then raises too.
+            nonlocal is_out
+            if is_out:
+                is_out = False
+                channel.out -= 1
+                channel.answered += status is None
+                self._answers.append((answered, result, record_type, status))
 
         try:
             channel.cares.query(name, record_type, callback=came)
-        except (cares.AresError, UnicodeError):
-            channel.out -= 1
-            answered(Records((), 0.0, failures.DNS_NOT_FOUND))
+        except cares.AresError as error:
+            came(None, error.args[0])
+        except UnicodeError:
+            came(None, cares.errno.ARES_EBADNAME)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether ``answers`` has something to give."""
+        return bool(self._answers)
+
+    def answers(self) -> Iterator[tuple[Callable[[Records], None], Records]]:
+        """What has been answered by now, and to whom. New questions may be asked meanwhile."""
+        while self._answers:
+            answered, result, record_type, status = self._answers.popleft()
+            yield answered, self._records(result, record_type) if status is None else self._failed(status)
 
     def look_at_clocks(self) -> None:
         """Ask again, or give up, what has been waited for long enough. To be called every 50 ms or so."""
@@ -164,9 +185,11 @@ class NameServers:
             return Records((), 0.0)
         if status in (errno.ARES_ENOTFOUND, errno.ARES_EBADNAME, errno.ARES_EBADQUERY):
             return Records((), 0.0, failures.DNS_NOT_FOUND)
-        if status in (errno.ARES_ETIMEOUT, errno.ARES_ECONNREFUSED):
-            # Nobody at the server's address is no answer either: it may be back in a moment.
+        if status == errno.ARES_ETIMEOUT:
             return Records((), 0.0, failures.DNS_TIMEOUT)
+        if status == errno.ARES_ECONNREFUSED:
+            # Nobody listens at any server's address, or there is no way there: that may pass in a moment.
+            return Records((), 0.0, failures.DNS_UNREACHABLE)
         return Records((), 0.0, failures.DNS_TEMPORARY)
 
 

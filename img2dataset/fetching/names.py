@@ -40,6 +40,8 @@ class NameFailures(Generic[Waiting]):
         self._questions: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        # What one of the threads has died of.
+        self._error: BaseException | None = None
 
     def ask(self, uri: str, waiting: Waiting) -> str | None:
         """The failure of ``uri``'s host; None if ``answered`` will tell it to ``waiting``."""
@@ -60,7 +62,13 @@ class NameFailures(Generic[Waiting]):
         return None
 
     def answered(self) -> list[tuple[Waiting, str]]:
-        """Who has an answer by now, with the failure."""
+        """Who has an answer by now, with the failure.
+
+        Raises:
+            BaseException: what one of the threads has died of; its host would wait for ever.
+        """
+        if self._error is not None:
+            raise self._error
         came: list[tuple[Waiting, str]] = []
         while not self._answers.empty():
             host, failure = self._answers.get()
@@ -80,8 +88,12 @@ class NameFailures(Generic[Waiting]):
             self._questions.put(None)
 
     def _answer(self) -> None:
-        while (host := self._questions.get()) is not None:
-            self._answers.put((host, why_not_resolved(host)))
+        try:
+            while (host := self._questions.get()) is not None:
+                self._answers.put((host, why_not_resolved(host)))
+                self._wake()
+        except BaseException as error:
+            self._error = error
             self._wake()
 
 

@@ -116,15 +116,11 @@ class PendingRows:
         self._make_ready(now)
         return self._later[0][0] if self._later else None
 
-    def drain(self) -> list[Row]:
-        """Take every row that is left, at the end. The caller must hold ``lock``."""
-        rows = [job.row for job in self._ready if not job.robots_of]
-        rows += [job.row for _, _, job in self._later if not job.robots_of]
-        rows += self._new
+    def clear(self) -> None:
+        """Drop every row that is left, at the end. The caller must hold ``lock``."""
         self._new.clear()
         self._ready.clear()
         self._later.clear()
-        return rows
 
     def _make_ready(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:

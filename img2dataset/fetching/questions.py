@@ -37,6 +37,7 @@ class Question(Generic[Waiting]):
         "_found",
         "_refusals",
         "_temporary",
+        "_unreachable",
         "_usual_kinds",
         "begun",
         "candidates",
@@ -63,7 +64,7 @@ class Question(Generic[Waiting]):
         self.begun = False
         # Grows with each candidate, so that late answers about an earlier one are told apart.
         self.number = 0
-        self._temporary = False
+        self._temporary = self._unreachable = False
         self.ttl_s = float("inf")
         self._begin_candidate()
 
@@ -90,6 +91,7 @@ class Question(Generic[Waiting]):
         if records.failure is None or records.failure == failures.DNS_NOT_FOUND:
             # Some servers deny a name altogether when asked for its IPv6 addresses (RFC 4074).
             return self._take_addresses(kind, records)
+        self._unreachable = records.failure == failures.DNS_UNREACHABLE
         if records.failure == failures.DNS_TEMPORARY:
             self._temporary = True
             self._refusals += 1
@@ -104,7 +106,10 @@ class Question(Generic[Waiting]):
         if self.has_addresses:
             self.end_found()
         else:
-            failure = failures.DNS_TEMPORARY if self._temporary else failures.DNS_TIMEOUT
+            if self._temporary:
+                failure = failures.DNS_TEMPORARY
+            else:
+                failure = failures.DNS_UNREACHABLE if self._unreachable else failures.DNS_TIMEOUT
             self.resolved = Resolved((), failure)
 
     def end_found(self) -> None:

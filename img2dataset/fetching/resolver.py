@@ -111,8 +111,6 @@ class Resolver(Generic[Waiting]):
                 self._begin(question, now)
             else:
                 self._queued.append(question)
-        if question.resolved is not None:
-            return question.resolved
         question.waiting.append(waiting)
         return None
 
@@ -122,6 +120,7 @@ class Resolver(Generic[Waiting]):
             # The program stood still, not the servers.
             for question in self._questions.values():
                 question.deadline += now - self._next_clock
+        self._take_answers()
         while self._timers and self._timers[0][0] <= now:
             _, _, number, question = heapq.heappop(self._timers)
             if question.resolved is None and question.number == number:
@@ -129,6 +128,7 @@ class Resolver(Generic[Waiting]):
         if self._next_clock and now >= self._next_clock:
             self._quick.look_at_clocks()
             self._patient.look_at_clocks()
+            self._take_answers()
             self._next_clock = now + CLOCK_INTERVAL_S if self._questions else 0.0
         while self._queued and (self._asking < MOST_QUESTIONS or self._queued[0].deadline <= now):
             question = self._queued.popleft()
@@ -140,7 +140,7 @@ class Resolver(Generic[Waiting]):
 
     def next_due(self) -> float | None:
         """When ``turn`` or ``answered`` has something to do though no packet comes."""
-        if self._answered:
+        if self._answered or self._quick.has_answers or self._patient.has_answers:
             return 0.0
         return self._next_clock or None
 
@@ -184,6 +184,11 @@ class Resolver(Generic[Waiting]):
             self._set_timer(now + ROUNDS_S[0], question)
             self._ask(question, now)
 
+    def _take_answers(self) -> None:
+        for servers in (self._quick, self._patient):
+            for answered, records in servers.answers():
+                answered(records)
+
     def _due(self, question: Question[Waiting], now: float) -> None:
         """A timer of the present candidate has run out."""
         if now >= question.deadline:
@@ -210,9 +215,8 @@ class Resolver(Generic[Waiting]):
                     answered_at = time.monotonic()
                     self._follow(question, question.take(kind, records), answered_at)
 
-            if question.number == number and question.resolved is None:
-                question.out += 1
-                servers.ask(question.name, kind, now, came)
+            question.out += 1
+            servers.ask(question.name, kind, now, came)
 
     def _settle(self, question: Question[Waiting], now: float) -> None:
         assert question.resolved is not None

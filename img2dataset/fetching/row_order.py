@@ -98,10 +98,6 @@ class RowOrder:
             if not job.taken and job.row.shard_id in shard_ids:
                 self._remove(job)
 
-    def drain(self) -> list[Row]:
-        """Every row, at the end."""
-        return self.take_back(self._count, lambda job: True)
-
     def _of_a_stranger(self, now: float) -> Job | None:
         while self._further:
             job = self._further[0]

@@ -42,6 +42,8 @@ _WRAPPERS = frozenset(
         "zip",
     }
 )
+# What a read may raise that says nothing about what was to be read.
+_OURS = (MemoryError, ImportError, SystemExit, KeyboardInterrupt)
 _EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub"}
 
 Waiting = TypeVar("Waiting")
@@ -130,6 +132,8 @@ class StoredReader(Generic[Waiting]):
         self._threads = self._left_behind = 0
         # Guards that a reading is either ended by its thread or given up by the loop, never both.
         self._lock = threading.Lock()
+        # What one of the threads has died of.
+        self._error: BaseException | None = None
 
     def __len__(self) -> int:
         return len(self._readings)
@@ -146,7 +150,13 @@ class StoredReader(Generic[Waiting]):
         self._queue.put(reading)
 
     def ended(self, now: float) -> Iterator[Reading[Waiting]]:
-        """The readings that have ended since the last call, or are over time; each is then forgotten here."""
+        """The readings that have ended since the last call, or are over time; each is then forgotten here.
+
+        Raises:
+            BaseException: what one of the threads has died of; its reading would wait for ever.
+        """
+        if self._error is not None:
+            raise self._error
         for reading in list(self._readings.values()):
             if (overtime := self._overtime(reading, now)) is not None:
                 self._give_up(reading, overtime)
@@ -195,6 +205,13 @@ class StoredReader(Generic[Waiting]):
         threading.Thread(target=self._work, name="img2dataset-stored", daemon=True).start()
 
     def _work(self) -> None:
+        try:
+            self._read_all()
+        except BaseException as error:
+            self._error = error
+            self._wake()
+
+    def _read_all(self) -> None:
         while (reading := self._queue.get()) is not None:
             if reading.given_up:
                 continue
@@ -203,6 +220,8 @@ class StoredReader(Generic[Waiting]):
             body = bytearray()
             try:
                 failure = self._read(reading, body)
+            except _OURS:
+                raise
             except BaseException as error:
                 failure = _failure_of(error)
             if not self._hand_in(reading, body, failure):

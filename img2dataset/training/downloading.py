@@ -117,7 +117,11 @@ class EngineDownloader:
         answers.fetcher.submit(rows)
         entries: dict[int, Entry] = {}
         while len(entries) < len(wanted):
-            place, fetched = queued.get()
+            try:
+                place, fetched = queued.get(timeout=0.5)
+            except queue.Empty:
+                answers.fetcher.check()
+                continue
             url = wanted[place][0]
             if fetched.body is None:
                 entries[place] = _failed(url, fetched.failure or "connection: failed")

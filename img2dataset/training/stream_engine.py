@@ -170,7 +170,11 @@ class SampleEngine:
             self._hand_over()  # nothing to do for a moment: the consumer shall not wait for a full batch
         if not self._waiting:
             return None
-        return self._fetched.get()
+        try:
+            return self._fetched.get(timeout=0.5)
+        except queue.Empty:
+            self._fetcher.check()
+            return None
 
     def _settle(self, fetched: Fetched) -> None:
         rows = self._waiting.pop(fetched.row.index)

@@ -172,6 +172,7 @@ class Worker:
         """The next thing to do, or None now and then, so that progress is told when nothing happens."""
         now = time.monotonic()
         if now >= self._next_progress:
+            self._fetcher.check()
             self._report_progress()
         try:
             return self._events.get(timeout=max(0.0, self._next_progress - now))

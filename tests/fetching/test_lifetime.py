@@ -10,6 +10,7 @@ import pytest
 
 from img2dataset.errors import Img2datasetError
 from img2dataset.fetching import Fetcher, FetchSettings
+from img2dataset.fetching.fetcher import ProgressWatch
 from img2dataset.types import Fetched, Row
 from tests.fetching.download_all import HANG_GUARD_S
 from tests.servers import ImageServer
@@ -100,7 +101,7 @@ def test_the_rows_of_a_shard_can_be_called_off_and_submitted_anew(image_server: 
         assert fetcher.held_bytes == 0
 
 
-def test_if_the_thread_dies_every_row_is_still_delivered_and_later_ones_are_refused(
+def test_if_the_thread_dies_no_row_is_told_to_have_failed(
     image_server: ImageServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     good, hanging = image_server.put("/dies.jpg", b"dies"), image_server.url("/hang-in-body")
@@ -115,9 +116,42 @@ def test_if_the_thread_dies_every_row_is_still_delivered_and_later_ones_are_refu
 
     with Fetcher(FetchSettings(concurrency=4, timeout_s=HANG_GUARD_S), deliver) as fetcher:
         fetcher.submit([Row(0, index, good if index == 2 else hanging) for index in range(10)])
-        outcomes = [delivered.get(timeout=HANG_GUARD_S) for _ in range(10)]
-        assert sorted(outcome.row.index for outcome in outcomes) == list(range(10))
-        assert {outcome.failure for outcome in outcomes} == {"internal: error in the downloader"}
+        with pytest.raises(Img2datasetError, match="the receiver is broken"):
+            wait_for_error(fetcher)
         with pytest.raises(Img2datasetError, match="the receiver is broken"):
             fetcher.submit([Row(0, 0, good)])
+        assert delivered.empty()
     assert "the receiver is broken" in caplog.text
+
+
+def wait_for_error(fetcher: Fetcher) -> None:
+    end = time.monotonic() + HANG_GUARD_S
+    while time.monotonic() < end:
+        fetcher.check()
+        time.sleep(0.05)
+
+
+def test_a_thread_that_stands_still_is_noticed_and_an_idle_one_is_not_taken_for_it(
+    image_server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("img2dataset.fetching.fetcher.LONGEST_TURN_S", 1.0)
+    monkeypatch.setattr("img2dataset.fetching.loop.LONGEST_SLEEP_S", 0.2)
+    goes_on = threading.Event()
+    url = image_server.put("/still.jpg", b"still")
+    with Fetcher(FetchSettings(), lambda fetched: goes_on.wait(HANG_GUARD_S)) as fetcher:  # type: ignore[arg-type,return-value]
+        for _ in range(40):
+            fetcher.check()
+            time.sleep(0.05)
+        fetcher.submit([Row(0, 0, url)])
+        with pytest.raises(Img2datasetError, match="stood still"):
+            wait_for_error(fetcher)
+        goes_on.set()
+
+
+def test_time_in_which_nobody_looked_is_not_held_against_the_thread() -> None:
+    """The whole program was stopped, or the looker was busy with a large image."""
+    watch = ProgressWatch()
+    assert watch.silence_s(1, 100.0) == 0
+    assert watch.silence_s(1, 100.5) == 0.5
+    assert watch.silence_s(1, 1100.5) < 10
+    assert watch.silence_s(2, 1101.0) == 0

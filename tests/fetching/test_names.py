@@ -15,6 +15,7 @@ import pytest
 from img2dataset.errors import OptionError
 from img2dataset.fetching import Fetcher, FetchSettings, can_pass
 from img2dataset.fetching.known_names import Resolved
+from img2dataset.fetching.name_servers import NameServers
 from img2dataset.fetching.resolver import MOST_QUESTIONS, Resolver
 from img2dataset.fetching.system_names import SearchRules, has_ipv6
 from img2dataset.fetching.transport import Transport
@@ -94,6 +95,55 @@ def test_another_server_is_asked_when_one_is_dead(dns: DnsServer, port: int) -> 
         dead = ended.address
     urls = [f"http://a127-0-0-1.dead{n}.test:{port}/found.jpg" for n in range(20)]
     assert all(map(found, download_all(urls, dns_servers=(dead, dns.address))))
+
+
+def test_a_name_server_that_is_away_for_three_seconds_costs_no_row(port: int) -> None:
+    """Refused at once, which c-ares tells within the question: as an answer, and as an error too."""
+    with DnsServer() as server:
+        own_port = server.port
+    urls = [f"http://a127-0-0-1.away{n}.test:{port}/found.jpg" for n in range(300)]
+    delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
+    address = f"127.0.0.1:{own_port}"
+    with Fetcher(FetchSettings(dns_servers=(address,), concurrency=64), delivered.put) as fetcher:
+        fetcher.submit(Row(0, index, url) for index, url in enumerate(urls))
+        time.sleep(3)
+        assert delivered.empty()
+        with DnsServer(port=own_port):
+            for _ in urls:
+                fetched = delivered.get(timeout=HANG_GUARD_S)
+                assert found(fetched), fetched.failure
+                fetcher.release(fetched.size)
+
+
+def test_servers_nobody_can_reach_say_nothing_about_a_name() -> None:
+    """In a network without a way to them, where c-ares answers and raises too, with nothing sent."""
+    urls = ["http://a93-184-216-34.test/"] * 2
+    settings = {"dns_servers": ["198.51.100.1", "2001:db8::1"]}
+    seen, after = visit(Visit(urls, settings), Visit(urls))
+    assert seen.failures == ["DNS: name servers unreachable"] * 2
+    assert can_pass("DNS: name servers unreachable")
+    assert after.failures == [None, None]
+
+
+def test_an_answer_is_given_once_and_never_before_the_question_has_been_asked() -> None:
+    with DnsServer() as ended:
+        dead = ended.address
+    transport = Transport(1)
+    servers = NameServers(transport.watch, [dead], timeout_s=0.2, tries=1, longest_s=60, patient=False)
+    came: list[int] = []
+    for number in range(50):
+        servers.ask(f"n{number}.test", "A", 0.0, lambda records, number=number: came.append(number))  # type: ignore[misc]
+        servers.ask("x" * 64 + ".test", "A", 0.0, lambda records, number=number: came.append(-number))  # type: ignore[misc]
+    assert came == []
+    end = time.monotonic() + HANG_GUARD_S
+    while len(came) < 100 and time.monotonic() < end:
+        transport.wait(0.01)
+        servers.look_at_clocks()
+        for answered, records in servers.answers():
+            answered(records)
+    assert sorted(came) == sorted([*range(50), *(-number for number in range(50))])
+    servers.close()
+    transport.close()
 
 
 def test_questions_are_spread_over_the_servers(dns: DnsServer, port: int) -> None:

@@ -201,6 +201,6 @@ def test_rows_that_are_taken_back_or_forgotten_do_not_begin() -> None:
     order.forget({1})
     assert [job.row.index for job in order.take_all_of("d")] == [6]
     assert len(order) == 2
-    assert [row.index for row in order.drain()] == [2, 0]
+    assert [row.index for row in order.take_back(2, lambda job: True)] == [2, 0]
     assert order.take(0.0) is None
     assert len(order) == 0

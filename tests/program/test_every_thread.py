@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.fetching.own_network import Visit, visit
+from tests.pictures import photograph
 from tests.program.runs import read_dataset, run, serve_photographs, start, write_list
 from tests.program.test_faults import wait_until, workers_of
 from tests.servers import ImageServer
@@ -84,6 +86,32 @@ def test_a_thread_that_dies_costs_no_row(
     dataset = read_dataset(options["output_folder"])
     assert dataset.statuses() == {"success": ROWS}
     assert len({row["url"] for row in dataset.rows}) == ROWS
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "ImportError"])
+def test_a_thread_that_reads_files_and_dies_costs_no_row(
+    error: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "0.jpg").write_bytes(photograph(200, 160))
+    for n in range(1, ROWS):
+        os.link(tmp_path / "0.jpg", tmp_path / f"{n}.jpg")
+    options["url_list"].write_text("".join(f"file://{tmp_path}/{n}.jpg\n" for n in range(ROWS)))
+    options["allow_schemes"] = "file"
+    result = run(**options, environment=sabotage(tmp_path, "img2dataset-stored", error))
+    assert (tmp_path / "done").exists(), "the thread was never there"
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert read_dataset(options["output_folder"]).statuses() == {"success": ROWS}
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "ImportError"])
+def test_a_thread_that_asks_the_system_why_a_name_is_not_found_and_dies_changes_no_row(
+    error: str, tmp_path: Path
+) -> None:
+    urls = [f"http://{'a93-184-216-34' if n % 2 else 'missing'}.n{n}.test/{n}.jpg" for n in range(200)]
+    environment = sabotage(tmp_path, "img2dataset-names", error)
+    (seen,) = visit(Visit(urls, command={"dns": "system", "thread_count": 4, "environment": environment}))
+    assert (tmp_path / "done").exists(), "the thread was never there"
+    assert seen.failures == [None if n % 2 else "DNS: name not found" for n in range(200)]
 
 
 def test_the_death_of_the_thread_that_reads_the_list_ends_the_run_with_a_line(
