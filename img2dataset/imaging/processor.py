@@ -41,6 +41,12 @@ _MOST_SCANNED_PIXELS = 4_000_000_000
 _SILENT = 0
 
 
+def _silence_opencv() -> None:
+    """Its way to be told so has moved: up to version 4.12 it is a function, since 4.13 a module."""
+    set_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+    set_level(_SILENT)
+
+
 class ImageProcessor:
     """Makes images as the settings say. Without state: one a process, from any thread.
 
@@ -58,7 +64,7 @@ class ImageProcessor:
         """
         # 0 runs every loop in the calling thread and builds no pool.
         cv2.setNumThreads(0)
-        cv2.setLogLevel(_SILENT)  # type: ignore[attr-defined]  # not in its stubs
+        _silence_opencv()
         # Once and for all: catching them around each image would disturb those of other threads.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         self._settings = settings

@@ -21,7 +21,7 @@ from tests.program.runs import read_dataset, run, serve_photographs, start, writ
 from tests.program.test_faults import wait_until, workers_of
 from tests.servers import ImageServer
 
-ROWS = 1500
+ROWS = 3000
 
 # Each process that has a thread of the name raises the error in it, once a run: who makes the file may.
 SABOTEUR = """
@@ -34,7 +34,7 @@ def watch():
     while True:
         for thread in threading.enumerate():
             if name in thread.name and thread.ident is not None:
-                time.sleep(0.3)
+                time.sleep(0.1)
                 try:
                     os.close(os.open(once, os.O_CREAT | os.O_EXCL))
                 except FileExistsError:
