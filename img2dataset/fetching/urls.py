@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, unquote, urljoin
 
 from img2dataset.fetching.addresses import numeric_address
 
@@ -51,7 +51,10 @@ _TO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\
 _TO_ESCAPE_IN_USER = re.compile(r"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9\-._~!$&'()*+,;=:%]")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+")
 _IPV6 = re.compile(r"\[(?=[^\]]*:)[0-9A-Fa-f:.]{2,45}\]")
-_WHITESPACE = " \t\r\n\f\v\u00a0\u3000\ufeff"
+# Control characters and the space, as browsers; and what spreadsheets leave around an address.
+_WHITESPACE = "".join(map(chr, range(0x21))) + "\u00a0\u3000\ufeff"
+_TABS_AND_LINE_ENDS = {ord(character): None for character in "\t\r\n"}
+_AUTHORITY = re.compile(rb"[\x00-\x20]*(?:[A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]{2,}[^/\\?#]*")
 
 
 class UrlRefused(ValueError):
@@ -88,7 +91,7 @@ def to_uri(text: str, more_schemes: Collection[str] = ()) -> str:
     """
     if len(text) <= MAX_URL_CHARACTERS and _ALREADY_URI.fullmatch(text):
         return text
-    text = text.strip(_WHITESPACE)
+    text = _stripped(text)
     scheme = scheme_of(text)
     if scheme == "data":
         return text
@@ -97,38 +100,69 @@ def to_uri(text: str, more_schemes: Collection[str] = ()) -> str:
     _check_scheme(text, scheme)
     if len(text) > MAX_URL_CHARACTERS:
         raise UrlRefused("invalid url: too long")
-    if _CONTROL.search(text):
-        raise UrlRefused("invalid url: control character")
-    rest = text[len(scheme) + 1 :]
-    if not rest.startswith("//"):
-        raise UrlRefused("invalid url: no host")
-    rest = rest[2:].partition("#")[0]
+    rest = _with_slashes(text[len(scheme) + 1 :].partition("#")[0]).lstrip("/")
     end_of_authority = min(
         (place for place in (rest.find("/"), rest.find("?")) if place >= 0), default=len(rest)
     )
     authority, path = rest[:end_of_authority], rest[end_of_authority:]
+    if _CONTROL.search(authority):
+        raise UrlRefused("invalid url: control character")
     path = _TO_ESCAPE.sub(_escape, path)
     return f"{scheme}://{_authority(authority)}{path if path.startswith('/') else '/' + path}"
+
+
+def _stripped(text: str) -> str:
+    """Without what browsers take away: white space around, tabs and line ends anywhere."""
+    return text.strip(_WHITESPACE).translate(_TABS_AND_LINE_ENDS)
+
+
+def _with_slashes(rest: str) -> str:
+    """With slashes for backslashes, as far as the path reaches."""
+    path, question_mark, query = rest.partition("?")
+    return path.replace("\\", "/") + question_mark + query
 
 
 def redirect_target(base: str, location: bytes) -> str:
     """The URI that a Location header of the answer from ``base`` leads to.
 
+    As the URL standard and the Fetch standard have it: an empty one, and one of a fragment alone, is ``base``
+    again; bytes that are no ASCII are escaped each as itself, whatever their encoding.
+
     Raises:
         UrlRefused: as ``to_uri``; also for ``data:``, which no server may send us to.
     """
-    try:
-        text = location.decode("utf-8")
-    except UnicodeDecodeError:
-        text = location.decode("latin-1")
-    text = text.strip(_WHITESPACE)
-    try:
-        joined = urljoin(base, text)
-    except ValueError:
-        raise UrlRefused("invalid url: malformed") from None
-    if scheme_of(joined) == "data":
+    text = _stripped(_text_of(location)).partition("#")[0]
+    scheme = scheme_of(text)
+    own_scheme = scheme_of(base)
+    if scheme == "data":
         raise UrlRefused("scheme: data not allowed")
-    return to_uri(joined)
+    if scheme and scheme != own_scheme:
+        return to_uri(text)
+    rest = _with_slashes(text[len(scheme) + 1 :] if scheme else text)
+    if rest.startswith("//"):
+        return to_uri(f"{own_scheme}:{rest}")
+    if not rest:
+        return base
+    if rest.startswith("?"):
+        return to_uri(base.partition("?")[0] + rest)
+    try:
+        # A lone ":" in the first part of a path would pass for a scheme.
+        return to_uri(urljoin(base, rest if rest.startswith("/") else f"./{rest}"))
+    except ValueError as error:
+        if isinstance(error, UrlRefused):
+            raise
+        raise UrlRefused("invalid url: malformed") from None
+
+
+def _text_of(location: bytes) -> str:
+    """The header as text: its host by UTF-8, or else Latin-1; in its path each byte as itself."""
+    match = _AUTHORITY.match(location)
+    end = match.end() if match else 0
+    try:
+        beginning = location[:end].decode("utf-8")
+    except UnicodeDecodeError:
+        beginning = location[:end].decode("latin-1")
+    return beginning + "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in location[end:])
 
 
 def _stored(text: str) -> str:
@@ -167,9 +201,11 @@ def _authority(authority: str) -> str:
     else:
         host, colon, port = host_and_port.partition(":")
         port = colon + port
-    if port and (not re.fullmatch(r":[0-9]{0,5}", port) or int(port[1:] or 0) > 65_535):
+    digits = port[1:].lstrip("0") or port[1:2]
+    if port and (not re.fullmatch(r":[0-9]*", port) or len(digits) > 5 or int(digits or 0) > 65_535):
         raise UrlRefused("invalid url: port")
-    return f"{_TO_ESCAPE_IN_USER.sub(_escape, user)}{at}{_host(host)}{port if len(port) > 1 else ''}"
+    port = f":{digits}" if digits else ""
+    return f"{_TO_ESCAPE_IN_USER.sub(_escape, user)}{at}{_host(host)}{port}"
 
 
 def _host(host: str) -> str:
@@ -179,6 +215,11 @@ def _host(host: str) -> str:
         if not _IPV6.fullmatch(host):
             raise UrlRefused("invalid url: host")
         return f"[{_numeric(host)}]"
+    if "%" in host:
+        try:
+            host = unquote(host, errors="strict")
+        except UnicodeDecodeError:
+            raise UrlRefused("invalid url: host") from None
     if not host.isascii():
         host = _international_host(host)
     labels = host.removesuffix(".").split(".")
@@ -195,13 +236,21 @@ def _numeric(host: str) -> str | None:
 
 
 def _international_host(host: str) -> str:
-    import idna  # comes with requests; 15 ms of import that most lists never need
+    """In ASCII, as browsers do it (UTS 46, not transitional): ß stays what it is, each label for itself."""
+    import idna  # 15 ms of import that most lists never need
 
     try:
-        return idna.encode(host, uts46=True).decode("ascii")
+        mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
+        return ".".join(label if label.isascii() else _ascii_label(label) for label in mapped.split("."))
     except (idna.IDNAError, UnicodeError):
-        pass
-    try:  # idna is strict (underscores, emoji); the older rules let many living names through
-        return host.encode("idna").decode("ascii")
-    except UnicodeError:
         raise UrlRefused("invalid url: host") from None
+
+
+def _ascii_label(label: str) -> str:
+    import idna
+
+    try:
+        return idna.alabel(label).decode("ascii")
+    except idna.IDNAError:
+        # Strict where browsers are not: underscores, emoji, which have living names.
+        return "xn--" + label.encode("punycode").decode("ascii")
