@@ -9,7 +9,6 @@ What a redirect to another host (or from https to http) takes along: cookies of 
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import time
@@ -45,7 +44,6 @@ _RESERVED = {
     ),
 }
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([!-~]|[!-~][ -~\t]*[!-~])[ \t]*")
-PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
 @dataclass(frozen=True)
@@ -104,11 +102,6 @@ def load_access(
     )
 
 
-def goes_through_proxy(access: Access, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether requests may go through a proxy: then it, not this machine, finds and reaches the hosts."""
-    return bool(access.proxies) or any(environment.get(name) for name in PROXY_VARIABLES)
-
-
 def masked_proxy(url: str) -> str:
     """``url`` as it may be shown or written down: without user and password."""
     scheme, separator, rest = url.partition("://")
@@ -130,26 +123,36 @@ class RequestAccess:
     """Puts on a handle what goes with a request; one a fetcher."""
 
     def __init__(self, access: Access) -> None:
-        self._proxies = itertools.cycle([proxy.reveal() for proxy in access.proxies] or [""])
-        self._has_proxies = bool(access.proxies)
         self._headers = tuple(header.reveal() for header in access.extra_headers)
         self._unauthorized = tuple(line for line in self._headers if not _is_authorization(line))
         self._harmless = tuple(line for line in self._headers if line.partition(":")[0].lower() in HARMLESS)
+        self._own_cookies = access.cookies
         self._cookies = CookieJar(access.cookies)
         self._credentials = Credentials(access.credentials)
-        self._has_cookies = bool(access.cookies)
-        self.is_plain = not (access.proxies or self._headers or access.cookies or access.credentials)
+        self.is_plain = not (self._headers or access.cookies or access.credentials)
 
-    def prepare(self, easy: pycurl.Curl, uri: str, foreign: bool) -> None:
+    def prepare(
+        self,
+        easy: pycurl.Curl,
+        uri: str,
+        foreign: bool,
+        cookies: tuple[Cookie, ...] = (),
+        has_cookie: bool = False,
+    ) -> bool:
         """Set everything on ``easy``, whatever its last request was for.
 
         Args:
             easy: the handle.
             uri: what it is going to ask for.
             foreign: it was redirected there from another host.
+            cookies: what the redirects that led there have set.
+            has_cookie: the last request of the handle had a cookie.
+
+        Returns:
+            Whether this one has a cookie.
         """
-        if self.is_plain:
-            return
+        if self.is_plain and not cookies and not has_cookie:
+            return False
         import pycurl
 
         headers = self._harmless
@@ -162,14 +165,13 @@ class RequestAccess:
             easy.setopt(pycurl.HTTPHEADER, headers)
         else:
             easy.unsetopt(pycurl.HTTPHEADER)
-        if self._has_cookies:
-            cookie = self._cookies.header_for(uri, time.time())
-            if cookie is None:
-                easy.unsetopt(pycurl.COOKIE)
-            else:
-                easy.setopt(pycurl.COOKIE, cookie)
-        if self._has_proxies:
-            easy.setopt(pycurl.PROXY, next(self._proxies))
+        jar = CookieJar((*self._own_cookies, *cookies)) if cookies else self._cookies
+        cookie = jar.header_for(uri, time.time())
+        if cookie is not None:
+            easy.setopt(pycurl.COOKIE, cookie)
+        elif has_cookie:
+            easy.unsetopt(pycurl.COOKIE)
+        return cookie is not None
 
 
 def _is_authorization(line: str) -> bool:

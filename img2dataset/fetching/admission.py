@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 
 from img2dataset.fetching import failures
-from img2dataset.fetching.access import goes_through_proxy
 from img2dataset.fetching.answers import Answer
 from img2dataset.fetching.endings import Ending, ending_of
 from img2dataset.fetching.hosts import HostSlots
@@ -64,8 +63,6 @@ class Admission:
         self._order = RowOrder(self._hosts.acquaintance)
         # Guards the hosts and what waits for them. Taken before that of the pending rows, never after it.
         self._lock = threading.RLock()
-        # A proxy that cannot be reached says nothing about the host.
-        self._proxied = goes_through_proxy(settings.access)
         self._robots: RobotsTxt[Job] | None = None
         if settings.respect_robots_txt:
             self._robots = RobotsTxt(settings.user_agent_token)
@@ -121,7 +118,7 @@ class Admission:
         ending = ending_of(failure, status, asked is not None)
         if ending is Ending.OVERLOADED:
             self._hosts.overloaded(job.host, now, started_at)
-        elif self._proxied and ending in (Ending.NO_CONNECTION, Ending.CONNECT_TIMEOUT, Ending.SILENT):
+        elif job.proxied and ending in (Ending.NO_CONNECTION, Ending.CONNECT_TIMEOUT, Ending.SILENT):
             ending = Ending.NOTHING
         if ending is Ending.NOTHING:
             self._hosts.heard_from(job.host, now)

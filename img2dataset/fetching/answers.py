@@ -21,7 +21,7 @@ class Answer:
     """What the headers said. A body is wanted if there is neither ``failure`` nor ``location``.
 
     ``length`` is Content-Length in bytes, None if not told; with ``encoded`` it counts the bytes before
-    decoding.
+    decoding. ``cookies`` are those that a redirect sets.
     """
 
     status: int
@@ -30,6 +30,7 @@ class Answer:
     retry_after: str | None = None
     length: int | None = None
     encoded: bool = False
+    cookies: tuple[bytes, ...] = ()
 
     @property
     def wants_body(self) -> bool:
@@ -55,9 +56,10 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     length = _length(head, lowered)
     if status in REDIRECTS:
         locations = _values(head, lowered, b"\nlocation:")
-        if not locations or not locations[0]:
+        if not locations:
             return Answer(status, failures.REDIRECT_NO_LOCATION, length=length)
-        return Answer(status, location=locations[0], length=length)
+        cookies = tuple(_values(head, lowered, b"\nset-cookie:"))
+        return Answer(status, location=locations[0], length=length, cookies=cookies)
     if not 200 <= status < 300:
         waits = _values(head, lowered, b"\nretry-after:")
         retry_after = waits[0].decode("latin-1") if waits else None

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 from img2dataset.fetching import system_names
-from img2dataset.fetching.access import goes_through_proxy
 from img2dataset.fetching.addresses import Reach, kind_of, numeric_address
 from img2dataset.fetching.known_names import Resolved
 from img2dataset.fetching.name_servers import Watch
@@ -49,14 +48,16 @@ class Destinations(Generic[Waiting]):
     """
 
     def __init__(self, settings: FetchSettings, watch: Watch) -> None:
-        self._proxied = goes_through_proxy(settings.access)
+        self._settings = settings
+        self._watch = watch
         self._reach = Reach(settings.private_addresses == "allow")
         self._resolver: Resolver[_Asked[Waiting]] | None = None
-        # What goes through a proxy is found by the proxy, and here perhaps by nobody.
-        if settings.dns == "internal" and not self._proxied:
-            self._resolver = _new_resolver(settings, watch)
+        # Made when it is first needed: what goes through a proxy is found by the proxy.
+        self._needs_resolver = settings.dns == "internal"
 
-    def find(self, uri: str, after_public: bool, waiting: Waiting, now: float) -> Destination | None:
+    def find(
+        self, uri: str, after_public: bool, waiting: Waiting, now: float, proxied: bool = False
+    ) -> Destination | None:
         """The destination of ``uri``; None if ``answered`` will tell ``waiting``.
 
         Args:
@@ -64,11 +65,17 @@ class Destinations(Generic[Waiting]):
             after_public: a redirect from a public address led to it.
             waiting: given back with the answer.
             now: the present, on the monotonic clock.
+            proxied: it goes through a proxy, which finds the host.
         """
         host, port = host_and_port(uri)
         address = numeric_address(host)
         if address is not None:
             return Destination((), self._reach.refusal(address, after_public))
+        if proxied:
+            return Destination()
+        if self._needs_resolver:
+            self._needs_resolver = False
+            self._resolver = _new_resolver(self._settings, self._watch)
         if self._resolver is None:
             return Destination()
         asked = _Asked(host, port, after_public, waiting)
@@ -90,12 +97,12 @@ class Destinations(Generic[Waiting]):
         """Who still waits."""
         return [] if self._resolver is None else [asked.waiting for asked in self._resolver.waiting()]
 
-    def is_public(self, uri: str, address: str) -> bool:
+    def is_public(self, uri: str, address: str, proxied: bool) -> bool:
         """Whether ``uri``, which was answered from ``address``, is on the public side.
 
         What a proxy has reached is not told; it counts as public unless the URI itself names an address.
         """
-        if self._proxied:
+        if proxied:
             address = numeric_address(host_and_port(uri)[0]) or ""
         return not address or kind_of(address) == "public"
 
@@ -113,12 +120,6 @@ class Destinations(Generic[Waiting]):
         listed = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
         # With a plus libcurl forgets the entry again; otherwise it would keep all of a list's hosts.
         return Destination((f"+{asked.host}:{asked.port}:{listed}",))
-
-
-def connection_reach(settings: FetchSettings) -> Reach:
-    """What connections may lead to; that to a proxy to any kind of address that a list may name."""
-    proxied = goes_through_proxy(settings.access)
-    return Reach(private_allowed=proxied or settings.private_addresses == "allow", proxied=proxied)
 
 
 def _new_resolver(settings: FetchSettings, watch: Watch) -> Resolver[_Asked[Waiting]] | None:

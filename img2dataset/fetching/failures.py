@@ -47,6 +47,7 @@ PROTOCOL_NOT_HTTP = "protocol: not HTTP"
 PROTOCOL_CHUNKS = "protocol: broken chunks"
 PROTOCOL_HEADERS = "protocol: headers too large"
 PROTOCOL_HTTP2 = "protocol: HTTP/2 error"
+PROTOCOL_LENGTH = "protocol: broken length"
 PROTOCOL_OTHER = "protocol: error"
 STORED_NO_FILE = "storage: no such file"
 STORED_FORBIDDEN = "storage: permission denied"
@@ -132,6 +133,8 @@ def of_transfer(code: int, message: str, system_error: int, proxied: bool = Fals
         return CONNECTION_PROXY if proxied else _of_connecting(system_error)
     if code == pycurl.E_RECV_ERROR:
         return _of_receiving(message.lower(), system_error)
+    if code == pycurl.E_FTP_WEIRD_SERVER_REPLY and "content-length" in message.lower():
+        return PROTOCOL_LENGTH
     if code == pycurl.E_BAD_CONTENT_ENCODING:
         return ENCODING_UNKNOWN if "unrecognized" in message.lower() else ENCODING_BROKEN
     return _BY_CODE.get(code, PROTOCOL_OTHER)

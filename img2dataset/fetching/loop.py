@@ -16,7 +16,9 @@ import pycurl
 from img2dataset.fetching import failures
 from img2dataset.fetching.adapting import Adapting
 from img2dataset.fetching.admission import Admission
+from img2dataset.fetching.as_sent import CONTRADICTIONS, undone
 from img2dataset.fetching.budget import BodyBudget
+from img2dataset.fetching.cookies import with_cookies
 from img2dataset.fetching.destinations import Destination, Destinations
 from img2dataset.fetching.manners import leads_elsewhere
 from img2dataset.fetching.names import NameFailures
@@ -191,7 +193,7 @@ class DownloadLoop:
     def _request(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
         """Find the host of ``job`` and go there."""
         self._pool.begin(transfer, job, reserved, now)
-        destination = self._destinations.find(job.uri, job.after_public, (transfer, job), now)
+        destination = self._destinations.find(job.uri, job.after_public, (transfer, job), now, job.proxied)
         if destination is None:
             self._looking_up += 1
         else:
@@ -225,11 +227,18 @@ class DownloadLoop:
         if answer is not None and answer.location is not None and failure is None:
             self._admission.leave(job, started_at, None, answer)
             address = transfer.easy.getinfo(pycurl.PRIMARY_IP)
-            job.after_public = job.after_public or self._destinations.is_public(job.uri, address)
+            job.after_public = job.after_public or self._destinations.is_public(job.uri, address, job.proxied)
+            job.cookies = with_cookies(job.cookies, answer.cookies, job.uri, time.time())
             self._redirect(transfer, job, answer.location)
         elif transfer.needs:
             # It could not be told before that it is so large. It starts again when there is room.
             job.reservation = transfer.needs
+            self._set_free(transfer)
+            self._admission.called_off(job)
+            self._tries.restart(job)
+            self._pending.put_off(job)
+        elif failure in CONTRADICTIONS and not (job.as_sent or job.robots_of):
+            job.as_sent = failure
             self._set_free(transfer)
             self._admission.called_off(job)
             self._tries.restart(job)
@@ -254,6 +263,13 @@ class DownloadLoop:
             self._set_free(transfer)
             self._admission.learned_robots(job.robots_of, bytes(body), None)
             return
+        if job.as_sent:
+            unfolded = undone(body, self._settings.max_body_bytes)
+            if unfolded is None:
+                self._set_free(transfer)
+                self._fail(job, failures.TOO_LARGE_BODY)
+                return
+            body = unfolded
         self._budget.delivered(held, len(body))
         transfer.reserved = 0
         self._pool.put_back(transfer)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from img2dataset.fetching.cookies import Cookie
 from img2dataset.types import Row
 
 
@@ -24,7 +25,10 @@ class Job:
     too often. ``foreign``: a redirect has led to another host. ``time_left``: seconds to its deadline, if it
     has begun before. ``robots_of``: the site whose robots.txt it fetches, for no row.
     ``after_public``: a redirect from a public address has led here. ``taken``: it has begun, or was dropped
-    before.
+    before. ``as_sent``: its body is taken as it comes, since
+    its headers contradicted it in this way.
+    ``cookies``: what the redirects so far have set.
+    ``proxied``: its request goes through a proxy.
     """
 
     row: Row
@@ -40,6 +44,9 @@ class Job:
     robots_of: str = ""
     after_public: bool = False
     taken: bool = False
+    as_sent: str | None = None
+    cookies: tuple[Cookie, ...] = ()
+    proxied: bool = False
 
     @property
     def is_untouched(self) -> bool:

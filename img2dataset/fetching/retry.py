@@ -6,6 +6,7 @@ spread out, not together.
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import re
 from collections.abc import Callable
@@ -50,6 +51,9 @@ def parse_retry_after(value: str, now: float) -> float | None:
         date = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):  # the last for a year of twenty digits
         return None
+    if date.tzinfo is None:
+        # An asctime date says no zone and -0000 none that is known: HTTP's dates are of Greenwich (RFC 9110).
+        date = date.replace(tzinfo=datetime.timezone.utc)
     try:
         return max(0.0, date.timestamp() - now)
     except (OverflowError, ValueError, OSError):

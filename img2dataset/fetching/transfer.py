@@ -49,7 +49,7 @@ class Transfer:
         "_longest_connect_ms",
         "_max_body",
         "_policy",
-        "_proxied",
+        "_proxy",
         "_reach",
         "_received",
         "_refused",
@@ -58,10 +58,12 @@ class Transfer:
         "answer",
         "body",
         "clocks",
+        "contradiction",
         "discard_until",
         "discarded",
         "easy",
         "failure",
+        "has_cookie",
         "head",
         "heard",
         "home",
@@ -84,7 +86,7 @@ class Transfer:
         with_certificate: bool = True,
     ) -> None:
         self._truncates = truncates
-        self._proxied = bool(settings.access.proxies)
+        self._proxy: str | None = None
         self._grow = grow
         self._policy = policy
         self._max_body = settings.max_body_bytes
@@ -102,6 +104,8 @@ class Transfer:
         # Where the loop keeps it while it is idle: with those that are set up alike.
         self.home: list[Transfer] = []
         self.keeps_connection = True
+        self.contradiction: str | None = None
+        self.has_cookie = False
         self.begin_again(0.0)
 
     def begin(self, uri: str, reserved: int, now: float) -> None:
@@ -137,6 +141,32 @@ class Transfer:
         if kept is not self.keeps_connection:
             self.keeps_connection = kept
             self.easy.setopt(pycurl.FORBID_REUSE, 0 if kept else 1)
+
+    def go_through(self, proxy: str, reach: Reach) -> None:
+        """Which proxy the next request takes, empty for none, and what it may connect to."""
+        self._reach = reach
+        if proxy != self._proxy:
+            self._proxy = proxy
+            # Both are told, or libcurl would look into the environment by itself.
+            self.easy.setopt(pycurl.PROXY, proxy)
+            self.easy.setopt(pycurl.NOPROXY, "")
+
+    def take_as_sent(self, contradiction: str | None) -> None:
+        """Whether the body of the next request is taken as it comes, and which header is not believed.
+
+        One without a length that can be believed goes up to the connection's end, which servers see to after
+        an answer to HTTP/1.0.
+        """
+        if contradiction == self.contradiction:
+            return
+        self.contradiction = contradiction
+        no_length = contradiction == failures.PROTOCOL_LENGTH
+        self.easy.setopt(pycurl.HTTP_CONTENT_DECODING, 1 if contradiction is None else 0)
+        self.easy.setopt(pycurl.IGNORE_CONTENT_LENGTH, 1 if no_length else 0)
+        self.easy.setopt(
+            pycurl.HTTP_VERSION,
+            pycurl.CURL_HTTP_VERSION_1_0 if no_length else pycurl.CURL_HTTP_VERSION_2TLS,
+        )
 
     def begin_again(self, now: float) -> None:
         self.head.clear()
@@ -180,9 +210,12 @@ class Transfer:
             return self.answer.failure
         if code == pycurl.E_COULDNT_CONNECT and self._refused is not None:
             return self._refused
+        if code == pycurl.E_WRITE_ERROR and self.answer is not None and self._received and not self.needs:
+            # Not refused here: something stood behind the end of compressed data, which libcurl has undone.
+            return None
         if code:
             system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
-            return failures.of_transfer(code, message, system_error, self._proxied)
+            return failures.of_transfer(code, message, system_error, bool(self._proxy))
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from img2dataset.fetching.access import RequestAccess
+from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.answers import AnswerPolicy
-from img2dataset.fetching.destinations import connection_reach
 from img2dataset.fetching.handles import RECEIVE_BUFFER_BYTES
 from img2dataset.fetching.pending import Job
+from img2dataset.fetching.proxies import Proxies
 from img2dataset.fetching.robots_txt import LARGEST_BYTES
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.transfer import Transfer
@@ -46,7 +47,10 @@ class TransferPool:
         )
         # One received block more than is read: what is cut off is then always longer than that.
         self._robots_settings = replace(settings, max_body_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1)
-        self._reach = connection_reach(settings)
+        self._proxies = Proxies(settings.access)
+        self._reach = Reach(settings.private_addresses == "allow")
+        # The proxy itself may be at any kind of address that a list may name.
+        self._proxied_reach = Reach(private_allowed=True, proxied=True)
         self._idle: list[Transfer] = []
         self._idle_for_robots: list[Transfer] = []
         self._idle_anonymous: list[Transfer] = []
@@ -63,7 +67,13 @@ class TransferPool:
     def begin(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
         """Aim ``transfer`` at the address of ``job``, with ``reserved`` bytes of memory."""
         transfer.begin(job.uri, reserved, now)
-        self._access.prepare(transfer.easy, job.uri, job.foreign)
+        transfer.take_as_sent(job.as_sent)
+        proxy = self._proxies.of(job.uri)
+        job.proxied = bool(proxy)
+        transfer.go_through(proxy, self._proxied_reach if proxy else self._reach)
+        transfer.has_cookie = self._access.prepare(
+            transfer.easy, job.uri, job.foreign, job.cookies, transfer.has_cookie
+        )
         if self._may_take_turns:
             # An idle connection would keep another process's from being the host's last one.
             transfer.keep_connection(not self._settings.manners.takes_turns(job.host))

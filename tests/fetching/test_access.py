@@ -389,12 +389,36 @@ def test_a_wrong_credentials_file_is_refused_without_quoting_it(
     assert not [secret for secret in SECRETS if secret in str(refused.value)]
 
 
-def test_a_wrong_cookie_file_is_named_by_line(tmp_path: Path) -> None:
+def test_a_file_without_a_cookie_is_refused_without_quoting_it(tmp_path: Path) -> None:
     file = tmp_path / "cookies"
     file.write_text("# good\nid=c00kie\n")
-    with pytest.raises(OptionError, match="line 2") as refused:
+    with pytest.raises(OptionError, match="has no cookie") as refused:
         load_access(cookies=str(file))
     assert "c00kie" not in str(refused.value)
+
+
+def test_lines_that_are_no_cookies_are_left_out_and_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mark at the beginning, expiries as some programs write them, text that no header takes, one twice."""
+    file = tmp_path / "cookies"
+    lines = [
+        "a.example\tTRUE\t/\tFALSE\t0\tfirst\t1",
+        "a.example\tTRUE\t/\tFALSE\t\tnever\t2",
+        "a.example\tTRUE\t/\tFALSE\t4102444800.25\tlater\t3",
+        "a.example\tTRUE\t/\tFALSE\t0\ttwice\told",
+        "a.example\tTRUE\t/\tFALSE\t0\ttwice\tnew",
+        "a.example\tTRUE\t/\tFALSE\t0\tnäme\t4",
+        "a.example\tTRUE\t/\tFALSE\tsoon\twrong\t5",
+        "no cookie",
+    ]
+    file.write_bytes(b"\xef\xbb\xbf" + "\n".join(lines).encode())
+    jar = CookieJar(load_access(cookies=str(file)).cookies)
+    sent = jar.header_for("http://a.example/x.jpg", 1e9)
+    assert sent is not None
+    assert sorted(sent.split("; ")) == ["first=1", "later=3", "never=2", "twice=new"]
+    (record,) = caplog.records
+    assert "3 lines of the cookie file" in record.getMessage()
 
 
 def test_a_certificate_without_its_key_is_refused_at_the_start(

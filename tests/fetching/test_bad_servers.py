@@ -39,8 +39,6 @@ from tests.servers.misbehaviours import SMALL_BODY
         ("/header-flood", "protocol: headers too large"),
         ("/long-header?size=1000000", "protocol: headers too large"),
         ("/not-http", "protocol: not HTTP"),
-        ("/lying-gzip", "encoding: broken"),
-        ("/encoded/rot13", "encoding: unknown"),
         ("/huge-length", "too large: body"),
         ("/endless-body", "too large: body"),
         ("/gzip-bomb?megabytes=20", "too large: body"),
@@ -129,7 +127,7 @@ def full_silence() -> Iterator[int]:
             each.close()
 
 
-@pytest.mark.parametrize("url", ["", "no scheme", "file:///etc/passwd", "http://bad host/", "http://a\nb/"])
+@pytest.mark.parametrize("url", ["", "no scheme", "file:///etc/passwd", "http://bad host/", "http://a\x01b/"])
 def test_what_cannot_be_requested_fails_at_once(url: str) -> None:
     assert (failure_of(url) or "").startswith(("invalid url: ", "scheme: "))
 
