@@ -26,6 +26,8 @@ def read_settings(options: Options) -> ReadSettings:
         column_names=options.input_columns,
         delimiter=options.input_delimiter,
         quote_character=options.input_quote,
+        escape_character=options.input_escape,
+        encoding=options.input_encoding,
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import difflib
 import math
 import numbers
@@ -216,6 +217,7 @@ def _check_together(options: Options) -> None:
     _check_encoding(options)
     _check_columns(options)
     _check_hashes(options)
+    _check_encoding_of_list(options)
     if isinstance(options.url_list, str) and not options.url_list.strip():
         raise OptionError("--url_list is empty; give the file or folder with the URLs")
     if not options.output_folder.strip():
@@ -279,10 +281,23 @@ def _check_columns(options: Options) -> None:
         )
     if options.input_columns is not None and len(set(options.input_columns)) < len(options.input_columns):
         raise OptionError("--input_columns names a column twice; name each once, in the order of the file")
-    for name in ("input_delimiter", "input_quote"):
+    for name in ("input_delimiter", "input_quote", "input_escape"):
         text = getattr(options, name)
         if text is not None and (len(text) != 1 or not text.isascii()):
             raise OptionError(f"--{name} is {text!r}; it takes a single ASCII character")
+
+
+def _check_encoding_of_list(options: Options) -> None:
+    if options.input_encoding is None:
+        return
+    try:
+        codecs.lookup(options.input_encoding)
+        "a".encode(options.input_encoding)
+    except (LookupError, UnicodeError, ValueError):
+        raise OptionError(
+            f"--input_encoding is {options.input_encoding!r}, which is no encoding of text; it takes names"
+            " such as utf-8, utf-16, latin-1, cp1252, shift-jis, gb18030"
+        ) from None
 
 
 def _check_hashes(options: Options) -> None:

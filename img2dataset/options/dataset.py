@@ -76,6 +76,19 @@ class InputOptions:
         shapes_output=True,
         default_text="',' for csv, tab for tsv",
     )
+    input_escape: str | None = option(
+        None,
+        help="what stands before a quote that is plain text, such as \\; None: it is written twice",
+        group=INPUT,
+        shapes_output=True,
+    )
+    input_encoding: str | None = option(
+        None,
+        help="encoding of a text list, such as latin-1; None: UTF-8, or UTF-16 if the file says so",
+        group=INPUT,
+        shapes_output=True,
+        default_text="UTF-8",
+    )
     input_quote: str | None = option(
         '"',
         help="what quotes the fields of a csv or tsv; None: nothing does",

@@ -7,6 +7,7 @@ rest), and gets back the arrays that ``types.Shard`` promises.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,9 @@ def check_columns(columns: Sequence[SelectedColumn], present: Sequence[str], whe
             shown = ", ".join(name if len(name) <= 60 else name[:57] + "..." for name in present[:50])
             hint = ""
             if len(present) == 1 and ("\t" in present[0] or ";" in present[0] or "," in present[0]):
-                hint = "; is the delimiter another one (input_format, delimiter)?"
+                hint = "; is the delimiter another one (--input_format, --input_delimiter)?"
+            elif any("://" in name for name in present):
+                hint = "; if the file has no header line, name its columns with --input_columns"
             raise InputError(
                 f'{where} has no column "{column.source}" ({column.option}); its columns are: '
                 f"{shown or 'none'}{hint}"
@@ -172,9 +175,14 @@ def without_surrogates(text: str) -> str:
 
 
 def caption_text(value: Any) -> str | None:
-    """A value as a caption file shows it: 1.5 → ``1.5``, True → ``True``, lists and structs as JSON."""
+    """A value as a caption file shows it: 1.5 → ``1.5``, True → ``True``, lists and structs as JSON.
+
+    Not a number is how tables without nulls write that there is none.
+    """
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, float) and math.isnan(value):
+        return None
     if isinstance(value, (bytes, bytearray)):
         return value.decode("utf-8", "replace")
     if isinstance(value, (list, tuple, dict)):

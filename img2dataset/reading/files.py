@@ -34,6 +34,8 @@ class ListFile:
         self._file_system = file_system
         self._local = "file" in _protocols(file_system)
         self._pipe: PipeCopy | None = None
+        # Whether lines that are no text have been told of.
+        self.told_of_encoding = False
         if self._local:
             status = os.stat(name)
             if not stat.S_ISREG(status.st_mode):

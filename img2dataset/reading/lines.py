@@ -9,6 +9,7 @@ import pyarrow as pa
 from img2dataset.reading.columns import SelectedColumn, assemble
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.rows import BuiltRows, PendingRows
+from img2dataset.reading.settings import ReadSettings
 from img2dataset.reading.text import text_blocks
 
 
@@ -28,16 +29,16 @@ class LineRows:
 class LineSource:
     """``columns`` is the one column "url": a txt list has no other."""
 
-    def __init__(self, file: ListFile, input_format: str, columns: Sequence[SelectedColumn]) -> None:
+    def __init__(self, file: ListFile, settings: ReadSettings, columns: Sequence[SelectedColumn]) -> None:
         self.file = file
-        self.input_format = input_format
+        self.settings = settings
         self.columns = columns
 
     def row_count(self) -> int | None:
         return None
 
     def pending(self) -> Iterator[PendingRows]:
-        for block in text_blocks(self.file, self.input_format):
+        for block in text_blocks(self.file, self.settings.input_format, encoding=self.settings.encoding):
             urls = [url for line in universal_lines(block) if (url := line.strip())]
             if urls:
                 yield LineRows(urls, self.columns)

@@ -175,7 +175,7 @@ def _source(
         case "txt":
             from img2dataset.reading.lines import LineSource
 
-            return LineSource(file, settings.input_format, selected)
+            return LineSource(file, settings, selected)
         case "csv" | "tsv":
             from img2dataset.reading.delimited import DelimitedSource
 
@@ -183,11 +183,11 @@ def _source(
         case "jsonl":
             from img2dataset.reading.documents import JsonLinesSource
 
-            return JsonLinesSource(file, settings.input_format, selected, warnings)
+            return JsonLinesSource(file, settings, selected, warnings)
         case "json":
             from img2dataset.reading.documents import JsonSource
 
-            return JsonSource(file, settings.input_format, selected, warnings)
+            return JsonSource(file, settings, selected, warnings)
         case _:
             from img2dataset.reading.columnar import ParquetSource
 

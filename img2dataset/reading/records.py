@@ -38,6 +38,11 @@ class RecordColumns:
         }
         self.settled = False
 
+    def missing(self, records: Sequence[Record]) -> set[str]:
+        """The wanted columns that none of these records has."""
+        present = {name for record in records if record is not None for name in record}
+        return {column.source for column in self.columns} - present
+
     def settle(self, records: Sequence[Record]) -> None:
         """Check the columns and take their types from the first records; later calls change nothing."""
         if self.settled:

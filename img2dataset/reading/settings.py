@@ -28,6 +28,8 @@ class ReadSettings:
         column_names: names of the columns of a csv or tsv without a header line.
         delimiter: one character; default a comma for csv, a tab for tsv.
         quote_character: one character; None makes quotes plain text.
+        escape_character: one character, which makes a quote behind it plain text; None: there is none.
+        encoding: of a text list; None for UTF-8, or UTF-16 and UTF-32 where the file begins with their mark.
     """
 
     url_list: Any
@@ -41,6 +43,8 @@ class ReadSettings:
     column_names: tuple[str, ...] | None = None
     delimiter: str | None = None
     quote_character: str | None = '"'
+    escape_character: str | None = None
+    encoding: str | None = None
 
     @property
     def text_format(self) -> str:

@@ -19,14 +19,13 @@ _MAGIC = (
     (b"BZh", "bzip2-compressed; decompress it, or compress with gzip"),
     (b"\xfd7zXZ\x00", "xz-compressed; decompress it, or compress with gzip"),
     (b"ARROW1", "an Arrow IPC file; convert it to parquet, or pass the table from Python"),
-    (b"\xff\xfe", "UTF-16 text; convert it to UTF-8"),
-    (b"\xfe\xff", "UTF-16 text; convert it to UTF-8"),
+    (b"version https://git-lfs.github.com/", "a Git LFS pointer; git lfs pull fetches the file itself"),
     (b"\x89PNG", "a PNG image, not a list of URLs"),
     (b"\xff\xd8\xff", "a JPEG image, not a list of URLs"),
     (b"%PDF", "a PDF document, not a list of URLs"),
     (b"SQLite format 3", "an SQLite database; export it as csv or parquet"),
 )
-_MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
+_MARKUP = re.compile(rb"\s*<(!doctype|!--|html|head|body|title|meta|error|\?xml)", re.IGNORECASE)
 _JSON = re.compile(rb'\s*(\{\s*"|\[\s*[\{"\[])')
 _JSON_ARRAY = re.compile(rb'\s*\[\s*[\{"\[]')
 _CONTROL = bytes(set(range(32)) - {9, 10, 12, 13, 27})
@@ -68,7 +67,7 @@ def check_gzip_head(head: bytes, input_format: str, path: str) -> None:
 
 def check_parquet_head(head: bytes, path: str) -> None:
     if not head.startswith(PARQUET_MAGIC):
-        found = looks_like(head) if head else "an empty file"
+        found = looks_like(head.removeprefix(b"\xef\xbb\xbf")) if head else "an empty file"
         if found is None:
             found = _JSON_HINT if _JSON.match(head) else "text (input_format txt, csv, tsv?)"
         raise InputError(f"{path} is not parquet as input_format says: it looks like {found}")

@@ -5,7 +5,9 @@ Memory is one block and one line, whatever the file's length.
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,13 +18,28 @@ from img2dataset.reading.sniffing import HEAD_BYTES, check_gzip_head, check_text
 BLOCK_BYTES = 1 << 20
 # A line is one row: no URL, caption or object is this long, so what is longer is no list.
 MAX_LINE_BYTES = 64 << 20
+# What a file begins with that is no UTF-8, where that is certain; the longer marks first.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+logger = logging.getLogger("img2dataset")
 
 
-def text_blocks(file: ListFile, input_format: str, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[str]:
+def text_blocks(
+    file: ListFile,
+    input_format: str,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    encoding: str | None = None,
+) -> Iterator[str]:
     """Text of ``file`` in blocks of whole lines, about 1 MiB each; the last may lack its line end.
 
     Blocks depend on the bytes alone, not on how they arrive, so that types taken from the first block
-    are the same in every run. A byte-order mark is dropped; what is not UTF-8 becomes U+FFFD.
+    are the same in every run. A byte-order mark is dropped. Bytes that are no text in the encoding become
+    U+FFFD, and the lines that have them are counted in one warning at the end of the file.
 
     Raises:
         InputError: the file begins as another format does; it breaks (a truncated gzip stream, a
@@ -30,9 +47,10 @@ def text_blocks(file: ListFile, input_format: str, max_line_bytes: int = MAX_LIN
     """
     first = True
     carried = b""
-    for chunk in byte_chunks(file, input_format):
+    counted = _Decoder(file)
+    for chunk in _in_utf8(byte_chunks(file, input_format), encoding, counted):
         if first:
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+            chunk = chunk.removeprefix(codecs.BOM_UTF8)
             check_text_head(chunk[:HEAD_BYTES], input_format.removesuffix(".gz"), file.path)
             first = False
         cut = chunk.rfind(b"\n") + 1
@@ -46,17 +64,75 @@ def text_blocks(file: ListFile, input_format: str, max_line_bytes: int = MAX_LIN
                     f"a {input_format} list; check the file and input_format"
                 )
             continue
-        yield (carried + chunk[:cut]).decode("utf-8", "replace")
+        yield counted.decode(carried + chunk[:cut])
         carried = chunk[cut:]
     if carried:
-        yield carried.decode("utf-8", "replace")
+        yield counted.decode(carried)
+    counted.warn()
 
 
-def whole_text(file: ListFile, input_format: str) -> bytes:
-    """All bytes of a json document, decompressed."""
-    content = b"".join(byte_chunks(file, input_format)).removeprefix(b"\xef\xbb\xbf")
+def whole_text(file: ListFile, input_format: str, encoding: str | None = None) -> str:
+    """A json document, decompressed; as ``text_blocks``."""
+    counted = _Decoder(file)
+    chunks = _in_utf8(byte_chunks(file, input_format), encoding, counted)
+    content = b"".join(chunks).removeprefix(codecs.BOM_UTF8)
     check_text_head(content[:HEAD_BYTES], input_format.removesuffix(".gz"), file.path)
-    return content
+    text = counted.decode(content)
+    counted.warn()
+    return text
+
+
+class _Decoder:
+    """Decodes UTF-8, and counts the lines that are none."""
+
+    def __init__(self, file: ListFile) -> None:
+        self._file = file
+        self._lines = 0
+
+    def decode(self, content: bytes) -> str:
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            # Rare, so that a second look at each line of the block costs nothing.
+            self._lines += sum(not _is_utf8(line) for line in content.split(b"\n"))
+            return content.decode("utf-8", "replace")
+
+    def replaced(self, text: str) -> str:
+        """Count the lines of text from another encoding in which something was replaced."""
+        self._lines += sum("\ufffd" in line for line in text.split("\n")) if "\ufffd" in text else 0
+        return text
+
+    def warn(self) -> None:
+        """Say how many lines there were, once a file."""
+        if self._lines and not self._file.told_of_encoding:
+            self._file.told_of_encoding = True
+            logger.warning(
+                "%d lines of %s hold bytes that are no text in its encoding; each became U+FFFD. If it is in"
+                " another encoding, give it, such as --input_encoding latin-1",
+                self._lines,
+                self._file.path,
+            )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _in_utf8(chunks: Iterator[bytes], encoding: str | None, counted: _Decoder) -> Iterator[bytes]:
+    """The same text in UTF-8. Without an encoding it is that already, unless its first bytes say another."""
+    decoder: codecs.IncrementalDecoder | None = None
+    for number, chunk in enumerate(chunks):
+        if not number:
+            name = encoding or next((name for mark, name in _MARKS if chunk.startswith(mark)), "utf-8")
+            if codecs.lookup(name).name != "utf-8":
+                decoder = codecs.getincrementaldecoder(name)("replace")
+        yield chunk if decoder is None else counted.replaced(decoder.decode(chunk)).encode("utf-8", "replace")
+    if decoder is not None and (rest := decoder.decode(b"", True)):
+        yield counted.replaced(rest).encode("utf-8", "replace")
 
 
 def byte_chunks(file: ListFile, input_format: str) -> Iterator[bytes]:

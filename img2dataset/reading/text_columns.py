@@ -1,81 +1,54 @@
 """Additional columns of csv and tsv: strings → Arrow arrays of one settled type.
 
-The type is the one Arrow's csv reader infers from the first rows of a file: the conversion itself is
-done by that reader, a column at a time, so that numbers, dates and nulls are understood as it does.
+The type is the one Arrow's csv reader infers, where all of a file agrees on it and a number gives back the
+text that it was: 000123 is no number, and neither is 2.50. The conversion itself is done by that reader, a
+column at a time, so that dates and nulls are understood as it does.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from img2dataset.reading.rows import Warnings
-
-_INTEGER = re.compile(r"\s*[+-]?\d{1,19}\s*")
-
 
 class TextColumn:
-    """One column of one file: ``settle`` on its first values, then ``array`` for any of its values."""
+    """One column of one file: ``look_at`` all of its values, ``settle``, then ``array`` for any of them."""
 
-    def __init__(self, name: str, where: str, warnings: Warnings) -> None:
-        self.name = name
-        self.where = where
-        self.warnings = warnings
+    def __init__(self) -> None:
         self.type: Any = None
         self._empty_is_null = False
+        self._seen: Any = None
+
+    def look_at(self, values: Sequence[str | None]) -> None:
+        """Take account of a batch of values: the column has a type only if all batches have the same."""
+        if self._seen is not None and pa.types.is_string(self._seen):
+            return
+        kind = _kind_of(values)
+        if self._seen is None or pa.types.is_null(self._seen):
+            self._seen = kind
+        elif kind != self._seen and not pa.types.is_null(kind):
+            self._seen = pa.string()
 
     def settle(self, values: Sequence[str | None]) -> None:
-        """A column with nothing but empty values at the top is text, which can hold what comes later;
-        its empty values are null.
+        """Take the type that was seen. A column of which nothing was, or nothing but empty values, is text,
+        which can hold what comes; its empty values are then null, if ``values``, its first, are all empty.
         """
         if self.type is None:
-            self.type = converted(values, None).type
+            self.type = self._seen if self._seen is not None else pa.string()
             if pa.types.is_null(self.type):
                 self.type = pa.string()
-                self._empty_is_null = True
+            self._empty_is_null = pa.types.is_string(self.type) and not any(values)
 
-    def array(self, values: Sequence[str | None], first_row: int) -> Any:
-        """``values`` as the settled type; what does not fit becomes null, with one warning a column."""
+    def array(self, values: Sequence[str | None]) -> Any:
+        """``values`` as the settled type."""
         if pa.types.is_string(self.type):
             return pa.array(
                 [value or None for value in values] if self._empty_is_null else values, pa.string()
             )
-        try:
-            return converted(values, self.type)
-        except pa.ArrowException:
-            pass
-        kept = list(values)
-        plausible = _plausible(self.type)
-        for index, value in enumerate(values):
-            if value and not plausible(value) and not self._fits(value):
-                kept[index] = None
-                self._misfit(value, first_row + index)
-        return pa.concat_arrays(self._parts(kept, first_row))
-
-    def _parts(self, values: list[str | None], first_row: int) -> list[Any]:
-        """Halve what does not convert until the misfits stand alone."""
-        try:
-            return [converted(values, self.type)]
-        except pa.ArrowException:
-            if len(values) == 1:
-                self._misfit(values[0] or "", first_row)
-                return [pa.nulls(1, self.type)]
-        middle = len(values) // 2
-        return self._parts(values[:middle], first_row) + self._parts(values[middle:], first_row + middle)
-
-    def _fits(self, value: str) -> bool:
-        try:
-            converted([value], self.type)
-        except pa.ArrowException:
-            return False
-        return True
-
-    def _misfit(self, value: str, row_index: int) -> None:
-        self.warnings.misfit(self.name, value, row_index + 1, self.where, str(self.type))
+        return converted(values, self.type)
 
 
 def converted(values: Sequence[str | None], kind: Any) -> Any:
@@ -101,18 +74,11 @@ def converted(values: Sequence[str | None], kind: Any) -> Any:
     return table.column(0).combine_chunks()
 
 
-def _plausible(kind: Any) -> Callable[[str], bool]:
-    """A quick look at whether a value may be of a type, for columns with many misfits."""
-    if pa.types.is_integer(kind):
-        return lambda value: _INTEGER.fullmatch(value) is not None
-    if pa.types.is_floating(kind):
-        return _is_number
-    return lambda value: True
-
-
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+def _kind_of(values: Sequence[str | None]) -> Any:
+    """The type that Arrow infers of these values, if it gives every text back; else text."""
+    array = converted(values, None)
+    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+        for text, number in zip(values, array.to_pylist(), strict=True):
+            if number is not None and text != repr(number):
+                return pa.string()
+    return array.type

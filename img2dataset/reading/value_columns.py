@@ -109,6 +109,9 @@ class BoxColumn(ValueColumn):
     def __init__(self, name: str, where: str, warnings: Warnings) -> None:
         super().__init__(name, where, warnings, pa.list_(pa.list_(pa.float64())))
 
+    def look_at(self, values: Sequence[Any]) -> None:
+        """Boxes have their type whatever they hold."""
+
     def array(self, values: Sequence[Any], first_row: int) -> Any:
         boxes = []
         for value in values:

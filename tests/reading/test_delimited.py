@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import tempfile
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def test_columns_come_in_the_order_asked_for_under_their_final_names(write, shar
     )
     assert shard.rows.to_pylist() == [
         {
-            "hash": 12,
+            "hash": "00012",
             "id": 1,
             "URL": "http://a",
             "caption": "hello",
@@ -87,27 +88,121 @@ def test_a_row_without_a_url_is_a_row(write, shards):
     assert shard.invalid_urls == {}
 
 
-def test_a_value_far_down_of_another_type_becomes_null_with_one_warning(write, rows, caplog):
+def test_a_value_far_down_of_another_type_makes_its_column_text(write, rows, caplog):
     count = 3 * BATCH_ROWS
-    lines = [f"http://a/{i},{i},{i}.5" for i in range(count)]
-    lines[count - 5] = 'http://a/x,"twelve",1e400x'
-    lines[count - 3] = "http://a/y,1.5,word"
-    found = rows(write("a.csv", "url,n,f\n" + "\n".join(lines)), "csv", additional_columns=("n", "f"))
-    assert len(found) == count
-    assert [row["n"] for row in found[-6:]] == [count - 6, None, count - 4, None, count - 2, count - 1]
-    assert [row["f"] for row in found[-5:-2]] == [None, count - 4 + 0.5, None]
-    assert found[-5]["url"] == "http://a/x"
-    warned = [record.message for record in caplog.records if record.name == "img2dataset"]
-    assert len(warned) == 2
-    assert 'column "n" of' in warned[0]
-    assert f'"twelve" in row {count - 4} is no int64' in warned[0]
+    lines = [f"http://a/{i},{i},{i}.5,{i}" for i in range(count)]
+    lines[count - 5] = "http://a/x,A4000,word,7"
+    options = {"additional_columns": ("n", "f", "m")}
+    found = rows(write("a.csv", "url,n,f,m\n" + "\n".join(lines)), "csv", **options)
+    assert [row["n"] for row in found[-6:-4]] == [str(count - 6), "A4000"]
+    assert [row["f"] for row in found[-6:-4]] == [f"{count - 6}.5", "word"]
+    assert [row["m"] for row in found[-6:-4]] == [count - 6, 7]
+    assert not [record for record in caplog.records if record.name == "img2dataset"]
 
 
-def test_dates_that_do_not_fit_are_found_among_those_that_do(write, rows):
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["1", "-5", "0", "9223372036854775807"], [1, -5, 0, 2**63 - 1]),
+        (["1", "", "3"], [1, None, 3]),
+        (["0.5", "-1.25", "1e-05", "3.0"], [0.5, -1.25, 1e-05, 3.0]),
+        (["000123", "7"], ["000123", "7"]),
+        (["18446744073709551557", "1"], ["18446744073709551557", "1"]),
+        (["+1", "2"], ["+1", "2"]),
+        (["-0", "2"], ["-0", "2"]),
+        (["2.50", "1.5"], ["2.50", "1.5"]),
+        (["1", "2.5"], ["1", "2.5"]),
+        (["0.1234567890123456789", "1.5"], ["0.1234567890123456789", "1.5"]),
+        ([" 1", "2"], [" 1", "2"]),
+        (["1e5", "2.0"], ["1e5", "2.0"]),
+        (["1", "A4000"], ["1", "A4000"]),
+        (["nan", "1.5"], ["nan", "1.5"]),
+    ],
+)
+def test_a_number_is_one_only_where_it_gives_its_text_back(write, rows, texts, expected):
+    """Whether they stand side by side or a batch apart."""
+    for gap in (0, BATCH_ROWS):
+        values = [texts[0], *[texts[0]] * gap, *texts[1:]]
+        lines = [f'http://a/{i},"{text}"' for i, text in enumerate(values)]
+        found = rows(write(f"{gap}.csv", "url,x\n" + "\n".join(lines)), "csv", additional_columns=("x",))
+        assert [found[0]["x"], *(row["x"] for row in found[gap + 1 :])] == expected
+
+
+def test_dates_among_which_one_is_none_are_text(write, rows):
     lines = [f"http://a/{i},2020-01-{i % 28 + 1:02}" for i in range(BATCH_ROWS + 50)]
+    whole = rows(write("a.csv", "url,d\n" + "\n".join(lines)), "csv", additional_columns=("d",))
+    assert str(whole[0]["d"]) == "2020-01-01"
+    assert not isinstance(whole[0]["d"], str)
     lines[-7] = "http://a/x,soon"
-    found = rows(write("a.csv", "url,d\n" + "\n".join(lines)), "csv", additional_columns=("d",))
-    assert [index for index, row in enumerate(found) if row["d"] is None] == [len(lines) - 7]
+    found = rows(write("b.csv", "url,d\n" + "\n".join(lines)), "csv", additional_columns=("d",))
+    assert [found[0]["d"], found[-7]["d"]] == ["2020-01-01", "soon"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('url,c\nhttp://a,"5 inch\nhttp://b,6" screen\nhttp://c,x\n', "--input_quote None"),
+        ('url,c\nhttp://a,"say \\"hi\\" now"\nhttp://b,x\n', None),
+        ('url,c\nhttp://a,"a path C:\\"\nhttp://b,x\n', "--input_escape"),
+        ('url,c\nhttp://a,"two\nlines, one caption"\nhttp://b,x\n', "--input_quote None"),
+        ('url,c\nhttp://a,"two\nlines"\nhttp://b,x\n', None),
+    ],
+)
+def test_what_nobody_can_have_meant_is_told(write, rows, caplog, content, said):
+    rows(write("a.csv", content), "csv", caption_col="c")
+    warned = [record.getMessage() for record in caplog.records if record.name == "img2dataset"]
+    assert len(warned) == (said is not None)
+    assert said is None or said in warned[0]
+
+
+def test_escaped_quotes_are_read_where_it_is_said_that_there_are_any(write, rows):
+    path = write("a.csv", 'url,c\nhttp://a,"say \\"hi\\", now"\nhttp://b,"plain \\\\"\n')
+    found = rows(path, "csv", caption_col="c", escape_character="\\")
+    assert [row["caption"] for row in found] == ['say "hi", now', "plain \\"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("latin-1", "café"),
+        ("cp1252", "“café” €"),
+        ("shift-jis", "写真"),
+        ("utf-16", "写真 café"),
+        ("utf-16-le", "é"),
+    ],
+)
+@pytest.mark.parametrize("input_format", ["csv", "txt", "jsonl", "json"])
+def test_other_encodings_are_read_where_they_are_named(tmp_path, shards, encoding, text, input_format):
+    url = f"http://a/{text}"
+    content = {
+        "csv": f"url,c\n{url},{text}\n",
+        "txt": f"{url}\n",
+        "jsonl": json.dumps({"url": url, "c": text}, ensure_ascii=False) + "\n",
+        "json": json.dumps([{"url": url, "c": text}], ensure_ascii=False),
+    }[input_format]
+    path = tmp_path / f"a.{input_format}"
+    path.write_bytes(content.encode(encoding))
+    caption = {} if input_format == "txt" else {"caption_col": "c"}
+    [shard] = shards(path, input_format, encoding=encoding, **caption)
+    assert shard.rows.column("url").to_pylist() == [url]
+    if caption:
+        assert shard.rows.column("caption").to_pylist() == [text]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_file_that_says_its_encoding_needs_none(tmp_path, rows, encoding):
+    path = tmp_path / "a.csv"
+    path.write_bytes("url,c\nhttp://a,写真\n".encode(encoding))
+    assert rows(path, "csv", caption_col="c")[0]["caption"] == "写真"
+
+
+def test_lines_that_are_no_text_are_counted_in_one_warning(tmp_path, rows, caplog):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"url,c\n" + b"http://a,caf\xe9\n" * 30 + b"http://b,plain\n")
+    assert rows(path, "csv", caption_col="c")[0]["caption"] == "caf\ufffd"
+    [warned] = [record.getMessage() for record in caplog.records if record.name == "img2dataset"]
+    assert warned.startswith("30 lines of ")
+    assert "--input_encoding latin-1" in warned
 
 
 def test_a_column_that_is_empty_at_the_top_keeps_what_comes_later(write, rows):
@@ -144,7 +239,7 @@ def test_a_quote_that_is_never_closed_is_an_error_after_the_rows_before_it(write
     path = write("a.csv", "url,c\n" + "\n".join(lines) + '\nhttp://b,"open\nhttp://c,x\n')
     found, message = urls_before_error(reader(path, "csv", rows_per_shard=6))
     assert "quote is still open" in message
-    assert "quote_character None" in message
+    assert "--input_quote None" in message
     assert found == [f"http://a/{i}" for i in range(20)]
 
 
