@@ -1,6 +1,6 @@
 """The command line: words come in, a run or one clear line goes out, and an exit status.
 
-Python Fire reads the words, as it did for the users of 1.47.0; the options check the values.
+The words are read by Python Fire's rules, as they were for the users of 1.47.0; the options check the values.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from img2dataset.errors import Img2datasetError, OptionError
+from img2dataset.errors import Img2datasetError
 
 
 def main() -> None:
@@ -26,10 +26,8 @@ def run_command(words: list[str]) -> int:
         The exit status: 0 if every shard is done, 1 if not, 2 for wrong options, 130 or 143 when stopped by
         a signal.
     """
-    if not words or words[0] in ("--help", "-h", "help"):
-        return _say(_help_text())
-    if words[0] == "--help_all":
-        return _say(_help_text(everything=True))
+    if not words or words[0] == "help":
+        return _say_help("--help")
     if words[0] == "--version":
         from img2dataset.version import __version__
 
@@ -38,6 +36,8 @@ def run_command(words: list[str]) -> int:
         from img2dataset.verifying.command import run as run_verify
 
         return run_verify(words[1:])
+    if words[0] != "cache" and (word := _asked_for_help(words)):
+        return _say_help(word)
     # Arrow's own pools keep what they have freed: 40 MB more on a list of five million rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
@@ -67,12 +67,21 @@ def _load_arrow_alone() -> None:
 
 
 def _run_download(words: list[str]) -> int:
-    from img2dataset.options import from_texts, read_config, resolve, shown_config
+    from img2dataset.options import (
+        CONFIG,
+        PRINT_CONFIG,
+        from_texts,
+        read_config,
+        read_words,
+        resolve,
+        shown_config,
+    )
 
-    texts = read_words(words)
-    config = texts.pop("config", None)
-    print_config = texts.pop("print_config", "False") != "False"
-    given = {**(read_config(config) if config else {}), **from_texts(texts)}
+    read = read_words(words)
+    texts = dict(read.texts)
+    config = texts.pop(CONFIG, None)
+    print_config = texts.pop(PRINT_CONFIG, "False").lower() not in ("false", "no", "0")
+    given = {**(read_config(config) if config else {}), **from_texts(texts, read.alone)}
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))
@@ -101,34 +110,16 @@ def _say_stopped(exit_status: int) -> int:
     return exit_status
 
 
-def read_words(words: list[str]) -> dict[str, str]:
-    """The option texts of a command line, by name, read by Fire's rules.
+def _asked_for_help(words: list[str]) -> str | None:
+    from img2dataset.options import asks_for_help
 
-    Raises:
-        OptionError: words that are not ``--name value`` or ``--name=value``.
-    """
-    import fire
-
-    texts: dict[str, str] = {}
-
-    @fire.decorators.SetParseFn(str)  # type: ignore[untyped-decorator]
-    def take(*stray: str, **named: str) -> None:
-        if stray:
-            raise OptionError(f"{stray[0]!r} stands alone; options are given as --name value")
-        texts.update(named)
-
-    # A lone "-" is Fire's separator and "--" begins its own flags: neither is an option here.
-    for word in words:
-        if word in ("-", "--"):
-            raise OptionError(f"{word!r} stands alone; options are given as --name value")
-    fire.Fire(take, command=words, name="img2dataset")
-    return texts
+    return asks_for_help(words)
 
 
-def _help_text(everything: bool = False) -> str:
+def _say_help(word: str) -> int:
     from img2dataset.options import help_page
 
-    return help_page(everything)
+    return _say(help_page(everything=word.endswith("all")))
 
 
 def _say(text: Any) -> int:

@@ -4,17 +4,26 @@ from img2dataset.options.checking import from_texts, resolve
 from img2dataset.options.config import read_config, shown_config
 from img2dataset.options.declaring import OptionSpec, option_specs
 from img2dataset.options.describing import describe_options, help_page, option_table
+from img2dataset.options.positions import POSITIONS, by_name
 from img2dataset.options.table import Options
+from img2dataset.options.words import CONFIG, PRINT_CONFIG, Words, asks_for_help, read_words
 
 __all__ = [
+    "CONFIG",
+    "POSITIONS",
+    "PRINT_CONFIG",
     "OptionSpec",
     "Options",
+    "Words",
+    "asks_for_help",
+    "by_name",
     "describe_options",
     "from_texts",
     "help_page",
     "option_specs",
     "option_table",
     "read_config",
+    "read_words",
     "resolve",
     "shown_config",
 ]

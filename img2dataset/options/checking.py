@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
+import logging
 import math
 import numbers
 import os
@@ -17,6 +19,9 @@ from img2dataset.errors import OptionError
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
 from img2dataset.options.images import HASHES
 from img2dataset.options.table import Options
+from img2dataset.options.unused import without_unused_columns, without_unused_values
+
+logger = logging.getLogger("img2dataset")
 
 RESERVED_COLUMNS = (
     "key",
@@ -33,24 +38,41 @@ RESERVED_COLUMNS = (
 )
 
 
-def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
+BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def from_texts(texts: Mapping[str, str], alone: Sequence[str] = ()) -> dict[str, Any]:
     """The values of the command line, each read as its option's kind: Python literals, ``None``, bare words.
+
+    Args:
+        texts: by option.
+        alone: the options whose texts stood without their names, and took their places.
 
     Raises:
         OptionError: a text that does not read as what its option takes, or a name that is no option.
     """
     values = {}
     for name, text in texts.items():
-        # Fire's way to say no: --noextract_exif
-        if name not in option_specs() and name.startswith("no") and name[2:] in option_specs():
-            name, text = name[2:], repr(text != "True")
-        values[name] = _from_text(_spec_of(name), text)
+        spec = _spec_of(name)
+        try:
+            values[name] = _from_text(spec, text)
+            if name in alone:
+                _checked(spec, values[name])
+        except OptionError:
+            if name not in alone:
+                raise
+            raise OptionError(
+                f"{text!r} stands alone, and is taken as --{name}, which takes {spec.allowed()}; give options"
+                " as --name value, and quote patterns"
+            ) from None
     return values
 
 
 def _from_text(spec: OptionSpec, text: str) -> Any:
     if spec.optional and text.strip() == "None":
         return None
+    if spec.kind == "boolean":
+        return text
     if spec.kind in ("text", "any"):
         # A tab is hard to type on a command line.
         return "\t" if spec.name == "input_delimiter" and text == "\\t" else text
@@ -84,7 +106,10 @@ def resolve(given: Mapping[str, Any]) -> Options:
     Raises:
         OptionError: for the first name, type, value or combination that is wrong; one line.
     """
-    values = {name: _checked(_spec_of(name), value) for name, value in given.items()}
+    values = {
+        name: _checked(_spec_of(name), value)
+        for name, value in without_unused_values(given, _is_right).items()
+    }
     for spec in option_specs().values():
         if spec.required and values.get(spec.name) is None:
             raise OptionError(f"--{spec.name} is required: {spec.help}")
@@ -96,7 +121,15 @@ def resolve(given: Mapping[str, Any]) -> Options:
         del values["disallowed_header_directives"]
     options = Options(**values)
     _check_together(options)
-    return options
+    return without_unused_columns(options)
+
+
+def _is_right(name: str, value: Any) -> bool:
+    try:
+        _checked(option_specs()[name], value)
+    except OptionError:
+        return False
+    return True
 
 
 def _spec_of(name: str) -> OptionSpec:
@@ -130,12 +163,20 @@ def _checked(spec: OptionSpec, value: Any) -> Any:
     if spec.kind == "text":
         return _checked_text(spec, value)
     if spec.kind == "boolean":
-        if not isinstance(value, bool):
-            raise _wrong(spec, value)
-        return value
+        return _checked_boolean(spec, value)
     if spec.kind in ("integer", "number"):
         return _checked_number(spec, value)
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _checked_boolean(spec: OptionSpec, value: Any) -> bool:
+    """Python's, NumPy's and YAML's, 1 and 0, and the words that scripts write; "false" was True in 1.47.0."""
+    plain = value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
+    if isinstance(plain, str):
+        plain = BOOLEAN_WORDS.get(plain.strip().lower())
+    if not isinstance(plain, (bool, int)) or plain not in (0, 1):
+        raise _wrong(spec, value)
+    return bool(plain)
 
 
 def _checked_text(spec: OptionSpec, value: Any) -> str:
@@ -147,13 +188,17 @@ def _checked_text(spec: OptionSpec, value: Any) -> str:
 
 
 def _checked_number(spec: OptionSpec, value: Any) -> int | float:
+    given = value
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = int(value) if value.strip().isdecimal() else float(value)
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real or math.isnan(value):
-        raise _wrong(spec, value)
+        raise _wrong(spec, given)
     if spec.kind == "integer":
         # 1e4 on the command line is a whole number too, as it was for 1.47.0's callers.
         if not float(value).is_integer():
-            raise _wrong(spec, value)
+            raise _wrong(spec, given)
         number: int | float = int(value)
     else:
         number = float(value)
@@ -161,7 +206,7 @@ def _checked_number(spec: OptionSpec, value: Any) -> int | float:
         spec.above is not None and number <= spec.above
     )
     if too_small or (spec.maximum is not None and number > spec.maximum):
-        raise _wrong(spec, value)
+        raise _wrong(spec, given)
     return number
 
 
@@ -182,7 +227,10 @@ def _check_together(options: Options) -> None:
             f"--distributor {options.distributor} is not available yet; this version takes multiprocessing"
         )
     if options.enable_wandb:
-        raise OptionError("--enable_wandb is not available yet; the statistics are in the output folder")
+        logger.warning(
+            "enable_wandb has no effect: this version does not report to Weights & Biases yet; the statistics"
+            " are in the output folder"
+        )
 
 
 def _check_encoding(options: Options) -> None:

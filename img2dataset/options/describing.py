@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from img2dataset.options.declaring import OptionSpec, option_specs
+from img2dataset.options.positions import POSITIONS, by_name
 
 # What most runs need; the rest is on the page of --help_all, so that this one fits a screen.
 COMMON = (
@@ -68,18 +70,31 @@ def _help_lines(spec: OptionSpec, width: int) -> list[str]:
 
 
 def describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a function of ``**options`` the signature and the ``Args`` section that the options make."""
-    parameters = [
+    """Give a function of ``**options`` the signature and the ``Args`` section that the options make.
+
+    Options that 1.47.0 had may be given by position, in its order.
+    """
+
+    @functools.wraps(function)
+    def described(*values: Any, **options: Any) -> Any:
+        return function(**by_name(values, options))
+
+    described.__signature__ = inspect.Signature(_parameters())  # type: ignore[attr-defined]
+    described.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", _docstring_lines())
+    return described
+
+
+def _parameters() -> list[inspect.Parameter]:
+    specs = option_specs()
+    by_position, by_name_only = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return [
         inspect.Parameter(
-            spec.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if spec.required else spec.default,
+            name,
+            by_position if name in POSITIONS else by_name_only,
+            default=inspect.Parameter.empty if specs[name].required else specs[name].default,
         )
-        for spec in option_specs().values()
+        for name in (*POSITIONS, *(name for name in specs if name not in POSITIONS))
     ]
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    function.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", _docstring_lines())
-    return function
 
 
 def _docstring_lines() -> str:
