@@ -25,11 +25,17 @@ _HOMES = {
 }
 
 
+# Modules that 1.47.0 had loaded with the package: scripts use them without importing them.
+_MODULES = ("blurrer", "downloader", "main", "resizer", "writer")
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 

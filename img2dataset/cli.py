@@ -15,8 +15,12 @@ from img2dataset.errors import Img2datasetError
 
 
 def main() -> None:
-    """Run ``img2dataset`` with the words of the command line, and exit."""
-    sys.exit(run_command(sys.argv[1:]))
+    """Run ``img2dataset`` with the words of the command line.
+
+    Returns if all was done, so that a script which calls it goes on; else exits with the status.
+    """
+    if status := run_command(sys.argv[1:]):
+        sys.exit(status)
 
 
 def run_command(words: list[str]) -> int:

@@ -32,8 +32,11 @@ class Reader:
         selected: tuple[SelectedColumn, ...],
         files: list[ListFile],
         sources: list[RowSource],
+        has_rows: bool,
     ) -> None:
         from img2dataset.reading.columns import HIDDEN
+
+        self.has_rows = has_rows
 
         self._settings = settings
         self._files = files
@@ -99,7 +102,7 @@ def open_reader(settings: ReadSettings) -> Reader:
     """Find a list and check its beginning, reading no more than about 1 MiB of each of its first files.
 
     Raises:
-        InputError: nothing there, not readable, no rows, another format than said, a column missing.
+        InputError: nothing there, not readable, another format than said, a column missing.
         MissingDependency: the file system of the list needs a package that is not installed.
     """
     from img2dataset.reading.columns import selected_columns
@@ -126,12 +129,12 @@ def open_reader(settings: ReadSettings) -> Reader:
 
         selected = selected_columns(settings)
         sources = [memory_source(settings.url_list, selected, settings.url_col, warnings)]
-    _check_beginnings(
+    has_rows = _check_beginnings(
         sources,
         1 if settings.text_format == "json" else CHECKED_FILES,
         settings.url_list if files else "in memory",
     )
-    return Reader(settings, selected, files, sources)
+    return Reader(settings, selected, files, sources, has_rows)
 
 
 def _selected_for_txt(settings: ReadSettings) -> tuple[SelectedColumn, ...]:
@@ -176,12 +179,14 @@ def _source(
             return ParquetSource(file, selected)
 
 
-def _check_beginnings(sources: list[RowSource], checked: int, shown: object) -> None:
-    """Look at the first files, and further until one has rows; InputError if none has."""
+def _check_beginnings(sources: list[RowSource], checked: int, shown: object) -> bool:
+    """Look at the first files, and further until one has rows; False, and a warning, if none has."""
     any_rows = False
     for number, source in enumerate(sources):
         if number >= checked and any_rows:
-            return
+            break
         any_rows = next(source.pending(), None) is not None or any_rows
     if not any_rows:
-        raise InputError(f"url_list {shown} has no rows")
+        # Scripts that filter lists make empty ones; 1.47.0 took them.
+        _logger.warning("url_list %s has no rows; there is nothing to download", shown)
+    return any_rows

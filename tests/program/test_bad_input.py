@@ -77,7 +77,6 @@ def test_a_list_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "picture.txt").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     cases: list[tuple[str, str, list[str]]] = [
         ("absent.txt", "txt", ["absent.txt"]),
-        ("empty.txt", "txt", ["empty.txt"]),
         ("empty_folder", "txt", ["empty_folder", ".txt"]),
         ("list.parquet", "parquet", ['"url"', "link", "text"]),
         ("list.parquet", "txt", ["list.parquet", "parquet"]),

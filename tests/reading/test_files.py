@@ -138,11 +138,11 @@ def test_a_list_of_another_format_is_refused_when_it_is_opened(
         ("jsonl", b"\n"),
     ],
 )
-def test_a_list_without_rows_is_refused(tmp_path, reader, input_format, content):
+def test_a_list_without_rows_is_a_warning_and_no_shards(tmp_path, reader, caplog, input_format, content):
     path = tmp_path / "list"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="has no rows"):
-        reader(path, input_format)
+    assert list(reader(path, input_format).shards()) == []
+    assert "has no rows" in caplog.text
 
 
 def test_an_empty_file_among_others_is_nothing_wrong(write, shards, tmp_path):
