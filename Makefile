@@ -16,7 +16,7 @@ $(VENV)/.dev: $(BUILT)
 $(VENV)/.base: $(BUILT)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
 	touch $@
 
 demo: $(VENV)/.base

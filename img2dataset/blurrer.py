@@ -16,7 +16,7 @@ class BoundingBoxBlurrer:
 
         Args:
             img: the image as an array of 0-255, height x width x channels, or height x width.
-            bbox_list: boxes as [x_min, y_min, x_max, y_max] in 0-1 of the image; what lies outside is cut off.
+            bbox_list: boxes as [x_min, y_min, x_max, y_max] in 0-1 of the image, cut off at its edges.
 
         Returns:
             A new array of type uint8; ``img`` itself if there is nothing to blur.

@@ -13,6 +13,8 @@ from typing import Any
 
 from img2dataset.errors import Img2datasetError
 
+FIRST_ARROW_WITHOUT_NUMPY = 18
+
 
 def main() -> None:
     """Run ``img2dataset`` with the words of the command line.
@@ -61,13 +63,21 @@ def _load_arrow_alone() -> None:
 
     0.07 s of CPU and 10 MB. Whoever wants NumPy afterwards can have it; Arrow alone does without.
     """
-    if "numpy" in sys.modules:
+    if "numpy" in sys.modules or not _arrow_does_without_numpy():
         return
     sys.modules["numpy"] = None  # type: ignore[assignment]
     try:
         import pyarrow.compute  # noqa: F401
     finally:
         del sys.modules["numpy"]
+
+
+def _arrow_does_without_numpy() -> bool:
+    """Whether Arrow is 18 or later; what is before ends where NumPy is missing."""
+    from importlib.metadata import version
+
+    major = version("pyarrow").partition(".")[0]
+    return major.isdecimal() and int(major) >= FIRST_ARROW_WITHOUT_NUMPY
 
 
 def _run_download(words: list[str]) -> int:

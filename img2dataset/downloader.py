@@ -1,4 +1,4 @@
-"""``download_image_with_retry`` and ``Downloader``, where 1.47.0 had them: Hugging Face loading scripts call them.
+"""``download_image_with_retry`` and ``Downloader``, where 1.47.0 had them; loading scripts call them.
 
 Both go the way of every row: the addresses that may be asked, the bounds and the manners are those of a run.
 """
@@ -26,7 +26,7 @@ Downloaded = tuple[Any, io.BytesIO | None, str | None]
 
 
 def download_image_with_retry(
-    row: tuple[Any, str],
+    row: tuple[Any, Any],
     timeout: float,
     retries: int,
     user_agent_token: str | None,
@@ -58,7 +58,7 @@ def download_image_with_retry(
 
 
 def download_image(
-    row: tuple[Any, str],
+    row: tuple[Any, Any],
     timeout: float,
     user_agent_token: str | None,
     disallowed_header_directives: Sequence[str] | None,
@@ -68,7 +68,9 @@ def download_image(
 
 
 @functools.lru_cache(maxsize=8)
-def _downloader(timeout: float, retries: int, token: str | None, directives: tuple[str, ...]) -> EngineDownloader:
+def _downloader(
+    timeout: float, retries: int, token: str | None, directives: tuple[str, ...]
+) -> EngineDownloader:
     """One event loop for all calls of a process with the same options."""
     from img2dataset.options import resolve
     from img2dataset.settings import fetch_settings
@@ -88,11 +90,11 @@ class Downloader:
     """Makes one shard of a table of rows: downloads, resizes and writes them.
 
     Args:
-        sample_writer_class: one of the classes of ``img2dataset.writer``, or the name of an ``output_format``.
+        sample_writer_class: a class of ``img2dataset.writer``, or the name of an ``output_format``.
         resizer: says how images are resized and filtered, and whether ``blurring_bbox_col`` is blurred.
         save_caption: whether samples get their ``caption``.
-        column_list: the columns of the table, in the order of the metadata: ``caption`` and ``url`` under these
-            names, and with ``verify_hash_type`` the expected hashes under its name.
+        column_list: the columns of the table, in the order of the metadata: ``caption`` and ``url`` under
+            these names, and with ``verify_hash_type`` the expected hashes under its name.
         verify_hash_type: the hash that downloaded bytes must match, the same as ``compute_hash``, or None.
         blurring_bbox_col: the column with the boxes to blur.
         thread_count, extract_exif, output_folder, timeout, number_sample_per_shard, oom_shard_count,

@@ -1,7 +1,7 @@
 """Where 1.47.0 had them: ``img2dataset.main.download``, and ``main``, which runs the command line.
 
-Scripts have ``from img2dataset import main`` and call it, have ``from img2dataset.main import download``, and run
-``python -m img2dataset.main``; so this module is a function too.
+Scripts call what ``from img2dataset import main`` gives, have ``from img2dataset.main import download``, and
+run ``python -m img2dataset.main``; so this module is a function too.
 """
 
 from __future__ import annotations

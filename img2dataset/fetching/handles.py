@@ -55,7 +55,8 @@ def new_handle(settings: FetchSettings, ca_bundle: str | None, with_certificate:
     easy.setopt(pycurl.ACCEPT_ENCODING, "identity")
     easy.setopt(pycurl.BUFFERSIZE, RECEIVE_BUFFER_BYTES)
     easy.setopt(SUPPRESS_CONNECT_HEADERS, 1)
-    if _OPENSSL:
+    # pycurl before 7.48 does not name the option; without it a new connection costs a little more.
+    if _OPENSSL and hasattr(pycurl, "SSL_EC_CURVES"):
         easy.setopt(pycurl.SSL_EC_CURVES, KEY_EXCHANGES)
     if with_certificate and settings.access.client_certificate is not None:
         easy.setopt(pycurl.SSLCERT, settings.access.client_certificate)

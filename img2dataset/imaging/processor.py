@@ -56,7 +56,9 @@ class ImageProcessor:
         """
         # 0 runs every loop in the calling thread and builds no pool.
         cv2.setNumThreads(0)
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # OpenCV 4.12 has lost this module; it reads OPENCV_LOG_LEVEL, which is set where it is loaded.
+        if (log := getattr(cv2.utils, "logging", None)) is not None:
+            log.setLogLevel(log.LOG_LEVEL_SILENT)
         # Once and for all: catching them around each image would disturb those of other threads.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         self._settings = settings

@@ -61,9 +61,12 @@ def test_modules_that_were_loaded_with_the_package_are_there_without_an_import()
 
 
 @pytest.mark.parametrize(
-    ("input_format", "text"), [("txt", ""), ("txt", "\n"), ("csv", "url,caption\n"), ("json", "[]"), ("jsonl", "")]
+    ("input_format", "text"),
+    [("txt", ""), ("txt", "\n"), ("csv", "url,caption\n"), ("json", "[]"), ("jsonl", "")],
 )
-def test_a_list_without_rows_is_a_warning_and_no_failure(input_format: str, text: str, tmp_path: Path) -> None:
+def test_a_list_without_rows_is_a_warning_and_no_failure(
+    input_format: str, text: str, tmp_path: Path
+) -> None:
     (tmp_path / "list").write_text(text)
     result = run(url_list=tmp_path / "list", input_format=input_format, output_folder=tmp_path / "out")
     assert result.returncode == 0, result.stderr
