@@ -5,15 +5,24 @@ BIN := $(VENV)/bin
 # What an installation in place is made anew for: the C library is built by it.
 BUILT := pyproject.toml setup.py $(wildcard building/*.py img2dataset/imaging/native/*.[ch])
 
-.PHONY: demo test test-slow fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
+.PHONY: demo test test-slow test-lowest test-newest contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
-$(VENV)/.dev: $(BUILT)
+# A file that changes when another Python is to be used, or a newer one of the same name: then all is made anew.
+PYTHON_IS := $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0], sys.base_prefix)')
+$(VENV)/.python: FORCE
+	@test "$$(cat $@ 2>/dev/null)" = "$(PYTHON_IS)" || \
+	{ rm -rf $(VENV) && mkdir -p $(VENV) && echo "$(PYTHON_IS)" > $@; }
+
+.PHONY: FORCE
+FORCE:
+
+$(VENV)/.dev: $(BUILT) $(VENV)/.python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-$(VENV)/.base: $(BUILT)
+$(VENV)/.base: $(BUILT) $(VENV)/.python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
@@ -28,6 +37,28 @@ test: $(VENV)/.dev
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
 
+# A small suite with the oldest packages that are allowed and with the newest, each in an environment of its own.
+# The oldest have no builds for Python 3.13 and later.
+SMALL_SUITE := tests/small tests/installation tests/options
+TEST_PACKAGES := pytest pytest-timeout trustme
+test-lowest: $(VENV)/lowest/.done
+	$(VENV)/lowest/bin/python -m pytest $(SMALL_SUITE)
+
+test-newest: $(VENV)/newest/.done
+	$(VENV)/newest/bin/python -m pytest $(SMALL_SUITE)
+
+$(VENV)/lowest/.done: $(BUILT) tests/lowest.py $(VENV)/.python
+	$(PYTHON) -m venv --clear $(VENV)/lowest
+	$(PYTHON) -m tests.lowest > $(VENV)/lowest/constraints.txt
+	$(VENV)/lowest/bin/python -m pip install --quiet --constraint $(VENV)/lowest/constraints.txt \
+	    --editable '.[tfrecord]' $(TEST_PACKAGES)
+	touch $@
+
+$(VENV)/newest/.done: $(BUILT) $(VENV)/.python
+	$(PYTHON) -m venv --clear $(VENV)/newest
+	$(VENV)/newest/bin/python -m pip install --quiet --upgrade --editable '.[tfrecord]' $(TEST_PACKAGES)
+	touch $@
+
 # What strangers send, made up by libFuzzer: FUZZ_SECONDS for each fuzzer, or for those named in FUZZ only.
 # atheris has builds for some versions of Python only, so it is no part of the dev packages.
 FUZZ_SECONDS ?= 120
@@ -35,7 +66,7 @@ FUZZ_VENV := .venv/fuzz
 fuzz: $(FUZZ_VENV)/.done
 	$(FUZZ_VENV)/bin/python -m fuzzing.run --seconds $(FUZZ_SECONDS) $(FUZZ)
 
-$(FUZZ_VENV)/.done: $(BUILT)
+$(FUZZ_VENV)/.done: $(BUILT) $(VENV)/.python
 	$(PYTHON) -m venv $(FUZZ_VENV)
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --editable '.[fuzz]'
@@ -49,6 +80,10 @@ fuzz-native: $(VENV)/.dev
 # To leave out tfrecord, or run some cases only: make differential CASES='--without_tensorflow --only exif'
 differential: $(VENV)/.dev
 	$(BIN)/python -m differential.run $(CASES)
+
+# Every call of the table through 1.47.0 and through this checkout; about fifteen minutes on two busy cores.
+contract: $(VENV)/.dev
+	$(BIN)/python -m differential.calls
 
 bench-fidelity: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.fidelity
