@@ -7,11 +7,15 @@ BUILT := pyproject.toml setup.py $(wildcard building/*.py img2dataset/imaging/na
 
 .PHONY: demo test test-slow test-lowest test-newest contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
-# A file that changes when another Python is to be used, or a newer one of the same name: then all is made anew.
-PYTHON_IS := $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0], sys.base_prefix)')
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
+
+# An environment of another version of Python than is asked for is thrown away: none works after half a change.
 $(VENV)/.python: FORCE
-	@test "$$(cat $@ 2>/dev/null)" = "$(PYTHON_IS)" || \
-	{ rm -rf $(VENV) && mkdir -p $(VENV) && echo "$(PYTHON_IS)" > $@; }
+	@if test -L $(VENV)/bin/python && test "$(PYTHON_VERSION)" != \
+	    "$$($(BIN)/python -c 'import platform; print(platform.python_version())' 2>&1)"; \
+	then echo "making $(VENV) anew, for Python $(PYTHON_VERSION)"; rm -rf $(VENV); fi
+	@mkdir -p $(VENV)
+	@test -e $@ || touch -r pyproject.toml $@
 
 .PHONY: FORCE
 FORCE:
@@ -41,22 +45,24 @@ test-slow: $(VENV)/.dev
 # The oldest have no builds for Python 3.13 and later.
 SMALL_SUITE := tests/small tests/installation tests/options
 TEST_PACKAGES := pytest pytest-timeout trustme
-test-lowest: $(VENV)/lowest/.done
-	$(VENV)/lowest/bin/python -m pytest $(SMALL_SUITE)
+LOWEST := $(VENV)/lowest-$(PYTHON_VERSION)
+NEWEST := $(VENV)/newest-$(PYTHON_VERSION)
+test-lowest: $(LOWEST)/.done
+	$(LOWEST)/bin/python -m pytest $(SMALL_SUITE)
 
-test-newest: $(VENV)/newest/.done
-	$(VENV)/newest/bin/python -m pytest $(SMALL_SUITE)
+test-newest: $(NEWEST)/.done
+	$(NEWEST)/bin/python -m pytest $(SMALL_SUITE)
 
-$(VENV)/lowest/.done: $(BUILT) tests/lowest.py $(VENV)/.python
-	$(PYTHON) -m venv --clear $(VENV)/lowest
-	$(PYTHON) -m tests.lowest > $(VENV)/lowest/constraints.txt
-	$(VENV)/lowest/bin/python -m pip install --quiet --constraint $(VENV)/lowest/constraints.txt \
+$(LOWEST)/.done: $(BUILT) tests/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(PYTHON) -m tests.lowest > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
 	    --editable '.[tfrecord]' $(TEST_PACKAGES)
 	touch $@
 
-$(VENV)/newest/.done: $(BUILT) $(VENV)/.python
-	$(PYTHON) -m venv --clear $(VENV)/newest
-	$(VENV)/newest/bin/python -m pip install --quiet --upgrade --editable '.[tfrecord]' $(TEST_PACKAGES)
+$(NEWEST)/.done: $(BUILT)
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[tfrecord]' $(TEST_PACKAGES)
 	touch $@
 
 # What strangers send, made up by libFuzzer: FUZZ_SECONDS for each fuzzer, or for those named in FUZZ only.
@@ -66,7 +72,7 @@ FUZZ_VENV := .venv/fuzz
 fuzz: $(FUZZ_VENV)/.done
 	$(FUZZ_VENV)/bin/python -m fuzzing.run --seconds $(FUZZ_SECONDS) $(FUZZ)
 
-$(FUZZ_VENV)/.done: $(BUILT) $(VENV)/.python
+$(FUZZ_VENV)/.done: $(BUILT)
 	$(PYTHON) -m venv $(FUZZ_VENV)
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --editable '.[fuzz]'
