@@ -5,15 +5,28 @@ BIN := $(VENV)/bin
 # What an installation in place is made anew for: the C library is built by it.
 BUILT := pyproject.toml setup.py $(wildcard building/*.py img2dataset/imaging/native/*.[ch])
 
-.PHONY: demo test test-slow fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
+.PHONY: demo test test-slow test-lowest test-newest contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
-$(VENV)/.dev: $(BUILT)
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
+
+# An environment of another version of Python than is asked for is thrown away: none works after half a change.
+$(VENV)/.python: FORCE
+	@if test -L $(VENV)/bin/python && test "$(PYTHON_VERSION)" != \
+	    "$$($(BIN)/python -c 'import platform; print(platform.python_version())' 2>&1)"; \
+	then echo "making $(VENV) anew, for Python $(PYTHON_VERSION)"; rm -rf $(VENV); fi
+	@mkdir -p $(VENV)
+	@test -e $@ || touch -r pyproject.toml $@
+
+.PHONY: FORCE
+FORCE:
+
+$(VENV)/.dev: $(BUILT) $(VENV)/.python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-$(VENV)/.base: $(BUILT)
+$(VENV)/.base: $(BUILT) $(VENV)/.python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .
@@ -27,6 +40,30 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+# A small suite with the oldest packages that are allowed and with the newest, each in an environment of its own.
+# The oldest have no builds for Python 3.13 and later.
+SMALL_SUITE := tests/small tests/installation tests/options
+TEST_PACKAGES := pytest pytest-timeout trustme
+LOWEST := $(VENV)/lowest-$(PYTHON_VERSION)
+NEWEST := $(VENV)/newest-$(PYTHON_VERSION)
+test-lowest: $(LOWEST)/.done
+	$(LOWEST)/bin/python -m pytest $(SMALL_SUITE)
+
+test-newest: $(NEWEST)/.done
+	$(NEWEST)/bin/python -m pytest $(SMALL_SUITE)
+
+$(LOWEST)/.done: $(BUILT) tests/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(PYTHON) -m tests.lowest > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
+	    --editable '.[tfrecord]' $(TEST_PACKAGES)
+	touch $@
+
+$(NEWEST)/.done: $(BUILT)
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[tfrecord]' $(TEST_PACKAGES)
+	touch $@
 
 # What strangers send, made up by libFuzzer: FUZZ_SECONDS for each fuzzer, or for those named in FUZZ only.
 # atheris has builds for some versions of Python only, so it is no part of the dev packages.
@@ -49,6 +86,10 @@ fuzz-native: $(VENV)/.dev
 # To leave out tfrecord, or run some cases only: make differential CASES='--without_tensorflow --only exif'
 differential: $(VENV)/.dev
 	$(BIN)/python -m differential.run $(CASES)
+
+# Every call of the table through 1.47.0 and through this checkout; about fifteen minutes on two busy cores.
+contract: $(VENV)/.dev
+	$(BIN)/python -m differential.calls
 
 bench-fidelity: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.fidelity

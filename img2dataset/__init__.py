@@ -25,8 +25,8 @@ _HOMES = {
 }
 
 
-# Modules of 1.47.0 that scripts reach as attributes.
-_MODULES = ("main", "blurrer", "resizer", "downloader")
+# Modules that 1.47.0 had loaded with the package: scripts use them without importing them.
+_MODULES = ("blurrer", "downloader", "main", "resizer", "writer")
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from img2dataset.distributing import LocalPool, StopRequest, run_passes
 from img2dataset.errors import Img2datasetError, OutputError, RunFailed
 from img2dataset.imaging import missing_library
-from img2dataset.options import Options, by_name, describe_options, resolve
+from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import Plan, begin_behind_all_shards, finish, note_known, prepare
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary, known_urls_line
@@ -28,7 +28,7 @@ logger = logging.getLogger("img2dataset")
 
 
 @describe_options
-def download(*positions: Any, **options: Any) -> RunSummary:
+def download(**options: Any) -> RunSummary:
     """Download the images of a list of URLs, resize them and pack them, with metadata, into shards.
 
     Args:
@@ -44,7 +44,7 @@ def download(*positions: Any, **options: Any) -> RunSummary:
         RunFailed: some shards could not be made, or the list broke off; what could be made is in the
             output folder, and the same call tries the rest again.
     """
-    summary = run(resolve(by_name(positions, options)))
+    summary = run(resolve(options))
     if summary.exit_status:
         raise RunFailed("\n".join(summary.lines()))
     return summary
@@ -59,8 +59,6 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             where it stopped.
     """
     stop = stop or StopRequest()
-    if options.enable_wandb:
-        logger.warning("enable_wandb has no effect in this version; the statistics are in the output folder")
     settings = work_settings(options)
     reader = open_reader(read_settings(options))
     output = OutputFolder(settings.write)

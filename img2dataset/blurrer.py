@@ -1,32 +1,34 @@
-"""``BoundingBoxBlurrer`` under the name that scripts written for img2dataset 1.47.0 import."""
+"""``BoundingBoxBlurrer``, where 1.47.0 had it: DataComp's resharder blurs faces with it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from img2dataset.imaging.blur import blur_boxes_as_before, checked_boxes
-from img2dataset.imaging.failure import ImageFailure
+__all__ = ["BoundingBoxBlurrer"]
 
 
 class BoundingBoxBlurrer:
-    """Blurs regions of an image, with the pixels that 1.47.0 made."""
+    """Blurs regions of an image, pixel for pixel as 1.47.0 did."""
 
-    def __call__(self, img: Any, bbox_list: Sequence[Sequence[float]] | None) -> Any:
-        """Blur.
+    def __call__(self, img: Any, bbox_list: Sequence[Sequence[float]]) -> Any:
+        """Blur the boxes.
 
         Args:
-            img: pixels of shape (height, width) or (height, width, channels), uint8; not changed.
-            bbox_list: [x_min, y_min, x_max, y_max] in 0–1 of the image; none or empty: nothing is blurred.
+            img: the image as an array of 0-255, height x width x channels, or height x width.
+            bbox_list: boxes as [x_min, y_min, x_max, y_max] in 0-1 of the image, cut off at its edges.
 
         Returns:
-            Pixels of the same shape and type.
+            A new array of type uint8; ``img`` itself if there is nothing to blur.
 
         Raises:
-            ValueError: a box is not four numbers in 0–1 with min <= max.
+            ValueError: a box is not four finite numbers.
         """
-        try:
-            boxes = checked_boxes(bbox_list)
-        except ImageFailure as failure:
-            raise ValueError(f"{failure.message}: {bbox_list!r}") from None
-        return blur_boxes_as_before(img.copy(), boxes) if boxes else img
+        from img2dataset.imaging.blur import blur_boxes_as_before
+
+        return blur_boxes_as_before(img, [_four_numbers(box) for box in bbox_list])
+
+
+def _four_numbers(box: Sequence[float]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (float(number) for number in box)
+    return left, top, right, bottom

@@ -8,11 +8,13 @@ the processor, made where used, brings it in.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.imaging.failure import INTERNAL_ERROR, ImageFailure
 from img2dataset.imaging.missing_library import missing_library
 from img2dataset.imaging.settings import ImageSettings
+from img2dataset.installation import check_installed
 
 if TYPE_CHECKING:
     from img2dataset.imaging.processor import ImageProcessor
@@ -23,6 +25,9 @@ __all__ = ["INTERNAL_ERROR", "ImageFailure", "ImageProcessor", "ImageSettings", 
 def __getattr__(name: str) -> Any:
     # The parent process of a run makes settings and no pixels: OpenCV would cost it 0.1 s and 40 MB.
     if name == "ImageProcessor":
+        # Where cv2.utils.logging is missing, this is read instead, when OpenCV is loaded.
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+        check_installed("numpy", "cv2", "PIL.Image", "exifread")
         from img2dataset.imaging.processor import ImageProcessor
 
         return ImageProcessor

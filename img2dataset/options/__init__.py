@@ -1,15 +1,21 @@
 """Every option, declared once: a mapping of names to values comes in, checked ``Options`` go out."""
 
-from img2dataset.options.checking import by_name, from_texts, resolve
+from img2dataset.options.checking import from_texts, resolve
 from img2dataset.options.config import read_config, shown_config
 from img2dataset.options.declaring import OptionSpec, option_specs
 from img2dataset.options.describing import describe_options, help_page, option_table
-from img2dataset.options.table import POSITIONAL, Options
+from img2dataset.options.positions import POSITIONS, by_name
+from img2dataset.options.table import Options
+from img2dataset.options.words import CONFIG, PRINT_CONFIG, Words, asks_for_help, read_words
 
 __all__ = [
-    "POSITIONAL",
+    "CONFIG",
+    "POSITIONS",
+    "PRINT_CONFIG",
     "OptionSpec",
     "Options",
+    "Words",
+    "asks_for_help",
     "by_name",
     "describe_options",
     "from_texts",
@@ -17,6 +23,7 @@ __all__ = [
     "option_specs",
     "option_table",
     "read_config",
+    "read_words",
     "resolve",
     "shown_config",
 ]

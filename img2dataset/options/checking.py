@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import ast
-import codecs
+import contextlib
 import difflib
+import logging
 import math
 import numbers
 import os
@@ -17,9 +18,11 @@ from typing import Any
 from img2dataset.errors import OptionError
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
 from img2dataset.options.images import HASHES
-from img2dataset.options.table import POSITIONAL, Options
+from img2dataset.options.table import Options
+from img2dataset.options.unused import without_unused_columns, without_unused_values
 
-YES, NO = ("true", "yes", "1"), ("false", "no", "0")
+logger = logging.getLogger("img2dataset")
+
 RESERVED_COLUMNS = (
     "key",
     "caption",
@@ -35,68 +38,51 @@ RESERVED_COLUMNS = (
 )
 
 
-def by_name(positions: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Options given by position, in the order of 1.47.0, and by name, as one mapping.
-
-    Raises:
-        OptionError: there are more than can be given by position, or one is given both ways.
-    """
-    if len(positions) > len(POSITIONAL):
-        raise OptionError(
-            f"{positions[len(POSITIONAL)]!r} is too much: {len(POSITIONAL)} options can be given by position;"
-            " give the others as --name value"
-        )
-    given = dict(zip(POSITIONAL, positions, strict=False))
-    for name in given:
-        if name in named:
-            raise OptionError(
-                f"--{name} is given twice: as {given[name]!r}, by its position, and by its name"
-            )
-    return {**given, **named}
+BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
+def from_texts(texts: Mapping[str, str], alone: Sequence[str] = ()) -> dict[str, Any]:
     """The values of the command line, each read as its option's kind: Python literals, ``None``, bare words.
+
+    Args:
+        texts: by option.
+        alone: the options whose texts stood without their names, and took their places.
 
     Raises:
         OptionError: a text that does not read as what its option takes, or a name that is no option.
     """
     values = {}
     for name, text in texts.items():
-        # Fire's way to say no: --noextract_exif
-        if name not in option_specs() and name.startswith("no") and name[2:] in option_specs():
-            name, text = name[2:], repr(not _boolean(option_specs()[name[2:]], text))
-        values[name] = _from_text(_spec_of(name), text)
+        spec = _spec_of(name)
+        try:
+            values[name] = _from_text(spec, text)
+            if name in alone:
+                _checked(spec, values[name])
+        except OptionError:
+            if name not in alone:
+                raise
+            raise OptionError(
+                f"{text!r} stands alone, and is taken as --{name}, which takes {spec.allowed()}; give options"
+                " as --name value, and quote patterns"
+            ) from None
     return values
 
 
 def _from_text(spec: OptionSpec, text: str) -> Any:
     if spec.optional and text.strip() == "None":
         return None
+    if spec.kind == "boolean":
+        return text
     if spec.kind in ("text", "any"):
         # A tab is hard to type on a command line.
         return "\t" if spec.name == "input_delimiter" and text == "\\t" else text
     if spec.kind == "texts":
         return _texts_from_text(spec, text)
-    if spec.kind == "boolean":
-        return _boolean(spec, text)
     try:
         # inf and nan are no literals, yet max_image_area=inf is a natural thing to write.
         return float(text) if spec.kind == "number" else ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         raise _wrong(spec, text) from None
-
-
-def _boolean(spec: OptionSpec, value: Any) -> bool:
-    """What stands for yes or no: a word in any case, 0 and 1, NumPy's booleans."""
-    if isinstance(value, str):
-        word = value.strip().lower()
-        if word in YES or word in NO:
-            return word in YES
-    # NumPy, whose booleans these may be, need not be there.
-    elif (type(value).__name__ == "bool_" or isinstance(value, numbers.Integral)) and value in (0, 1):
-        return bool(value)
-    raise _wrong(spec, value)
 
 
 def _texts_from_text(spec: OptionSpec, text: str) -> Any:
@@ -120,8 +106,10 @@ def resolve(given: Mapping[str, Any]) -> Options:
     Raises:
         OptionError: for the first name, type, value or combination that is wrong; one line.
     """
-    given = _without_unused_size(given)
-    values = {name: _checked(_spec_of(name), value) for name, value in given.items()}
+    values = {
+        name: _checked(_spec_of(name), value)
+        for name, value in without_unused_values(given, _is_right).items()
+    }
     for spec in option_specs().values():
         if spec.required and values.get(spec.name) is None:
             raise OptionError(f"--{spec.name} is required: {spec.help}")
@@ -133,15 +121,15 @@ def resolve(given: Mapping[str, Any]) -> Options:
         del values["disallowed_header_directives"]
     options = Options(**values)
     _check_together(options)
-    return options
+    return without_unused_columns(options)
 
 
-def _without_unused_size(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With ``resize_mode no`` nothing is resized: 1.47.0 took any size there, and scripts give pairs."""
-    size = given.get("image_size")
-    if given.get("resize_mode") != "no" or not isinstance(size, (tuple, list)):
-        return given
-    return {name: value for name, value in given.items() if name != "image_size"}
+def _is_right(name: str, value: Any) -> bool:
+    try:
+        _checked(option_specs()[name], value)
+    except OptionError:
+        return False
+    return True
 
 
 def _spec_of(name: str) -> OptionSpec:
@@ -175,10 +163,20 @@ def _checked(spec: OptionSpec, value: Any) -> Any:
     if spec.kind == "text":
         return _checked_text(spec, value)
     if spec.kind == "boolean":
-        return _boolean(spec, value)
+        return _checked_boolean(spec, value)
     if spec.kind in ("integer", "number"):
         return _checked_number(spec, value)
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _checked_boolean(spec: OptionSpec, value: Any) -> bool:
+    """Python's, NumPy's and YAML's, 1 and 0, and the words that scripts write; "false" was True in 1.47.0."""
+    plain = value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
+    if isinstance(plain, str):
+        plain = BOOLEAN_WORDS.get(plain.strip().lower())
+    if not isinstance(plain, (bool, int)) or plain not in (0, 1):
+        raise _wrong(spec, value)
+    return bool(plain)
 
 
 def _checked_text(spec: OptionSpec, value: Any) -> str:
@@ -190,18 +188,17 @@ def _checked_text(spec: OptionSpec, value: Any) -> str:
 
 
 def _checked_number(spec: OptionSpec, value: Any) -> int | float:
+    given = value
     if isinstance(value, str):
-        try:
-            value = float(value) if spec.kind == "number" else ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            raise _wrong(spec, value) from None
+        with contextlib.suppress(ValueError):
+            value = int(value) if value.strip().isdecimal() else float(value)
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real or math.isnan(value):
-        raise _wrong(spec, value)
+        raise _wrong(spec, given)
     if spec.kind == "integer":
         # 1e4 on the command line is a whole number too, as it was for 1.47.0's callers.
         if not float(value).is_integer():
-            raise _wrong(spec, value)
+            raise _wrong(spec, given)
         number: int | float = int(value)
     else:
         number = float(value)
@@ -209,7 +206,7 @@ def _checked_number(spec: OptionSpec, value: Any) -> int | float:
         spec.above is not None and number <= spec.above
     )
     if too_small or (spec.maximum is not None and number > spec.maximum):
-        raise _wrong(spec, value)
+        raise _wrong(spec, given)
     return number
 
 
@@ -229,6 +226,11 @@ def _check_together(options: Options) -> None:
     if options.distributor != "multiprocessing":
         raise OptionError(
             f"--distributor {options.distributor} is not available yet; this version takes multiprocessing"
+        )
+    if options.enable_wandb:
+        logger.warning(
+            "enable_wandb has no effect: this version does not report to Weights & Biases yet; the statistics"
+            " are in the output folder"
         )
 
 
@@ -291,7 +293,6 @@ def _check_encoding_of_list(options: Options) -> None:
     if options.input_encoding is None:
         return
     try:
-        codecs.lookup(options.input_encoding)
         "a".encode(options.input_encoding)
     except (LookupError, UnicodeError, ValueError):
         raise OptionError(
@@ -315,4 +316,4 @@ def _check_hashes(options: Options) -> None:
         )
 
 
-__all__ = ["KIND_NAMES", "RESERVED_COLUMNS", "by_name", "from_texts", "resolve"]
+__all__ = ["KIND_NAMES", "RESERVED_COLUMNS", "from_texts", "resolve"]

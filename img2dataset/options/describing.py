@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from img2dataset.options.declaring import OptionSpec, option_specs
-from img2dataset.options.table import POSITIONAL
+from img2dataset.options.positions import POSITIONS, by_name
 
 # What most runs need; the rest is on the page of --help_all, so that this one fits a screen.
 COMMON = (
@@ -33,14 +34,13 @@ COMMON = (
 )
 
 
-def help_page(everything: bool = False, width: int = 80) -> str:
+def help_page(everything: bool = False, width: int = 100) -> str:
     """The text of ``img2dataset --help`` (``--help_all`` with ``everything``)."""
     lines = [
         "usage: img2dataset --url_list LIST [--output_folder FOLDER] [--OPTION VALUE ...]",
         "       img2dataset verify OUTPUT | img2dataset cache stats|clear FOLDER",
         "",
-        "Downloads the images of a list of URLs, resizes them and packs them, with",
-        "metadata, into shards.",
+        "Downloads the images of a list of URLs, resizes them and packs them, with metadata, into shards.",
     ]
     group = ""
     for spec in option_specs().values():
@@ -53,8 +53,7 @@ def help_page(everything: bool = False, width: int = 80) -> str:
     if not everything:
         lines += [
             "",
-            "All options: img2dataset --help_all. Options from a file: --config run.yaml,",
-            "which --print_config writes.",
+            "All options: img2dataset --help_all. Options from a file: --config run.yaml; --print_config",
         ]
     return "\n".join(lines)
 
@@ -66,27 +65,36 @@ def _help_lines(spec: OptionSpec, width: int) -> list[str]:
         text = f"{spec.help}: {', '.join(spec.choices)}{default}"
     head = f"  --{spec.name} "
     indent = " " * 28
-    lines = textwrap.wrap(text, width - len(indent))
-    if len(head) >= len(indent):
-        return [head.rstrip(), *(indent + line for line in lines)]
-    return [head.ljust(len(indent)) + lines[0], *(indent + line for line in lines[1:])]
+    first, *rest = textwrap.wrap(text, width - len(indent)) or [""]
+    return [head.ljust(len(indent)) + first] + [indent + line for line in rest]
 
 
 def describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a function of options the signature and the ``Args`` section that the options make."""
+    """Give a function of ``**options`` the signature and the ``Args`` section that the options make.
+
+    Options that 1.47.0 had may be given by position, in its order.
+    """
+
+    @functools.wraps(function)
+    def described(*values: Any, **options: Any) -> Any:
+        return function(**by_name(values, options))
+
+    described.__signature__ = inspect.Signature(_parameters())  # type: ignore[attr-defined]
+    described.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", _docstring_lines())
+    return described
+
+
+def _parameters() -> list[inspect.Parameter]:
     specs = option_specs()
-    names = [*POSITIONAL, *(name for name in specs if name not in POSITIONAL)]
-    parameters = [
+    by_position, by_name_only = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return [
         inspect.Parameter(
             name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD if name in POSITIONAL else inspect.Parameter.KEYWORD_ONLY,
+            by_position if name in POSITIONS else by_name_only,
             default=inspect.Parameter.empty if specs[name].required else specs[name].default,
         )
-        for name in names
+        for name in (*POSITIONS, *(name for name in specs if name not in POSITIONS))
     ]
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    function.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", _docstring_lines())
-    return function
 
 
 def _docstring_lines() -> str:

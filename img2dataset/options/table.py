@@ -35,48 +35,6 @@ class RunOptions:
     wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)
 
 
-# What could be given by position in 1.47.0, on the command line and in Python, in this order.
-POSITIONAL = (
-    "url_list",
-    "image_size",
-    "output_folder",
-    "processes_count",
-    "resize_mode",
-    "resize_only_if_bigger",
-    "upscale_interpolation",
-    "downscale_interpolation",
-    "encode_quality",
-    "encode_format",
-    "skip_reencode",
-    "output_format",
-    "input_format",
-    "url_col",
-    "caption_col",
-    "bbox_col",
-    "thread_count",
-    "number_sample_per_shard",
-    "extract_exif",
-    "save_additional_columns",
-    "timeout",
-    "enable_wandb",
-    "wandb_project",
-    "oom_shard_count",
-    "compute_hash",
-    "verify_hash",
-    "distributor",
-    "subjob_size",
-    "retries",
-    "disable_all_reencoding",
-    "min_image_size",
-    "max_image_area",
-    "max_aspect_ratio",
-    "incremental_mode",
-    "max_shard_retry",
-    "user_agent_token",
-    "disallowed_header_directives",
-)
-
-
 # Fields of a dataclass begin with those of its last base: this is the order of the help, from the end.
 @dataclass(frozen=True, kw_only=True)
 class Options(RunOptions, MannersOptions, DownloadOptions, OutputOptions, ImageOptions, InputOptions):

@@ -60,9 +60,7 @@ class DelimitedRows:
             elif column.name in ("caption", EXPECTED_HASH_COLUMN):
                 arrays.append(string_array(values))
             else:
-                typed = self.source.typed[column.name]
-                is_text = isinstance(typed, TextColumn)
-                arrays.append(typed.array(values) if is_text else typed.array(values, self.first_row + start))
+                arrays.append(self.source.typed[column.name].array(values, self.first_row + start))
         return assemble(self.source.columns, arrays, {})
 
 
@@ -139,8 +137,8 @@ class DelimitedSource:
                         "swallowed",
                         self.file.path,
                         f"{row_name} has lines within quotes that look like rows of their own: a quote may"
-                        " have no partner. If quotes are plain text in this list, give --input_quote None (said"
-                        " once a file)",
+                        " have no partner. If quotes are plain text in this list, give --input_quote None"
+                        " (said once a file)",
                     )
                 if self.settings.escape_character is None and field.endswith("\\"):
                     self.warnings.once(

@@ -32,12 +32,14 @@ class Reader:
         selected: tuple[SelectedColumn, ...],
         files: list[ListFile],
         sources: list[RowSource],
+        has_rows: bool,
     ) -> None:
         from img2dataset.reading.columns import HIDDEN
 
         self._settings = settings
         self._files = files
         self._sources = sources
+        self.has_rows = has_rows
         # Rows of the files that the latest pass has read to their ends.
         self.rows_of_files: list[int] = []
         self.columns: tuple[str, ...] = tuple(column.name for column in selected if column.name not in HIDDEN)
@@ -138,12 +140,12 @@ def open_reader(settings: ReadSettings) -> Reader:
 
         selected = selected_columns(settings)
         sources = [memory_source(settings.url_list, selected, settings.url_col, warnings)]
-    _check_beginnings(
+    has_rows = _check_beginnings(
         sources,
         1 if settings.text_format == "json" else CHECKED_FILES,
         settings.url_list if files else "in memory",
     )
-    return Reader(settings, selected, files, sources)
+    return Reader(settings, selected, files, sources, has_rows)
 
 
 def _selected_for_txt(settings: ReadSettings) -> tuple[SelectedColumn, ...]:
@@ -156,13 +158,7 @@ def _selected_for_txt(settings: ReadSettings) -> tuple[SelectedColumn, ...]:
             'a txt list has no captions: caption_col "%s" has no effect; use a format with columns',
             settings.caption_col,
         )
-    if settings.additional_columns:
-        _logger.warning(
-            "a txt list has no columns beside the URL: save_additional_columns has no effect; use a format"
-            " with columns"
-        )
-    ignored = ("url", "caption", *settings.additional_columns)
-    others = [column for column in selected if column.name not in ignored]
+    others = [column for column in selected if column.name not in ("url", "caption")]
     check_columns(others, ["url"], "a txt list")
     return tuple(column for column in selected if column.name == "url")
 
@@ -194,12 +190,14 @@ def _source(
             return ParquetSource(file, selected)
 
 
-def _check_beginnings(sources: list[RowSource], checked: int, shown: object) -> None:
-    """Look at the first files, and further until one has rows; InputError if none has."""
+def _check_beginnings(sources: list[RowSource], checked: int, shown: object) -> bool:
+    """Look at the first files, and further until one has rows; False, and a warning, if none has."""
     any_rows = False
     for number, source in enumerate(sources):
         if number >= checked and any_rows:
-            return
+            break
         any_rows = next(source.pending(), None) is not None or any_rows
     if not any_rows:
-        _logger.warning("url_list %s has no rows: there is nothing to download", shown)
+        # Scripts that filter lists make empty ones; 1.47.0 took them.
+        _logger.warning("url_list %s has no rows; there is nothing to download", shown)
+    return any_rows

@@ -42,8 +42,8 @@ class TextColumn:
                 self.type = pa.string()
             self._empty_is_null = pa.types.is_string(self.type) and not any(values)
 
-    def array(self, values: Sequence[str | None]) -> Any:
-        """``values`` as the settled type."""
+    def array(self, values: Sequence[str | None], first_row: int) -> Any:
+        """``values`` as the settled type, which fits all of the file, wherever they stand in it."""
         if pa.types.is_string(self.type):
             return pa.array(
                 [value or None for value in values] if self._empty_is_null else values, pa.string()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.errors import OptionError
+from img2dataset.errors import InputError, OptionError
 from img2dataset.options import Options, option_specs, resolve
 from img2dataset.training.randomness import number_of
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
@@ -93,12 +93,15 @@ def open_list_of(options: Options) -> Reader:
     """The reader of a stream's list.
 
     Raises:
-        InputError: the list cannot be read as described.
+        InputError: the list cannot be read as described, or has no rows: a stream that repeats would not end.
     """
     from img2dataset.reading import open_reader
     from img2dataset.settings import read_settings
 
-    return open_reader(read_settings(options))
+    reader = open_reader(read_settings(options))
+    if not reader.has_rows:
+        raise InputError("the url_list of a stream has no rows")
+    return reader
 
 
 def rows_of(

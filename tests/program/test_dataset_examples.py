@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from img2dataset.cli import read_words
-from img2dataset.options import from_texts, resolve
+from img2dataset.options import from_texts, read_words, resolve
 
 PAGES = sorted((Path(__file__).resolve().parents[2] / "dataset_examples").glob("*.md"))
 
@@ -23,7 +22,7 @@ def test_every_option_of_an_example_is_right(page: Path) -> None:
     for block in blocks:
         program, *words = shlex.split(block.replace("\\\n", " "))
         assert program == "img2dataset"
-        options = resolve(from_texts(read_words(words)))
+        options = resolve(from_texts(read_words(words).texts))
         assert options.caption_col is not None
 
 

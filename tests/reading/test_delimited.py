@@ -116,7 +116,7 @@ def test_a_value_far_down_of_another_type_makes_its_column_text(write, rows, cap
         ([" 1", "2"], [" 1", "2"]),
         (["1e5", "2.0"], ["1e5", "2.0"]),
         (["1", "A4000"], ["1", "A4000"]),
-        (["nan", "1.5"], ["nan", "1.5"]),
+        (["nan", "1.5"], [None, 1.5]),
     ],
 )
 def test_a_number_is_one_only_where_it_gives_its_text_back(write, rows, texts, expected):

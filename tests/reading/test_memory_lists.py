@@ -124,9 +124,6 @@ def test_sizes_are_known_where_python_knows_them(reader):
 @pytest.mark.parametrize(
     ("url_list", "reason"),
     [
-        ([], "no rows"),
-        (iter([]), "no rows"),
-        (pa.table({"url": pa.array([], pa.string())}), "no rows"),
         (5, "is a int"),
         (b"http://a", "is bytes"),
         ([{"link": "http://a"}], 'no column "url".*link'),
