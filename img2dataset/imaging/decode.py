@@ -15,6 +15,7 @@ from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
 from img2dataset.imaging.formats.png import read_png, without_text
+from img2dataset.imaging.opencv import decode_with_opencv, refuse_damaged_jpeg
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
 from img2dataset.imaging.png_pixels import decode_png
 
@@ -78,7 +79,7 @@ def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, redu
             raise ImageFailure(TRUNCATED)
         pixels = _decode_without_end_mark(body, header)
     elif convert_to_srgb and header.profile and header.bits == 8:
-        pixels = decode_with_pillow(open_with_pillow(body, header.extension), to_srgb=True)
+        pixels = _decode_by_pillow(body, header, to_srgb=True)
         recoloured = True
     elif header.pillow:
         pixels = _decode_by_pillow(body, header)
@@ -107,11 +108,7 @@ def _payload_header(body: bytes | bytearray) -> Header:
 def _decode_by_opencv(body: bytes | bytearray, header: Header) -> Pixels:
     if header.text_bytes > _MOST_TEXT_BYTES:
         body = without_text(body)
-    try:
-        # Unchanged: alpha and depth are kept, and orientation left to this room.
-        pixels: Pixels | None = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
+    pixels = decode_with_opencv(body)
     if pixels is None:
         return _decode_by_pillow(body, header)
     if header.transparent_grey is not None and pixels.ndim == 2:
@@ -122,16 +119,16 @@ def _decode_by_opencv(body: bytes | bytearray, header: Header) -> Pixels:
 def _decode_reduced(body: bytes | bytearray, header: Header, reduction: int) -> Pixels:
     """Decode a JPEG of one or three components with no more work than its use needs."""
     flags = _REDUCED[reduction, header.grey] | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        pixels: Pixels | None = cv2.imdecode(np.frombuffer(body, np.uint8), flags)
-    except cv2.error:
-        pixels = None
+    pixels = decode_with_opencv(body, flags)
     return _decode_by_pillow(body, header) if pixels is None else pixels
 
 
-def _decode_by_pillow(body: bytes | bytearray, header: Header) -> Pixels:
+def _decode_by_pillow(body: bytes | bytearray, header: Header, to_srgb: bool = False) -> Pixels:
+    if header.extension == "jpg" and header.complete:
+        refuse_damaged_jpeg(body)
     image = open_with_pillow(body, header.extension)
-    return decode_with_pillow(image, invert_inks=header.four_inks and not header.ink_inverted)
+    invert_inks = header.four_inks and not header.ink_inverted and not to_srgb
+    return decode_with_pillow(image, invert_inks=invert_inks, to_srgb=to_srgb)
 
 
 def _decode_without_end_mark(body: bytes | bytearray, header: Header) -> Pixels:
