@@ -33,7 +33,9 @@ def damage_told(messages: list[bytes]) -> str | None:
     return TRUNCATED if _MISSING.search(text) else None
 
 
-def decode_with_opencv(body: bytes | bytearray, flags: int = cv2.IMREAD_UNCHANGED) -> Pixels | None:
+def decode_with_opencv(
+    body: bytes | bytearray | memoryview, flags: int = cv2.IMREAD_UNCHANGED
+) -> Pixels | None:
     """The pixels; unchanged: alpha and depth are kept, and orientation left to this room.
 
     Returns:
