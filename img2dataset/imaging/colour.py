@@ -26,6 +26,17 @@ def to_eight_bits(pixels: Pixels, bits: int) -> Pixels:
     return scaled
 
 
+def scaled_to_eight_bits(samples: Pixels, bits: int) -> Pixels:
+    """Samples of 1 to 16 bits, uint8 or uint16, with the largest as 255, rounded to nearest."""
+    if bits == 8:
+        return samples
+    largest = (1 << bits) - 1
+    levels: Pixels = ((np.arange(largest + 1, dtype=np.uint32) * 255 + largest // 2) // largest).astype(
+        np.uint8
+    )
+    return levels[samples]
+
+
 def on_white(pixels: Pixels) -> Pixels:
     """Compose 8-bit BGRA on white, rounded to nearest: 65025 and its half fit 16 bits, so no floats."""
     alpha = pixels[:, :, 3:].astype(np.uint16)

@@ -5,7 +5,7 @@ OpenCV first: it is the fastest and what img2dataset 1.47.0 used. Pillow where O
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from img2dataset.imaging.formats.png import read_png, without_text
 from img2dataset.imaging.opencv import decode_with_opencv, refuse_damaged_jpeg
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
 from img2dataset.imaging.png_pixels import decode_png
+from img2dataset.imaging.tiff import decode_tiff
 
 # Texts are inflated by a decoder, each to a thousand times its size at worst: 455 KB took 2.8 s.
 _MOST_TEXT_BYTES = 16_384
@@ -58,12 +59,6 @@ def decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, reduc
     Raises:
         ImageFailure: truncated, corrupt, or samples without a range (floats).
     """
-    if not header.complete and header.extension == "tiff":
-        # Writers of TIFFs get the sizes of strips wrong, so what the header says is only a guess.
-        try:
-            return _decode(body, replace(header, complete=True), convert_to_srgb, 0)
-        except ImageFailure as failure:
-            raise ImageFailure(TRUNCATED if failure.message == CORRUPT else failure.message) from None
     return _decode(body, header, convert_to_srgb, reduction)
 
 
@@ -74,7 +69,11 @@ def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, redu
         header = _payload_header(body)
         header.complete &= whole
     recoloured = header.four_inks
-    if not header.complete:
+    if header.extension == "tiff":
+        pixels, recoloured = decode_tiff(body)
+        if convert_to_srgb and header.profile:
+            pixels, recoloured = decode_with_pillow(open_with_pillow(body, "tiff"), to_srgb=True), True
+    elif not header.complete:
         if header.extension != "jpg":
             raise ImageFailure(TRUNCATED)
         pixels = _decode_without_end_mark(body, header)

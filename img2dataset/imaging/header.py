@@ -13,7 +13,6 @@ from img2dataset.imaging.formats.gif import read_gif
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
 from img2dataset.imaging.formats.jpeg import read_jpeg
 from img2dataset.imaging.formats.others import (
-    read_any_tiff,
     read_avif,
     read_bmp,
     read_icon,
@@ -21,6 +20,7 @@ from img2dataset.imaging.formats.others import (
     read_pnm,
 )
 from img2dataset.imaging.formats.png import read_png
+from img2dataset.imaging.formats.tiff import read_tiff
 from img2dataset.imaging.formats.webp import read_webp
 
 _AVIF_BRANDS = (b"avif", b"avis")
@@ -41,7 +41,7 @@ _PARSERS = {
     "webp": read_webp,
     "gif": read_gif,
     "bmp": read_bmp,
-    "tiff": read_any_tiff,
+    "tiff": read_tiff,
     "jp2": read_jpeg_2000,
     "ico": read_icon,
     "avif": read_avif,

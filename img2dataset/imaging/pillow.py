@@ -55,9 +55,10 @@ def decode_with_pillow(
         ImageFailure: the data ends early, is damaged, or is of a kind without a range (floats).
     """
     with _pillow_errors(image.format):
-        # Its libtiff prints; what it says of damage is in its exceptions too, but for fax.
-        with heard():
+        with heard() as messages:
             image.load()
+        if messages and image.format == "TIFF":
+            raise ImageFailure(CORRUPT)  # its libtiff goes on after some errors
         mode = image.mode
         if mode.startswith("I;16"):
             return np.asarray(image).astype(np.uint16)

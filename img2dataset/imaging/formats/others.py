@@ -1,4 +1,4 @@
-"""BMP, JPEG 2000 and ICO; and the formats whose header Pillow reads (AVIF, PNM, BigTIFF)."""
+"""BMP, JPEG 2000 and ICO; and the formats whose header Pillow reads (AVIF, PNM)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 
 from img2dataset.imaging.formats import png
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
-from img2dataset.imaging.formats.tiff import orientation_of, read_tiff
+from img2dataset.imaging.formats.tiff import orientation_of
 from img2dataset.imaging.pillow import open_with_pillow
 
 _CODESTREAM = b"\xff\x4f\xff\x51"
@@ -83,13 +83,6 @@ def read_icon(body: bytes | bytearray) -> Header:
     if best is None:
         raise EndsEarly
     return best
-
-
-def read_any_tiff(body: bytes | bytearray) -> Header:
-    """A TIFF, or a BigTIFF, whose directories are laid out in another way: those Pillow reads."""
-    if body[2:4] in (b"*\0", b"\0*"):
-        return read_tiff(body)
-    return _read_through_pillow(body, "tiff")[0]
 
 
 def read_avif(body: bytes | bytearray) -> Header:
