@@ -29,7 +29,7 @@ def to_eight_bits(pixels: Pixels, bits: int) -> Pixels:
 def scaled_to_eight_bits(samples: Pixels, bits: int) -> Pixels:
     """Samples of 1 to 16 bits, uint8 or uint16, with the largest as 255, rounded to nearest."""
     if bits == 8:
-        return samples
+        return samples.astype(np.uint8, copy=False)
     largest = (1 << bits) - 1
     levels: Pixels = ((np.arange(largest + 1, dtype=np.uint32) * 255 + largest // 2) // largest).astype(
         np.uint8

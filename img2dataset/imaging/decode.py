@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from img2dataset.imaging.bmp_pixels import decode_bmp
 from img2dataset.imaging.colour import Pixels, on_white, outside_of_frame_white, to_eight_bits
 from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
@@ -18,6 +19,7 @@ from img2dataset.imaging.formats.png import read_png, without_text
 from img2dataset.imaging.opencv import decode_with_opencv, refuse_damaged_jpeg
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
 from img2dataset.imaging.png_pixels import decode_png
+from img2dataset.imaging.pnm_pixels import decode_pnm
 from img2dataset.imaging.tiff import decode_tiff
 
 # Texts are inflated by a decoder, each to a thousand times its size at worst: 455 KB took 2.8 s.
@@ -63,7 +65,7 @@ def decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, reduc
 
 
 def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, reduction: int) -> Decoded:
-    if header.payload is not None:
+    if header.payload is not None and header.extension == "ico":
         whole = header.complete
         body = body[slice(*header.payload)]
         header = _payload_header(body)
@@ -73,6 +75,10 @@ def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, redu
         pixels, recoloured = decode_tiff(body)
         if convert_to_srgb and header.profile:
             pixels, recoloured = decode_with_pillow(open_with_pillow(body, "tiff"), to_srgb=True), True
+    elif header.extension == "bmp":
+        pixels = decode_bmp(body)
+    elif header.extension == "ppm":
+        pixels = decode_pnm(body, header)
     elif not header.complete:
         if header.extension != "jpg":
             raise ImageFailure(TRUNCATED)

@@ -32,7 +32,8 @@ class Header:
         transparent_grey: the PNG's grey value, in 8 or 16 bits, that stands for transparent.
         text_bytes: how much of the PNG is text, which a decoder inflates for nothing.
         frame: (left, top, width, height) of a GIF's first frame.
-        payload: where the image proper lies in the file, when it is wrapped (ICO).
+        payload: where the image proper lies in the file, when it is wrapped (ICO); of a PNM where its pixels
+            begin, and its largest value.
     """
 
     extension: str
