@@ -15,15 +15,12 @@ from img2dataset.imaging.colour import Pixels, on_white, outside_of_frame_white,
 from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
-from img2dataset.imaging.formats.png import read_png, without_text
+from img2dataset.imaging.formats.png import read_png, without_ancillary
 from img2dataset.imaging.opencv import decode_with_opencv, refuse_damaged_jpeg
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
 from img2dataset.imaging.png_pixels import decode_png
 from img2dataset.imaging.pnm_pixels import decode_pnm
 from img2dataset.imaging.tiff import decode_tiff
-
-# Texts are inflated by a decoder, each to a thousand times its size at worst: 455 KB took 2.8 s.
-_MOST_TEXT_BYTES = 16_384
 
 # Any bits that are no continuation of a scan that is whole; long enough to fill a few blocks.
 _NOT_THE_REST = b"\x5a\xa5\x3c\xc3" * 16
@@ -91,8 +88,10 @@ def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, redu
     elif reduction:
         pixels = _decode_reduced(body, header, reduction)
     else:
-        plain = decode_png(body) if header.extension == "png" else None
-        pixels = _decode_by_opencv(body, header) if plain is None else plain
+        found = decode_png(body) if header.extension == "png" else None
+        pixels = _decode_by_opencv(body, header) if found is None else found
+        if header.transparent_grey is not None and pixels.ndim == 2:
+            pixels[pixels == header.transparent_grey] = np.iinfo(pixels.dtype).max
     pixels = to_eight_bits(pixels, header.bits if header.extension == "jp2" else 16)
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels, recoloured = on_white(pixels), True
@@ -111,13 +110,12 @@ def _payload_header(body: bytes | bytearray) -> Header:
 
 
 def _decode_by_opencv(body: bytes | bytearray, header: Header) -> Pixels:
-    if header.text_bytes > _MOST_TEXT_BYTES:
-        body = without_text(body)
+    if header.extension == "png":
+        # Texts are inflated by a decoder, each to a thousand times its size at worst: 455 KB took 2.8 s.
+        body = without_ancillary(body)
     pixels = decode_with_opencv(body)
     if pixels is None:
         return _decode_by_pillow(body, header)
-    if header.transparent_grey is not None and pixels.ndim == 2:
-        pixels[pixels == header.transparent_grey] = np.iinfo(pixels.dtype).max
     return pixels
 
 

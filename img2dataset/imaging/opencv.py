@@ -1,7 +1,7 @@
 """OpenCV's decoders, held to what they say: the bytes of a file come in, pixels go out. Called by decode.
 
-libjpeg and libpng print that data is damaged or missing, and OpenCV hands out the grey or black that stands
-in its place. Here that is a failure.
+libjpeg prints that data is damaged or missing, and OpenCV hands out the grey that stands in its place. Here
+that is a failure.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
 # Of libjpeg's warnings those after which pixels are missing or wrong; bytes too many between two segments, or
 # an odd mark of Adobe's, leave every pixel as it is.
 _MISSING = re.compile(rb"Premature end of JPEG file")
-_DAMAGED = re.compile(
-    rb"premature end of data segment|bad Huffman code|bad arithmetic code|instead of RST|libpng error"
-)
+_DAMAGED = re.compile(rb"premature end of data segment|bad Huffman code|bad arithmetic code|instead of RST")
 
 
 def damage_told(messages: list[bytes]) -> str | None:
@@ -42,7 +40,7 @@ def decode_with_opencv(
         None for what OpenCV does not decode.
 
     Raises:
-        ImageFailure: the decoder said that data is damaged or missing.
+        ImageFailure: libjpeg said that data is damaged or missing.
     """
     with heard() as messages:
         try:
