@@ -18,7 +18,8 @@ from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.header import image_format, read_header
 
 FAILURES = re.compile(
-    r"decode: (not an image|truncated|corrupt|unsupported format)|too large: pixels|encode: [ -~]{1,80}"
+    r"decode: (not an image|truncated|corrupt|unsupported format(: [a-z]{2,4})?)"
+    r"|too large: pixels|encode: [ -~]{1,80}"
 )
 # 256 x 256: a decoder's time is spent on what the bytes say, not on pixels.
 MOST_PIXELS = 65_536

@@ -5,21 +5,22 @@ OpenCV first: it is the fastest and what img2dataset 1.47.0 used. Pillow where O
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from img2dataset.imaging.bmp_pixels import decode_bmp
 from img2dataset.imaging.colour import Pixels, on_white, outside_of_frame_white, to_eight_bits
 from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
-from img2dataset.imaging.formats.png import read_png, without_text
+from img2dataset.imaging.formats.png import read_png, without_ancillary
+from img2dataset.imaging.opencv import decode_with_opencv, refuse_damaged_jpeg
 from img2dataset.imaging.pillow import decode_with_pillow, open_with_pillow
 from img2dataset.imaging.png_pixels import decode_png
-
-# Texts are inflated by a decoder, each to a thousand times its size at worst: 455 KB took 2.8 s.
-_MOST_TEXT_BYTES = 16_384
+from img2dataset.imaging.pnm_pixels import decode_pnm
+from img2dataset.imaging.tiff import decode_tiff
 
 # Any bits that are no continuation of a scan that is whole; long enough to fill a few blocks.
 _NOT_THE_REST = b"\x5a\xa5\x3c\xc3" * 16
@@ -57,36 +58,40 @@ def decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, reduc
     Raises:
         ImageFailure: truncated, corrupt, or samples without a range (floats).
     """
-    if not header.complete and header.extension == "tiff":
-        # Writers of TIFFs get the sizes of strips wrong, so what the header says is only a guess.
-        try:
-            return _decode(body, replace(header, complete=True), convert_to_srgb, 0)
-        except ImageFailure as failure:
-            raise ImageFailure(TRUNCATED if failure.message == CORRUPT else failure.message) from None
     return _decode(body, header, convert_to_srgb, reduction)
 
 
 def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, reduction: int) -> Decoded:
-    if header.payload is not None:
+    if header.payload is not None and header.extension == "ico":
         whole = header.complete
         body = body[slice(*header.payload)]
         header = _payload_header(body)
         header.complete &= whole
     recoloured = header.four_inks
-    if not header.complete:
+    if header.extension == "tiff":
+        pixels, recoloured = decode_tiff(body)
+        if convert_to_srgb and header.profile:
+            pixels, recoloured = decode_with_pillow(open_with_pillow(body, "tiff"), to_srgb=True), True
+    elif header.extension == "bmp":
+        pixels = decode_bmp(body)
+    elif header.extension == "ppm":
+        pixels = decode_pnm(body, header)
+    elif not header.complete:
         if header.extension != "jpg":
             raise ImageFailure(TRUNCATED)
         pixels = _decode_without_end_mark(body, header)
     elif convert_to_srgb and header.profile and header.bits == 8:
-        pixels = decode_with_pillow(open_with_pillow(body, header.extension), to_srgb=True)
+        pixels = _decode_by_pillow(body, header, to_srgb=True)
         recoloured = True
     elif header.pillow:
         pixels = _decode_by_pillow(body, header)
     elif reduction:
         pixels = _decode_reduced(body, header, reduction)
     else:
-        plain = decode_png(body) if header.extension == "png" else None
-        pixels = _decode_by_opencv(body, header) if plain is None else plain
+        found = decode_png(body) if header.extension == "png" else None
+        pixels = _decode_by_opencv(body, header) if found is None else found
+        if header.transparent_grey is not None and pixels.ndim == 2:
+            pixels[pixels == header.transparent_grey] = np.iinfo(pixels.dtype).max
     pixels = to_eight_bits(pixels, header.bits if header.extension == "jp2" else 16)
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels, recoloured = on_white(pixels), True
@@ -105,33 +110,28 @@ def _payload_header(body: bytes | bytearray) -> Header:
 
 
 def _decode_by_opencv(body: bytes | bytearray, header: Header) -> Pixels:
-    if header.text_bytes > _MOST_TEXT_BYTES:
-        body = without_text(body)
-    try:
-        # Unchanged: alpha and depth are kept, and orientation left to this room.
-        pixels: Pixels | None = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
+    if header.extension == "png":
+        # Texts are inflated by a decoder, each to a thousand times its size at worst: 455 KB took 2.8 s.
+        body = without_ancillary(body)
+    pixels = decode_with_opencv(body)
     if pixels is None:
         return _decode_by_pillow(body, header)
-    if header.transparent_grey is not None and pixels.ndim == 2:
-        pixels[pixels == header.transparent_grey] = np.iinfo(pixels.dtype).max
     return pixels
 
 
 def _decode_reduced(body: bytes | bytearray, header: Header, reduction: int) -> Pixels:
     """Decode a JPEG of one or three components with no more work than its use needs."""
     flags = _REDUCED[reduction, header.grey] | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        pixels: Pixels | None = cv2.imdecode(np.frombuffer(body, np.uint8), flags)
-    except cv2.error:
-        pixels = None
+    pixels = decode_with_opencv(body, flags)
     return _decode_by_pillow(body, header) if pixels is None else pixels
 
 
-def _decode_by_pillow(body: bytes | bytearray, header: Header) -> Pixels:
+def _decode_by_pillow(body: bytes | bytearray, header: Header, to_srgb: bool = False) -> Pixels:
+    if header.extension == "jpg" and header.complete:
+        refuse_damaged_jpeg(body)
     image = open_with_pillow(body, header.extension)
-    return decode_with_pillow(image, invert_inks=header.four_inks and not header.ink_inverted)
+    invert_inks = header.four_inks and not header.ink_inverted and not to_srgb
+    return decode_with_pillow(image, invert_inks=invert_inks, to_srgb=to_srgb)
 
 
 def _decode_without_end_mark(body: bytes | bytearray, header: Header) -> Pixels:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from img2dataset.imaging.decoder_messages import heard
 from img2dataset.imaging.failure import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED, ImageFailure
 
 # Pillow also opens formats that run programs (EPS) or follow names (none of them here).
@@ -54,7 +55,10 @@ def decode_with_pillow(
         ImageFailure: the data ends early, is damaged, or is of a kind without a range (floats).
     """
     with _pillow_errors(image.format):
-        image.load()
+        with heard() as messages:
+            image.load()
+        if messages and image.format == "TIFF":
+            raise ImageFailure(CORRUPT)  # its libtiff goes on after some errors
         mode = image.mode
         if mode.startswith("I;16"):
             return np.asarray(image).astype(np.uint16)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import cv2
@@ -27,11 +28,18 @@ from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.formats.jpeg import most_scans
 from img2dataset.imaging.geometry import Plan, plan_resize
 from img2dataset.imaging.header import image_format, read_header
+from img2dataset.imaging.memory import (
+    BYTES_A_PIXEL,
+    LARGE_BYTES,
+    NEVER_LARGE_PIXELS,
+    decoding_bytes,
+    jpeg_bytes_a_pixel,
+)
 from img2dataset.imaging.orientation import upright, upright_box, upright_size
 from img2dataset.imaging.reduction import jpeg_shortcuts, usual_reduction
 from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, reduce_in_steps, scale
 from img2dataset.imaging.settings import ImageSettings
-from img2dataset.imaging.shrinking import shrink_jpeg
+from img2dataset.imaging.shrinking import can_shrink, shrink_jpeg
 from img2dataset.types import ProcessedImage
 
 # Each scan of a JPEG passes over all of its pixels, were it empty. Ten scans are usual, and 20 of the
@@ -54,13 +62,19 @@ class ImageProcessor:
     small to share out, a run has a process for each core, and what is wrong with an image is in its failure.
     """
 
-    def __init__(self, settings: ImageSettings, encode: Callable[[Pixels], Any] | None = None):
+    def __init__(
+        self,
+        settings: ImageSettings,
+        encode: Callable[[Pixels], Any] | None = None,
+        in_turn: Callable[[], AbstractContextManager[None]] | None = None,
+    ):
         """Set up for ``settings``.
 
         Args:
             settings: what is to be made of each image.
             encode: makes of the finished pixels, of shape (height, width) or (height, width, 3), uint8, BGR,
                 what is handed out as ``image``. None: a file as the settings say.
+            in_turn: makes what is held while an image that takes much memory is worked on.
         """
         # 0 runs every loop in the calling thread and builds no pool.
         cv2.setNumThreads(0)
@@ -69,6 +83,8 @@ class ImageProcessor:
         warnings.filterwarnings("ignore", module=r"PIL\.")
         self._settings = settings
         self._encode = encode or Encoder(settings.encode_format, settings.encode_quality)
+        self._most_bytes = settings.max_decoded_pixels * BYTES_A_PIXEL
+        self._in_turn = in_turn or nullcontext
         self._upscale = INTERPOLATIONS[settings.upscale_interpolation]
         self._downscale = INTERPOLATIONS[settings.downscale_interpolation]
         # Who names another interpolation wants that one.
@@ -97,7 +113,24 @@ class ImageProcessor:
         header = read_header(body)
         orientation = header.orientation if settings.apply_orientation else 1
         self._refuse(*upright_size((header.width, header.height), orientation))
+        if header.width * header.height <= NEVER_LARGE_PIXELS:
+            return self._made(body, header, orientation, to_blur)
+        shrunk = can_shrink() and self._plan_of_shrinking(header, orientation) is not None
+        needed = decoding_bytes(body, header, shrunk)
+        if needed > self._most_bytes:
+            raise ImageFailure(TOO_MANY_PIXELS)
+        with self._in_turn() if needed > LARGE_BYTES else nullcontext():
+            return self._made(body, header, orientation, to_blur)
 
+    def _made(
+        self,
+        body: bytes | bytearray,
+        header: Header,
+        orientation: int,
+        to_blur: Sequence[Sequence[float]],
+    ) -> ProcessedImage:
+        """What becomes of an image that no filter and no limit refused."""
+        settings = self._settings
         size, recoloured = (header.width, header.height), False
         plan = self._plan_of_shrinking(header, orientation)
         pixels = None
@@ -111,6 +144,8 @@ class ImageProcessor:
             ):
                 raise ImageFailure(TOO_MANY_PIXELS)
             reduction = 0 if plan is None else usual_reduction(size, upright_size(plan.scaled, orientation))
+            if header.extension == "jpg":
+                self._refuse_usual_jpeg(header, reduction)
             decoded = decode(body, header, settings.convert_to_srgb, reduction)
             pixels, recoloured = decoded.pixels, decoded.recoloured
             if not reduction:
@@ -143,6 +178,11 @@ class ImageProcessor:
         pixels = crop_and_pad(pixels, plan)
         stored = pixels.shape[1], pixels.shape[0]
         return self._stored(self._encode(pixels), header, body, stored, original)
+
+    def _refuse_usual_jpeg(self, header: Header, reduction: int) -> None:
+        """Of a JPEG that the project's own decoder did not take, libjpeg may keep too much."""
+        if header.width * header.height * jpeg_bytes_a_pixel(header, reduction) > self._most_bytes:
+            raise ImageFailure(TOO_MANY_PIXELS)
 
     def _plan_of_shrinking(self, header: Header, orientation: int) -> Plan | None:
         """The plan for a plain JPEG that the fast route shrinks; None: all of it is decoded."""

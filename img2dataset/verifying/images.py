@@ -19,8 +19,8 @@ from img2dataset.verifying.metadata import HASHES, ShardRows
 
 Contents: TypeAlias = "bytes | bytearray | memoryview"
 
-# OpenCV reads these whole or not at all; what it cannot read of others, Pillow may.
-_OPENCV_FORMATS = ("JPEG", "PNG", "WEBP")
+# OpenCV reads these whole or not at all; others are decoded as they were when they were downloaded.
+_OPENCV_FORMATS = ("JPEG", "MPO", "PNG", "WEBP")
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _ORIENTATION_TAG = 0x0112
@@ -117,39 +117,26 @@ def _read_header(image: Contents) -> _Header:
 
 
 def _decode(image: Contents, header: _Header) -> tuple[int, int] | None:
-    """Width and height of the whole image; None if it cannot be decoded."""
-    size = _decode_with_opencv(image)
-    if size is None and header.image_format not in (None, *_OPENCV_FORMATS):
-        size = _decode_with_pillow(image)
-    return size
-
-
-def _decode_with_opencv(image: Contents) -> tuple[int, int] | None:
-    import cv2
-    import numpy as np
+    """Width and height of the whole image; None if it cannot be decoded, or only in part."""
+    from img2dataset.imaging.decode import decode
+    from img2dataset.imaging.failure import ImageFailure
+    from img2dataset.imaging.header import read_header
+    from img2dataset.imaging.opencv import decode_with_opencv
 
     if bytes(image[:3]) == _JPEG_START and not _has_jpeg_end(image):
         return None  # OpenCV 4 fills what is missing of a cut JPEG with grey
     try:
-        pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
+        pixels = decode_with_opencv(image) if header.image_format in _OPENCV_FORMATS else None
+        if pixels is None and header.image_format not in _OPENCV_FORMATS:
+            body = bytes(image)
+            pixels = decode(body, read_header(body), convert_to_srgb=False).pixels
+    except ImageFailure:  # libjpeg's complaints of damage too, in whose place it gives grey
         return None
     return None if pixels is None else (pixels.shape[1], pixels.shape[0])
 
 
 def _has_jpeg_end(image: Contents) -> bool:
     return _JPEG_END in bytes(image[-1024:]) or _JPEG_END in bytes(image)
-
-
-def _decode_with_pillow(image: Contents) -> tuple[int, int] | None:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(image)) as opened:
-            opened.load()
-            return opened.width, opened.height
-    except Exception:
-        return None
 
 
 def _value(rows: ShardRows, column: str, row: int) -> Any:

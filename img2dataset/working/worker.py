@@ -17,6 +17,7 @@ from img2dataset.fetching import Fetcher
 from img2dataset.fetching.row_order import LOOK_AHEAD_ROWS
 from img2dataset.imaging import ImageProcessor
 from img2dataset.types import Fetched, Row, Shard, ShardReport, Status
+from img2dataset.working.decoding_budget import decoding_turn
 from img2dataset.working.intake import Intake, NoMoreShards
 from img2dataset.working.open_shard import OpenShard
 from img2dataset.working.outcome_maker import OutcomeMaker
@@ -80,7 +81,10 @@ class Worker:
         self._on_progress = on_progress or (lambda statuses: None)
         self._say = say or (lambda message: None)
         self._maker = OutcomeMaker(
-            ImageProcessor(settings.image), settings.compute_hash, settings.verify_hash, settings.blur
+            ImageProcessor(settings.image, in_turn=decoding_turn()),
+            settings.compute_hash,
+            settings.verify_hash,
+            settings.blur,
         )
         self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction] = queue.SimpleQueue()
         self._open: dict[int, OpenShard] = {}

@@ -268,15 +268,39 @@ def test_a_wide_range_is_scaled_not_clipped():
     [
         pytest.param(lambda: opencv(".tiff", RGB.astype(np.float32) / 255), id="float tiff"),
         pytest.param(lambda: saved(GREY.astype(np.int32), "TIFF"), id="32-bit tiff"),
-        pytest.param(lambda: opencv(".hdr", RGB.astype(np.float32)), id="radiance hdr"),
-        pytest.param(lambda: b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", id="svg"),
-        pytest.param(lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), id="heic"),
-        pytest.param(lambda: b"\xff\x0a" + bytes(64), id="jpeg xl"),
-        pytest.param(lambda: b"8BPS\0\1" + bytes(64), id="psd"),
     ],
 )
 def test_what_is_an_image_but_cannot_be_made_one_of_8_bits_is_unsupported(body):
     assert failure(body()) == "decode: unsupported format"
+
+
+NAMED = {
+    "hdr": lambda: opencv(".hdr", RGB.astype(np.float32)),
+    "svg": lambda: b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>",
+    "heic": lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64),
+    "jxl": lambda: b"\xff\x0a" + bytes(64),
+    "psd": lambda: b"8BPS\0\1" + bytes(64),
+    "dds": lambda: saved(RGB, "DDS"),
+    "tga": lambda: saved(RGB, "TGA"),
+    "pcx": lambda: saved(RGB, "PCX"),
+    "sgi": lambda: saved(RGB, "SGI"),
+    "qoi": lambda: b"qoif" + struct.pack(">IIBB", 97, 61, 3, 0) + bytes(64),
+    "icns": lambda: saved(Image.fromarray(RGB).resize((64, 64)), "ICNS"),
+    "pam": lambda: b"P7\nWIDTH 97\nHEIGHT 61\nDEPTH 3\nMAXVAL 255\nENDHDR\n" + RGB.tobytes(),
+    "pfm": lambda: b"PF\n97 61\n-1.0\n" + RGB.astype("<f4").tobytes(),
+    "exr": lambda: b"\x76\x2f\x31\x01" + bytes(64),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_format_without_a_decoder_is_named(name):
+    assert failure(NAMED[name]()) == f"decode: unsupported format: {name}"
+
+
+def test_a_targa_of_the_first_version_has_no_mark_and_is_told_all_the_same():
+    for rle in (False, True):
+        body = saved(RGB, "TGA", compression="tga_rle" if rle else None)
+        assert failure(body.removesuffix(b"TRUEVISION-XFILE.\0")) == "decode: unsupported format: tga"
 
 
 @pytest.mark.parametrize(

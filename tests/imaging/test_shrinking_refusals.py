@@ -113,13 +113,22 @@ def test_what_cannot_be_decoded_fails_as_it_does_with_exact_resize(name) -> None
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
 @pytest.mark.parametrize("seed", range(12))
-def test_a_scan_with_wrong_bits_gives_the_same_failure_or_the_same_damaged_picture(options, seed) -> None:
+def test_a_scan_with_wrong_bits_gives_the_same_failure_or_a_picture_they_cannot_be_seen_in(
+    options, seed
+) -> None:
     random = np.random.default_rng(seed)
-    body = bytearray(saved(photograph_pixels(300, 225, seed % 3), "JPEG", quality=85, **options))
+    whole = saved(photograph_pixels(300, 225, seed % 3), "JPEG", quality=85, **options)
+    body = bytearray(whole)
     scan = body.index(b"\xff\xda") + 20
     for place in random.integers(scan, len(body) - 2, 2):
         body[place] ^= 1 << int(random.integers(8))
-    assert alike(outcome(bytes(body), False, 96), outcome(bytes(body), True, 96))
+    fast, exact = outcome(bytes(body), False, 96), outcome(bytes(body), True, 96)
+    if isinstance(exact, str) and exact == "decode: corrupt" and not isinstance(fast, str):
+        # The wrong bits lie in a scan that a small picture does without.
+        assert "progressive" in options
+        assert np.array_equal(fast, outcome(whole, False, 96))
+    else:
+        assert alike(fast, exact)
 
 
 @pytest.mark.parametrize("scans", range(1, 10))

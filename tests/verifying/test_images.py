@@ -54,6 +54,22 @@ def test_an_image_of_another_size_is_found(tmp_path: Path, output_format: str) -
     assert reasons(tmp_path) == "00000: image of 97×64 pixels where the metadata say 96×64: 000001"
 
 
+DAMAGE = {"a bogus segment": b"\xff\xe5\0\2", "an end mark": b"\xff\xd9", "wrong codes": b"\xff\0" * 40}
+
+
+def damaged(name: str) -> bytes:
+    body = picture()
+    place = body.index(b"\xff\xda") + 200
+    return body[:place] + DAMAGE[name] + body[place + len(DAMAGE[name]) :]
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_jpeg_whose_data_libjpeg_complains_about_is_found(tmp_path: Path, name: str, capfd: Any) -> None:
+    make(tmp_path, "webdataset", [picture(), damaged(name)], sha256=None)
+    assert reasons(tmp_path) == "00000: image that does not decode: 000001"
+    assert "Corrupt JPEG" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("output_format", WITH_IMAGES)
 def test_bytes_that_are_no_image_are_found(tmp_path: Path, output_format: str) -> None:
     make(tmp_path, output_format, [picture(), b"<html>"], sha256=None)

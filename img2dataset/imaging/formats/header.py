@@ -30,9 +30,9 @@ class Header:
         progressive: the JPEG is; ``grey``: it has one component.
         entropy_start: where the JPEG's first scan begins.
         transparent_grey: the PNG's grey value, in 8 or 16 bits, that stands for transparent.
-        text_bytes: how much of the PNG is text, which a decoder inflates for nothing.
         frame: (left, top, width, height) of a GIF's first frame.
-        payload: where the image proper lies in the file, when it is wrapped (ICO).
+        payload: where the image proper lies in the file, when it is wrapped (ICO); of a PNM where its pixels
+            begin, and its largest value.
     """
 
     extension: str
@@ -51,6 +51,5 @@ class Header:
     grey: bool = False
     entropy_start: int = 0
     transparent_grey: int | None = None
-    text_bytes: int = 0
     frame: tuple[int, int, int, int] | None = None
     payload: tuple[int, int] | None = None

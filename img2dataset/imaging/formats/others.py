@@ -1,4 +1,4 @@
-"""BMP, JPEG 2000 and ICO; and the formats whose header Pillow reads (AVIF, PNM, BigTIFF)."""
+"""JPEG 2000 and ICO; and AVIF, whose header Pillow reads."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import struct
 
 from img2dataset.imaging.formats import png
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
-from img2dataset.imaging.formats.tiff import orientation_of, read_tiff
+from img2dataset.imaging.formats.tiff import orientation_of
 from img2dataset.imaging.pillow import open_with_pillow
 
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _BOX = struct.Struct(">I4s")
-
-
-def read_bmp(body: bytes | bytearray) -> Header:
-    """A Windows or OS/2 bitmap; a negative height means rows from top to bottom."""
-    (kind,) = struct.unpack_from("<I", body, 14)
-    width, height = struct.unpack_from("<HH" if kind == 12 else "<ii", body, 18)
-    return Header(extension="bmp", width=width, height=abs(height))
 
 
 def read_jpeg_2000(body: bytes | bytearray) -> Header:
@@ -85,13 +78,6 @@ def read_icon(body: bytes | bytearray) -> Header:
     return best
 
 
-def read_any_tiff(body: bytes | bytearray) -> Header:
-    """A TIFF, or a BigTIFF, whose directories are laid out in another way: those Pillow reads."""
-    if body[2:4] in (b"*\0", b"\0*"):
-        return read_tiff(body)
-    return _read_through_pillow(body, "tiff")[0]
-
-
 def read_avif(body: bytes | bytearray) -> Header:
     """An AVIF. OpenCV leaves samples of 10 and 12 bits in their range and says not which it is."""
     position = 0
@@ -103,22 +89,11 @@ def read_avif(body: bytes | bytearray) -> Header:
         position += length
     if position > len(body):
         raise EndsEarly
-    return _read_through_pillow(body, "avif")[0]
-
-
-def read_pnm(body: bytes | bytearray) -> Header:
-    """A portable bitmap, greymap or pixmap. Pillow gives 16-bit grey no range, OpenCV does."""
-    header, mode = _read_through_pillow(body, "ppm")
-    header.pillow = mode != "I"
-    return header
-
-
-def _read_through_pillow(body: bytes | bytearray, extension: str) -> tuple[Header, str]:
-    # Pillow's lazy open takes 0.1 ms; these formats are rare.
-    image = open_with_pillow(body, extension)
+    # Pillow's lazy open takes 0.1 ms; the format is rare.
+    image = open_with_pillow(body, "avif")
     exif = image.info.get("exif")
     header = Header(
-        extension=extension,
+        extension="avif",
         width=image.width,
         height=image.height,
         profile=bool(image.info.get("icc_profile")),
@@ -128,4 +103,4 @@ def _read_through_pillow(body: bytes | bytearray, extension: str) -> tuple[Heade
         block = bytes(exif).removeprefix(b"Exif\0\0")
         header.exif = block
         header.orientation = orientation_of(block, 0, len(block))
-    return header, image.mode
+    return header

@@ -11,7 +11,6 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNK = struct.Struct(">I4s")
 _GREY = 0
 _DEPTHS = frozenset({1, 2, 4, 8, 16})
-TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 
 
 def read_png(body: bytes | bytearray) -> Header:
@@ -43,8 +42,6 @@ def read_png(body: bytes | bytearray) -> Header:
         if name == b"eXIf":
             header.exif = (position + 8, position + 8 + length)
             header.orientation = orientation_of(body, *header.exif)
-        elif name in TEXT:
-            header.text_bytes += length
         elif name == b"iCCP":
             header.profile = True
         elif name == b"tRNS" and colours == _GREY and length >= 2:
@@ -57,13 +54,18 @@ def read_png(body: bytes | bytearray) -> Header:
     return header
 
 
-def without_text(body: bytes | bytearray) -> bytes:
-    """The same PNG without its text chunks. Call only for a ``complete`` one."""
+def without_ancillary(body: bytes | bytearray) -> bytes:
+    """The same PNG without what is not its pixels: texts and profiles to inflate, the frames of an animation.
+
+    Call only for a ``complete`` one.
+    """
     parts = [bytes(body[:8])]
     position = 8
     while position + 12 <= len(body):
         length, name = _CHUNK.unpack_from(body, position)
-        if name not in TEXT:
+        if name[:1].isupper() or name == b"tRNS":
             parts.append(bytes(body[position : position + 12 + length]))
+        if name == b"IEND":
+            break
         position += 12 + length
     return b"".join(parts)

@@ -15,11 +15,9 @@ def read_webp(body: bytes | bytearray) -> Header:
     """The header of a WebP; ``complete`` says whether the file is as long as its first chunk says.
 
     Raises:
-        EndsEarly: within the first chunk's header.
+        EndsEarly, struct.error: within the first chunk's header. The smallest files are of 26 bytes.
         Malformed: the first chunk is none that a WebP begins with.
     """
-    if len(body) < 30:
-        raise EndsEarly
     (size,) = struct.unpack_from("<I", body, 4)
     first = bytes(body[12:16])
     header = Header(extension="webp", width=0, height=0, complete=len(body) >= size + 8)
@@ -30,6 +28,8 @@ def read_webp(body: bytes | bytearray) -> Header:
         (packed,) = struct.unpack_from("<I", body, 21)
         header.width, header.height = (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
     elif first == b"VP8X":
+        if len(body) < 30:
+            raise EndsEarly
         header.width = int.from_bytes(body[24:27], "little") + 1
         header.height = int.from_bytes(body[27:30], "little") + 1
         header.profile = bool(body[20] & _HAS_PROFILE)
