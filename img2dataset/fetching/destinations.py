@@ -56,6 +56,13 @@ class Destinations(Generic[Waiting]):
         if settings.dns == "internal" and not self._proxied:
             self._resolver = _new_resolver(settings, watch)
 
+    @property
+    def name_servers(self) -> list[str]:
+        """The addresses of the servers that are asked, without ports; none if the system asks."""
+        if self._resolver is None:
+            return []
+        return [address.rpartition(":")[0].strip("[]") for address in self._resolver.servers]
+
     def find(self, uri: str, after_public: bool, waiting: Waiting, now: float) -> Destination | None:
         """The destination of ``uri``; None if ``answered`` will tell ``waiting``.
 

@@ -24,7 +24,7 @@ class Job:
     too often. ``foreign``: a redirect has led to another host. ``time_left``: seconds to its deadline, if it
     has begun before. ``robots_of``: the site whose robots.txt it fetches, for no row.
     ``after_public``: a redirect from a public address has led here. ``taken``: it has begun, or was dropped
-    before.
+    before. ``held_since``: when a try of it was first put back because of this machine or its network.
     """
 
     row: Row
@@ -40,6 +40,7 @@ class Job:
     robots_of: str = ""
     after_public: bool = False
     taken: bool = False
+    held_since: float | None = None
 
     @property
     def is_untouched(self) -> bool:

@@ -7,6 +7,8 @@ each 16 KB of body): they append, and decide only at the end of the headers and 
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,7 +47,9 @@ class Transfer:
     __slots__ = (
         "_connect_ms",
         "_grow",
+        "_is_ipv6",
         "_is_told",
+        "_lacks_means",
         "_longest_connect_ms",
         "_max_body",
         "_policy",
@@ -96,7 +100,7 @@ class Transfer:
         self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         self.easy.setopt(pycurl.PREREQFUNCTION, self._may_request)
         self._reach = reach
-        self._is_told = False
+        self._is_told = self._is_ipv6 = False
         self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout_s * 1000))
         self.reserved = 0
         # Where the loop keeps it while it is idle: with those that are set up alike.
@@ -142,6 +146,7 @@ class Transfer:
         self.head.clear()
         self.after_public = False
         self._refused: str | None = None
+        self._lacks_means = False
         self.answer: Answer | None = None
         # Whether the first bytes have been told of.
         self.heard = False
@@ -178,10 +183,14 @@ class Transfer:
             return self.failure
         if self.answer is not None and not self.answer.wants_body:
             return self.answer.failure
+        if code == pycurl.E_COULDNT_CONNECT and self._lacks_means:
+            return failures.OUT_OF_MEANS
         if code == pycurl.E_COULDNT_CONNECT and self._refused is not None:
             return self._refused
         if code:
             system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
+            if system_error == errno.EADDRNOTAVAIL and not self._is_ipv6:
+                return failures.OUT_OF_MEANS  # no port is left; with IPv6 it is a machine without an address
             return failures.of_transfer(code, message, system_error, self._proxied)
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
@@ -195,11 +204,21 @@ class Transfer:
     def _open_socket(self, purpose: int, address: tuple[int, int, int, Any]) -> HandedOver | int:
         """Libcurl is about to connect: the last and only certain moment to refuse an address."""
         family, kind, protocol, where = address
+        self._is_ipv6 = family == socket.AF_INET6
         refused = self._reach.refusal(address_of(where), self.after_public)
         if refused is not None:
             self._refused = refused
             return SOCKET_BAD
-        return HandedOver(socket.socket(family, kind, protocol).detach())
+        try:
+            handed_over = HandedOver(socket.socket(family, kind, protocol).detach())
+            # pycurl takes a copy, and does not tell if it cannot.
+            os.close(os.dup(handed_over.fileno()))
+        except OSError as error:
+            if error.errno not in failures.MEANS_ERRORS:
+                self._refused = failures.CONNECTION_UNREACHABLE  # a family that this machine does not know
+            self._lacks_means = error.errno in failures.MEANS_ERRORS
+            return SOCKET_BAD
+        return handed_over
 
     def _may_request(self, address: str, own: str, port: int, own_port: int) -> int:
         """A connection, new or kept from an earlier request with other rights, is about to be used."""

@@ -44,10 +44,15 @@ class Tries:
         if delay is None:
             return False
         job.tries += 1
+        job.held_since = None
+        self.put_back(job, time.monotonic() + delay)
+        return True
+
+    def put_back(self, job: Job, due: float) -> None:
+        """Let ``job`` begin again at the time ``due``: its latest try does not count."""
         job.reservation = self._usual_reservation()
         self.restart(job)
-        self._pending.put_later(job, time.monotonic() + delay)
-        return True
+        self._pending.put_later(job, due)
 
     def restart(self, job: Job) -> None:
         """Let ``job`` begin again with the URL of its row."""
