@@ -18,6 +18,8 @@ ENOUGH_HOSTS = 3
 LONGEST_SUSPICION_S = 3.0
 REMEMBERED_HOSTS = 1000
 TRY_INTERVAL_S = 1.0
+# A network that wakes with its machine needs a moment.
+WAKING_S = 1.0
 # Says that there is no way there.
 _NO_WAY = frozenset({failures.CONNECTION_UNREACHABLE, failures.DNS_UNREACHABLE})
 # What a network that goes away may do to a try that is under way.
@@ -96,7 +98,7 @@ class Network:
 
     def stood_still(self, now: float) -> None:
         """The machine slept, or the program was stopped, until now."""
-        self._shaken_until = now
+        self._shaken_until = now + WAKING_S
 
     def holds(
         self,

@@ -54,7 +54,7 @@ class Visit:
 
     With ``command``, options of the command line, the whole program makes a run of them instead. ``down``:
     it runs behind an interface, which is taken down that many seconds after the beginning, for so long.
-    ``together``: all rows at once.
+    ``together``: all rows at once. ``ports``: the first and the last port for connections.
     """
 
     urls: list[str]
@@ -62,6 +62,7 @@ class Visit:
     command: dict[str, Any] | None = None
     down: list[tuple[float, float]] = field(default_factory=list)
     together: bool = False
+    ports: str = ""
 
 
 @dataclass
@@ -244,6 +245,8 @@ def main(outside: str, resolver_file: str) -> None:
         for each in json.load(sys.stdin):
             listener.connections.clear()
             listener.requests.clear()
+            if each["ports"]:
+                Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(each["ports"])
             if each["down"]:
                 failures = run_behind_interface(each["urls"], each["command"], each["down"])
             elif each["command"] is not None:

@@ -65,6 +65,7 @@ def test_what_was_under_way_when_it_came_back_or_the_machine_woke_is_repeated() 
     network.stood_still(100.0)
     assert holds(network, "b", "connection: reset", 100.1, began=99.0)
     assert not holds(network, "b", "HTTP 404", 100.1, began=99.0)
+    assert not holds(network, "b", "connection: reset", 110.0, began=105.0)
 
 
 def test_a_route_that_is_gone_and_comes_back_is_enough() -> None:
