@@ -242,6 +242,13 @@ class DownloadLoop:
     def _settle(self, easy: pycurl.Curl, code: int, message: str) -> None:
         """A transfer has ended, or is ended here: deliver it, follow its redirect, or let it wait."""
         transfer, job = self._running.pop(easy)
+        if self._pool.may_send_again(transfer, job, code):
+            self._transport.remove(easy)
+            job.time_left = transfer.clocks.deadline - time.monotonic()
+            self._set_free(transfer)
+            self._admission.called_off(job)
+            self._pending.put_off(job)
+            return
         failure, answer, started_at = transfer.outcome(code, message), transfer.answer, transfer.started_at
         self._transport.remove(easy)
         if answer is not None:

@@ -25,6 +25,7 @@ class Job:
     has begun before. ``robots_of``: the site whose robots.txt it fetches, for no row.
     ``after_public``: a redirect from a public address has led here. ``taken``: it has begun, or was dropped
     before. ``held_since``: when a try of it was first put back because of this machine or its network.
+    ``resent``: how often it was sent again at once, because the server had not taken it.
     """
 
     row: Row
@@ -41,13 +42,13 @@ class Job:
     after_public: bool = False
     taken: bool = False
     held_since: float | None = None
+    resent: int = 0
 
     @property
     def is_untouched(self) -> bool:
         """Whether nothing has been requested for its row yet, so that another process may as well do it."""
-        return (
-            not (self.robots_of or self.called_off or self.redirects or self.push_backs) and self.tries == 1
-        )
+        begun = self.redirects or self.push_backs or self.resent
+        return not (self.robots_of or self.called_off or begun) and self.tries == 1
 
 
 class PendingRows:

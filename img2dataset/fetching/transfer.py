@@ -31,6 +31,16 @@ LARGEST_PREALLOCATION = 8 << 20
 # A compressed body is expected to unfold to this many times its length.
 USUAL_EXPANSION = 4
 REFUSE = -1
+_ENDED_CONNECTION = frozenset(
+    {
+        pycurl.E_GOT_NOTHING,
+        pycurl.E_SEND_ERROR,
+        pycurl.E_RECV_ERROR,
+        pycurl.E_PARTIAL_FILE,
+        pycurl.E_HTTP2,
+        92,  # CURLE_HTTP2_STREAM, which pycurl does not name
+    }
+)
 SOCKET_BAD: int = pycurl.SOCKET_BAD
 GO_ON: int = pycurl.PREREQFUNC_OK
 ABORT: int = pycurl.PREREQFUNC_ABORT
@@ -46,7 +56,9 @@ class Transfer:
 
     __slots__ = (
         "_connect_ms",
+        "_connects_anew",
         "_grow",
+        "_http1_only",
         "_is_ipv6",
         "_is_told",
         "_lacks_means",
@@ -100,7 +112,7 @@ class Transfer:
         self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         self.easy.setopt(pycurl.PREREQFUNCTION, self._may_request)
         self._reach = reach
-        self._is_told = self._is_ipv6 = False
+        self._is_told = self._is_ipv6 = self._connects_anew = self._http1_only = False
         self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout_s * 1000))
         self.reserved = 0
         # Where the loop keeps it while it is idle: with those that are set up alike.
@@ -141,6 +153,26 @@ class Transfer:
         if kept is not self.keeps_connection:
             self.keeps_connection = kept
             self.easy.setopt(pycurl.FORBID_REUSE, 0 if kept else 1)
+
+    def choose_connection(self, anew: bool, http1_only: bool) -> None:
+        """Whether the next request goes over a new connection, and over HTTP/1.1 whatever is offered."""
+        if anew is not self._connects_anew:
+            self._connects_anew = anew
+            self.easy.setopt(pycurl.FRESH_CONNECT, 1 if anew else 0)
+        if http1_only is not self._http1_only:
+            self._http1_only = http1_only
+            version = pycurl.CURL_HTTP_VERSION_1_1 if http1_only else pycurl.CURL_HTTP_VERSION_2TLS
+            self.easy.setopt(pycurl.HTTP_VERSION, version)
+
+    def was_not_taken(self, code: int) -> bool:
+        """Whether it ended, with libcurl's ``code``, on a connection of earlier requests, without one byte.
+
+        A server may end such a connection at any time (RFC 9112, 9.3.1; RFC 9113, 6.8), and what is
+        under way then is to be sent again.
+        """
+        if code not in _ENDED_CONNECTION or self.count or self.failure is not None:
+            return False
+        return not self.easy.getinfo(pycurl.NUM_CONNECTS)
 
     def begin_again(self, now: float) -> None:
         self.head.clear()
@@ -187,7 +219,7 @@ class Transfer:
             return failures.OUT_OF_MEANS
         if code == pycurl.E_COULDNT_CONNECT and self._refused is not None:
             return self._refused
-        if code:
+        if code and not self._ended_without_notice(code, message):
             system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
             if system_error == errno.EADDRNOTAVAIL and not self._is_ipv6:
                 return failures.OUT_OF_MEANS  # no port is left; with IPv6 it is a machine without an address
@@ -195,6 +227,16 @@ class Transfer:
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY
+
+    def _ended_without_notice(self, code: int, message: str) -> bool:
+        """Whether an answer without a length ended by its connection, without the farewell of TLS.
+
+        Many servers leave that out; the decoder judges what has come.
+        """
+        answer = self.answer
+        if code != pycurl.E_RECV_ERROR or "unexpected eof" not in message or answer is None:
+            return False
+        return answer.length is None and b"\ntransfer-encoding:" not in self.head.lower()
 
     def hold_less(self, size: int) -> None:
         """Give back what is reserved beyond ``size`` bytes, until there is a body to hold."""

@@ -56,6 +56,7 @@ class Tries:
 
     def restart(self, job: Job) -> None:
         """Let ``job`` begin again with the URL of its row."""
+        job.resent = 0
         job.redirects, job.foreign, job.time_left, job.after_public = 0, False, None, False
         robots = f"{job.robots_of}/robots.txt"
         self._aim(job, robots if job.robots_of else to_uri(job.row.url, self._more_schemes))
