@@ -57,6 +57,7 @@ class Transfer:
     __slots__ = (
         "_connect_ms",
         "_connects_anew",
+        "_error",
         "_grow",
         "_http1_only",
         "_is_ipv6",
@@ -107,10 +108,12 @@ class Transfer:
         self.clocks = TransferClocks(settings.timeout_s, settings.minimum_bytes_per_s)
         self.head = bytearray()
         self.easy = new_handle(settings, ca_bundle, with_certificate)
-        self.easy.setopt(pycurl.HEADERFUNCTION, self._receive_header)
-        self.easy.setopt(pycurl.WRITEFUNCTION, self._receive_body)
-        self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
-        self.easy.setopt(pycurl.PREREQFUNCTION, self._may_request)
+        self.easy.setopt(pycurl.HEADERFUNCTION, self._guarded(self._receive_header, REFUSE))
+        self.easy.setopt(pycurl.WRITEFUNCTION, self._guarded(self._receive_body, REFUSE))
+        self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._guarded(self._open_socket, SOCKET_BAD))
+        self.easy.setopt(pycurl.PREREQFUNCTION, self._guarded(self._may_request, ABORT))
+        # What a callback has died of, which libcurl would tell as a failure of the transfer.
+        self._error: BaseException | None = None
         self._reach = reach
         self._is_told = self._is_ipv6 = self._connects_anew = self._http1_only = False
         self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout_s * 1000))
@@ -210,7 +213,13 @@ class Transfer:
         return body
 
     def outcome(self, code: int, message: str) -> str | None:
-        """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded."""
+        """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded.
+
+        Raises:
+            BaseException: an error of this program within one of the callbacks.
+        """
+        if self._error is not None:
+            raise self._error
         if self.failure is not None or self.truncated:
             return self.failure
         if self.answer is not None and not self.answer.wants_body:
@@ -227,6 +236,16 @@ class Transfer:
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY
+
+    def _guarded(self, callback: Callable[..., Any], refusal: int) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return callback(*arguments)
+            except BaseException as error:
+                self._error = error
+                return refusal
+
+        return call
 
     def _ended_without_notice(self, code: int, message: str) -> bool:
         """Whether an answer without a length ended by its connection, without the farewell of TLS.
