@@ -114,6 +114,7 @@ def fetch_settings(options: Options) -> FetchSettings:
         dns_servers=options.dns_servers,
         dns_min_ttl_s=options.dns_min_ttl,
         dns_max_ttl_s=options.dns_max_ttl,
+        network_patience_s=options.network_patience,
         private_addresses="deny" if options.private_addresses == "deny" else "allow",
         allow_schemes=options.allow_schemes,
     )

@@ -12,6 +12,7 @@
    ``destinations`` finds its host first (``resolver``) and says where it may lead (``addresses``)
 5. ``answers``: the headers decide (status, redirect, opt-out by ``robots``, size)
    ``watching`` looks at the clocks, and sees who is silent
+   ``network`` and ``holding``: was it this machine or its network that failed? Then it is tried again
 6. ``failures``, ``retry``, ``tries``, ``names``: what went wrong, and whether to try again
 
 ``Fetcher`` is loaded when first used: it needs libcurl, which the program itself does not.

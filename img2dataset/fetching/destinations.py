@@ -55,6 +55,13 @@ class Destinations(Generic[Waiting]):
         # Made when it is first needed: what goes through a proxy is found by the proxy.
         self._needs_resolver = settings.dns == "internal"
 
+    @property
+    def name_servers(self) -> list[str]:
+        """The addresses of the servers that are asked, without ports; none if the system asks."""
+        if self._resolver is None:
+            return []
+        return [address.rpartition(":")[0].strip("[]") for address in self._resolver.servers]
+
     def find(
         self, uri: str, after_public: bool, waiting: Waiting, now: float, proxied: bool = False
     ) -> Destination | None:

@@ -32,6 +32,7 @@ CONNECTION_UNREACHABLE = "connection: unreachable"
 CONNECTION_CLOSED_EARLY = "connection: closed early"
 CONNECTION_FAILED = "connection: failed"
 CONNECTION_PROXY = "connection: proxy"
+OUT_OF_MEANS = "connection: no descriptors, memory or ports left"
 HOST_UNREACHABLE = "connection: host unreachable lately"
 TOO_LARGE_BODY = "too large: body"
 EMPTY_BODY = "empty body"
@@ -72,6 +73,7 @@ _CAN_PASS = frozenset(
         CONNECTION_FAILED,
         CONNECTION_PROXY,
         HOST_UNREACHABLE,
+        OUT_OF_MEANS,
         OPT_OUT_ROBOTS_UNAVAILABLE,
         PROTOCOL_HTTP2,
         "HTTP 408",
@@ -97,13 +99,20 @@ _BY_CODE = {
     pycurl.E_FILESIZE_EXCEEDED: TOO_LARGE_BODY,
     pycurl.E_SSL_CONNECT_ERROR: TLS_HANDSHAKE,
     pycurl.E_SSL_CIPHER: TLS_HANDSHAKE,
-    pycurl.E_SSL_CACERT_BADFILE: TLS_UNKNOWN_ISSUER,
+    # The file was read when the downloads began.
+    pycurl.E_SSL_CACERT_BADFILE: OUT_OF_MEANS,
+    pycurl.E_OUT_OF_MEMORY: OUT_OF_MEANS,
     pycurl.E_SSL_ISSUER_ERROR: TLS_UNKNOWN_ISSUER,
     pycurl.E_SSL_CERTPROBLEM: TLS_CLIENT_CERTIFICATE,
     98: TLS_CLIENT_CERTIFICATE,  # CURLE_SSL_CLIENTCERT
 }
 
-_UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
+UNREACHABLE_ERRORS = frozenset(
+    {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+)
+# What this machine lacks, whatever it was that was to be reached.
+MEANS_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+OF_NAMES = frozenset({DNS_NOT_FOUND, DNS_TEMPORARY, DNS_TIMEOUT, DNS_UNREACHABLE})
 
 
 def can_pass(failure: str) -> bool:
@@ -159,7 +168,9 @@ def _of_connecting(system_error: int) -> str:
         return CONNECTION_RESET
     if system_error == errno.ETIMEDOUT:
         return TIMEOUT_CONNECT
-    return CONNECTION_UNREACHABLE if system_error in _UNREACHABLE else CONNECTION_FAILED
+    if system_error in MEANS_ERRORS:
+        return OUT_OF_MEANS
+    return CONNECTION_UNREACHABLE if system_error in UNREACHABLE_ERRORS else CONNECTION_FAILED
 
 
 def _of_receiving(message: str, system_error: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from img2dataset.errors import Img2datasetError
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.certificates import find_ca_bundle
+from img2dataset.fetching.descriptors import most_transfers
 from img2dataset.fetching.loop import DownloadLoop
 from img2dataset.fetching.pending import PendingRows
 from img2dataset.fetching.settings import FetchSettings
@@ -50,7 +51,7 @@ class Fetcher:
         self._deliver = deliver
         self._budget = BodyBudget(settings.body_budget_bytes, settings.ready_limit, settings.max_body_bytes)
         self._pending = PendingRows()
-        self._transport = Transport(settings.most_concurrency)
+        self._transport = Transport(min(settings.most_concurrency, most_transfers()))
         self._loop = DownloadLoop(
             settings, ca_bundle, self._pending, self._budget, self._transport, deliver, self._wake
         )

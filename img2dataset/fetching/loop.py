@@ -20,6 +20,7 @@ from img2dataset.fetching.as_sent import CONTRADICTIONS, undone
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.cookies import with_cookies
 from img2dataset.fetching.destinations import Destination, Destinations
+from img2dataset.fetching.holding import Holding
 from img2dataset.fetching.manners import leads_elsewhere
 from img2dataset.fetching.names import NameFailures
 from img2dataset.fetching.pending import Job, PendingRows
@@ -65,9 +66,12 @@ class DownloadLoop:
         self._tries = Tries(settings, pending, self._admission.aim, budget.usual_reservation)
         self._names: NameFailures[Job] = NameFailures(wake)
         self._destinations: Destinations[tuple[Transfer, Job]] = Destinations(settings, transport.watch)
+        self._holding = Holding(
+            settings.network_patience_s, self._tries, lambda: self._destinations.name_servers
+        )
         # Transfers whose host is being looked up: they have their slot, but libcurl has not seen them.
         self._looking_up = 0
-        self._sources = OtherSources(settings, pending, budget, self._hand_over, self._fail, wake)
+        self._sources = OtherSources(settings, pending, budget, self._hand_over, self._fail_elsewhere, wake)
         self._pool = TransferPool(settings, ca_bundle, budget.grow)
         self._running: dict[pycurl.Curl, tuple[Transfer, Job]] = {}
         self._watch = ClockWatch(settings, self._admission.heard_from)
@@ -78,6 +82,7 @@ class DownloadLoop:
             self._deliver = self._adapting.deliver
         # Grows with each turn: whoever waits for rows sees by it that the thread moves.
         self.turns = 0
+        self._looked_at = time.monotonic()
 
     @property
     def limit(self) -> int:
@@ -110,10 +115,13 @@ class DownloadLoop:
         self._admit(now)
         if self._budget.is_well_stocked:
             time.sleep(GATHERING_S)
-        for easy, code, message in self._transport.wait(self._time_to_wait(now)):
+        wait = self._time_to_wait(now)
+        finished = self._transport.wait(wait)
+        self._look_at_machine(wait)
+        for easy, code, message in finished:
             self._settle(easy, code, message)
         for job, failure in self._names.answered():
-            self._fail(job, failure, None)
+            self._fail_elsewhere(job, failure)
         if self._sources.in_flight:
             self._sources.settle(time.monotonic())
         if self._looking_up:
@@ -121,6 +129,13 @@ class DownloadLoop:
         if self._running or self._sources.in_flight:
             for easy in self._watch.look(self._running, time.monotonic()):
                 self._settle(easy, 0, "")
+
+    def _look_at_machine(self, asked_s: float) -> None:
+        now = time.monotonic()
+        overslept_s = now - self._looked_at - asked_s
+        self._looked_at = now
+        if self._holding.look(now, overslept_s):
+            self._sources.shift(max(0.0, overslept_s))
 
     def close(self) -> None:
         """Abort every transfer and close every connection."""
@@ -140,7 +155,12 @@ class DownloadLoop:
         self._transport.close()
 
     def _time_to_wait(self, now: float) -> float:
-        dues = (self._admission.next_due(now), self._destinations.next_due(), now + LONGEST_SLEEP_S)
+        dues = (
+            self._admission.next_due(now),
+            self._destinations.next_due(),
+            self._holding.next_due(now),
+            now + LONGEST_SLEEP_S,
+        )
         due = min(each for each in dues if each is not None)
         if not self._running and not self._sources.in_flight:
             self._watch.rest(now)
@@ -155,8 +175,9 @@ class DownloadLoop:
         beyond = self._watch.beyond(self._limit)
         if self._adapting is not None:
             self._limit = self._adapting.look(now, self.in_flight - beyond, self._budget.ready)
-        while self.in_flight < self._limit + beyond and (job := self._admission.next(now)) is not None:
-            if not self._budget.may_start(job.reservation):
+        most = min(self._limit + beyond, self._holding.most_transfers)
+        while self.in_flight < most and (job := self._admission.next(now)) is not None:
+            if not self._holding.may_begin(now) or not self._budget.may_start(job.reservation):
                 return
             self._admission.take()
             if job.host:
@@ -206,13 +227,16 @@ class DownloadLoop:
                 self._set_free(transfer)
                 self._admission.called_off(job)
             else:
+                if destination.failure not in failures.OF_NAMES - {failures.DNS_NOT_FOUND}:
+                    self._holding.names_answered(now)
                 self._connect(transfer, job, destination, now)
 
     def _connect(self, transfer: Transfer, job: Job, destination: Destination, now: float) -> None:
         if destination.failure is not None:
             started_at = transfer.started_at
             self._set_free(transfer)
-            if not self._admission.leave(job, started_at, destination.failure, None):
+            if not self._is_held(job, destination.failure, started_at):
+                self._admission.leave(job, started_at, destination.failure, None)
                 self._fail(job, destination.failure, None)
             return
         transfer.aim(destination.entries, job.after_public, now - transfer.started_at, now)
@@ -222,8 +246,17 @@ class DownloadLoop:
     def _settle(self, easy: pycurl.Curl, code: int, message: str) -> None:
         """A transfer has ended, or is ended here: deliver it, follow its redirect, or let it wait."""
         transfer, job = self._running.pop(easy)
+        if self._pool.may_send_again(transfer, job, code):
+            self._transport.remove(easy)
+            job.time_left = transfer.clocks.deadline - time.monotonic()
+            self._set_free(transfer)
+            self._admission.called_off(job)
+            self._pending.put_off(job)
+            return
         failure, answer, started_at = transfer.outcome(code, message), transfer.answer, transfer.started_at
         self._transport.remove(easy)
+        if answer is not None:
+            self._holding.answered(job, transfer.easy.getinfo(pycurl.PRIMARY_IP), time.monotonic())
         if answer is not None and answer.location is not None and failure is None:
             self._admission.leave(job, started_at, None, answer)
             address = transfer.easy.getinfo(pycurl.PRIMARY_IP)
@@ -248,7 +281,9 @@ class DownloadLoop:
             self._succeed(transfer, job)
         else:
             self._set_free(transfer)
-            if self._admission.leave(job, started_at, failure, answer):
+            if self._is_held(job, failure, started_at) or self._admission.leave(
+                job, started_at, failure, answer
+            ):
                 return
             if failure == failures.DNS_NOT_FOUND:
                 known = self._names.ask(job.uri, job)
@@ -256,6 +291,13 @@ class DownloadLoop:
                     return
                 failure = known
             self._fail(job, failure, answer.retry_after if answer is not None else None)
+
+    def _is_held(self, job: Job, failure: str, started_at: float) -> bool:
+        """Whether ``job`` is tried again because it was not its host that failed."""
+        if not self._holding.holds(job, failure, started_at, self.in_flight):
+            return False
+        self._admission.called_off(job)
+        return True
 
     def _succeed(self, transfer: Transfer, job: Job) -> None:
         body, held = transfer.take_body(), transfer.reserved
@@ -304,6 +346,10 @@ class DownloadLoop:
             self._request(transfer, job, transfer.reserved, now)
         else:
             self._set_free(transfer)
+
+    def _fail_elsewhere(self, job: Job, failure: str) -> None:
+        if not self._holding.holds(job, failure, time.monotonic(), self.in_flight):
+            self._fail(job, failure)
 
     def _fail(self, job: Job, failure: str, retry_after: str | None = None) -> None:
         """A try has failed: another one later, or the row's failure."""

@@ -103,6 +103,8 @@ def why_not_resolved(host: str) -> str:
         socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         return failures.DNS_NOT_FOUND if error.errno in _NO_SUCH_NAME else failures.DNS_TEMPORARY
-    except (OSError, UnicodeError):
+    except OSError as error:
+        return failures.OUT_OF_MEANS if error.errno in failures.MEANS_ERRORS else failures.DNS_TEMPORARY
+    except UnicodeError:
         return failures.DNS_NOT_FOUND
     return failures.DNS_TEMPORARY

@@ -25,10 +25,10 @@ class Job:
     too often. ``foreign``: a redirect has led to another host. ``time_left``: seconds to its deadline, if it
     has begun before. ``robots_of``: the site whose robots.txt it fetches, for no row.
     ``after_public``: a redirect from a public address has led here. ``taken``: it has begun, or was dropped
-    before. ``as_sent``: its body is taken as it comes, since
-    its headers contradicted it in this way.
-    ``cookies``: what the redirects so far have set.
-    ``proxied``: its request goes through a proxy.
+    before. ``as_sent``: its body is taken as it comes, since its headers contradicted it in this way.
+    ``cookies``: what the redirects so far have set. ``proxied``: its request goes through a proxy.
+    ``held_since``: when a try of it was first put back because of this machine or its network.
+    ``resent``: how often it was sent again at once, because the server had not taken it.
     """
 
     row: Row
@@ -47,13 +47,14 @@ class Job:
     as_sent: str | None = None
     cookies: tuple[Cookie, ...] = ()
     proxied: bool = False
+    held_since: float | None = None
+    resent: int = 0
 
     @property
     def is_untouched(self) -> bool:
         """Whether nothing has been requested for its row yet, so that another process may as well do it."""
-        return (
-            not (self.robots_of or self.called_off or self.redirects or self.push_backs) and self.tries == 1
-        )
+        begun = self.redirects or self.push_backs or self.resent
+        return not (self.robots_of or self.called_off or begun) and self.tries == 1
 
 
 class PendingRows:

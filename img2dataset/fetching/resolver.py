@@ -87,6 +87,11 @@ class Resolver(Generic[Waiting]):
         self._order = 0
         self._next_clock = 0.0
 
+    @property
+    def servers(self) -> list[str]:
+        """The name servers, with their ports."""
+        return self._quick.addresses
+
     def resolve(self, host: str, waiting: Waiting, now: float) -> Resolved | None:
         """What is known of ``host``; None if it must be asked for, and ``answered`` will tell ``waiting``.
 

@@ -51,6 +51,8 @@ class FetchSettings:
         dns_servers: addresses of name servers to ask, with a port if it is not 53; empty: the system's.
         dns_min_ttl_s: seconds an answer is kept at least, whatever its time to live. Default 60.
         dns_max_ttl_s: seconds an answer is kept at most, and that a name does not exist. Default 3600.
+        network_patience_s: seconds that a network or name servers that are away altogether are waited for;
+            0: not at all. Default 120.
         private_addresses: "allow": the list may name private and loopback addresses; "deny": they are
             refused, as they always are after a redirect from a public one.
         allow_schemes: schemes beside http, https and data that the list may use, read through fsspec.
@@ -86,6 +88,7 @@ class FetchSettings:
     dns_servers: tuple[str, ...] = ()
     dns_min_ttl_s: float = 60.0
     dns_max_ttl_s: float = 3600.0
+    network_patience_s: float = 120.0
     private_addresses: Literal["allow", "deny"] = "allow"
     allow_schemes: tuple[str, ...] = ()
     verify_certificates: bool = True
@@ -117,6 +120,8 @@ class FetchSettings:
         for scheme in self.allow_schemes:
             self._require("allow_schemes", SCHEME.fullmatch(scheme) is not None, "names like file or s3")
         self._require("dns_min_ttl_s", self.dns_min_ttl_s >= 0, "0 or more seconds")
+        patience = self.network_patience_s
+        self._require("network_patience_s", math.isfinite(patience) and patience >= 0, "0 or more seconds")
         self._require("dns_max_ttl_s", self.dns_max_ttl_s >= self.dns_min_ttl_s, "at least dns_min_ttl_s")
 
     @property

@@ -75,6 +75,10 @@ class OtherSources:
         for reading in self._stored.ended(now):
             self._settle(reading)
 
+    def shift(self, seconds: float) -> None:
+        """Forget that much time, in which the program stood still."""
+        self._stored.shift(seconds)
+
     def waiting(self) -> list[Job]:
         """The jobs that have not ended."""
         return self._stored.waiting()

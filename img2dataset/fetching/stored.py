@@ -169,6 +169,13 @@ class StoredReader(Generic[Waiting]):
         """Who has not been given back yet."""
         return [reading.waiting for reading in self._readings.values()]
 
+    def shift(self, seconds: float) -> None:
+        """Forget that much time: it was the program that stood still, not a store."""
+        for reading in self._readings.values():
+            if reading.progress_at:
+                reading.progress_at += seconds
+                reading.deadline += seconds
+
     def close(self) -> None:
         """Let the threads end; those that hang end with the process."""
         for reading in self._readings.values():
@@ -311,6 +318,8 @@ def _failure_of(error: BaseException) -> str:
         return failures.STORED_NO_FILE
     if isinstance(error, PermissionError):
         return failures.STORED_FORBIDDEN
+    if isinstance(error, OSError) and error.errno in failures.MEANS_ERRORS:
+        return failures.OUT_OF_MEANS
     if isinstance(error, TimeoutError):
         return failures.TIMEOUT_SILENCE
     return failures.STORED_UNREADABLE

@@ -7,6 +7,8 @@ each 16 KB of body): they append, and decide only at the end of the headers and 
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,6 +31,16 @@ LARGEST_PREALLOCATION = 8 << 20
 # A compressed body is expected to unfold to this many times its length.
 USUAL_EXPANSION = 4
 REFUSE = -1
+_ENDED_CONNECTION = frozenset(
+    {
+        pycurl.E_GOT_NOTHING,
+        pycurl.E_SEND_ERROR,
+        pycurl.E_RECV_ERROR,
+        pycurl.E_PARTIAL_FILE,
+        pycurl.E_HTTP2,
+        92,  # CURLE_HTTP2_STREAM, which pycurl does not name
+    }
+)
 SOCKET_BAD: int = pycurl.SOCKET_BAD
 GO_ON: int = pycurl.PREREQFUNC_OK
 ABORT: int = pycurl.PREREQFUNC_ABORT
@@ -44,8 +56,13 @@ class Transfer:
 
     __slots__ = (
         "_connect_ms",
+        "_connects_anew",
+        "_error",
         "_grow",
+        "_http1_only",
+        "_is_ipv6",
         "_is_told",
+        "_lacks_means",
         "_longest_connect_ms",
         "_max_body",
         "_policy",
@@ -93,12 +110,14 @@ class Transfer:
         self.clocks = TransferClocks(settings.timeout_s, settings.minimum_bytes_per_s)
         self.head = bytearray()
         self.easy = new_handle(settings, ca_bundle, with_certificate)
-        self.easy.setopt(pycurl.HEADERFUNCTION, self._receive_header)
-        self.easy.setopt(pycurl.WRITEFUNCTION, self._receive_body)
-        self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
-        self.easy.setopt(pycurl.PREREQFUNCTION, self._may_request)
+        self.easy.setopt(pycurl.HEADERFUNCTION, self._guarded(self._receive_header, REFUSE))
+        self.easy.setopt(pycurl.WRITEFUNCTION, self._guarded(self._receive_body, REFUSE))
+        self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._guarded(self._open_socket, SOCKET_BAD))
+        self.easy.setopt(pycurl.PREREQFUNCTION, self._guarded(self._may_request, ABORT))
+        # What a callback has died of, which libcurl would tell as a failure of the transfer.
+        self._error: BaseException | None = None
         self._reach = reach
-        self._is_told = False
+        self._is_told = self._is_ipv6 = self._connects_anew = self._http1_only = False
         self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout_s * 1000))
         self.reserved = 0
         # Where the loop keeps it while it is idle: with those that are set up alike.
@@ -163,15 +182,38 @@ class Transfer:
         no_length = contradiction == failures.PROTOCOL_LENGTH
         self.easy.setopt(pycurl.HTTP_CONTENT_DECODING, 1 if contradiction is None else 0)
         self.easy.setopt(pycurl.IGNORE_CONTENT_LENGTH, 1 if no_length else 0)
-        self.easy.setopt(
-            pycurl.HTTP_VERSION,
-            pycurl.CURL_HTTP_VERSION_1_0 if no_length else pycurl.CURL_HTTP_VERSION_2TLS,
-        )
+        self._set_version()
+
+    def choose_connection(self, anew: bool, http1_only: bool) -> None:
+        """Whether the next request goes over a new connection, and over HTTP/1.1 whatever is offered."""
+        if anew is not self._connects_anew:
+            self._connects_anew = anew
+            self.easy.setopt(pycurl.FRESH_CONNECT, 1 if anew else 0)
+        if http1_only is not self._http1_only:
+            self._http1_only = http1_only
+            self._set_version()
+
+    def _set_version(self) -> None:
+        version = pycurl.CURL_HTTP_VERSION_1_1 if self._http1_only else pycurl.CURL_HTTP_VERSION_2TLS
+        if self.contradiction == failures.PROTOCOL_LENGTH:
+            version = pycurl.CURL_HTTP_VERSION_1_0
+        self.easy.setopt(pycurl.HTTP_VERSION, version)
+
+    def was_not_taken(self, code: int) -> bool:
+        """Whether it ended, with libcurl's ``code``, on a connection of earlier requests, without one byte.
+
+        A server may end such a connection at any time (RFC 9112, 9.3.1; RFC 9113, 6.8), and what is
+        under way then is to be sent again.
+        """
+        if code not in _ENDED_CONNECTION or self.count or self.failure is not None:
+            return False
+        return not self.easy.getinfo(pycurl.NUM_CONNECTS)
 
     def begin_again(self, now: float) -> None:
         self.head.clear()
         self.after_public = False
         self._refused: str | None = None
+        self._lacks_means = False
         self.answer: Answer | None = None
         # Whether the first bytes have been told of.
         self.heard = False
@@ -203,22 +245,52 @@ class Transfer:
         return body
 
     def outcome(self, code: int, message: str) -> str | None:
-        """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded."""
+        """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded.
+
+        Raises:
+            BaseException: an error of this program within one of the callbacks.
+        """
+        if self._error is not None:
+            raise self._error
         if self.failure is not None or self.truncated:
             return self.failure
         if self.answer is not None and not self.answer.wants_body:
             return self.answer.failure
+        if code == pycurl.E_COULDNT_CONNECT and self._lacks_means:
+            return failures.OUT_OF_MEANS
         if code == pycurl.E_COULDNT_CONNECT and self._refused is not None:
             return self._refused
         if code == pycurl.E_WRITE_ERROR and self.answer is not None and self._received and not self.needs:
             # Not refused here: something stood behind the end of compressed data, which libcurl has undone.
             return None
-        if code:
+        if code and not self._ended_without_notice(code, message):
             system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
+            if system_error == errno.EADDRNOTAVAIL and not self._is_ipv6:
+                return failures.OUT_OF_MEANS  # no port is left; with IPv6 it is a machine without an address
             return failures.of_transfer(code, message, system_error, bool(self._proxy))
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY
+
+    def _guarded(self, callback: Callable[..., Any], refusal: int) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return callback(*arguments)
+            except BaseException as error:
+                self._error = error
+                return refusal
+
+        return call
+
+    def _ended_without_notice(self, code: int, message: str) -> bool:
+        """Whether an answer without a length ended by its connection, without the farewell of TLS.
+
+        Many servers leave that out; the decoder judges what has come.
+        """
+        answer = self.answer
+        if code != pycurl.E_RECV_ERROR or "unexpected eof" not in message or answer is None:
+            return False
+        return answer.length is None and b"\ntransfer-encoding:" not in self.head.lower()
 
     def hold_less(self, size: int) -> None:
         """Give back what is reserved beyond ``size`` bytes, until there is a body to hold."""
@@ -228,11 +300,21 @@ class Transfer:
     def _open_socket(self, purpose: int, address: tuple[int, int, int, Any]) -> HandedOver | int:
         """Libcurl is about to connect: the last and only certain moment to refuse an address."""
         family, kind, protocol, where = address
+        self._is_ipv6 = family == socket.AF_INET6
         refused = self._reach.refusal(address_of(where), self.after_public)
         if refused is not None:
             self._refused = refused
             return SOCKET_BAD
-        return HandedOver(socket.socket(family, kind, protocol).detach())
+        try:
+            handed_over = HandedOver(socket.socket(family, kind, protocol).detach())
+            # pycurl takes a copy, and does not tell if it cannot.
+            os.close(os.dup(handed_over.fileno()))
+        except OSError as error:
+            if error.errno not in failures.MEANS_ERRORS:
+                self._refused = failures.CONNECTION_UNREACHABLE  # a family that this machine does not know
+            self._lacks_means = error.errno in failures.MEANS_ERRORS
+            return SOCKET_BAD
+        return handed_over
 
     def _may_request(self, address: str, own: str, port: int, own_port: int) -> int:
         """A connection, new or kept from an earlier request with other rights, is about to be used."""

@@ -7,6 +7,7 @@ another host when there is a client certificate, which libcurl cannot take back 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +20,11 @@ from img2dataset.fetching.proxies import Proxies
 from img2dataset.fetching.robots_txt import LARGEST_BYTES
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.transfer import Transfer
+
+# A new connection takes its first request; more than one is for servers that end that too.
+MOST_RESENT = 3
+ENDINGS_OF_HTTP2 = 8
+REMEMBERED_HOSTS = 1000
 
 
 class TransferPool:
@@ -51,6 +57,8 @@ class TransferPool:
         self._reach = Reach(settings.private_addresses == "allow")
         # The proxy itself may be at any kind of address that a list may name.
         self._proxied_reach = Reach(private_allowed=True, proxied=True)
+        # How often each host has not taken a request. One that goes on doing so is asked over HTTP/1.1.
+        self._not_taken: Counter[str] = Counter()
         self._idle: list[Transfer] = []
         self._idle_for_robots: list[Transfer] = []
         self._idle_anonymous: list[Transfer] = []
@@ -67,6 +75,7 @@ class TransferPool:
     def begin(self, transfer: Transfer, job: Job, reserved: int, now: float) -> None:
         """Aim ``transfer`` at the address of ``job``, with ``reserved`` bytes of memory."""
         transfer.begin(job.uri, reserved, now)
+        transfer.choose_connection(job.resent > 0, self._not_taken.get(job.host, 0) >= ENDINGS_OF_HTTP2)
         transfer.take_as_sent(job.as_sent)
         proxy = self._proxies.of(job.uri)
         job.proxied = bool(proxy)
@@ -77,6 +86,15 @@ class TransferPool:
         if self._may_take_turns:
             # An idle connection would keep another process's from being the host's last one.
             transfer.keep_connection(not self._settings.manners.takes_turns(job.host))
+
+    def may_send_again(self, transfer: Transfer, job: Job, code: int) -> bool:
+        """Whether ``job`` is to be sent again at once: the server had not taken it."""
+        if job.resent >= MOST_RESENT or not transfer.was_not_taken(code):
+            return False
+        job.resent += 1
+        if job.uri.startswith("https:") and len(self._not_taken) < REMEMBERED_HOSTS:
+            self._not_taken[job.host] += 1
+        return True
 
     def put_back(self, transfer: Transfer) -> None:
         """``transfer`` has ended."""

@@ -51,6 +51,7 @@ class Transport:
         self._poll.register(self._woken.fileno(), _IN)
         self._acts[self._woken.fileno()] = self._hear
         self._timer: float | None = None
+        self._error: BaseException | None = None
         self._closed = False
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch_socket)
@@ -91,6 +92,9 @@ class Transport:
         """Carry the transfers on until something happens, ``timeout_s`` at most (None: no limit).
 
         Returns the handles that finished, each with libcurl's code (0: done) and its message.
+
+        Raises:
+            BaseException: a socket could not be watched.
         """
         if self._timer is not None:
             until_timer = max(0.0, self._timer - time.monotonic())
@@ -106,6 +110,8 @@ class Transport:
         if self._timer is not None and self._timer <= time.monotonic():
             self._timer = None
             act(pycurl.SOCKET_TIMEOUT, 0)
+        if self._error is not None:
+            raise self._error
         return self._finished()
 
     def close(self) -> None:
@@ -131,7 +137,10 @@ class Transport:
             self._woken.recv(4096)
 
     def _watch_socket(self, what: int, descriptor: int, multi: object, data: object) -> None:
-        self._want(descriptor, _EVENTS.get(what, 0))
+        try:
+            self._want(descriptor, _EVENTS.get(what, 0))
+        except BaseException as error:  # libcurl would only see that its transfers do not go on
+            self._error = error
 
     def _want(self, descriptor: int, events: int) -> None:
         """Watch a descriptor for ``events``, or no more."""

@@ -44,13 +44,19 @@ class Tries:
         if delay is None:
             return False
         job.tries += 1
+        job.held_since = None
+        self.put_back(job, time.monotonic() + delay)
+        return True
+
+    def put_back(self, job: Job, due: float) -> None:
+        """Let ``job`` begin again at the time ``due``: its latest try does not count."""
         job.reservation = self._usual_reservation()
         self.restart(job)
-        self._pending.put_later(job, time.monotonic() + delay)
-        return True
+        self._pending.put_later(job, due)
 
     def restart(self, job: Job) -> None:
         """Let ``job`` begin again with the URL of its row."""
+        job.resent = 0
         job.redirects, job.foreign, job.time_left, job.after_public = 0, False, None, False
         job.cookies = ()
         robots = f"{job.robots_of}/robots.txt"

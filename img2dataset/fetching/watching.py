@@ -60,7 +60,7 @@ class ClockWatch:
         if late > SUSPENDED_S:
             for transfer, _ in running.values():
                 transfer.clocks.shift(late)
-                transfer.started_at += late
+                transfer.started_at = min(now, transfer.started_at + late)
         silent = 0
         for easy, (transfer, job) in list(running.items()):
             if self._has_to_end(transfer, job, now):

@@ -96,6 +96,13 @@ class MannersOptions:
     dns_max_ttl: float = option(
         3600.0, help="how long an answer is kept at most", unit="seconds", group=MANNERS, minimum=0
     )
+    network_patience: float = option(
+        120.0,
+        help="how long a network or name servers that are away altogether are waited for; 0: not at all",
+        unit="seconds",
+        group=MANNERS,
+        minimum=0,
+    )
     max_connections_per_host: int | None = option(
         None,
         help="requests to one host at a time, by all processes together; 0: no bound",

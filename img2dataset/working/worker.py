@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from img2dataset.fetching import Fetcher
+from img2dataset.fetching.descriptors import raise_limit
 from img2dataset.fetching.row_order import LOOK_AHEAD_ROWS
 from img2dataset.imaging import ImageProcessor
 from img2dataset.types import Fetched, Row, Shard, ShardReport, Status
@@ -94,6 +95,7 @@ class Worker:
         self._next_progress = 0.0
         self._stop_at: float | None = None
         self._step_began = time.monotonic()
+        raise_limit()
         self._fetcher = Fetcher(settings.fetch, self._events.put)
 
     @property

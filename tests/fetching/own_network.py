@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,12 +52,17 @@ ADDRESSES = (
 class Visit:
     """Rows downloaded one after the other by one fetcher; ``settings`` are fields of ``FetchSettings``.
 
-    With ``command``, options of the command line, the whole program makes a run of them instead.
+    With ``command``, options of the command line, the whole program makes a run of them instead. ``down``:
+    it runs behind an interface, which is taken down that many seconds after the beginning, for so long.
+    ``together``: all rows at once. ``ports``: the first and the last port for connections.
     """
 
     urls: list[str]
     settings: dict[str, Any] = field(default_factory=dict)
     command: dict[str, Any] | None = None
+    down: list[tuple[float, float]] = field(default_factory=list)
+    together: bool = False
+    ports: str = ""
 
 
 @dataclass
@@ -134,6 +140,8 @@ class Listener:
                 head = await reader.readuntil(b"\r\n\r\n")
                 path = head.split(b" ", 2)[1].decode()
                 self.requests[own].append(path)
+                if path.startswith("/slow"):
+                    await asyncio.sleep(0.2)
                 if path.startswith("/to?"):
                     target = urllib.parse.unquote(path[4:])
                     writer.write(
@@ -143,6 +151,12 @@ class Listener:
                     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nimage")
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+
+
+def download_together(urls: list[str], settings: dict[str, Any]) -> list[str | None]:
+    from tests.fetching.download_all import download_all
+
+    return [fetched.failure for fetched in download_all(urls, **settings)]
 
 
 def download_in_turn(urls: list[str], settings: dict[str, Any]) -> list[str | None]:
@@ -175,6 +189,50 @@ def run_command(urls: list[str], options: dict[str, Any]) -> list[str | None]:
         return list(pq.read_table(folder / "out" / "00000.parquet")["error_message"].to_pylist())
 
 
+def run_behind_interface(
+    urls: list[str], options: dict[str, Any], times: list[tuple[float, float]]
+) -> list[str | None]:
+    """Make the run in one more namespace, with an interface as its only way here."""
+    from tests.fetching.dns_server import DnsServer
+
+    with subprocess.Popen(["unshare", "-n", "sleep", "300"]) as holder:
+        try:
+            inside = ["nsenter", "-t", str(holder.pid), "-n"]
+            time.sleep(0.5)
+            for command in (
+                ["ip", "link", "add", "here", "type", "veth", "peer", "name", "there"],
+                ["ip", "link", "set", "there", "netns", str(holder.pid)],
+                ["ip", "address", "add", "10.77.0.1/24", "dev", "here"],
+                ["ip", "link", "set", "here", "up"],
+                [*inside, "ip", "address", "add", "10.77.0.2/24", "dev", "there"],
+                [*inside, "ip", "link", "set", "lo", "up"],
+            ):
+                subprocess.run(command, check=True)
+            set_up(inside)
+            with DnsServer("10.77.0.1", 53) as server:
+                downs = threading.Thread(target=take_down, args=(inside, times))
+                downs.start()
+                outcomes = run_command(urls, {"prefix": inside, "dns_servers": server.address, **options})
+                downs.join()
+            return outcomes
+        finally:
+            holder.kill()
+
+
+def set_up(inside: list[str]) -> None:
+    subprocess.run([*inside, "ip", "link", "set", "there", "up"], check=True)
+    subprocess.run([*inside, "ip", "route", "add", "default", "via", "10.77.0.1"], check=True)
+
+
+def take_down(inside: list[str], times: list[tuple[float, float]]) -> None:
+    started = time.monotonic()
+    for at, seconds in times:
+        time.sleep(max(0.0, started + at - time.monotonic()))
+        subprocess.run([*inside, "ip", "link", "set", "there", "down"], check=True)
+        time.sleep(seconds)
+        set_up(inside)
+
+
 def main(outside: str, resolver_file: str) -> None:
     enter(outside, resolver_file)
     from tests.fetching.dns_server import DnsServer
@@ -187,10 +245,15 @@ def main(outside: str, resolver_file: str) -> None:
         for each in json.load(sys.stdin):
             listener.connections.clear()
             listener.requests.clear()
-            if each["command"] is not None:
+            if each["ports"]:
+                Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(each["ports"])
+            if each["down"]:
+                failures = run_behind_interface(each["urls"], each["command"], each["down"])
+            elif each["command"] is not None:
                 failures = run_command(each["urls"], each["command"])
             else:
-                failures = download_in_turn(each["urls"], each["settings"])
+                download = download_together if each["together"] else download_in_turn
+                failures = download(each["urls"], each["settings"])
             said = [warnings.queue.get().getMessage() for _ in range(warnings.queue.qsize())]  # type: ignore[attr-defined]
             seen.append(vars(Seen(failures, dict(listener.connections), dict(listener.requests), said)))
     json.dump(seen, sys.stdout)

@@ -118,7 +118,7 @@ def test_a_name_server_that_is_away_for_three_seconds_costs_no_row(port: int) ->
 def test_servers_nobody_can_reach_say_nothing_about_a_name() -> None:
     """In a network without a way to them, where c-ares answers and raises too, with nothing sent."""
     urls = ["http://a93-184-216-34.test/"] * 2
-    settings = {"dns_servers": ["198.51.100.1", "2001:db8::1"]}
+    settings = {"dns_servers": ["198.51.100.1", "2001:db8::1"], "network_patience_s": 0}
     seen, after = visit(Visit(urls, settings), Visit(urls))
     assert seen.failures == ["DNS: name servers unreachable"] * 2
     assert can_pass("DNS: name servers unreachable")

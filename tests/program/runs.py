@@ -25,11 +25,12 @@ COMMAND = str(Path(sys.executable).with_name("img2dataset"))
 def start(**options: Any) -> subprocess.Popen[str]:
     """Start the command line with these options, in a process group of its own."""
     environment = options.pop("environment", {})
+    prefix = options.pop("prefix", [])
     largest_file = options.pop("largest_file", None)
     # A limit on the size of files fails a write as a full disk does.
     limit = ["prlimit", f"--fsize={largest_file}"] if largest_file else []
     return subprocess.Popen(
-        [*limit, COMMAND, *words(options)],
+        [*prefix, *limit, COMMAND, *words(options)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -81,6 +81,10 @@ class ImageServer:
     def reset_peak(self) -> None:
         self._command({"do": "reset_peak"})
 
+    def abort(self) -> None:
+        """Give up every connection that is open."""
+        self._command({"do": "abort"})
+
     def close(self) -> None:
         if self._process.stdin and not self._process.stdin.closed:
             self._process.stdin.close()

@@ -16,7 +16,7 @@ http {{
   access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;
   types {{ image/jpeg jpg; image/png png; image/webp webp; }}
   default_type application/octet-stream;
-  keepalive_requests 1000000; keepalive_timeout 60s;
+  {keepalive}
   client_body_temp_path {home}/t1; proxy_temp_path {home}/t2; fastcgi_temp_path {home}/t3;
   uwsgi_temp_path {home}/t4; scgi_temp_path {home}/t5;
   ssl_certificate {certificate}; ssl_certificate_key {certificate};
@@ -37,7 +37,13 @@ def find_nginx() -> str | None:
 class Nginx:
     """A running nginx; ``http``, ``https`` and ``http2`` are addresses without a final slash."""
 
-    def __init__(self, home: Path, folder: Path, certificate: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        folder: Path,
+        certificate: str,
+        keepalive: str = "keepalive_requests 1000000; keepalive_timeout 60s;",
+    ) -> None:
         program = find_nginx()
         if program is None:
             raise RuntimeError("nginx is not installed; on Debian: apt-get install nginx-light")
@@ -55,6 +61,7 @@ class Nginx:
                 home=home,
                 folder=folder,
                 certificate=certificate,
+                keepalive=keepalive,
                 http=ports[0],
                 https=ports[1],
                 http2=ports[2],

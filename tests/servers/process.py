@@ -38,6 +38,7 @@ class Site:
         self.times: collections.defaultdict[str, list[float]] = collections.defaultdict(list)
         self.accepted: collections.defaultdict[str, list[float]] = collections.defaultdict(list)
         self.connections = self.open = self.peak = 0
+        self.live: set[Connection] = set()
 
     def command(self, command: dict[str, Any], body: bytes) -> dict[str, Any]:
         action = command["do"]
@@ -51,6 +52,9 @@ class Site:
             return {"request": None if request is None else request.decode("latin-1")}
         elif action == "times":
             return {"times": self.times[command["path"]]}
+        elif action == "abort":
+            for connection in list(self.live):
+                connection.transport.abort()
         elif action == "reset_peak":
             self.peak = self.open
         elif action == "statistics":
@@ -80,10 +84,12 @@ class Connection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
         self.site.connections += 1
         self.site.open += 1
+        self.site.live.add(self)
         self.site.peak = max(self.site.peak, self.site.open)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.site.open -= 1
+        self.site.live.discard(self)
         self.may_write.set()
         if self.busy:
             self.busy.cancel()
