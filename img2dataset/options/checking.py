@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from img2dataset.errors import OptionError
+from img2dataset.options.dataset import FAILURE_CLASSES
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
 from img2dataset.options.images import HASHES
 from img2dataset.options.table import Options
@@ -214,6 +215,7 @@ def _check_together(options: Options) -> None:
     _check_encoding(options)
     _check_columns(options)
     _check_hashes(options)
+    _check_retry_classes(options.retry_classes)
     if isinstance(options.url_list, str) and not options.url_list.strip():
         raise OptionError("--url_list is empty; give the file or folder with the URLs")
     if not options.output_folder.strip():
@@ -286,6 +288,21 @@ def _check_columns(options: Options) -> None:
         text = getattr(options, name)
         if text is not None and (len(text) != 1 or not text.isascii()):
             raise OptionError(f"--{name} is {text!r}; it takes a single ASCII character")
+
+
+def _check_retry_classes(classes: Sequence[str]) -> None:
+    """One that no failure begins with would take nothing again, without a word."""
+    for wanted in classes:
+        if not any(wanted.startswith(known) or known.startswith(wanted or "?") for known in FAILURE_CLASSES):
+            near = difflib.get_close_matches(
+                wanted.lower(), [known.lower() for known in FAILURE_CLASSES], n=1
+            )
+            meant = [known for known in FAILURE_CLASSES if near and known.lower() == near[0]]
+            hint = f" (did you mean {meant[0]!r}?)" if meant else ""
+            raise OptionError(
+                f"--retry_classes has {wanted!r}, with which no failure begins{hint}; it takes beginnings of"
+                " the messages in error_message, such as [timeout,DNS,HTTP 5]"
+            )
 
 
 def _check_hashes(options: Options) -> None:

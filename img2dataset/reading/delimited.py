@@ -172,8 +172,8 @@ def delimited_rows(file: ListFile, settings: ReadSettings) -> Iterator[list[Fiel
         )
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"delimiter {settings.delimiter!r} and quote_character {quote!r} must be single characters that "
-            f"differ: {error}"
+            f"--input_delimiter {settings.delimiter!r} and --input_quote {quote!r} must be single characters "
+            f"that differ: {error}"
         ) from error
     failure: InputError | None = None
     ended = False
@@ -207,5 +207,5 @@ def _take(reader: Iterator[Fields], rows: list[Fields], path: str) -> InputError
 def _unpaired(path: str, line: int, what: str) -> InputError:
     return InputError(
         f"{path}, before line {line}: {what}; the file is cut off, or a quote in it has no partner. "
-        "If quotes are plain text in this list, give quote_character None"
+        "If quotes are plain text in this list, give --input_quote None"
     )
