@@ -36,7 +36,7 @@ def test_the_signature_and_docstring_of_download_name_every_option() -> None:
 def test_help_all_names_every_option() -> None:
     page = help_page(everything=True)
     for name in option_specs():
-        assert f"--{name} " in page
+        assert re.search(rf"^  --{name}\s", page, re.M)
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,7 @@ def test_every_failure_there_is_may_be_taken_again() -> None:
     texts: set[str] = set()
     for room in rooms:
         for path in (REPOSITORY / "img2dataset" / room).rglob("*.py"):
-            found = expressions.findall(
-                r'^[A-Z_0-9]+ = "([a-zA-Z-]+[a-z: ]+[^"]*)"$', path.read_text(), expressions.M
-            )
-            texts |= {text for text in found if ": " in text and not text.startswith(("BEGIN", "P-256"))}
+            texts |= set(re.findall(r'^[A-Z_0-9]+ = "([a-zA-Z -]+: [^"]*)"$', path.read_text(), re.M))
     assert "timeout: connect" in texts
     assert "decode: truncated" in texts
     for text in texts:
