@@ -156,6 +156,8 @@ def _checked(spec: OptionSpec, value: Any) -> Any:
             return None
         raise _wrong(spec, value)
     if spec.kind == "texts":
+        if spec.name == "disallowed_header_directives" and isinstance(value, str):
+            value = _texts_from_text(spec, value)  # 1.47.0 took '[]' and 'noai' in Python, too
         if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
             raise _wrong(spec, value)
         if not all(isinstance(text, str) for text in value):
@@ -293,16 +295,20 @@ def _check_columns(options: Options) -> None:
 def _check_retry_classes(classes: Sequence[str]) -> None:
     """One that no failure begins with would take nothing again, without a word."""
     for wanted in classes:
-        if not any(wanted.startswith(known) or known.startswith(wanted or "?") for known in FAILURE_CLASSES):
-            near = difflib.get_close_matches(
-                wanted.lower(), [known.lower() for known in FAILURE_CLASSES], n=1
-            )
-            meant = [known for known in FAILURE_CLASSES if near and known.lower() == near[0]]
-            hint = f" (did you mean {meant[0]!r}?)" if meant else ""
+        if not any(_begins(wanted, known) or _begins(known, wanted) for known in FAILURE_CLASSES):
+            near = {known.lower(): known for known in FAILURE_CLASSES}
+            meant = difflib.get_close_matches(wanted.lower(), near, n=1)
+            hint = f" (did you mean {near[meant[0]]!r}?)" if meant else ""
             raise OptionError(
                 f"--retry_classes has {wanted!r}, with which no failure begins{hint}; it takes beginnings of"
                 " the messages in error_message, such as [timeout,DNS,HTTP 5]"
             )
+
+
+def _begins(text: str, beginning: str) -> bool:
+    """Whether ``text`` begins with ``beginning``, and with no part of a word."""
+    rest = text.removeprefix(beginning)
+    return bool(beginning) and text.startswith(beginning) and not rest[:1].isalpha()
 
 
 def _check_hashes(options: Options) -> None:

@@ -126,7 +126,7 @@ class OutputOptions:
         help="digits of the shard number",
         unit="digits",
         group=OUTPUT,
-        minimum=1,
+        minimum=0,
         maximum=18,
         shapes_output=True,
     )
