@@ -144,7 +144,7 @@ def test_a_quote_that_is_never_closed_is_an_error_after_the_rows_before_it(write
     path = write("a.csv", "url,c\n" + "\n".join(lines) + '\nhttp://b,"open\nhttp://c,x\n')
     found, message = urls_before_error(reader(path, "csv", rows_per_shard=6))
     assert "quote is still open" in message
-    assert "quote_character None" in message
+    assert "--input_quote None" in message
     assert found == [f"http://a/{i}" for i in range(20)]
 
 
