@@ -207,7 +207,7 @@ def _whole_calls() -> Iterator[tuple[str, dict[str, Any]]]:
 
 CALLS: dict[str, dict[str, Any]] = dict(_calls())
 
-# What is different on purpose, and why; and where 1.47.0 loses rows or fails over its own mistake.
+# What is different on purpose, and why.
 ON_PURPOSE = {
     "blurring": "bbox_col is no column of the metadata",
 }

@@ -57,7 +57,7 @@ def run_command(words: list[str]) -> int:
             return _say(cache_command(words[1:]))
         return _run_download(words)
     except Img2datasetError as error:
-        print(f"img2dataset: {error}", file=sys.stderr)
+        _say_mistake(f"img2dataset: {error}")
         return error.exit_status
 
 
@@ -137,6 +137,19 @@ def _say_help(word: str) -> int:
     from img2dataset.options import help_page
 
     return _say(help_page(everything=word.endswith("all")))
+
+
+def _say_mistake(text: str) -> None:
+    """One line; on a terminal in as many as it takes there, broken between words."""
+    if sys.stderr.isatty():
+        import shutil
+        import textwrap
+
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(
+            text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    print(text, file=sys.stderr)
 
 
 def _say(text: Any) -> int:

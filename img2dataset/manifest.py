@@ -271,10 +271,16 @@ def _file_differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -
         if old["name"] != new["name"]:
             found.append(f"a file of the list was {old['name']} and is {new['name']}")
         elif old["size"] != new["size"]:
-            found.append(f"{new['name']} had {old['size']:,} bytes and has {new['size']:,}")
+            grown = old["size"] is not None and new["size"] is not None and new["size"] > old["size"]
+            hint = " (--incremental_mode new_only adds the rows that are new in it)" if grown else ""
+            found.append(f"{new['name']} had {_bytes(old['size'])} and has {_bytes(new['size'])}{hint}")
         elif old["modified"] != new["modified"] and (old["edges"] is None or old["edges"] != new["edges"]):
             found.append(f"{new['name']} has been modified")
     return found
+
+
+def _bytes(size: int | None) -> str:
+    return "an unknown size" if size is None else f"{size:,} bytes"
 
 
 def _files(count: int) -> str:

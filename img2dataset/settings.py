@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from img2dataset.fetching import FetchSettings, HostManners, check_schemes, load_access
+from img2dataset.fetching.certificates import find_ca_bundle
 from img2dataset.imaging import ImageSettings
 from img2dataset.options import Options
 from img2dataset.reading import ReadSettings
@@ -79,6 +80,9 @@ def fetch_settings(options: Options) -> FetchSettings:
         MissingDependency: what an option asks for needs a package that is not installed.
     """
     check_schemes(options.allow_schemes)
+    if not options.ignore_ssl_certificate:
+        # A worker would find out too, and only when the list has been read and the folder made.
+        find_ca_bundle(options.ca_bundle)
     return FetchSettings(
         concurrency=options.thread_count,
         adaptive_concurrency=options.adaptive_thread_count,

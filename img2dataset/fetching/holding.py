@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
+from collections.abc import Callable
 
 from img2dataset.fetching import failures
 from img2dataset.fetching.descriptors import most_transfers

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from img2dataset.errors import OptionError
+from img2dataset.options.dataset import FAILURE_CLASSES
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
 from img2dataset.options.images import HASHES
 from img2dataset.options.table import Options
@@ -155,6 +156,8 @@ def _checked(spec: OptionSpec, value: Any) -> Any:
             return None
         raise _wrong(spec, value)
     if spec.kind == "texts":
+        if spec.name == "disallowed_header_directives" and isinstance(value, str):
+            value = _texts_from_text(spec, value)  # 1.47.0 took '[]' and 'noai' in Python, too
         if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
             raise _wrong(spec, value)
         if not all(isinstance(text, str) for text in value):
@@ -215,6 +218,7 @@ def _check_together(options: Options) -> None:
     _check_columns(options)
     _check_hashes(options)
     _check_encoding_of_list(options)
+    _check_retry_classes(options.retry_classes)
     if isinstance(options.url_list, str) and not options.url_list.strip():
         raise OptionError("--url_list is empty; give the file or folder with the URLs")
     if not options.output_folder.strip():
@@ -299,6 +303,25 @@ def _check_encoding_of_list(options: Options) -> None:
             f"--input_encoding is {options.input_encoding!r}, which is no encoding of text; it takes names"
             " such as utf-8, utf-16, latin-1, cp1252, shift-jis, gb18030"
         ) from None
+
+
+def _check_retry_classes(classes: Sequence[str]) -> None:
+    """One that no failure begins with would take nothing again, without a word."""
+    for wanted in classes:
+        if not any(_begins(wanted, known) or _begins(known, wanted) for known in FAILURE_CLASSES):
+            near = {known.lower(): known for known in FAILURE_CLASSES}
+            meant = difflib.get_close_matches(wanted.lower(), near, n=1)
+            hint = f" (did you mean {near[meant[0]]!r}?)" if meant else ""
+            raise OptionError(
+                f"--retry_classes has {wanted!r}, with which no failure begins{hint}; it takes beginnings of"
+                " the messages in error_message, such as [timeout,DNS,HTTP 5]"
+            )
+
+
+def _begins(text: str, beginning: str) -> bool:
+    """Whether ``text`` begins with ``beginning``, and with no part of a word."""
+    rest = text.removeprefix(beginning)
+    return bool(beginning) and text.startswith(beginning) and not rest[:1].isalpha()
 
 
 def _check_hashes(options: Options) -> None:

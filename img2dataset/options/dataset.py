@@ -34,6 +34,26 @@ PASSING_FAILURES = (
     "[Errno 104]",
 )
 
+# Classes of all failures there are, and of those that 1.47.0 wrote: what is typed is held against them.
+FAILURE_CLASSES = (
+    *(
+        "timeout",
+        "DNS",
+        "connection",
+        "TLS",
+        "internal",
+        "HTTP",
+        "protocol",
+        "redirect",
+        "encoding",
+        "storage",
+    ),
+    *("opt-out", "scheme", "address", "invalid url", "too large", "empty body", "hash mismatch"),
+    *("decode", "encode", "invalid bbox", "invalid row", "image too small", "image area too large"),
+    *("aspect ratio too large", "Image", "Use of image", "blurrer", "unknown url type"),
+    *("<urlopen error", "timed out", "The read operation", "Remote end closed", "IncompleteRead", "[Errno"),
+)
+
 INPUT, OUTPUT = "Input", "Output"
 
 
@@ -119,7 +139,7 @@ class OutputOptions:
         help="digits of the shard number",
         unit="digits",
         group=OUTPUT,
-        minimum=1,
+        minimum=0,
         maximum=18,
         shapes_output=True,
     )
@@ -141,7 +161,7 @@ class OutputOptions:
         PASSING_FAILURES,
         help="with retry_failed: beginnings of the failures that are taken again",
         group=OUTPUT,
-        default_text="timeouts, DNS, connection, TLS, 408, 425, 429, 5xx",
+        default_text="[timeout, DNS, connection, TLS, internal, HTTP 408, HTTP 425, HTTP 429, HTTP 5]",
     )
     allow_mixing: bool = option(
         False, help="go on over a folder made with other options or from another list", group=OUTPUT

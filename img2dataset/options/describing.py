@@ -34,13 +34,15 @@ COMMON = (
 )
 
 
-def help_page(everything: bool = False, width: int = 100) -> str:
+def help_page(everything: bool = False, width: int = 80) -> str:
     """The text of ``img2dataset --help`` (``--help_all`` with ``everything``)."""
     lines = [
-        "usage: img2dataset --url_list LIST [--output_folder FOLDER] [--OPTION VALUE ...]",
+        "usage: img2dataset LIST [IMAGE_SIZE [OUTPUT_FOLDER]] [--OPTION VALUE ...]",
+        "       img2dataset --url_list LIST [--output_folder FOLDER] [--OPTION VALUE ...]",
         "       img2dataset verify OUTPUT | img2dataset cache stats|clear FOLDER",
         "",
-        "Downloads the images of a list of URLs, resizes them and packs them, with metadata, into shards.",
+        "Downloads the images of a list of URLs, resizes them and packs them, with",
+        "metadata, into shards.",
     ]
     group = ""
     for spec in option_specs().values():
@@ -53,7 +55,8 @@ def help_page(everything: bool = False, width: int = 100) -> str:
     if not everything:
         lines += [
             "",
-            "All options: img2dataset --help_all. Options from a file: --config run.yaml; --print_config",
+            "All options: img2dataset --help_all",
+            "Options from a file: --config run.yaml; --print_config writes one",
         ]
     return "\n".join(lines)
 
@@ -63,10 +66,11 @@ def _help_lines(spec: OptionSpec, width: int) -> list[str]:
     text = spec.help + default
     if spec.choices and not all(choice in spec.help for choice in spec.choices):
         text = f"{spec.help}: {', '.join(spec.choices)}{default}"
-    head = f"  --{spec.name} "
-    indent = " " * 28
-    first, *rest = textwrap.wrap(text, width - len(indent)) or [""]
-    return [head.ljust(len(indent)) + first] + [indent + line for line in rest]
+    head, indent = f"  --{spec.name} ", " " * 26
+    wrapped = textwrap.wrap(text, width - len(indent)) or [""]
+    if len(head) > len(indent):
+        return [head.rstrip(), *(indent + line for line in wrapped)]
+    return [head.ljust(len(indent)) + wrapped[0], *(indent + line for line in wrapped[1:])]
 
 
 def describe_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -29,6 +29,12 @@ def without_unused_values(given: Mapping[str, Any], is_right: Callable[[str, Any
     values = dict(given)
     if values.get("resize_mode") == "no" and not is_right("image_size", values.get("image_size", 1)):
         _warn("image_size", values.pop("image_size"), "resize_mode no leaves images as they are")
+    for name, user, used in (
+        ("subjob_size", "distributor pyspark", values.get("distributor") == "pyspark"),
+        ("wandb_project", "enable_wandb", values.get("enable_wandb")),
+    ):
+        if name in values and not used and not is_right(name, values[name]):
+            _warn(name, values.pop(name), f"it is for {user}")
     quality, encode_format = values.get("encode_quality"), values.get("encode_format", "jpg")
     if isinstance(quality, int) and encode_format in ("jpg", "webp"):
         # 1.47.0 took any quality, and OpenCV the nearest that there is. Above 100, webp is lossless.

@@ -56,19 +56,26 @@ def check_columns(columns: Sequence[SelectedColumn], present: Sequence[str], whe
         times = present.count(column.source)
         if times == 0:
             shown = ", ".join(name if len(name) <= 60 else name[:57] + "..." for name in present[:50])
-            hint = ""
-            if len(present) == 1 and ("\t" in present[0] or ";" in present[0] or "," in present[0]):
-                hint = "; is the delimiter another one (--input_format, --input_delimiter)?"
-            elif any("://" in name for name in present):
-                hint = "; if the file has no header line, name its columns with --input_columns"
             raise InputError(
                 f'{where} has no column "{column.source}" ({column.option}); its columns are: '
-                f"{shown or 'none'}{hint}"
+                f"{shown or 'none'}{_way_out(present)}"
             )
         if times > 1:
             raise InputError(
                 f'{where} has {times} columns named "{column.source}" ({column.option}); rename all but one'
             )
+
+
+def _way_out(present: Sequence[str]) -> str:
+    """The option that is probably missing, if the names of the columns look like something else."""
+    if len(present) == 1:
+        for mark, shown in (("\t", "'\\t'"), (";", "';'"), ("|", "'|'"), (",", "','")):
+            if mark in present[0]:
+                return f"; if its fields are separated otherwise, give --input_delimiter {shown}"
+    if any("://" in name for name in present):
+        names = ",".join("url" if "://" in name else f"column{place}" for place, name in enumerate(present))
+        return f"; if its first line is a row and no header, name the columns: --input_columns '[{names}]'"
+    return ""
 
 
 def assemble(

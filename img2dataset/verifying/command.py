@@ -16,12 +16,14 @@ from img2dataset.printable import printable
 _PAGE = """\
 usage: img2dataset verify OUTPUT [--images] [--remove] [--processes_count N]
 
-Check a finished or half-finished dataset: every shard there and whole, the same counts in data, metadata and
-statistics, right and unique keys.
+Check a finished or half-finished dataset: every shard there and whole, the same
+counts in data, metadata and statistics, right and unique keys.
 
   OUTPUT               the output folder, on any fsspec file system
-  --images             also decode every image and compare its size with the metadata
-  --remove             remove bad shards; the command that is then named makes them again
+  --images             also decode every image and compare its size with the
+                       metadata
+  --remove             remove bad shards; the command that is then named
+                       makes them again
   --processes_count N  shards checked at once (one a core)
 
 Exit status: 0 nothing is wrong; 1 something is, and is listed; 2 wrong usage."""

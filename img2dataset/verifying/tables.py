@@ -41,7 +41,7 @@ def read_table(path: str) -> Iterator[pa.RecordBatch]:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise BrokenFile("is no Parquet file")
     try:
-        with pq.ParquetFile(path, **_verification()) as table:
+        with pq.ParquetFile(path, page_checksum_verification=True) as table:
             yield pa.RecordBatch.from_pylist([], schema=table.schema_arrow)
             for batch in table.iter_batches(_batch_rows(table.metadata), use_threads=False):
                 batch.validate(full=True)  # text that is no UTF-8, lists that end before they begin
@@ -52,13 +52,6 @@ def read_table(path: str) -> Iterator[pa.RecordBatch]:
         raise BrokenFile(_one_line(error)) from error
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError, UnicodeDecodeError) as error:
         raise BrokenFile(_one_line(error)) from error
-
-
-def _verification() -> dict[str, bool]:
-    """Checksums are looked at where Arrow can: from version 15 on."""
-    import pyarrow as pa
-
-    return {"page_checksum_verification": True} if int(pa.__version__.partition(".")[0]) >= 15 else {}
 
 
 def _batch_rows(metadata: pa.parquet.FileMetaData) -> int:

@@ -36,7 +36,7 @@ def test_the_signature_and_docstring_of_download_name_every_option() -> None:
 def test_help_all_names_every_option() -> None:
     page = help_page(everything=True)
     for name in option_specs():
-        assert f"--{name} " in page
+        assert re.search(rf"^  --{name}\s", page, re.M)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,28 @@ def test_defaults_are_those_users_know() -> None:
     for name, value in known.items():
         assert getattr(options, name) == value, name
     assert isinstance(options, Options)
+
+
+@pytest.mark.parametrize("wrong", ["timeouts", "http 404", "dns", "", "5xx"])
+def test_a_class_of_failures_that_there_is_not_is_refused(wrong: str) -> None:
+    with pytest.raises(OptionError, match="retry_classes has"):
+        resolve({"url_list": "l", "retry_classes": ["timeout", wrong]})
+
+
+def test_classes_of_failures_are_shown_as_they_are_typed() -> None:
+    spec = option_specs()["retry_classes"]
+    typed = from_texts({"retry_classes": spec.default_text})["retry_classes"]
+    assert resolve({"url_list": "l", "retry_classes": typed}).retry_classes == tuple(typed)
+    assert set(typed) <= set(spec.default)
+
+
+def test_every_failure_there_is_may_be_taken_again() -> None:
+    rooms = ("fetching", "imaging", "reading", "working")
+    texts: set[str] = set()
+    for room in rooms:
+        for path in (REPOSITORY / "img2dataset" / room).rglob("*.py"):
+            texts |= set(re.findall(r'^[A-Z_0-9]+ = "([a-zA-Z -]+: [^"]*)"$', path.read_text(), re.M))
+    assert "timeout: connect" in texts
+    assert "decode: truncated" in texts
+    for text in texts:
+        assert resolve({"url_list": "l", "retry_classes": [text, text.partition(":")[0]]})

@@ -135,6 +135,8 @@ def test_whole_numbers_that_floats_cannot_hold_are_kept() -> None:
         ({"encode_quality": -1}, "encode_quality", 0),
         ({"encode_quality": -1, "encode_format": "webp"}, "encode_quality", 0),
         ({"enable_wandb": True}, "enable_wandb", True),
+        ({"subjob_size": 0}, "subjob_size", 1000),
+        ({"wandb_project": None}, "wandb_project", "img2dataset"),
     ],
 )
 def test_what_1_47_0_took_and_did_not_use_is_a_warning(
@@ -159,3 +161,9 @@ def test_a_size_that_is_used_is_checked() -> None:
     for size in ((1024, 1024), None, -5, "big"):
         with pytest.raises(OptionError, match="image_size"):
             resolve({"url_list": "l", "image_size": size})
+
+
+def test_directives_may_be_a_text() -> None:
+    for said, meant in (("[]", ()), ("noai", ("noai",)), ("[noai,noindex]", ("noai", "noindex"))):
+        options = resolve({"url_list": "l", "disallowed_header_directives": said})
+        assert options.disallowed_header_directives == meant

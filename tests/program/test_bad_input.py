@@ -131,7 +131,21 @@ def test_help_and_version_go_to_standard_output(word: str) -> None:
     assert result.stderr == ""
 
 
-def test_help_fits_a_screen() -> None:
-    lines = subprocess.run([COMMAND, "--help"], capture_output=True, text=True).stdout.splitlines()
-    assert len(lines) <= 50
-    assert max(map(len, lines)) <= 100
+@pytest.mark.parametrize("words", [["--help"], ["--help_all"], ["verify", "--help"]])
+def test_help_fits_80_columns(words: list[str]) -> None:
+    lines = subprocess.run([COMMAND, *words], capture_output=True, text=True).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 60 or "--help_all" in words
+
+
+def test_a_mistake_fits_the_terminal_that_it_is_shown_on(tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [COMMAND, "--url_list", "a", "--resize_mode", "stretch"]
+    subprocess.run(command, stderr=theirs, env=os.environ | {"COLUMNS": "80"})
+    os.close(theirs)
+    lines = os.read(ours, 4096).decode().splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 80
+    assert "--resize_mode is 'stretch'" in lines[0]

@@ -227,4 +227,7 @@ def test_options_of_other_distributors_and_of_wandb_change_nothing_without_them(
     assert "pyspark" in specs["subjob_size"].help
     assert "W&B" in specs["wandb_project"].help
     (make.folder / "one.txt").write_text(make.addresses[0])
-    assert run(url_list=make.folder / "one.txt", subjob_size=0).returncode == 2
+    given = {"url_list": make.folder / "one.txt", "subjob_size": 0}
+    unused = run(**given, output_folder=make.folder / "unused")
+    assert (unused.returncode, "subjob_size 0 has no effect" in unused.stderr) == (0, True)
+    assert run(**given, distributor="pyspark").returncode == 2
