@@ -19,12 +19,16 @@ from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary, known_urls_line
 from img2dataset.settings import processes_count, read_settings, work_settings
 from img2dataset.types import Shard, ShardReport
+from img2dataset.working.taking_again import is_taken_again
 from img2dataset.writing import OutputFolder
 
 if TYPE_CHECKING:
     from img2dataset.reading import KnownUrls
 
 logger = logging.getLogger("img2dataset")
+
+# Of shards that are there already, where nothing was left to do: so that it is said at once.
+MOST_STATISTICS_READ = 1000
 
 
 @describe_options
@@ -79,7 +83,6 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             yield from pool.run(shards)
         finally:
             summary.worker_deaths += pool.deaths
-            summary.thread_count = pool.concurrency
 
     made: set[int] = set()
     try:
@@ -93,6 +96,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         # Whoever cleared the folder meanwhile, or put another in its place, is not to read that all is there.
         for shard_id in sorted(made - output.done_shards()):
             summary.failed_shards[shard_id] = "it was made, and is no longer in the output folder"
+        if not summary.shards and len(plan.skipped) <= MOST_STATISTICS_READ:
+            summary.standing = output.counts(plan.skipped)
         if not stop.made:
             finish(output, plan, reader.rows_of_files, all_made=not summary.failed_shards)
     except Img2datasetError as error:
@@ -100,6 +105,11 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     finally:
         progress.close()
         output.remove_own_temporaries()
+        summary.can_pass = sum(
+            rows
+            for message, rows in summary.status_dict.items()
+            if is_taken_again(message, options.retry_classes) and options.output_format != "dummy"
+        )
         summary.end_time = summary.start_time + time.monotonic() - began
     for line in summary.lines():
         logger.info("%s", line)

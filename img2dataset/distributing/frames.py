@@ -37,12 +37,11 @@ class WantsShard:
 class Settled:
     """From a worker, about twice a second: the rows settled since the last one.
 
-    ``concurrency`` is how many downloads it has in flight at most, ``waiting`` how many rows wait for their
-    download or their pixels: without any, the rows that it still has only wait for their servers.
+    ``waiting`` is how many rows wait for their download or their pixels: without any, the rows that it still
+    has only wait for their servers.
     """
 
     statuses: Counter[Status]
-    concurrency: int
     waiting: int
 
 

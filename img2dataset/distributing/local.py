@@ -98,8 +98,6 @@ class LocalPool:
         self._feeder_told = False
         self._watched_at = time.monotonic()
         self.deaths: list[str] = []
-        # The downloads in flight that a worker has last allowed itself.
-        self.concurrency: int | None = None
 
     def run(self, shards: Iterable[Shard]) -> Iterator[ShardReport]:
         """Make all shards.
@@ -165,7 +163,7 @@ class LocalPool:
                 seat.hungry = True
             elif isinstance(message, Settled):
                 seat.live += message.statuses
-                self.concurrency, seat.waiting = message.concurrency, message.waiting
+                seat.waiting = message.waiting
                 if message.statuses:
                     self._tell_progress()
             elif isinstance(message, Pulse):
@@ -309,6 +307,7 @@ class LocalPool:
 
     def _watch(self) -> None:
         """End workers that have stopped moving, and see that no thread of the pool is gone unnoticed."""
+        self._tell_progress()
         now = time.monotonic()
         absent = now - self._watched_at > OWN_ABSENCE_S
         self._watched_at = now

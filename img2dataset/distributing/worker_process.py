@@ -120,7 +120,7 @@ def main() -> None:
     settings = pipes.receive()
 
     def tell_progress(statuses: Counter[Status]) -> None:
-        pipes.send(Settled(statuses, worker.concurrency, worker.waiting))
+        pipes.send(Settled(statuses, worker.waiting))
 
     def tell_pulse() -> None:
         while True:

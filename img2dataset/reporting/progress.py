@@ -1,18 +1,40 @@
-"""The progress line: counts of settled rows come in; a line on the terminal goes out, and only there."""
+"""The progress of a run: counts of settled rows come in; a line goes out, as it suits who reads it.
+
+On a terminal a line that is drawn over and over; in a notebook a bar; in a file or a log a plain line now and
+then.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from tqdm import tqdm
-
-from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Status
+from img2dataset.types import SUCCESS, Status
 
 # What is done sooner needs no line.
 _QUIET_S = 2.0
+# A run writes its first plain line after some seconds, and one a minute once it takes long.
+_FIRST_LINE_S, _LONGEST_BETWEEN_LINES_S = 5.0, 60.0
+
+
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this."""
+    return "ipykernel" in sys.modules
+
+
+def _tqdm() -> Any:
+    if in_notebook():
+        from tqdm.auto import tqdm as notebook_tqdm
+
+        return notebook_tqdm
+    # Not from tqdm.auto, which loads asyncio: 30 ms.
+    from tqdm import tqdm
+
+    return tqdm
 
 
 @contextlib.contextmanager
@@ -27,7 +49,7 @@ def known_urls_line(shards: int, quiet_s: float = _QUIET_S) -> Iterator[Callable
         What is told after each shard how many have been read since the reading began, and their URLs.
     """
     # disable=None: quiet when standard error is no terminal.
-    with tqdm(
+    with _tqdm()(
         total=shards, unit=" shards", desc="known URLs", delay=quiet_s, disable=None, file=sys.stderr
     ) as line:
         before = 0
@@ -45,27 +67,36 @@ def known_urls_line(shards: int, quiet_s: float = _QUIET_S) -> Iterator[Callable
 
 
 class ProgressLine:
-    """A tqdm line that counts rows: rate, success share, failures, time left where the total is known."""
+    """Counts rows: rate, success share, failures, time left where the total is known.
 
-    def __init__(self, total: int | None = None):
+    Args:
+        total: rows of the run, if they are known.
+        first_line_s: seconds to the first plain line, where the output is neither terminal nor notebook.
+    """
+
+    def __init__(self, total: int | None = None, first_line_s: float = _FIRST_LINE_S):
         # disable=None: quiet when standard error is no terminal.
-        self._line = tqdm(total=total, unit=" img", smoothing=0.1, disable=None, file=sys.stderr)
+        self._line = _tqdm()(total=total, unit=" img", smoothing=0.1, disable=None, file=sys.stderr)
+        self._total = total
+        self._began = time.monotonic()
+        self._next_line = self._began + first_line_s
+        self._between_lines_s = first_line_s
 
     def set_total(self, total: int | None) -> None:
         """The number of rows of this run, once it is known."""
-        if total is not None and total != self._line.total:
-            self._line.total = total
+        if total is not None:
+            self._total = self._line.total = total
 
     def show(self, settled: Counter[Status]) -> None:
         """Show the rows settled so far, by status."""
         count = sum(settled.values())
-        if self._line.disable or not count:
+        if self._line.disable:
+            self._show_plainly(settled, count)
             return
-        self._line.set_postfix_str(
-            f"{settled[SUCCESS] / count:.1%} success, {settled[FAILED_TO_DOWNLOAD]} not downloaded,"
-            f" {settled[FAILED_TO_RESIZE]} not resized",
-            refresh=False,
-        )
+        if not count:
+            return
+        failed = count - settled[SUCCESS]
+        self._line.set_postfix_str(f"{settled[SUCCESS] / count:.1%} ok, {failed:,} failed", refresh=False)
         # Rows of a shard that is made again count once: the line may go back a little. A terminal that has
         # been closed ends the line and not the run.
         with contextlib.suppress(OSError):
@@ -75,3 +106,20 @@ class ProgressLine:
         """Leave the line as it stands."""
         with contextlib.suppress(OSError):
             self._line.close()
+
+    def _show_plainly(self, settled: Counter[Status], count: int) -> None:
+        now = time.monotonic()
+        if now < self._next_line:
+            return
+        self._between_lines_s = min(2 * self._between_lines_s, _LONGEST_BETWEEN_LINES_S)
+        self._next_line = now + self._between_lines_s
+        of_total = f" of {self._total:,}" if self._total else ""
+        succeeded = f", {settled[SUCCESS] / count:.1%} ok" if count else ""
+        seconds = now - self._began
+        with contextlib.suppress(OSError, ValueError):  # whoever reads may have gone
+            print(
+                f"img2dataset: {count:,}{of_total} rows in {seconds:.0f} s, {count / seconds:,.0f} rows/s"
+                f"{succeeded}",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from img2dataset.printable import printable
 from img2dataset.types import NOT_TRIED, ShardReport, ShardStats
 
 SHOWN_FAILURES = 10
 SHOWN_SHARDS = 5
+SHOWN_HOSTS = 3
+# A host is named that has this share of the failed downloads.
+LEAST_SHARE_OF_HOST = 0.02
+# Kept of all the hosts of a run, so that a list of millions of them costs no memory.
+MOST_HOSTS = 10_000
 
 
 @dataclass
@@ -19,8 +26,10 @@ class RunSummary:
     ``shards_skipped`` are those an earlier run had finished; they are in no other count. ``known_rows`` are
     those ``new_only`` left out. ``shards_retried`` is what ``retry_failed`` took up again, ``recovered`` how
     many more rows succeeded by that. ``unfinished`` has the statistics of shards that a stop has cut short
-    and that are kept for the next run. ``error`` says why the run ended before its list did. Times in Unix
-    seconds.
+    and that are kept for the next run. ``failed_hosts`` are rows that were not downloaded, by host, and
+    ``can_pass`` how many failures another run may win back. ``standing`` counts the rows of shards that were
+    done already, where this run made none. ``error`` says why the run ended before its list did. Times in
+    Unix seconds.
     """
 
     output_folder: str
@@ -40,10 +49,15 @@ class RunSummary:
     unfinished: list[ShardStats] = field(default_factory=list)
     worker_deaths: list[str] = field(default_factory=list)
     error: str | None = None
-    thread_count: int | None = None
+    failed_hosts: Counter[str] = field(default_factory=Counter)
+    can_pass: int = 0
+    standing: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: ShardReport, successes_before: int | None = None) -> None:
         """Count one shard's final report; of one that was taken up again, with its successes before that."""
+        self.failed_hosts.update(report.failed_hosts)
+        if len(self.failed_hosts) > MOST_HOSTS:
+            self.failed_hosts = Counter(dict(self.failed_hosts.most_common(MOST_HOSTS // 2)))
         if report.stats is not None:
             self._add_stats(report.stats)
             if successes_before is not None:
@@ -69,15 +83,11 @@ class RunSummary:
 
     def lines(self) -> list[str]:
         """The summary as people read it."""
-        seconds = max(self.end_time - self.start_time, 1e-9)
-        rows = "1 row" if self.count == 1 else f"{self.count:,} rows"
-        lines = [
-            f"{rows} in {_shards(self.shards)}, {_duration(seconds)},"
-            f" {self.count / seconds:,.0f} rows/s: {_share(self.successes, self.count)} succeeded,"
-            f" {_share(self.failed_to_download, self.count)} failed to download,"
-            f" {_share(self.failed_to_resize, self.count)} failed to resize"
-        ]
-        if self.shards_skipped:
+        lines = []
+        if self.count and not self.successes:
+            lines.append(f"WARNING: NOT ONE of {_rows(self.count)} SUCCEEDED; the reasons are below")
+        lines += [self._nothing_line() if self._did_nothing else self._counts_line()]
+        if self.shards_skipped and not self._did_nothing:
             lines.append(f"{_shards(self.shards_skipped)} already done by an earlier run")
         if self.known_rows:
             lines.append(f"{self.known_rows:,} rows of the list were there already")
@@ -97,10 +107,39 @@ class RunSummary:
             lines += self._failed_shard_lines()
         if self.error:
             lines.append(f"the run ended early: {self.error}")
-        if self.thread_count is not None:
-            lines.append(f"downloads in flight a process, at the end: {self.thread_count}")
         lines.append(f"output: {self.output_folder}")
         return lines
+
+    def __str__(self) -> str:
+        return printable("\n".join(self.lines()))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows where a run is the last value of a cell."""
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    @property
+    def _did_nothing(self) -> bool:
+        made = self.shards or self.failed_shards or self.unfinished or self.error
+        return bool(self.shards_skipped) and not made
+
+    def _nothing_line(self) -> str:
+        there = _shards(self.shards_skipped)
+        if not self.standing:
+            return f"nothing to do: {there} already done by an earlier run"
+        succeeded = _share(self.standing["successes"], self.standing["count"])
+        return (
+            f"nothing to do: {_rows(self.standing['count'])} in {there} already done by an earlier run,"
+            f" {succeeded} succeeded"
+        )
+
+    def _counts_line(self) -> str:
+        seconds = max(self.end_time - self.start_time, 1e-9)
+        return (
+            f"{_rows(self.count)} in {_shards(self.shards)}, {_duration(seconds)},"
+            f" {self.count / seconds:,.0f} rows/s: {_share(self.successes, self.count)} succeeded,"
+            f" {_share(self.failed_to_download, self.count)} failed to download,"
+            f" {_share(self.failed_to_resize, self.count)} failed to resize"
+        )
 
     def _unfinished_line(self) -> str:
         images = sum(stats.successes for stats in self.unfinished)
@@ -116,7 +155,25 @@ class RunSummary:
         rest = failures[SHOWN_FAILURES:]
         if rest:
             lines.append(f"  {sum(n for _, n in rest):>10,}  in {len(rest)} other messages")
-        return ["most frequent failures:", *lines] if lines else []
+        if not lines:
+            return []
+        if hosts := self._worst_hosts():
+            lines.append(f"  hosts with most downloads that failed: {hosts}")
+        if self.can_pass:
+            lines.append(
+                f"  {self.can_pass:,} of the failures can pass: the same command with --incremental_mode"
+                " retry_failed tries them again"
+            )
+        return ["most frequent failures:", *lines]
+
+    def _worst_hosts(self) -> str:
+        """Those that have more than their share; lists of a host a row have none."""
+        worst = [
+            f"{host or 'none named'} ({n:,})"
+            for host, n in self.failed_hosts.most_common(SHOWN_HOSTS)
+            if n > 1 and n >= self.failed_to_download * LEAST_SHARE_OF_HOST
+        ]
+        return ", ".join(worst)
 
     def _failed_shard_lines(self) -> list[str]:
         shown = list(self.failed_shards.items())[:SHOWN_SHARDS]
@@ -127,6 +184,10 @@ class RunSummary:
             f"{_shards(len(self.failed_shards))} could not be made; the same command tries them again:",
             *lines,
         ]
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} row" + ("" if n == 1 else "s")
 
 
 def _shards(n: int) -> str:

@@ -35,6 +35,8 @@ from img2dataset.writing import FinishedShard, ShardWriter, open_finished_shard,
 logger = logging.getLogger("img2dataset")
 
 MISSING_URL = "invalid url: missing"
+# Those of a shard that are told, so that a report stays small.
+MOST_FAILED_HOSTS = 50
 
 
 class OpenShard:
@@ -68,6 +70,7 @@ class OpenShard:
             self._finished = open_finished_shard(settings.write, shard.shard_id)
         # Rows that were taken over from what an earlier run has made of this shard, and those given up.
         self._taken_over = 0
+        self._failed_hosts: Counter[str] = Counter()
         self._not_tried: list[int] = []
 
     @property
@@ -196,6 +199,8 @@ class OpenShard:
                 metadata=metadata,
             )
         )
+        if outcome.status == FAILED_TO_DOWNLOAD and counted:
+            self._failed_hosts[host_named_by(self._urls[outcome.index])] += 1
         self._count_row(outcome.status, outcome.message, counted)
 
     def _count_row(self, status: Status, message: str | None, counted: bool = True) -> None:
@@ -264,9 +269,20 @@ class OpenShard:
             self.discard()
         return ShardReport(self.shard_id, unfinished=stats) if newly_tried or self._taken_over else None
 
+    @property
+    def failed_hosts(self) -> dict[str, int]:
+        """Rows that were not downloaded in this run, by the hosts that have most of them."""
+        return dict(self._failed_hosts.most_common(MOST_FAILED_HOSTS))
+
     def discard(self) -> None:
         """Remove what was written so far."""
         self._writer.discard()
+
+
+def host_named_by(url: str | None) -> str:
+    """The host in a URL as it stands in a list; empty where there is none."""
+    rest = (url or "").partition("://")[2]
+    return rest.partition("/")[0].rpartition("@")[2].lower()[:253]
 
 
 def _values(shard: Shard, column: str) -> list[Any]:

@@ -99,11 +99,6 @@ class Worker:
         self._fetcher = Fetcher(settings.fetch, self._events.put)
 
     @property
-    def concurrency(self) -> int:
-        """Downloads that may be in flight now."""
-        return self._fetcher.concurrency
-
-    @property
     def waiting(self) -> int:
         """Rows that wait for their download or their pixels."""
         return self._fetcher.waiting + self._events.qsize()
@@ -283,7 +278,7 @@ class Worker:
         except Exception as error:
             return self._dropped(shard.shard_id, error)
         del self._open[shard.shard_id]
-        return ShardReport(shard.shard_id, stats=stats)
+        return ShardReport(shard.shard_id, stats=stats, failed_hosts=shard.failed_hosts)
 
     def _dropped(self, shard_id: int, error: Exception) -> ShardReport:
         """Give a shard up: nothing of it is left, and its downloads are called off."""

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,18 @@ class OutputFolder:
         if not isinstance(stats, dict):
             raise OutputError(f"output_folder {self.path!r}: {name} is no statistics file")
         return stats
+
+    def counts(self, shard_ids: Iterable[int]) -> Counter[str]:
+        """The rows and the successes of shards that are done, ``count`` and ``successes``.
+
+        Raises:
+            OutputError: as ``read_stats``.
+        """
+        total: Counter[str] = Counter()
+        for shard_id in shard_ids:
+            stats = self.read_stats(shard_id)
+            total.update({name: int(stats.get(name, 0)) for name in ("count", "successes")})
+        return total
 
     def metadata_paths(self, shard_ids: Iterable[int]) -> Iterator[str]:
         """The metadata files of shards that ``done_shards`` has found."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
+import time
+from collections import Counter
 
 import pytest
 
-from img2dataset.reporting import known_urls_line
+from img2dataset.reporting import ProgressLine, known_urls_line
 
 
 class Terminal(io.StringIO):
@@ -39,3 +41,30 @@ def test_what_is_done_at_once_has_no_line(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_is_no_terminal_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(monkeypatch, io.StringIO(), 0) == ""
+
+
+def test_a_file_gets_plain_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    line = ProgressLine(first_line_s=0.05)
+    line.set_total(4000)
+    line.show(Counter({"success": 1}))
+    assert stream.getvalue() == ""
+    time.sleep(0.06)
+    for count in range(500, 600):  # at once: one line, not a hundred
+        line.show(Counter({"success": count, "failed_to_download": count}))
+    line.close()
+    (text,) = stream.getvalue().splitlines()
+    assert text.startswith("img2dataset: 1,000 of 4,000 rows in ")
+    assert text.endswith("rows/s, 50.0% ok")
+
+
+def test_a_terminals_line_says_what_succeeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    line = ProgressLine(100)
+    time.sleep(0.15)
+    line.show(Counter({"success": 30, "failed_to_download": 15, "failed_to_resize": 5}))
+    line.close()
+    assert "60.0% ok, 20 failed" in stream.getvalue()
+    assert "\nimg2dataset: " not in stream.getvalue()

@@ -32,6 +32,53 @@ def test_a_failed_shard_makes_the_run_fail_and_is_named_with_its_reason() -> Non
     assert "shard 3: OSError: [Errno 28] No space left on device" in text
 
 
+def test_a_run_with_nothing_to_do_says_what_is_there() -> None:
+    summary = RunSummary("out", start_time=0.0, end_time=1.0, shards_skipped=4)
+    summary.standing.update({"count": 4000, "successes": 3512})
+    assert summary.lines()[0] == (
+        "nothing to do: 4,000 rows in 4 shards already done by an earlier run, 3,512 (87.8%) succeeded"
+    )
+
+
+def test_a_run_in_which_nothing_succeeded_stands_out() -> None:
+    summary = RunSummary("out", start_time=0.0, end_time=1.0)
+    summary.add(ShardReport(0, ShardStats(0, 5, 0, 5, 0, 0.0, 1.0, {"HTTP 403": 5})))
+    assert summary.exit_status == 0
+    assert summary.lines()[0] == "WARNING: NOT ONE of 5 rows SUCCEEDED; the reasons are below"
+    summary.add(ShardReport(1, ShardStats(1, 1, 1, 0, 0, 0.0, 1.0, {"success": 1})))
+    assert "NOT ONE" not in str(summary)
+
+
+def test_the_worst_hosts_and_what_can_be_won_back_are_named() -> None:
+    summary = RunSummary("out", start_time=0.0, end_time=1.0, can_pass=60)
+    for shard_id, (shop, museum) in enumerate([(40, 3), (20, 1)]):
+        hosts = {"shop.example": shop, "museum.example:8080": museum, "once.example": 1, "": 2}
+        failed = sum(hosts.values())
+        stats = ShardStats(shard_id, 100, 100 - failed, failed, 0, 0.0, 1.0, {"HTTP 503": failed})
+        summary.add(ShardReport(shard_id, stats, failed_hosts=hosts))
+    text = str(summary)
+    assert "hosts with most downloads that failed: shop.example (60), museum.example:8080 (4)" in text
+    assert "60 of the failures can pass: the same command with --incremental_mode retry_failed" in text
+
+
+def test_a_million_hosts_are_not_all_kept() -> None:
+    summary = RunSummary("out", start_time=0.0, end_time=1.0)
+    for shard_id in range(300):
+        hosts = {f"host{shard_id}-{n}.example": 1 for n in range(50)} | {"worst.example": 50}
+        stats = ShardStats(shard_id, 100, 0, 100, 0, 0.0, 1.0, {"HTTP 404": 100})
+        summary.add(ShardReport(shard_id, stats, failed_hosts=hosts))
+    assert len(summary.failed_hosts) <= 10_050
+    assert "worst.example (15,000)" in str(summary)
+
+
+def test_a_notebook_shows_it_as_text_that_is_escaped() -> None:
+    summary = RunSummary("out/<b>\x1b[31m", start_time=0.0, end_time=1.0)
+    summary.add(ShardReport(0, ShardStats(0, 1, 1, 0, 0, 0.0, 1.0, {"success": 1})))
+    shown = summary._repr_html_()
+    assert shown.startswith("<pre>1 row in 1 shard")
+    assert "&lt;b&gt;\\x1b[31m" in shown
+
+
 def test_nothing_done_is_said_without_a_division_by_zero() -> None:
     summary = RunSummary("out", start_time=0.0, end_time=0.0, shards_skipped=4)
     assert "4 shards already done by an earlier run" in "\n".join(summary.lines())
