@@ -75,7 +75,8 @@ def _palette(body: bytes | bytearray, bitmap: Bitmap) -> Pixels:
     start, entries, entry = bitmap.palette
     entries = min(entries, max(0, len(body) - start) // entry)
     palette = np.zeros((1 << bitmap.bits, 3), np.uint8)
-    stored = np.frombuffer(body, np.uint8, entries * entry, start).reshape(entries, entry)
+    # A header of any length may say that the palette begins behind the file's end.
+    stored = np.frombuffer(body[start : start + entries * entry], np.uint8).reshape(entries, entry)
     palette[:entries] = stored[:, :3]
     return palette[:, 0] if (palette == palette[:, :1]).all() else palette
 

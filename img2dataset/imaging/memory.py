@@ -52,7 +52,7 @@ def _bytes_a_pixel(body: bytes | bytearray, header: Header) -> float:
     if header.extension == "webp":
         return _OPENCV if body[12:16] == b"VP8 " else 12.0
     if header.extension == "bmp":
-        return 4.0 if body[28:29] in (b"\1", b"\4", b"\x08", b"\x18") else 18.0
+        return 3.2 if body[28:29] in (b"\1", b"\4", b"\x08", b"\x18") else 18.0
     if header.extension == "tiff":
         try:
             return _of_tiff(body)
@@ -68,14 +68,10 @@ def _of_png(body: bytes | bytearray) -> float:
     stored = _SAMPLES_STORED.get(colours, 4) * bits / 8
     decoded = _SAMPLES_DECODED.get(colours, 4) * (2 if bits == 16 else 1)
     # Plain ones are decoded in bands, into pixels that hold them all, where the library is there.
-    plain = (
-        native_library() is not None
-        and bits == 8
-        and colours in (0, 2)
-        and not interlaced
-        and b"tRNS" not in body[:4096]
-    )
-    return stored + 0.1 if plain else 2 * decoded + stored + 1
+    plain = bits == 8 and colours in (0, 2, 6) and not interlaced and b"tRNS" not in body[:4096]
+    if plain and native_library() is not None:
+        return stored + (3.3 if colours == 6 else 0.1)  # alpha is composed into other pixels
+    return 2 * decoded + stored + 1
 
 
 def _of_tiff(body: bytes | bytearray) -> float:

@@ -238,6 +238,12 @@ def test_palettes_that_are_short_or_said_too_long() -> None:
         assert np.array_equal(stored(body), expected), said
 
 
+def test_a_palette_behind_the_end_of_the_file_is_black() -> None:
+    body = bytearray(bmp([b"\0"], 1, 8, palette=np.array([[10, 20, 30]])))
+    body[10:18] = struct.pack("<II", len(body) - 4, 4000)
+    assert not stored(bytes(body)).any()
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
 def test_ordinary_files_give_the_pixels_of_opencv(mode: str) -> None:
     body = saved(Image.fromarray(PICTURE).convert(mode), "BMP")

@@ -14,6 +14,8 @@ from PIL import Image
 from img2dataset.imaging import ImageFailure, ImageProcessor, ImageSettings
 from img2dataset.imaging.header import image_format, read_header
 from tests.imaging.odd_files import GREY, RGB, gif, gif_frame, ico, saved, with_orientation
+from tests.imaging.test_bmp import MASKS, RLE4, bmp, run_lengths, with_palette
+from tests.imaging.tiff_files import DEFLATE, GROUP_4, PACKBITS, fax, tiff_file
 from tests.pictures import photograph_pixels
 
 SIZES = [(1, 1), (97, 61), (300, 1), (16, 257)]
@@ -37,6 +39,18 @@ SEEDS = [
     gif(97, 61, gif_frame(0, 0, GREY[:5, :5] % 4)),
     ico(saved(RGB[:20, :30], "PNG")),
     saved(Image.fromarray(RGB[:32, :32]), "ICO", bitmap_format="bmp"),
+]
+
+INDEXES, COLOURS, _ = with_palette(4)
+SEEDS += [
+    tiff_file(RGB[:20, :30], 8, 2, compression=DEFLATE, planar=2, rows_a_strip=7),
+    tiff_file(RGB[:20, :30], 12, 2, compression=PACKBITS, tile=(16, 16), order=">", big=True),
+    tiff_file(GREY[:20, :30, None], 8, 3, fields={320: (3, [9] * 768)}),
+    tiff_file(GREY[:20, :30, None] & 1, 1, 0, compression=GROUP_4, data=[fax(GREY[:20, :30] & 1, "group4")]),
+    bmp([b""] * 21, 33, 4, compression=RLE4, palette=COLOURS, data=run_lengths(INDEXES, 4, 3, True)),
+    bmp([b"\1\2\3\4" * 9] * 5, 9, 32, header=56, compression=MASKS, masks=(0x7F, 0xF000, 0x1FF0000, 1 << 31)),
+    b"P3 # a comment\n2 2 77\n" + b"1 2 3 " * 4,
+    b"P4 9 2\n\1\2\3\4",
 ]
 
 
