@@ -250,7 +250,21 @@ class LocalPool:
 
     def _start_worker(self) -> None:
         self._started += 1
-        process = SupervisedWorker(self._started, self._settings, self._messages, self._paces)
+        try:
+            process = SupervisedWorker(self._started, self._settings, self._messages, self._paces)
+        except (OSError, RuntimeError) as error:  # no process, or no thread, can be made
+            if not self._seats:
+                raise RunFailed(
+                    f"no worker process can be started: {error}; end other programs, or raise the limits of"
+                    " processes and open files (ulimit -u, ulimit -n)"
+                ) from error
+            self._processes_count = len(self._seats)
+            logger.warning(
+                "no further worker process can be started: %s; the run goes on with %d",
+                error,
+                self._processes_count,
+            )
+            return
         self._seats[self._started] = Seat(self._started, process)
 
     def _bury(self, number: int, exit_status: int) -> Iterator[ShardReport]:

@@ -9,6 +9,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -160,3 +161,32 @@ def test_a_server_that_drips_cannot_hold_a_row_longer_than_the_deadline(
     ]
     assert dataset.rows[4]["error_message"] in ("timeout: deadline", "too large: body")
     assert dataset.statistics["00000"]["duration"] < 30
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_processes_that_are_used_up_are_one_line(
+    room: int, image_server: ImageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for one worker the run goes on with it; with room for none it says so."""
+    from img2dataset import download
+    from img2dataset.distributing import local
+    from img2dataset.errors import RunFailed
+
+    started: list[int] = []
+    supervised = local.SupervisedWorker
+
+    def start_one(*arguments: Any) -> Any:
+        if len(started) >= room:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        started.append(1)
+        return supervised(*arguments)
+
+    monkeypatch.setattr(local, "SupervisedWorker", start_one)
+    url_list = write_list(tmp_path / "list.txt", serve_photographs(image_server, 3), 60)
+    options = {"output_folder": str(tmp_path / "out"), "output_format": "webdataset", "image_size": 64}
+    options |= {"processes_count": 4, "number_sample_per_shard": 10}
+    if room:
+        assert download(url_list=str(url_list), **options).successes == 60
+    else:
+        with pytest.raises(RunFailed, match=r"no worker process can be started: .*unavailable"):
+            download(url_list=str(url_list), **options)
