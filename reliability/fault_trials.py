@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reliability.bombs import gzip_bomb
-from reliability.fault_place import ALONE_WITHIN_S, BAD_ROWS, SHARD_SIZE, Place, Trial, downloaders, kill_all
+from reliability.fault_place import (
+    ALONE_WITHIN_S,
+    BAD_ROWS,
+    SAMPLE_INTERVAL_S,
+    SHARD_SIZE,
+    Place,
+    Trial,
+    downloaders,
+    kill_all,
+)
 from tests.pictures import photograph
 
 BOMB_MEGABYTES = 500
@@ -65,6 +75,48 @@ def terminated(place: Place) -> Trial:
     if stopped.processes_left:
         trial.notes.append(f"{stopped.processes_left} processes still there {ALONE_WITHIN_S:.0f} s later")
     return trial
+
+
+def interrupted_in_one_shard(place: Place) -> Trial:
+    """Ctrl-C half-way through a list that is one shard, then the same command again."""
+    place.fill(latency_s=0.1, threads=4)
+    place.part = 0.2 + 0.6 * place.part
+    place.options["number_sample_per_shard"] = len(place.urls)
+    with place.start() as run:
+        place.await_moment(run)
+        run.kill(run.process.pid, signal.SIGINT)
+        stopped = place.await_end(run)
+    asked = place.server.statistics()["requests"]
+    trial = place.run_to_its_end(stopped.account)
+    again = place.server.statistics()["requests"] - asked
+    trial.notes.append(f"after the signal: {stopped.end}")
+    kept = again < len(place.urls)
+    trial.notes.append("what was downloaded was kept" if kept else "every picture was asked for again")
+    return trial
+
+
+def worker_stopped(place: Place) -> Trial:
+    """A worker under SIGSTOP, which is neither dead nor alive."""
+    place.part = 0.15 + 0.6 * place.part
+    place.fill(latency_s=0.1, threads=4)
+    with place.start() as run:
+        place.await_moment(run)
+        workers: list[int] = []
+        while not workers and run.wait(0.02) is None:
+            workers = downloaders(run, place.server.port)
+        if workers:
+            run.kill(place.chance.choice(workers), signal.SIGSTOP)
+        trial = place.await_end(run)
+    trial.notes += [] if workers else ["had ended before the stop"]
+    return trial
+
+
+def few_descriptors(place: Place) -> Trial:
+    """A limit of 64 open files, and a hundred transfers in flight in each process."""
+    place.fill(latency_s=0.3, threads=100)
+    with place.start(SAMPLE_INTERVAL_S) as run:
+        resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+        return place.await_end(run)
 
 
 def other_shard_size(place: Place) -> Trial:

@@ -50,6 +50,11 @@ FAULTS = (
     Fault("a worker killed (SIGKILL)", 10, trials.worker_killed, waits=True),
     Fault("the whole tree killed, then the same command again", 20, trials.tree_killed),
     Fault("SIGTERM, then the same command again", 4, trials.terminated),
+    Fault(
+        "Ctrl-C within a list of one shard, then the same command again", 3, trials.interrupted_in_one_shard
+    ),
+    Fault("a worker stopped (SIGSTOP)", 2, trials.worker_stopped, waits=True),
+    Fault("64 open files, 200 transfers", 2, trials.few_descriptors),
     Fault("killed half-way, then another shard size", 2, trials.other_shard_size),
     Fault(
         "a server that drips",
@@ -72,6 +77,11 @@ FAULTS = (
     ),
     Fault("a truncated image", 2, trials.served_bodies(trials.truncated_picture)),
     Fault("a body shorter than its Content-Length", 2, trials.served_badly("/close-in-body?size=50000")),
+    Fault(
+        "a picture whose Content-Encoding is utf-8",
+        2,
+        trials.served_bodies(lambda: photograph(400, 300, seed=9), (("Content-Encoding", "utf-8"),)),
+    ),
     Fault("a redirect loop", 2, trials.served_badly("/redirect-loop")),
     Fault("no HTTP at all", 2, trials.served_badly("/not-http")),
     Fault(

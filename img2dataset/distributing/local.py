@@ -38,7 +38,7 @@ logger = logging.getLogger("img2dataset")
 # How often the pool looks after its workers and threads, whatever else there is to do.
 WATCH_INTERVAL_S = 1.0
 # Workers say every second that they live. One that is silent is stopped, frozen or out of reach.
-SILENCE_LIMIT_S = 60.0
+SILENCE_LIMIT_S = 30.0
 # The longest that a worker's main thread is at one thing with reason is one upload of a shard.
 LONGEST_STEP_S = 900.0
 # The pool itself has been stopped, or the machine has slept: what its workers said is not in yet.
