@@ -16,14 +16,20 @@ from img2dataset.imaging.native import native_library
 NEVER_LARGE_PIXELS = 2_000_000
 # From here on an image is decoded while no other of this size is, in any process of the run.
 LARGE_BYTES = 48_000_000
-# For each pixel of ``max_decoded_pixels``: 640 MB by default, a plain colour PNG or TIFF of 200 megapixels.
-BYTES_A_PIXEL = 3.2
+# A plain colour PNG or TIFF of 200 megapixels. Who allows more pixels allows more for each; who allows fewer
+# wants those all the same, whatever their format.
+_USUAL_BUDGET, _BYTES_A_PIXEL = 640_000_000.0, 3.2
 # libjpeg keeps every coefficient of a progressive JPEG while it decodes it.
 _OPENCV, _COEFFICIENTS, _SHRUNK_JPEG = 6.2, 6.0, 1.2
 _OTHERS = {"gif": 12.0, "avif": 17.0, "ico": 17.0, "ppm": 9.0}
 _SAMPLES_DECODED = {0: 1, 2: 3, 3: 4, 4: 4, 6: 4}
 _SAMPLES_STORED = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _BANDED_TIFF = (1, 8, 32946)
+
+
+def most_bytes(max_decoded_pixels: int) -> float:
+    """The memory that decoding one image may take."""
+    return max(_USUAL_BUDGET, _BYTES_A_PIXEL * max_decoded_pixels)
 
 
 def decoding_bytes(body: bytes | bytearray, header: Header, shrunk: bool) -> float:

@@ -29,11 +29,11 @@ from img2dataset.imaging.formats.jpeg import most_scans
 from img2dataset.imaging.geometry import Plan, plan_resize
 from img2dataset.imaging.header import image_format, read_header
 from img2dataset.imaging.memory import (
-    BYTES_A_PIXEL,
     LARGE_BYTES,
     NEVER_LARGE_PIXELS,
     decoding_bytes,
     jpeg_bytes_a_pixel,
+    most_bytes,
 )
 from img2dataset.imaging.orientation import upright, upright_box, upright_size
 from img2dataset.imaging.reduction import jpeg_shortcuts, usual_reduction
@@ -83,7 +83,7 @@ class ImageProcessor:
         warnings.filterwarnings("ignore", module=r"PIL\.")
         self._settings = settings
         self._encode = encode or Encoder(settings.encode_format, settings.encode_quality)
-        self._most_bytes = settings.max_decoded_pixels * BYTES_A_PIXEL
+        self._most_bytes = most_bytes(settings.max_decoded_pixels)
         self._in_turn = in_turn or nullcontext
         self._upscale = INTERPOLATIONS[settings.upscale_interpolation]
         self._downscale = INTERPOLATIONS[settings.downscale_interpolation]

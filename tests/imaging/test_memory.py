@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from img2dataset.imaging import ImageFailure, ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageFailure, ImageProcessor, ImageSettings, memory
 from img2dataset.imaging.header import read_header
-from img2dataset.imaging.memory import LARGE_BYTES, decoding_bytes
+from img2dataset.imaging.memory import LARGE_BYTES, decoding_bytes, most_bytes
 from tests.imaging.odd_files import png, saved
 from tests.pictures import photograph
 
@@ -65,7 +65,10 @@ def test_decoding_takes_no_more_memory_than_the_header_foretells(name: str, tmp_
 
 
 @pytest.mark.parametrize("name", ["jpeg 2000", "alpha png", "16-bit colour png", "alpha webp", "gif"])
-def test_what_takes_more_memory_than_plain_pixels_is_refused_earlier(name: str) -> None:
+def test_what_takes_more_memory_than_plain_pixels_is_refused_earlier(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_USUAL_BUDGET", 0.0)
     settings = ImageSettings(max_decoded_pixels=SIDE * SIDE, image_size=64)
     with pytest.raises(ImageFailure, match="too large: pixels"):
         ImageProcessor(settings)(KINDS[name]())
@@ -73,7 +76,8 @@ def test_what_takes_more_memory_than_plain_pixels_is_refused_earlier(name: str) 
     ImageProcessor(ImageSettings(max_decoded_pixels=8 * SIDE * SIDE, image_size=64))(KINDS[name]())
 
 
-def test_a_large_jpeg_is_refused_only_where_it_is_decoded_whole() -> None:
+def test_a_large_jpeg_is_refused_only_where_it_is_decoded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_USUAL_BUDGET", 0.0)
     body = saved(PLAIN, "JPEG", progressive=True)
     fast = ImageSettings(max_decoded_pixels=SIDE * SIDE, image_size=64, exact_resize=False)
     assert ImageProcessor(fast)(body).width == 64
@@ -81,6 +85,13 @@ def test_a_large_jpeg_is_refused_only_where_it_is_decoded_whole() -> None:
     for settings, file in ((fast, damaged), (ImageSettings(max_decoded_pixels=SIDE * SIDE), body)):
         with pytest.raises(ImageFailure, match="too large: pixels"):
             ImageProcessor(settings)(file)
+
+
+def test_the_budget_grows_with_the_pixels_that_are_allowed_and_does_not_shrink() -> None:
+    assert most_bytes(200_000_000) == most_bytes(20_000) == 640_000_000
+    assert most_bytes(400_000_000) == 1_280_000_000
+    body = KINDS["jpeg 2000"]()
+    assert ImageProcessor(ImageSettings(max_decoded_pixels=SIDE * SIDE, image_size=64))(body).width == 64
 
 
 def test_large_images_are_decoded_in_turn_and_others_are_not() -> None:
