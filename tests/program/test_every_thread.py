@@ -75,7 +75,7 @@ def sabotage(folder: Path, thread: str, error: str) -> dict[str, str]:
 THREADS = ["worker-1-sender", "worker-1-receiver", "receiver", "pulse", "intake", "img2dataset-fetcher"]
 
 
-@pytest.mark.parametrize("error", ["MemoryError", "ImportError"])
+@pytest.mark.parametrize("error", ["MemoryError", pytest.param("ImportError", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("thread", THREADS)
 def test_a_thread_that_dies_costs_no_row(
     thread: str, error: str, options: dict[str, Any], tmp_path: Path
