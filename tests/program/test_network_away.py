@@ -16,6 +16,9 @@ from tests.program.runs import read_dataset, serve_photographs, start
 from tests.program.test_faults import wait_until, workers_of
 from tests.servers import ImageServer
 
+# They take networks down and stop processes for seconds: on a busy machine that is minutes.
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"thread_count": 16, "retries": 0}
 
 
@@ -45,6 +48,7 @@ def test_without_network_patience_rows_fail_while_the_interface_is_down() -> Non
     assert set(seen.failures) - {None} <= {
         "connection: unreachable",
         "connection: host unreachable lately",
+        "timeout: connect",
         "timeout: silence",
         "DNS: name servers unreachable",
         "DNS: timeout",
