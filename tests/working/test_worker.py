@@ -133,7 +133,7 @@ def test_hashes_of_the_list_are_held_against_the_bytes(addresses: list[str], fol
     rows = pa.table(
         {"url": [f"{addresses[0]}?{n}" for n in range(3)], "__expected_hash__": [right, "0" * 32, None]}
     )
-    checked = settings(folder, compute_hash="md5", verify_hash=["md5", "md5"])
+    checked = settings(folder, input_format="csv", compute_hash="md5", verify_hash=["md5", "md5"])
     list(work([Shard(0, rows)], checked))
     dataset = read_dataset(folder)
     assert [row["status"] for row in dataset.rows] == ["success", "failed_to_download", "failed_to_download"]
