@@ -93,7 +93,9 @@ def _decode(body: bytes | bytearray, header: Header, convert_to_srgb: bool, redu
         if header.transparent_grey is not None and pixels.ndim == 2:
             pixels[pixels == header.transparent_grey] = np.iinfo(pixels.dtype).max
     pixels = to_eight_bits(pixels, header.bits if header.extension == "jp2" else 16)
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
+    if pixels.ndim == 3 and pixels.shape[2] == 4 and header.opaque:
+        pixels = np.ascontiguousarray(pixels[:, :, :3])
+    elif pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels, recoloured = on_white(pixels), True
     if header.frame is not None:
         pixels = outside_of_frame_white(pixels, header.frame)

@@ -7,6 +7,7 @@ never by its name.
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 from img2dataset.imaging.failure import CORRUPT, NOT_AN_IMAGE, TRUNCATED, UNSUPPORTED, ImageFailure
 from img2dataset.imaging.formats.bmp import read_bmp
@@ -18,6 +19,7 @@ from img2dataset.imaging.formats.others import (
     read_icon,
     read_jpeg_2000,
 )
+from img2dataset.imaging.formats.paint import read_paint
 from img2dataset.imaging.formats.png import read_png
 from img2dataset.imaging.formats.pnm import read_pnm
 from img2dataset.imaging.formats.tiff import read_tiff
@@ -35,10 +37,6 @@ _UNSUPPORTED = (
     (b"P7\n", "pam"),
     (b"PF\n", "pfm"),
     (b"Pf\n", "pfm"),
-    (b"\x01\xda\0\1", "sgi"),
-    (b"\x01\xda\0\2", "sgi"),
-    (b"\x01\xda\1\1", "sgi"),
-    (b"\x01\xda\1\2", "sgi"),
     (b"#?RADIANCE", "hdr"),
     (b"#?RGBE", "hdr"),
     (b"\x76\x2f\x31\x01", "exr"),
@@ -55,6 +53,9 @@ _PARSERS = {
     "ico": read_icon,
     "avif": read_avif,
     "ppm": read_pnm,
+    "tga": partial(read_paint, extension="tga"),
+    "pcx": partial(read_paint, extension="pcx"),
+    "sgi": partial(read_paint, extension="sgi"),
 }
 
 
@@ -81,6 +82,8 @@ def image_format(body: bytes | bytearray) -> str | None:
         return "ico"
     if start[:1] == b"P" and start[1:2] in b"123456" and start[2:3].isspace():
         return "ppm"
+    if start[:2] == b"\x01\xda" and start[2:3] in b"\0\1" and start[3:4] in b"\1\2":
+        return "sgi"
     for signature, extension in _UNSUPPORTED:
         if start.startswith(signature):
             return extension

@@ -1,7 +1,7 @@
 """Pillow, fenced in: only formats of a list, and its exceptions in this room's language.
 
 Comes in: the bytes of a file. Goes out: an opened image, or pixels. Called for what OpenCV cannot decode
-or decodes wrongly: GIF, AVIF, ICO, YCbCr in TIFF, CMYK without Adobe's mark, colour profiles.
+or decodes wrongly: GIF, AVIF, ICO, TGA, PCX, SGI, YCbCr in TIFF, CMYK without Adobe's mark, colour profiles.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ _FORMATS = {
     "jp2": ("JPEG2000",),
     "avif": ("AVIF",),
     "ico": ("ICO",),
+    "tga": ("TGA",),
+    "pcx": ("PCX",),
+    "sgi": ("SGI",),
 }
 
 

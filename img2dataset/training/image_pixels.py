@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from img2dataset.imaging import ImageFailure
-from img2dataset.training.image_bytes import DecodeFailed, Size, decode_image
+from img2dataset.training.image_bytes import DecodeFailed, Size
 
 ScaledSize = Callable[[Size], Size]
 
@@ -30,13 +30,6 @@ def decode_scaled(body: bytes | bytearray, scaled_size: ScaledSize, max_pixels: 
     Raises:
         DecodeFailed: it is no image, cut short, damaged or too large.
     """
-    from img2dataset.imaging.header import image_format
-
-    if image_format(body) is None:  # TGA has no signature
-        import numpy as np
-
-        pixels = np.asarray(decode_image(body, "RGB", max_pixels))
-        return resized(pixels, scaled_size((pixels.shape[1], pixels.shape[0])))
     try:
         return _decoded(body, scaled_size, max_pixels)
     except ImageFailure as failure:

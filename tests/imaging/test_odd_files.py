@@ -281,9 +281,6 @@ NAMED = {
     "jxl": lambda: b"\xff\x0a" + bytes(64),
     "psd": lambda: b"8BPS\0\1" + bytes(64),
     "dds": lambda: saved(RGB, "DDS"),
-    "tga": lambda: saved(RGB, "TGA"),
-    "pcx": lambda: saved(RGB, "PCX"),
-    "sgi": lambda: saved(RGB, "SGI"),
     "qoi": lambda: b"qoif" + struct.pack(">IIBB", 97, 61, 3, 0) + bytes(64),
     "icns": lambda: saved(Image.fromarray(RGB).resize((64, 64)), "ICNS"),
     "pam": lambda: b"P7\nWIDTH 97\nHEIGHT 61\nDEPTH 3\nMAXVAL 255\nENDHDR\n" + RGB.tobytes(),
@@ -295,12 +292,6 @@ NAMED = {
 @pytest.mark.parametrize("name", NAMED)
 def test_a_format_without_a_decoder_is_named(name):
     assert failure(NAMED[name]()) == f"decode: unsupported format: {name}"
-
-
-def test_a_targa_of_the_first_version_has_no_mark_and_is_told_all_the_same():
-    for rle in (False, True):
-        body = saved(RGB, "TGA", compression="tga_rle" if rle else None)
-        assert failure(body.removesuffix(b"TRUEVISION-XFILE.\0")) == "decode: unsupported format: tga"
 
 
 @pytest.mark.parametrize(

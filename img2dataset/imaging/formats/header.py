@@ -25,6 +25,7 @@ class Header:
         complete: False where the end the format promises is missing.
         profile: whether a colour profile is embedded.
         pillow: whether Pillow is to decode, because OpenCV cannot or is wrong.
+        opaque: the fourth channel of the pixels is no transparency (TGA).
         four_inks: the JPEG holds CMYK or YCCK. ``ink_inverted``: with full ink as 0, as Adobe writes it.
         sequential: the JPEG has one scan, of all components, without restart marks.
         progressive: the JPEG is; ``grey``: it has one component.
@@ -44,6 +45,7 @@ class Header:
     complete: bool = True
     profile: bool = False
     pillow: bool = False
+    opaque: bool = False
     four_inks: bool = False
     ink_inverted: bool = False
     sequential: bool = False
