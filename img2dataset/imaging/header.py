@@ -7,6 +7,7 @@ never by its name.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import partial
 
 from img2dataset.imaging.failure import CORRUPT, NOT_AN_IMAGE, TRUNCATED, UNSUPPORTED, ImageFailure
@@ -42,7 +43,7 @@ _UNSUPPORTED = (
     (b"\x76\x2f\x31\x01", "exr"),
     (b"DDS ", "dds"),
 )
-_PARSERS = {
+_PARSERS: dict[str, Callable[[bytes | bytearray], Header]] = {
     "jpg": read_jpeg,
     "png": read_png,
     "webp": read_webp,
