@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,8 +83,9 @@ class Place:
             "thread_count": threads,
         }
 
-    def start(self, interval_s: float = 0.0) -> Run:
-        return self.program.start(self.folder / "log.txt", interval_s, **self.options)
+    def start(self, interval_s: float = 0.0, within: Sequence[str] = ()) -> Run:
+        """Start the program; ``within``: the words that run a command somewhere else, before it."""
+        return self.program.start(self.folder / "log.txt", interval_s, within, **self.options)
 
     def account(self) -> Account:
         return account_of(self.output, self.urls, self.bad)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from reliability import WORK
 from reliability import fault_trials as trials
+from reliability.fault_network import connections_ended, in_own_network
 from reliability.fault_place import Place, Trial
 from reliability.fault_trials import NotPossible
 from reliability.programs import Program, peer_program, this_program
@@ -55,6 +56,16 @@ FAULTS = (
     ),
     Fault("a worker stopped (SIGSTOP)", 2, trials.worker_stopped, waits=True),
     Fault("64 open files, 200 transfers", 2, trials.few_descriptors),
+    Fault("the name server away for 3 s", 2, in_own_network("name server away once"), waits=True),
+    Fault(
+        "the name server away four times for 3 s",
+        2,
+        in_own_network("name server away four times"),
+        waits=True,
+    ),
+    Fault("the interface down for 8 s", 2, in_own_network("interface down for 8 s"), waits=True),
+    Fault("the interface down for 20 s", 2, in_own_network("interface down for 20 s"), waits=True),
+    Fault("an https server that ends connections after three answers", 2, connections_ended),
     Fault("killed half-way, then another shard size", 2, trials.other_shard_size),
     Fault(
         "a server that drips",

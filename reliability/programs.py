@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,12 @@ class Program:
     command: str
     environment: Mapping[str, str]
 
-    def start(self, log: Path, interval_s: float = 0.0, **options: object) -> Run:
-        """Start it with these options of the command line; both programs know those used here."""
-        return Run([self.command, *words(options)], log, interval_s, self.environment)
+    def start(self, log: Path, interval_s: float = 0.0, within: Sequence[str] = (), **options: object) -> Run:
+        """Start it with these options of the command line; both programs know those used here.
+
+        ``within``: words before the command.
+        """
+        return Run([*within, self.command, *words(options)], log, interval_s, self.environment)
 
 
 def this_program() -> Program:

@@ -23,6 +23,9 @@ TLS_EXPIRED = "TLS: certificate expired"
 TLS_NOT_YET_VALID = "TLS: certificate not yet valid"
 TLS_WRONG_HOST = "TLS: wrong host"
 TLS_UNKNOWN_ISSUER = "TLS: unknown issuer"
+# The certificate that signed the last one is neither in the chain that was sent nor among the trusted ones:
+# nearly always a server that was set up without its intermediate certificate.
+TLS_ISSUER_MISSING = "TLS: issuer neither sent nor known"
 TLS_CERTIFICATE = "TLS: certificate not valid"
 TLS_HANDSHAKE = "TLS: handshake"
 TLS_CLIENT_CERTIFICATE = "TLS: client certificate"
@@ -156,6 +159,8 @@ def _of_certificate(message: str) -> str:
         return TLS_NOT_YET_VALID
     if "subject name" in message or "host name" in message or "hostname" in message:
         return TLS_WRONG_HOST
+    if "local issuer" in message or "first certificate" in message:
+        return TLS_ISSUER_MISSING
     if "issuer" in message or "self-signed" in message or "self signed" in message:
         return TLS_UNKNOWN_ISSUER
     return TLS_CERTIFICATE

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import json
 import logging.handlers
 import os
@@ -21,6 +22,7 @@ import tempfile
 import threading
 import time
 import urllib.parse
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLIC, PRIVATE, OTHER_PRIVATE = "93.184.216.34", "10.1.2.3", "192.168.7.7"
+# The two ends of an interface between two namespaces.
+HERE, THERE = "10.77.0.1", "10.77.0.2"
 PUBLIC_IPV6 = "2606:2800::1"
 RESOLVER_FILE = "nameserver 127.0.0.1\nsearch corp.test\n"
 ADDRESSES = (
@@ -195,6 +199,17 @@ def run_behind_interface(
     """Make the run in one more namespace, with an interface as its only way here."""
     from tests.fetching.dns_server import DnsServer
 
+    with behind_an_interface() as inside, DnsServer(HERE, 53) as server:
+        downs = threading.Thread(target=take_down, args=(inside, times))
+        downs.start()
+        outcomes = run_command(urls, {"prefix": inside, "dns_servers": server.address, **options})
+        downs.join()
+        return outcomes
+
+
+@contextlib.contextmanager
+def behind_an_interface() -> Iterator[list[str]]:
+    """One more namespace, whose only way here is an interface; the words that run a command in it."""
     with subprocess.Popen(["unshare", "-n", "sleep", "300"]) as holder:
         try:
             inside = ["nsenter", "-t", str(holder.pid), "-n"]
@@ -202,26 +217,21 @@ def run_behind_interface(
             for command in (
                 ["ip", "link", "add", "here", "type", "veth", "peer", "name", "there"],
                 ["ip", "link", "set", "there", "netns", str(holder.pid)],
-                ["ip", "address", "add", "10.77.0.1/24", "dev", "here"],
+                ["ip", "address", "add", f"{HERE}/24", "dev", "here"],
                 ["ip", "link", "set", "here", "up"],
-                [*inside, "ip", "address", "add", "10.77.0.2/24", "dev", "there"],
+                [*inside, "ip", "address", "add", f"{THERE}/24", "dev", "there"],
                 [*inside, "ip", "link", "set", "lo", "up"],
             ):
                 subprocess.run(command, check=True)
             set_up(inside)
-            with DnsServer("10.77.0.1", 53) as server:
-                downs = threading.Thread(target=take_down, args=(inside, times))
-                downs.start()
-                outcomes = run_command(urls, {"prefix": inside, "dns_servers": server.address, **options})
-                downs.join()
-            return outcomes
+            yield inside
         finally:
             holder.kill()
 
 
 def set_up(inside: list[str]) -> None:
     subprocess.run([*inside, "ip", "link", "set", "there", "up"], check=True)
-    subprocess.run([*inside, "ip", "route", "add", "default", "via", "10.77.0.1"], check=True)
+    subprocess.run([*inside, "ip", "route", "add", "default", "via", HERE], check=True)
 
 
 def take_down(inside: list[str], times: list[tuple[float, float]]) -> None:

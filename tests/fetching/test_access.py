@@ -72,7 +72,7 @@ def test_https_goes_through_a_tunnel_and_is_verified_as_ever(
     url = https_server.put("/tunnel.jpg", b"tunnel")
     access = load_access(proxy=proxy.url(scheme))
     assert download(url, access=access, ca_bundle=certificates.authority_file).body == b"tunnel"
-    assert failure_of(url, access=access) == "TLS: unknown issuer"
+    assert failure_of(url, access=access) == "TLS: issuer neither sent nor known"
     assert proxy.seen[0].startswith("CONNECT 127.0.0.1" if scheme == "http" else "SOCKS5")
 
 

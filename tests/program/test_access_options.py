@@ -264,7 +264,7 @@ def test_certificates_are_verified_with_the_bundle_that_is_given(
     runs: Runs, certificates: TestAuthority, https_server: ImageServer
 ) -> None:
     url = https_server.put("/verified.jpg", PICTURE)
-    assert runs([url]) == ["TLS: unknown issuer"]
+    assert runs([url]) == ["TLS: issuer neither sent nor known"]
     assert runs([url], ca_bundle=certificates.authority_file) == [None]
     assert runs([url], ignore_ssl_certificate=True) == [None]
 
