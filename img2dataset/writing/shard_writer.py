@@ -63,7 +63,7 @@ class ShardWriter:
     def input_row_failure(self, index: int) -> str | None:
         """Why the ``index``-th row cannot be stored in this format, whatever its image; else None.
 
-        A message of the small language of failures, such as ``invalid row: taken_at: out of range``. To
+        A message of the small language of failures, such as ``invalid row: title: not valid UTF-8``. To
         be asked before the row is fetched: it then fails, alone, and its image is not asked for. Its
         input columns still stand in the metadata, which holds any Arrow value.
         """
