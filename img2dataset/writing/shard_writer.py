@@ -140,8 +140,8 @@ class ShardWriter:
         """
         names, statistics = self._complete(stats)
         self._folder.publish(names, statistics, self._replaced())
-        if self._finished is not None and not self._finished.in_place:
-            remove_unfinished(locate(self._settings.output_folder), self._shard)
+        # Whether it was of use or not, nothing of a done shard is kept unfinished.
+        remove_unfinished(locate(self._settings.output_folder), self._shard)
 
     def put_aside(self, stats: ShardStats) -> None:
         """Keep the shard unfinished, for the next run to complete; see ``unfinished``.
@@ -153,7 +153,7 @@ class ShardWriter:
             OutputError, OSError: as ``commit``; nothing more is kept than before.
         """
         names, statistics = self._complete(stats)
-        put_aside(locate(self._settings.output_folder), self._folder.path, names, statistics)
+        put_aside(locate(self._settings.output_folder), self._folder.path, names, statistics, self._finished)
         self._folder.remove()
 
     def _complete(self, stats: ShardStats) -> tuple[list[str], str]:
