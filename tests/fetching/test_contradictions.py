@@ -190,3 +190,10 @@ def test_a_date_is_of_greenwich_wherever_the_program_runs(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b""), zlib.compress(b"")])
+def test_nothing_that_was_packed_is_an_empty_body(server: RawServer, packed: bytes) -> None:
+    """With --disable_all_reencoding no decoder would see that there is no picture."""
+    url = server.put("/a", "Content-Encoding: image/jpeg", length(packed), body=packed)
+    assert failure_of(url) == "empty body"
