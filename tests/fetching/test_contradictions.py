@@ -143,6 +143,23 @@ def test_cookies_set_in_a_chain_of_redirects_are_sent_on_in_it_and_forgotten(ser
     assert cookies_of(server.requests[-1]) == []
 
 
+@pytest.mark.parametrize("age", ["²", "--5", "+7", "9" * 500, "-" + "9" * 500, "5 ", "", "1e3"])
+def test_no_age_of_a_cookie_ends_the_downloader(server: RawServer, age: str) -> None:
+    """It would end the run with it: one server decides what stands there."""
+    first = server.put(
+        "/a",
+        "Location: /b",
+        f"Set-Cookie: odd=1; Max-Age={age}",
+        "Set-Cookie: good=2; Max-Age=60",
+        status="302 Found",
+        body=b"",
+    )
+    server.put("/b", length(JPEG))
+    assert download(first).body == JPEG
+    kept = [] if age.startswith("-9") else ["odd=1"]
+    assert cookies_of(server.requests[-1]) == sorted(["good=2", *kept])
+
+
 def test_an_empty_location_asks_again_with_the_cookie_that_came_with_it(server: RawServer) -> None:
     url = server.put("/a", "Location:", "Set-Cookie: seen=1", status="302 Found", body=b"")
     assert failure_of(url) == "redirect: too many"
@@ -173,3 +190,10 @@ def test_a_date_is_of_greenwich_wherever_the_program_runs(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b""), zlib.compress(b"")])
+def test_nothing_that_was_packed_is_an_empty_body(server: RawServer, packed: bytes) -> None:
+    """With --disable_all_reencoding no decoder would see that there is no picture."""
+    url = server.put("/a", "Content-Encoding: image/jpeg", length(packed), body=packed)
+    assert failure_of(url) == "empty body"
