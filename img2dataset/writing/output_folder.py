@@ -25,6 +25,7 @@ from img2dataset.writing.runs import other_run_lives, process_of
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.temporaries import (
     REWRITES_FOLDER,
+    SPOOL_PREFIX,
     TEMPORARY_FOLDER,
     remove_dead_runs,
     remove_run,
@@ -353,5 +354,5 @@ def _made_by_a_run(name: str) -> bool:
     return (
         shard_of(name) is not None
         or name in (TEMPORARY_FOLDER, _FORMER_TEMPORARY_FOLDER)
-        or "img2dataset" in name
+        or name.startswith((".img2dataset", SPOOL_PREFIX))
     )

@@ -77,6 +77,25 @@ def test_what_stands_behind_compressed_data_is_cut_off(server: RawServer, junk: 
     assert download(url).body == JPEG
 
 
+@pytest.mark.parametrize("broken", [gzip.compress(JPEG)[:-8] + bytes(8), zlib.compress(JPEG)[:-4] + bytes(4)])
+@pytest.mark.parametrize("said", ["gzip", "deflate", "utf-8"])
+def test_a_wrong_checksum_behind_a_whole_picture_costs_nothing(
+    server: RawServer, said: str, broken: bytes
+) -> None:
+    url = server.put("/a", f"Content-Encoding: {said}", length(broken), body=broken)
+    assert download(url).body == JPEG
+
+
+def test_compressed_data_that_breaks_off_gives_what_was_in_it(server: RawServer) -> None:
+    broken = bytearray(gzip.compress(JPEG, 1))
+    middle = len(broken) // 2
+    broken[middle : middle + 64] = b"\xff" * 64
+    url = server.put("/a", "Content-Encoding: gzip", length(broken), body=bytes(broken))
+    body = download(url).body
+    assert body is not None
+    assert body.startswith(JPEG[: len(JPEG) // 4])
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
 def test_what_is_compressed_is_undone_whatever_else_the_header_says(server: RawServer, pack: object) -> None:
     body = pack(JPEG)  # type: ignore[operator]
