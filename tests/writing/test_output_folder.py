@@ -55,7 +55,7 @@ def test_a_missing_file_system_package_is_named_with_its_extra() -> None:
         "    print(error)\n"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert 'pip install "img2dataset[s3]"' in result.stdout
+    assert "pip install 's3fs>=2024.2'" in result.stdout
     assert issubclass(MissingDependency, ImportError)
 
 
