@@ -51,12 +51,17 @@ class OptionSpec:
         else:
             text = KIND_NAMES[self.kind]
             if self.minimum is not None and self.maximum is not None:
-                text += f" from {self.minimum:g} to {self.maximum:g}"
+                text += f" from {_plain(self.minimum)} to {_plain(self.maximum)}"
             elif self.minimum is not None:
-                text += f" of at least {self.minimum:g}"
+                text += f" of at least {_plain(self.minimum)}"
             elif self.above is not None:
-                text += f" above {self.above:g}"
+                text += f" above {_plain(self.above)}"
         return text + (" or None" if self.optional else "")
+
+
+def _plain(bound: float) -> str:
+    """As it is typed: 1000000, not 1e+06."""
+    return str(int(bound)) if float(bound).is_integer() else str(bound)
 
 
 def option(

@@ -31,6 +31,13 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_in_place_of_the_folder_is_told_as_that(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("url\n")
+    with pytest.raises(OutputError, match=r"list.csv' is a file; name a folder"):
+        output(tmp_path / "list.csv").prepare()
+    assert (tmp_path / "list.csv").read_text() == "url\n"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
