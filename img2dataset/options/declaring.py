@@ -51,15 +51,15 @@ class OptionSpec:
         else:
             text = KIND_NAMES[self.kind]
             if self.minimum is not None and self.maximum is not None:
-                text += f" from {_plain(self.minimum)} to {_plain(self.maximum)}"
+                text += f" from {_as_typed(self.minimum)} to {_as_typed(self.maximum)}"
             elif self.minimum is not None:
-                text += f" of at least {_plain(self.minimum)}"
+                text += f" of at least {_as_typed(self.minimum)}"
             elif self.above is not None:
-                text += f" above {_plain(self.above)}"
+                text += f" above {_as_typed(self.above)}"
         return text + (" or None" if self.optional else "")
 
 
-def _plain(bound: float) -> str:
+def _as_typed(bound: float) -> str:
     """As it is typed: 1000000, not 1e+06."""
     return str(int(bound)) if float(bound).is_integer() else str(bound)
 
