@@ -70,7 +70,11 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)
     began = time.monotonic()
-    summary = RunSummary(options.output_folder, shards_skipped=len(plan.skipped))
+    summary = RunSummary(
+        options.output_folder,
+        shards_skipped=len(plan.skipped),
+        retries_failed=options.incremental_mode == "retry_failed",
+    )
     progress = ProgressLine()
     if options.incremental_mode != "new_only":
         threading.Thread(

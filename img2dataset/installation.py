@@ -5,6 +5,8 @@ A package that cannot be loaded, or lacks a name, must never be told as the fail
 
 from __future__ import annotations
 
+import re
+import shlex
 from importlib import import_module, metadata
 
 from img2dataset.errors import MissingDependency
@@ -51,18 +53,36 @@ def check_installed(*modules: str) -> None:
             )
 
 
+def install_extra(extra: str) -> str:
+    """The command that installs what an extra consists of, such as ``pip install 's3fs>=2024.2'``.
+
+    The packages and not ``img2dataset[s3]``: by that name pip finds 1.47.0 for as long as this version is not
+    released, and puts it in this one's place.
+    """
+    packages = []
+    for text in _wanted():
+        requirement, _, condition = text.partition(";")
+        if re.search(rf"""extra\s*==\s*["']{re.escape(extra)}["']""", condition):
+            packages.append(requirement.strip())
+    # Nothing is known of extras where the program lies without its metadata: a clone on the path.
+    return "pip install " + (" ".join(shlex.quote(package) for package in packages) or f"'.[{extra}]'")
+
+
 def _pip(package: str) -> str:
     return f"pip install --upgrade --force-reinstall '{_requirement(package)}'"
 
 
 def _requirement(package: str) -> str:
     """What this program's own metadata ask for, such as ``pycurl>=7.45.7``."""
-    try:
-        wanted = metadata.requires("img2dataset") or []
-    except metadata.PackageNotFoundError:
-        wanted = []
-    plain = [text.partition(";")[0].strip() for text in wanted]
+    plain = [text.partition(";")[0].strip() for text in _wanted()]
     return next((text for text in plain if text.lower().startswith(package.lower())), package)
+
+
+def _wanted() -> list[str]:
+    try:
+        return metadata.requires("img2dataset") or []
+    except metadata.PackageNotFoundError:
+        return []
 
 
 def _version(package: str) -> str:

@@ -68,6 +68,15 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     output.remove_stale_temporaries()
     if options.incremental_mode == "overwrite":
         output.empty()
+    try:
+        return _announce_and_plan(output, options, reader)
+    except BaseException:
+        # Else the folder would say, for as long as this process lives, that a run is at work in it.
+        output.remove_own_temporaries()
+        raise
+
+
+def _announce_and_plan(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     # Two runs that are started in the same moment must not both find an empty folder.
     with output.alone():
         at_work = list(output.announce())

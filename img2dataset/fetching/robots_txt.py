@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from img2dataset.errors import MissingDependency
 from img2dataset.fetching import failures
+from img2dataset.installation import install_extra
 
 if TYPE_CHECKING:
     from protego import Protego
@@ -140,7 +141,7 @@ def check_installed() -> None:
     except ImportError as error:
         raise MissingDependency(
             "respect_robots_txt needs the package protego, which is not installed; "
-            "install it with: pip install 'img2dataset[robots]'"
+            f"install it with: {install_extra('robots')}"
         ) from error
 
 

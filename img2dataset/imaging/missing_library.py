@@ -5,8 +5,8 @@ from __future__ import annotations
 from img2dataset.imaging.native import native_library
 from img2dataset.imaging.settings import ImageSettings
 
-# pip would else install again the wheel that it made without a compiler.
-_WAY_OUT = "pip install --force-reinstall --no-deps --no-cache-dir img2dataset"
+# pip would else install again the wheel that it made without a compiler, or 1.47.0, which has the name.
+_WAY_OUT = "pip install --force-reinstall --no-deps --no-cache-dir . (in a clone of img2dataset)"
 
 
 def missing_library(settings: ImageSettings) -> str | None:

@@ -51,12 +51,17 @@ class OptionSpec:
         else:
             text = KIND_NAMES[self.kind]
             if self.minimum is not None and self.maximum is not None:
-                text += f" from {self.minimum:g} to {self.maximum:g}"
+                text += f" from {_as_typed(self.minimum)} to {_as_typed(self.maximum)}"
             elif self.minimum is not None:
-                text += f" of at least {self.minimum:g}"
+                text += f" of at least {_as_typed(self.minimum)}"
             elif self.above is not None:
-                text += f" above {self.above:g}"
+                text += f" above {_as_typed(self.above)}"
         return text + (" or None" if self.optional else "")
+
+
+def _as_typed(bound: float) -> str:
+    """As it is typed: 1000000, not 1e+06."""
+    return str(int(bound)) if float(bound).is_integer() else str(bound)
 
 
 def option(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from img2dataset.errors import InputError, MissingDependency
+from img2dataset.installation import install_extra
 from img2dataset.paths import open_path
 from img2dataset.reading.pipes import PipeCopy
 
@@ -156,7 +157,7 @@ def _missing_dependency(url_list: str, error: ImportError) -> MissingDependency:
     if protocol in _EXTRAS:
         return MissingDependency(
             f"url_list {url_list}: reading {protocol}:// needs a package that is not installed: "
-            f'pip install "img2dataset[{_EXTRAS[protocol]}]"'
+            f"{install_extra(_EXTRAS[protocol])}"
         )
     return MissingDependency(f"url_list {url_list}: reading {protocol}:// needs a package: {one_line(error)}")
 

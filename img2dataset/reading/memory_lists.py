@@ -44,8 +44,8 @@ def memory_source(
         )
     if not isinstance(url_list, Iterable):
         raise InputError(
-            f"url_list is a {type(url_list).__name__}; give a path, an iterable of URLs or of dictionaries, "
-            "or an Arrow table"
+            f"url_list is of type {type(url_list).__name__}; give a path, an iterable of URLs or of "
+            "dictionaries, or an Arrow table"
         )
     source = IterableSource(url_list, columns, url_column, warnings)
     return SpooledSource(source) if iter(url_list) is url_list else source

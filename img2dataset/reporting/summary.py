@@ -27,7 +27,8 @@ class RunSummary:
     those ``new_only`` left out. ``shards_retried`` is what ``retry_failed`` took up again, ``recovered`` how
     many more rows succeeded by that. ``unfinished`` has the statistics of shards that a stop has cut short
     and that are kept for the next run. ``failed_hosts`` are rows that were not downloaded, by host, and
-    ``can_pass`` how many failures another run may win back. ``standing`` counts the rows of shards that were
+    ``can_pass`` how many failures another run may win back; ``retries_failed`` that this one's options say so
+    already. ``standing`` counts the rows of shards that were
     done already, where this run made none. ``error`` says why the run ended before its list did. Times in
     Unix seconds.
     """
@@ -51,6 +52,7 @@ class RunSummary:
     error: str | None = None
     failed_hosts: Counter[str] = field(default_factory=Counter)
     can_pass: int = 0
+    retries_failed: bool = False
     standing: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: ShardReport, successes_before: int | None = None) -> None:
@@ -86,7 +88,7 @@ class RunSummary:
         lines = []
         if self.count and not self.successes:
             lines.append(f"WARNING: NOT ONE of {_rows(self.count)} SUCCEEDED; the reasons are below")
-        lines += [self._nothing_line() if self._did_nothing else self._counts_line()]
+        lines += self._nothing_lines() if self._did_nothing else self._counts_lines()
         if self.shards_skipped and not self._did_nothing:
             lines.append(f"{_shards(self.shards_skipped)} already done by an earlier run")
         if self.known_rows:
@@ -96,7 +98,7 @@ class RunSummary:
                 f"{_shards(self.shards_retried)} taken up again: {self.recovered:,} more rows succeeded"
             )
         if self.unfinished:
-            lines.append(self._unfinished_line())
+            lines += self._unfinished_lines()
         lines += self._failure_lines()
         if self.worker_deaths:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(self.worker_deaths).most_common(3))
@@ -122,32 +124,33 @@ class RunSummary:
         made = self.shards or self.failed_shards or self.unfinished or self.error
         return bool(self.shards_skipped) and not made
 
-    def _nothing_line(self) -> str:
+    # Each line fits a terminal of 80 columns, up to a million rows.
+    def _nothing_lines(self) -> list[str]:
         there = _shards(self.shards_skipped)
         if not self.standing:
-            return f"nothing to do: {there} already done by an earlier run"
+            return [f"nothing to do: {there} already done by an earlier run"]
         succeeded = _share(self.standing["successes"], self.standing["count"])
-        return (
-            f"nothing to do: {_rows(self.standing['count'])} in {there} already done by an earlier run,"
-            f" {succeeded} succeeded"
-        )
+        return [
+            f"nothing to do: {_rows(self.standing['count'])} in {there} already done by an earlier run,",
+            f"  {succeeded} succeeded",
+        ]
 
-    def _counts_line(self) -> str:
+    def _counts_lines(self) -> list[str]:
         seconds = max(self.end_time - self.start_time, 1e-9)
-        return (
+        return [
             f"{_rows(self.count)} in {_shards(self.shards)}, {_duration(seconds)},"
-            f" {self.count / seconds:,.0f} rows/s: {_share(self.successes, self.count)} succeeded,"
-            f" {_share(self.failed_to_download, self.count)} failed to download,"
-            f" {_share(self.failed_to_resize, self.count)} failed to resize"
-        )
+            f" {self.count / seconds:,.0f} rows/s: {_share(self.successes, self.count)} succeeded,",
+            f"  {_share(self.failed_to_download, self.count)} failed to download,"
+            f" {_share(self.failed_to_resize, self.count)} failed to resize",
+        ]
 
-    def _unfinished_line(self) -> str:
+    def _unfinished_lines(self) -> list[str]:
         images = sum(stats.successes for stats in self.unfinished)
         rows = sum(stats.count - stats.status_dict.get(NOT_TRIED, 0) for stats in self.unfinished)
-        return (
-            f"kept of {_shards(len(self.unfinished))} that could not be finished: {rows:,} rows, {images:,}"
-            " images; the same command completes them"
-        )
+        return [
+            f"kept of {_shards(len(self.unfinished))} that could not be finished:",
+            f"  {rows:,} rows, {images:,} images; the same command completes them",
+        ]
 
     def _failure_lines(self) -> list[str]:
         failures = [(message, n) for message, n in self.status_dict.most_common() if message != "success"]
@@ -160,10 +163,10 @@ class RunSummary:
         if hosts := self._worst_hosts():
             lines.append(f"  hosts with most downloads that failed: {hosts}")
         if self.can_pass:
-            lines.append(
-                f"  {self.can_pass:,} of the failures can pass: the same command with --incremental_mode"
-                " retry_failed tries them again"
-            )
+            mode = "" if self.retries_failed else " with"
+            lines.append(f"  {self.can_pass:,} of the failures can pass: the same command{mode}")
+            option = "" if self.retries_failed else "--incremental_mode retry_failed "
+            lines.append(f"  {option}tries them again")
         return ["most frequent failures:", *lines]
 
     def _worst_hosts(self) -> str:

@@ -1,7 +1,8 @@
 """From a list of image URLs, or a finished dataset, to the batches of a training loop.
 
 Nothing here is imported by a download, and every name is loaded when it is first used: PyTorch is needed by
-the datasets and samplers only (``pip install "img2dataset[training]"``), not by ``load_image`` or ``stream``.
+the datasets and samplers only (in a clone: ``pip install ".[training]"``), not by ``load_image`` or
+``stream``.
 
 Reading order: ``loading`` (one source string → one image) on ``sources``, ``cache`` and
 ``downloading``; ``lists`` (any

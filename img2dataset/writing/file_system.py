@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from img2dataset.errors import MissingDependency, OutputError
+from img2dataset.installation import install_extra
 from img2dataset.paths import open_path
 
 # Protocols whose package is one of this project's extras.
@@ -67,7 +68,7 @@ def locate(path: str) -> OutputLocation:
         file_system, path_on_it = open_path(path)
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
-        way_out = f'pip install "img2dataset[{extra}]"' if extra else str(error)
+        way_out = install_extra(extra) if extra else str(error)
         raise MissingDependency(
             f"output_folder {path!r}: the package for {protocol}:// is not installed: {way_out}"
         ) from error

@@ -73,6 +73,10 @@ class OutputFolder:
             self._file_system.pipe_file(probe, b"can this folder be written to?")
             self._file_system.rm_file(probe)
         except Exception as error:  # every file system has its own errors
+            if self._location.is_local and os.path.isfile(self._location.path):
+                raise OutputError(
+                    f"output_folder {self.path!r} is a file; name a folder, which is made if it is not there"
+                ) from error
             raise OutputError(
                 f"output_folder {self.path!r} cannot be written to: {one_line(error)}; "
                 "choose another folder or change its permissions"

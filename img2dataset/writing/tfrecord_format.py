@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from img2dataset.errors import MissingDependency
+from img2dataset.installation import install_extra
 from img2dataset.types import Sample
 from img2dataset.writing.column_values import column_values
 from img2dataset.writing.example_proto import (
@@ -92,6 +93,6 @@ def checksum_function() -> Callable[[bytes], int]:
     except ImportError as error:
         raise MissingDependency(
             "output_format tfrecord needs the package google-crc32c: "
-            'pip install "img2dataset[tfrecord]", or choose another output_format'
+            f"{install_extra('tfrecord')}, or choose another output_format"
         ) from error
     return checksum

@@ -96,6 +96,9 @@ def test_words_of_the_command_line_become_values(text: str, name: str, value: An
         {"save_additional_columns": ["jpg"], "output_format": "parquet"},
         {"save_additional_columns": ["txt"], "output_format": "tfrecord"},
         {"bbox_col": "boxes", "disable_all_reencoding": True},
+        {"dns_max_ttl": 0},
+        {"dns_min_ttl": 100, "dns_max_ttl": 10},
+        {"dns_min_ttl": 4000},
     ],
 )
 def test_wrong_values_are_refused_in_one_line_that_names_the_option(wrong: dict[str, Any]) -> None:
@@ -104,6 +107,19 @@ def test_wrong_values_are_refused_in_one_line_that_names_the_option(wrong: dict[
     message = str(refusal.value)
     assert "\n" not in message
     assert any(f"--{name}" in message for name in wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "bound"),
+    [
+        ({"body_memory": 5}, "at least 1000000"),
+        ({"thread_count": 0}, "from 1 to 20000"),
+        ({"max_image_area": 0}, "above 0"),
+    ],
+)
+def test_a_bound_is_shown_as_it_is_typed(wrong: dict[str, Any], bound: str) -> None:
+    with pytest.raises(OptionError, match=f"{bound}( or None)?$"):
+        resolve({"url_list": "list.txt", **wrong})
 
 
 def test_a_very_long_value_does_not_make_a_very_long_message() -> None:

@@ -156,7 +156,7 @@ def test_without_its_parser_respecting_robots_txt_is_refused_before_anything_is_
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "respect_robots_txt" in line
-    assert "img2dataset[robots]" in line
+    assert "pip install 'protego>=0.7'" in line
     assert not (tmp_path / "out1").exists()
     assert site.statistics()["requests"] == 0
 

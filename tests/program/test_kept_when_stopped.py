@@ -75,7 +75,8 @@ def test_rows_that_were_tried_are_kept_and_not_fetched_again(
     options = options_for(image_server, tmp_path, output_format, output_format)
     stdout, stderr = stopped(options, image_server, output_format)
     assert stderr.startswith("\nimg2dataset: stopping: ")
-    assert f"kept of 1 shard that could not be finished: {QUICK} rows, {QUICK - 1} images" in stdout
+    assert "kept of 1 shard that could not be finished:\n" in stdout
+    assert f"  {QUICK} rows, {QUICK - 1} images; the same command" in stdout
     output = options["output_folder"]
     assert [path for path in output.iterdir() if not path.name.startswith(".")] == []
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from img2dataset import download
+from img2dataset.errors import OutputError
 from img2dataset.manifest import MANIFEST_NAME
 from tests.program.runs import COMMAND, read_dataset, run, serve_photographs, start, words, write_list
 from tests.program.test_faults import wait_until
@@ -84,6 +86,26 @@ def test_a_second_equal_run_says_that_both_do_everything(
     assert first.returncode == second.returncode == 0
     assert "is writing to output_folder" not in said
     assert len(read_dataset(options["output_folder"]).rows) == 10
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"image_size": 65},
+        {"incremental_mode": "new_only", "output_format": "files"},
+        {"incremental_mode": "retry_failed", "compute_hash": "md5"},
+    ],
+)
+def test_a_refused_call_is_no_run_that_is_at_work(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    options["url_list"] = write_list(tmp_path / "list.txt", serve_photographs(image_server, 2), 4)
+    assert run(**options).returncode == 0
+    # This process lives on, as a notebook's does.
+    with pytest.raises(OutputError):
+        download(**{name: str(value) for name, value in {**options, **wrong}.items()})
+    assert "is writing to output_folder" not in run(**options).stderr
+    assert not (options["output_folder"] / ".tmp").exists()
 
 
 def through_a_pipe(options: dict[str, Any], text: str) -> subprocess.CompletedProcess[str]:

@@ -155,4 +155,6 @@ def test_who_decodes_nothing_is_told_nothing_and_looking_loads_no_numpy(
         (line,) = lines
         assert line.startswith("WARNING: ")
         assert "install a C compiler" in line
-        assert line.endswith("pip install --force-reinstall --no-deps --no-cache-dir img2dataset")
+        assert line.endswith(
+            "pip install --force-reinstall --no-deps --no-cache-dir . (in a clone of img2dataset)"
+        )

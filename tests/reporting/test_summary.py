@@ -35,9 +35,10 @@ def test_a_failed_shard_makes_the_run_fail_and_is_named_with_its_reason() -> Non
 def test_a_run_with_nothing_to_do_says_what_is_there() -> None:
     summary = RunSummary("out", start_time=0.0, end_time=1.0, shards_skipped=4)
     summary.standing.update({"count": 4000, "successes": 3512})
-    assert summary.lines()[0] == (
-        "nothing to do: 4,000 rows in 4 shards already done by an earlier run, 3,512 (87.8%) succeeded"
-    )
+    assert summary.lines()[:2] == [
+        "nothing to do: 4,000 rows in 4 shards already done by an earlier run,",
+        "  3,512 (87.8%) succeeded",
+    ]
 
 
 def test_a_run_in_which_nothing_succeeded_stands_out() -> None:
@@ -58,7 +59,30 @@ def test_the_worst_hosts_and_what_can_be_won_back_are_named() -> None:
         summary.add(ShardReport(shard_id, stats, failed_hosts=hosts))
     text = str(summary)
     assert "hosts with most downloads that failed: shop.example (60), museum.example:8080 (4)" in text
-    assert "60 of the failures can pass: the same command with --incremental_mode retry_failed" in text
+    assert "60 of the failures can pass: the same command with\n" in text
+    assert "  --incremental_mode retry_failed tries them again\n" in text
+
+
+def test_a_run_that_retries_already_is_not_told_to() -> None:
+    summary = RunSummary("out", start_time=0.0, end_time=1.0, can_pass=2, retries_failed=True)
+    summary.add(ShardReport(0, ShardStats(0, 5, 3, 2, 0, 0.0, 1.0, {"success": 3, "HTTP 503": 2})))
+    text = " ".join(str(summary).split())
+    assert "2 of the failures can pass: the same command tries them again" in text
+    assert "--incremental_mode" not in text
+
+
+def test_the_lines_fit_eighty_columns() -> None:
+    failures = {"success": 900_000, "HTTP 503": 90_000, "decode: corrupt": 10_000}
+    summary = RunSummary("out", start_time=0.0, end_time=3600.0, can_pass=90_000)
+    for shard_id in range(100):
+        each = {message: rows // 100 for message, rows in failures.items()}
+        summary.add(ShardReport(shard_id, ShardStats(shard_id, 10_000, 9000, 900, 100, 0.0, 1.0, each)))
+    stopped = ShardStats(100, 10_000, 6000, 900, 100, 0.0, 1.0, {"success": 6000, "HTTP 503": 1000})
+    summary.add(ShardReport(100, unfinished=stopped))
+    nothing = RunSummary("out", start_time=0.0, end_time=1.0, shards_skipped=100)
+    nothing.standing.update({"count": 1_000_000, "successes": 900_000})
+    lines = [*summary.lines(), *nothing.lines()]
+    assert max(map(len, lines)) <= 80, max(lines, key=len)
 
 
 def test_a_million_hosts_are_not_all_kept() -> None:

@@ -12,9 +12,7 @@ import pytest
 from tests.pictures import photograph
 from tests.servers import ImageServer
 
-pytest.importorskip(
-    "torch", reason='the training extra is not installed: pip install "img2dataset[training]"'
-)
+pytest.importorskip("torch", reason='the training extra is not installed: pip install ".[training]"')
 
 
 @pytest.fixture

@@ -31,6 +31,13 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_in_place_of_the_folder_is_told_as_that(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("url\n")
+    with pytest.raises(OutputError, match=r"list.csv' is a file; name a folder"):
+        output(tmp_path / "list.csv").prepare()
+    assert (tmp_path / "list.csv").read_text() == "url\n"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
@@ -55,7 +62,7 @@ def test_a_missing_file_system_package_is_named_with_its_extra() -> None:
         "    print(error)\n"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert 'pip install "img2dataset[s3]"' in result.stdout
+    assert "pip install 's3fs>=2024.2'" in result.stdout
     assert issubclass(MissingDependency, ImportError)
 
 
