@@ -19,7 +19,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 
-from img2dataset.types import NOT_TRIED
+from img2dataset.failures import NOT_TRIED
 from img2dataset.writing.file_system import OutputLocation, locate
 from img2dataset.writing.finished_shard import FinishedShard
 from img2dataset.writing.keys import STATISTICS_ENDING, shard_name
