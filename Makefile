@@ -35,8 +35,11 @@ $(VENV)/.base: $(BUILT) $(VENV)/.python
 demo: $(VENV)/.base
 	$(BIN)/python demo/run.py
 
+# Most tests wait rather than compute: more processes than cores. The tests of a file share servers, so they stay
+# together.
+TEST_PROCESSES ?= 3
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

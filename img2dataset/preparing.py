@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import is_taken_again
-from img2dataset.manifest import MANIFEST_NAME, Manifest, OthersShards, RunRecord, new_record
+from img2dataset.manifest import MANIFEST_NAME, MODES_THAT_ADD, Manifest, OthersShards, RunRecord, new_record
 from img2dataset.options import Options
 from img2dataset.reading import Reader
 from img2dataset.writing import OutputFolder
@@ -70,7 +70,8 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
         output.empty()
     # Two runs that are started in the same moment must not both find an empty folder.
     with output.alone():
-        for process in output.announce():
+        at_work = list(output.announce())
+        for process in at_work:
             logger.warning(
                 "process %d is writing to output_folder %s too: runs do not share their shards, each makes"
                 " all of them; end one",
@@ -79,12 +80,15 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
             )
         plan = None
         while plan is None:
-            plan = _plan(output, options, reader)
+            plan = _plan(output, options, reader, at_work)
     return plan
 
 
-def _plan(output: OutputFolder, options: Options, reader: Reader) -> Plan | None:
-    """What this run is to do, noted in the folder; None if another run has noted its first meanwhile."""
+def _plan(output: OutputFolder, options: Options, reader: Reader, at_work: list[int]) -> Plan | None:
+    """What this run is to do, noted in the folder; None if another run has noted its first meanwhile.
+
+    ``at_work``: the processes of other runs that are writing to the folder.
+    """
     text = output.read_note(MANIFEST_NAME)
     manifest = _manifest_from(output, text)
     record = new_record(options, reader.files, 0)
@@ -96,7 +100,8 @@ def _plan(output: OutputFolder, options: Options, reader: Reader) -> Plan | None
         record.ended = going_on.ended if options.incremental_mode == "retry_failed" else None
         manifest.runs[manifest.runs.index(going_on)] = record
     else:
-        if options.incremental_mode in ("extend", "new_only"):
+        if options.incremental_mode in MODES_THAT_ADD:
+            _refuse_to_add_beside(options.output_folder, at_work)
             highest = output.highest_shard()
             record.first_shard_id = 0 if highest is None else highest + 1
             if options.incremental_mode == "new_only":
@@ -207,6 +212,15 @@ def _run_to_go_on_with(manifest: Manifest, record: RunRecord, options: Options) 
     if found is not None and options.incremental_mode == "extend" and found.ended is not None:
         return None
     return found
+
+
+def _refuse_to_add_beside(folder: str, at_work: list[int]) -> None:
+    """Which shards are the highest is not known while another run makes some: both would take the same."""
+    if at_work:
+        raise OutputError(
+            f"output_folder {folder!r} is being written to by process {at_work[0]}, and this run is to add"
+            " shards behind the highest: wait for it, end it, or choose another folder"
+        )
 
 
 def _refuse_other_options(folder: str, before: RunRecord, now: RunRecord) -> None:

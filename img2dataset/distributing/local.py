@@ -39,6 +39,8 @@ logger = logging.getLogger("img2dataset")
 WATCH_INTERVAL_S = 1.0
 # Workers say every second that they live. One that is silent is stopped, frozen or out of reach.
 SILENCE_LIMIT_S = 30.0
+# Until it has said so for the first time: many that load their libraries from one slow disk take their time.
+STARTING_LIMIT_S = 300.0
 # The longest that a worker's main thread is at one thing with reason is one upload of a shard.
 LONGEST_STEP_S = 900.0
 # The pool itself has been stopped, or the machine has slept: what its workers said is not in yet.
@@ -156,7 +158,7 @@ class LocalPool:
             self._take_input(message)
         elif number in self._seats:
             seat = self._seats[number]
-            seat.last_heard = time.monotonic()
+            seat.last_heard, seat.has_begun = time.monotonic(), True
             if isinstance(message, Reported):
                 yield self._take_report(seat, message.report)
             elif isinstance(message, WantsShard):
@@ -295,9 +297,11 @@ class LocalPool:
 
     def _stop_workers(self) -> Iterator[ShardReport]:
         """Take the reports of the shards that are completed or put aside in the time that is left."""
+        now = time.monotonic()
         for seat in self._seats.values():
             seat.process.send(Stop(STOPPING_DOWNLOADS_S))
-        now = time.monotonic()
+            # The program may have been stopped itself until now, as by Ctrl-Z: what they said is not in yet.
+            seat.last_heard = now
         until = now + STOPPING_TIME_S
         while self._seats and now < until:
             for seat in self._seats.values():
@@ -328,8 +332,9 @@ class LocalPool:
         for seat in self._seats.values():
             if absent:
                 seat.last_heard = now
-            if now - seat.last_heard > SILENCE_LIMIT_S:
-                seat.reason = f"silent for {SILENCE_LIMIT_S:.0f} s: stopped, or frozen"
+            limit_s = SILENCE_LIMIT_S if seat.has_begun else STARTING_LIMIT_S
+            if now - seat.last_heard > limit_s:
+                seat.reason = f"silent for {limit_s:.0f} s: stopped, or frozen"
                 seat.process.kill()
             elif seat.step_s > LONGEST_STEP_S:
                 seat.reason = f"at one step for {LONGEST_STEP_S:.0f} s"

@@ -19,6 +19,8 @@ logger = logging.getLogger("img2dataset")
 # for images that cannot be kept.
 FAILURES_IN_A_ROW = 20
 
+STOPPED_BEFORE = "it failed, and the run was stopped before it was tried again"
+
 Read = Callable[[Container[int]], Iterator[Shard]]
 Run = Callable[[Iterable[Shard]], Iterator[ShardReport]]
 
@@ -56,10 +58,12 @@ def run_passes(
         RunFailed: many shards in a row could not be made; the message has the reason of the last.
     """
     skip: Container[int] = done
+    failed: set[int] = set()
     for passes_left in range(max_shard_retry, -1, -1):
-        failed = set()
+        failed, waiting = set(), failed
         in_a_row = 0
         for report in run(read(skip)):
+            waiting.discard(report.shard_id)
             in_a_row = in_a_row + 1 if report.error is not None else 0
             if in_a_row >= FAILURES_IN_A_ROW:
                 raise RunFailed(
@@ -73,6 +77,10 @@ def run_passes(
                 failed.add(report.shard_id)
             else:
                 yield report
-        if not failed or stopped():
+        if stopped():
+            for shard_id in sorted(failed | waiting):
+                yield ShardReport(shard_id, error=STOPPED_BEFORE)
+            return
+        if not failed:
             return
         skip = _AllBut(frozenset(failed))

@@ -19,7 +19,7 @@ class Seat:
     shards that have not ended. ``asked``: it is to give rows away and has not answered. ``helping``: rows it
     makes for other workers, by shard and row. ``waiting``: its rows that wait for their download or their
     pixels, as far as it has said since it was last given some. ``step_s``: how many seconds its main thread
-    has been at one thing.
+    has been at one thing. ``has_begun``: it has said anything at all.
     """
 
     number: int
@@ -34,6 +34,7 @@ class Seat:
     live: Counter[Status] = field(default_factory=Counter)
     last_heard: float = field(default_factory=time.monotonic)
     step_s: float = 0.0
+    has_begun: bool = False
 
     @property
     def idle(self) -> bool:

@@ -70,8 +70,16 @@ class SupervisedWorker:
             start_new_session=True,
         )
         self._outbox.put(settings)
-        self._sender = self._start_thread("sender", self._send_all)
-        self._receiver = self._start_thread("receiver", self._receive_all)
+        try:
+            self._sender = self._start_thread("sender", self._send_all)
+            self._receiver = self._start_thread("receiver", self._receive_all)
+        except RuntimeError:  # no thread can be made; nobody would ever hear of this process again
+            self._process.kill()
+            self._process.wait()
+            self._outbox.put(None)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            raise
 
     @property
     def pid(self) -> int:

@@ -21,6 +21,9 @@ from img2dataset.fetching.secret import Secret
 _HTTP_ONLY = "#HttpOnly_"
 # Some programs write fractions of a second, or nothing for never.
 _EXPIRY = re.compile(r"[0-9]{0,15}(?:\.[0-9]*)?")
+# RFC 6265, 5.2.2. Anything else is no age; isdigit() knows more digits than int() reads.
+_AGE = re.compile(r"-?[0-9]+")
+_LONGEST_AGE_S = 10**9
 # A chain of redirects is short; browsers keep 50 cookies of 4 KB a domain.
 MOST_SET, LONGEST_SET = 50, 4096
 
@@ -125,8 +128,9 @@ def _cookie_set(header: bytes, uri: str, now: float) -> Cookie | None:
 
 def _expiry(given: Mapping[str, str], now: float) -> float:
     age = given.get("max-age", "")
-    if age.lstrip("-").isdigit():
-        return now + int(age) if int(age) > 0 else 1.0
+    if _AGE.fullmatch(age):
+        # Some servers write as many nines as they like.
+        return now + min(int(age), _LONGEST_AGE_S) if int(age) > 0 else 1.0
     try:
         date = parsedate_to_datetime(given.get("expires", ""))
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -312,6 +312,10 @@ class DownloadLoop:
                 self._set_free(transfer)
                 self._fail(job, failures.TOO_LARGE_BODY)
                 return
+            if not unfolded:
+                self._set_free(transfer)
+                self._fail(job, failures.EMPTY_BODY)
+                return
             body = unfolded
         self._budget.delivered(held, len(body))
         transfer.reserved = 0
@@ -349,6 +353,8 @@ class DownloadLoop:
             self._set_free(transfer)
 
     def _fail_elsewhere(self, job: Job, failure: Failure) -> None:
+        if job.called_off:
+            return
         if not self._holding.holds(job, failure, time.monotonic(), self.in_flight):
             self._fail(job, failure)
 

@@ -16,6 +16,7 @@ from img2dataset.imaging.formats.pnm import BIT, COLOUR
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _NO_NUMBER = re.compile(rb"[^0-9\s]")
 _PLAIN_BYTES = 1_000_000
+_LARGEST, _MOST_DIGITS = 65535, 5
 
 
 def decode_pnm(body: bytes | bytearray, header: Header) -> Pixels:
@@ -73,11 +74,14 @@ def _plain(body: bytes | bytearray, start: int, count: int) -> Pixels:
     values = np.empty(count, np.uint16)
     filled = 0
     for text in _pieces(_COMMENT.sub(b"", bytes(body[start - 1 :]))):
-        numbers = [int(word) for word in text.split()][: count - filled]
-        try:
-            values[filled : filled + len(numbers)] = numbers
-        except OverflowError:
-            raise ImageFailure(CORRUPT) from None
+        words = [word.lstrip(b"0") for word in text.split()[: count - filled]]
+        # Not left to NumPy, which before 2.0 takes 65537 for 1, nor to int, which reads no 5000 digits.
+        if max(map(len, words), default=0) > _MOST_DIGITS:
+            raise ImageFailure(CORRUPT)
+        numbers = [int(word or b"0") for word in words]
+        if max(numbers, default=0) > _LARGEST:
+            raise ImageFailure(CORRUPT)
+        values[filled : filled + len(numbers)] = numbers
         filled += len(numbers)
         if filled == count:
             return values

@@ -42,16 +42,19 @@ def _turn(descriptor: int) -> Iterator[None]:
 
 def _waited(descriptor: int) -> bool:
     end = time.monotonic() + LONGEST_WAIT_S
-    while not _got(descriptor):
-        if time.monotonic() > end:
-            return False
-        time.sleep(_WAIT_S)
+    try:
+        while not _got(descriptor):
+            if time.monotonic() > end:
+                return False
+            time.sleep(_WAIT_S)
+    except OSError:  # a file system without locks: nobody will ever have it
+        return False
     return True
 
 
 def _got(descriptor: int) -> bool:
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _PLACE)
-    except OSError:
+    except (BlockingIOError, PermissionError):  # POSIX leaves open which of the two
         return False
     return True

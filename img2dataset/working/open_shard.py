@@ -7,6 +7,7 @@ run is stopped before that, ``put_aside`` keeps what there is.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -35,6 +36,8 @@ logger = logging.getLogger("img2dataset")
 
 # Those of a shard that are told, so that a report stays small.
 MOST_FAILED_HOSTS = 50
+_AFTER_AUTHORITY = re.compile(r"[/\\?#]")
+_PORT = re.compile(r":[0-9]*$")
 
 
 class OpenShard:
@@ -100,7 +103,7 @@ class OpenShard:
                 continue
             refusal = self._refusal(index, url)
             if refusal is not None:
-                self._record(Outcome(index, FAILED_TO_DOWNLOAD, refusal))
+                self._record(Outcome(index, FAILED_TO_DOWNLOAD, refusal), asked=False)
             elif url is not None:
                 first = first_of.setdefault(url, index)
                 self._rows_of.setdefault(first, []).append(index)
@@ -171,7 +174,7 @@ class OpenShard:
             self._record(outcome)
         del self._rows_of[first]
 
-    def _record(self, outcome: Outcome, counted: bool = True) -> None:
+    def _record(self, outcome: Outcome, counted: bool = True, asked: bool = True) -> None:
         image = outcome.image
         key = self._writer.key_of(outcome.index)
         metadata: dict[str, Any] = {
@@ -197,7 +200,7 @@ class OpenShard:
                 metadata=metadata,
             )
         )
-        if outcome.status == FAILED_TO_DOWNLOAD and counted:
+        if outcome.status == FAILED_TO_DOWNLOAD and counted and asked:
             self._failed_hosts[host_named_by(self._urls[outcome.index])] += 1
         self._count_row(outcome.status, outcome.failure, counted)
 
@@ -279,8 +282,8 @@ class OpenShard:
 
 def host_named_by(url: str | None) -> str:
     """The host in a URL as it stands in a list; empty where there is none."""
-    rest = (url or "").partition("://")[2]
-    return rest.partition("/")[0].rpartition("@")[2].lower()[:253]
+    authority = _AFTER_AUTHORITY.split((url or "").partition("://")[2], maxsplit=1)[0]
+    return _PORT.sub("", authority.rpartition("@")[2]).lower()[:253]
 
 
 def _values(shard: Shard, column: str) -> list[Any]:

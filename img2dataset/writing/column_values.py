@@ -6,7 +6,9 @@ cannot be written. Called by ``SampleMetadata`` when a shard is opened.
 | Arrow type | value |
 | --- | --- |
 | null, boolean, integers, floats, strings | as they are |
+| a whole number that is to have 64 bits with a sign, and needs more | string with every digit |
 | timestamp, date, time | ISO 8601 string; a timestamp with a time zone is given in UTC (``+00:00``) |
+| the same outside the years 1 to 9999 | as in ISO 8601, the year with its sign: ``+52000-01-01`` |
 | duration | ISO 8601 string (``PT1.5S``) |
 | decimal | string with every digit |
 | binary | base64 string for JSON, bytes for tfrecord |
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _EPOCH = datetime.datetime(1970, 1, 1)
+_DAYS_OF_400_YEARS = 146_097
 _FRACTION_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
@@ -37,7 +40,7 @@ def column_values(column: pa.ChunkedArray, *, for_json: bool) -> tuple[list[Any]
     Args:
         column: of any Arrow type.
         for_json: binary becomes base64, and whole numbers are unbounded; otherwise binary stays bytes,
-            and whole numbers must fit 64 bits with a sign.
+            and whole numbers beyond 64 bits with a sign become text.
 
     Returns:
         The values, one a row, None where a row's value is null or cannot be written; and the reasons of
@@ -119,9 +122,9 @@ def _conversion_of_valid(data_type: pa.DataType, for_json: bool) -> Callable[[An
         unit, zone = data_type.unit, "+00:00" if data_type.tz else ""
         return lambda scalar: _iso_timestamp(scalar.value, unit) + zone
     if types.is_date32(data_type):
-        return lambda scalar: _date_of(scalar.value).isoformat()
+        return lambda scalar: _iso_date(scalar.value)
     if types.is_date64(data_type):
-        return lambda scalar: _date_of(scalar.value // 86_400_000).isoformat()
+        return lambda scalar: _iso_date(scalar.value // 86_400_000)
     if types.is_time(data_type):
         unit = data_type.unit
         return lambda scalar: _iso_timestamp(scalar.value, unit).partition("T")[2]
@@ -135,7 +138,7 @@ def _conversion_of_valid(data_type: pa.DataType, for_json: bool) -> Callable[[An
             return lambda scalar: base64.b64encode(scalar.as_py()).decode("ascii")
         return lambda scalar: scalar.as_py()
     if types.is_uint64(data_type) and not for_json:
-        return lambda scalar: _signed_64_bits(scalar.as_py())
+        return lambda scalar: _number_or_text(scalar.as_py())
     if types.is_float16(data_type):
         return lambda scalar: float(scalar.as_py())
     return _nested_conversion(data_type, for_json)
@@ -189,21 +192,31 @@ def _is_binary(data_type: pa.DataType) -> bool:
     )
 
 
-def _signed_64_bits(value: int) -> int:
-    if value >= 1 << 63:
-        raise OverflowError
-    return value
+def _number_or_text(value: int) -> int | str:
+    """Text, as decimals are, for what int64 cannot hold: a hash of 64 bits costs no row its image."""
+    return value if value < 1 << 63 else str(value)
 
 
-def _date_of(days: int) -> datetime.date:
-    return (_EPOCH + datetime.timedelta(days=days)).date()
+def _iso_date(days: int) -> str:
+    """The date so many days after 1970-01-01, of any year.
+
+    Seconds taken for milliseconds and the like give years beyond 9999, which ``datetime`` does not know:
+    the calendar comes round every 400 years.
+    """
+    cycles, day_of_cycle = divmod(days, _DAYS_OF_400_YEARS)
+    date = (_EPOCH + datetime.timedelta(days=day_of_cycle)).date()
+    year = date.year + 400 * cycles
+    signed = f"{year:04d}" if 1 <= year <= 9999 else f"{year:+05d}"
+    return f"{signed}-{date:%m-%d}"
 
 
 def _iso_timestamp(value: int, unit: str) -> str:
     """Arithmetic of our own: Arrow's needs pandas for nanoseconds, and a time zone database."""
     digits = _FRACTION_DIGITS[unit]
     seconds, fraction = divmod(value, 10**digits)
-    text = (_EPOCH + datetime.timedelta(seconds=seconds)).isoformat()
+    days, second_of_day = divmod(seconds, 86_400)
+    time = (_EPOCH + datetime.timedelta(seconds=second_of_day)).time()
+    text = f"{_iso_date(days)}T{time.isoformat()}"
     return f"{text}.{fraction:0{digits}d}" if fraction else text
 
 

@@ -34,7 +34,7 @@ from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.store_journal import begin_store_rewrite, end_store_rewrite, remove_from_store
 from img2dataset.writing.temporaries import SPOOL_PREFIX, TEMPORARY_FOLDER
 
-_UPLOADS_AT_ONCE = 16
+UPLOADS_AT_ONCE = 16
 
 
 class ShardFolder(Protocol):
@@ -207,7 +207,7 @@ class SpooledShardFolder:
 
     def _upload_all(self, files: list[tuple[str, str]]) -> None:
         """Side by side: those of a ``files`` shard are many and small."""
-        with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as uploads:
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as uploads:
             for _ in uploads.map(lambda file: self._upload(*file), files):
                 pass  # raises what an upload raised
 

@@ -98,6 +98,11 @@ class FinishedShard:
             raise self.broken(f"{statistics_name(self.name)} is no statistics file")
         self.statistics: dict[str, Any] = statistics
 
+    @property
+    def folder(self) -> str:
+        """Where its files stand, on the file system of the output folder."""
+        return self._location.path
+
     @cached_property
     def metadata(self) -> pa.Table:
         """The metadata of all rows in the order of the input, without the images of format parquet.
@@ -178,10 +183,15 @@ class FinishedShard:
             shutil.copyfile(source, target)
 
     def broken(self, reason: str) -> OutputError:
-        """The error that says what is wrong with this shard, and the way out."""
+        """The error that says what is wrong with this shard, and the way out.
+
+        What a stop has kept needs none: a shard of which it cannot be used is made anew.
+        """
+        way_out = (
+            f"; remove {statistics_name(self.name)} to have the shard made again" if self.in_place else ""
+        )
         return OutputError(
-            f"output_folder {self._location.name!r}: shard {self.name} is broken: {reason}; remove "
-            f"{statistics_name(self.name)} to have the shard made again"
+            f"output_folder {self._location.name!r}: shard {self.name} is broken: {reason}{way_out}"
         )
 
     def _read_metadata(self) -> pa.Table:

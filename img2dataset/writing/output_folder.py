@@ -25,12 +25,13 @@ from img2dataset.writing.runs import other_run_lives, process_of
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.temporaries import (
     REWRITES_FOLDER,
+    SPOOL_PREFIX,
     TEMPORARY_FOLDER,
     remove_dead_runs,
     remove_run,
     runs_with_temporaries,
 )
-from img2dataset.writing.unfinished import unfinished_shards
+from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 # Left in the output folder by 1.47.0 when it was interrupted.
 _FORMER_TEMPORARY_FOLDER = "_tmp"
@@ -242,9 +243,15 @@ class OutputFolder:
                 "overwrite does not empty it; choose another folder or empty it yourself"
             )
         # Statistics first: should this be interrupted, what is left counts as not done. Before them, rewrites
-        # that were cut short: finished later, they would put a shard back.
+        # that were cut short, which would put a shard back, and unfinished shards, whose rows would be taken
+        # over by a run that no longer finds with which options they were made.
         for name in sorted(
-            names, key=lambda name: (name != REWRITES_FOLDER, finished_shard(name) is None, name)
+            names,
+            key=lambda name: (
+                name not in (REWRITES_FOLDER, UNFINISHED_FOLDER),
+                finished_shard(name) is None,
+                name,
+            ),
         ):
             self._remove(name)
 
@@ -347,5 +354,5 @@ def _made_by_a_run(name: str) -> bool:
     return (
         shard_of(name) is not None
         or name in (TEMPORARY_FOLDER, _FORMER_TEMPORARY_FOLDER)
-        or "img2dataset" in name
+        or name.startswith((".img2dataset", SPOOL_PREFIX))
     )

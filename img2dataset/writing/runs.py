@@ -55,7 +55,17 @@ def _process_lives(process_id: int) -> bool:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
+    return not _is_zombie(process_id)
+
+
+def _is_zombie(process_id: int) -> bool:
+    """Whether it has ended and nobody has asked how: so it stays in a container without an init process."""
+    try:
+        with open(f"/proc/{process_id}/stat", "rb") as file:
+            # The name, in brackets before the state, may have any characters in it.
+            return file.read().rpartition(b")")[2].split()[0] == b"Z"
+    except (OSError, IndexError):
+        return False
 
 
 def _place() -> str:

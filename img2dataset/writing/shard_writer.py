@@ -65,7 +65,7 @@ class ShardWriter:
     def input_row_failure(self, index: int) -> Failure | None:
         """Why the ``index``-th row cannot be stored in this format, whatever its image; else None.
 
-        A message of the small language of failures, such as ``invalid row: taken_at: out of range``. To
+        A message of the small language of failures, such as ``invalid row: title: not valid UTF-8``. To
         be asked before the row is fetched: it then fails, alone, and its image is not asked for. Its
         input columns still stand in the metadata, which holds any Arrow value.
         """
@@ -142,8 +142,8 @@ class ShardWriter:
         """
         names, statistics = self._complete(stats)
         self._folder.publish(names, statistics, self._replaced())
-        if self._finished is not None and not self._finished.in_place:
-            remove_unfinished(locate(self._settings.output_folder), self._shard)
+        # Whether it was of use or not, nothing of a done shard is kept unfinished.
+        remove_unfinished(locate(self._settings.output_folder), self._shard)
 
     def put_aside(self, stats: ShardStats) -> None:
         """Keep the shard unfinished, for the next run to complete; see ``unfinished``.
@@ -155,7 +155,7 @@ class ShardWriter:
             OutputError, OSError: as ``commit``; nothing more is kept than before.
         """
         names, statistics = self._complete(stats)
-        put_aside(locate(self._settings.output_folder), self._folder.path, names, statistics)
+        put_aside(locate(self._settings.output_folder), self._folder.path, names, statistics, self._finished)
         self._folder.remove()
 
     def _complete(self, stats: ShardStats) -> tuple[list[str], str]:

@@ -5,8 +5,9 @@ hidden folder, ``.img2dataset_unfinished/00003-9f86d081/``, where no reader of t
 from there, as a ``FinishedShard``, to the worker that makes the shard. Called by ``ShardWriter``, by the
 worker and by ``OutputFolder``.
 
-Each attempt has a folder of its own, so that a shard that is stopped twice never stands without one. The
-statistics are written last here too: a folder without them is no kept shard.
+Each attempt has a folder of its own, so that a shard that is stopped twice never stands without one; the
+folder whose rows it took over is removed afterwards. The statistics are written last here too: a folder
+without them is no kept shard.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import os
 import re
 import secrets
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
+from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED
+from img2dataset.writing.commit import UPLOADS_AT_ONCE
 from img2dataset.writing.file_system import OutputLocation, locate
 from img2dataset.writing.finished_shard import FinishedShard
 from img2dataset.writing.keys import STATISTICS_ENDING, shard_name
@@ -28,10 +32,18 @@ from img2dataset.writing.retrying import with_retries
 from img2dataset.writing.settings import WriteSettings
 
 UNFINISHED_FOLDER = ".img2dataset_unfinished"
+# How often a folder is moved at most, before its target's parent is taken to be out of reach.
+_MOVES = 10
 _FOLDER_NAME = re.compile(r"(?P<shard>\d+)-[0-9a-f]{8}")
 
 
-def put_aside(location: OutputLocation, folder: str, names: list[str], statistics: str) -> None:
+def put_aside(
+    location: OutputLocation,
+    folder: str,
+    names: list[str],
+    statistics: str,
+    taken_over: FinishedShard | None = None,
+) -> None:
     """Keep a shard's files until a run completes them.
 
     Args:
@@ -39,6 +51,7 @@ def put_aside(location: OutputLocation, folder: str, names: list[str], statistic
         folder: of the files, on the local disk; where the output folder is local too, it is moved.
         names: data and metadata in it.
         statistics: the name of the statistics in it, which are put last.
+        taken_over: what an earlier stop has kept of the shard, whose rows are in these files too.
 
     Raises:
         OSError: they cannot be kept.
@@ -46,39 +59,68 @@ def put_aside(location: OutputLocation, folder: str, names: list[str], statistic
     shard = statistics.removesuffix(STATISTICS_ENDING)
     target = f"{location.path}/{UNFINISHED_FOLDER}/{shard}-{secrets.token_hex(4)}"
     if location.is_local:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
         for path in (os.path.join(folder, name) for name in (*names, statistics)):
             flush_to_disk(path)
         flush_to_disk(folder)
-        os.rename(folder, target)
-        return
-    location.file_system.makedirs(target, exist_ok=True)
-    for name in (*names, statistics):
-        source = os.path.join(folder, name)
-        put = partial(location.file_system.put, source, f"{target}/{name}", recursive=os.path.isdir(source))
-        with_retries(put)
+        _move(folder, target)
+    else:
+        for name in (*names, statistics):
+            _upload(location, os.path.join(folder, name), f"{target}/{name}")
+    if taken_over is not None and not taken_over.in_place:
+        with contextlib.suppress(Exception):  # leftovers cost only their room
+            _remove(location, taken_over.folder)
+
+
+def _move(folder: str, target: str) -> None:
+    """Move a folder into the one of unfinished shards, which another worker may just be removing."""
+    for tries_left in range(_MOVES - 1, -1, -1):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            os.rename(folder, target)
+            return
+        except FileNotFoundError:
+            if not tries_left:
+                raise
+
+
+def _upload(location: OutputLocation, source: str, target: str) -> None:
+    """Upload a file, or the files of a folder, each by itself: a put of a whole folder that is tried again
+    goes into what the first try has made of it."""
+    names = sorted(os.listdir(source)) if os.path.isdir(source) else [""]
+    files = [(os.path.join(source, name).rstrip("/"), f"{target}/{name}".rstrip("/")) for name in names]
+    location.file_system.makedirs(target if os.path.isdir(source) else os.path.dirname(target), exist_ok=True)
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as uploads:
+        for _ in uploads.map(lambda file: with_retries(lambda: location.file_system.put_file(*file)), files):
+            pass  # raises what an upload raised
 
 
 def open_unfinished_shard(settings: WriteSettings, shard_id: int) -> FinishedShard | None:
     """What a stop has kept of a shard, or None. Of several, the one with the most rows that were tried.
 
     Raises:
-        OutputError: its statistics cannot be read.
+        OutputError: there are only such whose statistics cannot be read.
         OSError: the folder cannot be listed.
     """
     location = locate(settings.output_folder)
     shard = shard_name(shard_id, settings.shard_digits)
-    found = []
+    found, broken = [], None
     for name in _folders(location):
         match = _FOLDER_NAME.fullmatch(name)
         if match is None or match["shard"] != shard:
             continue
         path = f"{location.path}/{UNFINISHED_FOLDER}/{name}"
         statistics = f"{path}/{shard}{STATISTICS_ENDING}"
-        with contextlib.suppress(FileNotFoundError):
+        try:
             text = with_retries(partial(location.file_system.cat_file, statistics))
-            kept = FinishedShard(settings, replace(location, path=path), shard_id, text, in_place=False)
-            found.append(kept)
+            found.append(
+                FinishedShard(settings, replace(location, path=path), shard_id, text, in_place=False)
+            )
+        except FileNotFoundError:
+            continue
+        except OutputError as error:
+            broken = error
+    if broken is not None and not found:
+        raise broken
     return max(found, key=_tried, default=None)
 
 

@@ -76,3 +76,22 @@ def test_no_pass_follows_when_the_run_was_told_to_stop() -> None:
     run = FailsSometimes({1: 1})
     list(run_passes(read, run, set(), 1, stopped=lambda: True))
     assert run.tries[1] == 1
+
+
+@pytest.mark.parametrize("reports_before_the_stop", [6, 7, 8])
+def test_a_shard_that_failed_before_a_stop_is_told_as_failed(reports_before_the_stop: int) -> None:
+    """Whether its next try came to an end before the stop, or never began."""
+    run = FailsSometimes({1: 9, 3: 9})
+
+    def run_until_the_stop(shards: Iterable[Shard]) -> Iterator[ShardReport]:
+        for report in run(shards):
+            yield report
+            if run.tries.total() == reports_before_the_stop:
+                return
+
+    def stopped() -> bool:
+        return run.tries.total() >= reports_before_the_stop
+
+    reports = list(run_passes(read, run_until_the_stop, set(), max_shard_retry=2, stopped=stopped))
+    assert sorted(report.shard_id for report in reports) == [0, 1, 2, 3, 4, 5]
+    assert sorted(report.shard_id for report in reports if report.error) == [1, 3]

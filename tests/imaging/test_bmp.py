@@ -88,7 +88,7 @@ def with_palette(bits: int) -> tuple[Pixels, Pixels, Pixels]:
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_palettes_under_every_header(bits: int, header: int) -> None:
     indexes, palette, expected = with_palette(bits)
-    for top_down in {False, header > 16}:
+    for top_down in dict.fromkeys((False, header > 16)):
         body = bmp(packed(indexes, bits), WIDTH, bits, header=header, palette=palette, top_down=top_down)
         assert np.array_equal(stored(body), expected)
 

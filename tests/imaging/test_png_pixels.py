@@ -215,7 +215,7 @@ DEPTHS = {
     )
     for colours, bits_of in png_pixels._DEPTHS.items()
     for bits, interlace in itertools.product(bits_of, (0, 1))
-    for transparent in {None, TRANSPARENT.get(colours)}
+    for transparent in dict.fromkeys((None, TRANSPARENT.get(colours)))
 }
 
 

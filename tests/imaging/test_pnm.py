@@ -70,3 +70,13 @@ def test_what_is_no_number_or_out_of_range_is_corrupt(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"P5", b"P5 2", b"P5 2 1 25", b"P5 2 1 255", b"P2 2 1 255 3", b"P1 2 1 1"])
 def test_what_ends_early_is_truncated(body: bytes) -> None:
     assert failure(body) in ("decode: truncated", "decode: not an image")
+
+
+@pytest.mark.parametrize("number", ["65536", "65537", "131071", "9" * 30, "9" * 5000])
+def test_a_number_of_any_length_is_out_of_range_and_no_other(number: str) -> None:
+    assert failure(f"P2 2 1 65535 7 {number}\n".encode()) == "decode: corrupt"
+
+
+def test_zeros_before_a_number_do_not_count() -> None:
+    pixels = stored(f"P2 3 1 255 {'0' * 5000} {'0' * 5000}9 00255\n".encode())
+    assert pixels.tolist() == [[0, 9, 255]]

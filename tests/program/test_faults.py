@@ -190,3 +190,41 @@ def test_processes_that_are_used_up_are_one_line(
     else:
         with pytest.raises(RunFailed, match=r"no worker process can be started: .*unavailable"):
             download(url_list=str(url_list), **options)
+
+
+def test_a_worker_that_loads_slowly_is_not_taken_for_a_frozen_one(
+    image_server: ImageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many that load their libraries from one slow disk at once."""
+    from img2dataset import download
+    from img2dataset.distributing import local, supervised
+
+    monkeypatch.setattr(local, "SILENCE_LIMIT_S", 2.5)
+    monkeypatch.setattr(supervised, "_START", f"import time; time.sleep(5); {supervised._START}")
+    url_list = write_list(tmp_path / "list.txt", serve_photographs(image_server, 3), 20)
+    summary = download(url_list=str(url_list), output_folder=str(tmp_path / "out"), processes_count=1)
+    assert (summary.successes, summary.worker_deaths) == (20, [])
+
+
+def test_a_worker_whose_threads_cannot_be_made_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    import queue
+
+    from img2dataset.distributing.supervised import SupervisedWorker
+
+    start_thread, before = SupervisedWorker._start_thread, own_children()
+
+    def no_receiver(self: SupervisedWorker, name: str, target: Callable[[], None]) -> Any:
+        if name == "receiver":
+            assert own_children() > before
+            raise RuntimeError("can't start new thread")
+        return start_thread(self, name, target)
+
+    monkeypatch.setattr(SupervisedWorker, "_start_thread", no_receiver)
+    with pytest.raises(RuntimeError, match="new thread"):
+        SupervisedWorker(1, None, queue.SimpleQueue())
+    assert own_children() == before
+
+
+def own_children() -> set[str]:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {child for task in tasks for child in task.read_text().split()}

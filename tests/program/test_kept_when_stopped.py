@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from img2dataset import api
+from img2dataset.distributing import StopRequest, local
+from img2dataset.options import resolve
+from img2dataset.types import ShardReport
 from tests.pictures import photograph
 from tests.program.runs import read_dataset, run, start
 from tests.program.test_faults import wait_until
@@ -162,3 +169,29 @@ def test_retried_rows_that_were_won_before_a_stop_stay_won(image_server: ImageSe
     dataset = read_dataset(tmp_path / "out")
     assert len(dataset.images) == 20
     assert sum(dataset.failures().values()) == SLOW
+
+
+def test_a_program_that_was_suspended_keeps_what_its_workers_have(
+    image_server: ImageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by Ctrl-Z, then kill: what the workers said meanwhile is not in when it goes on."""
+    options = options_for(image_server, tmp_path, "webdataset", "suspended")
+    stop = StopRequest()
+    stop_workers = local.LocalPool._stop_workers
+
+    def after_a_long_sleep(pool: local.LocalPool) -> Iterator[ShardReport]:
+        for seat in pool._seats.values():
+            seat.last_heard -= local.STOPPING_SILENCE_S + 1
+        yield from stop_workers(pool)
+
+    def stop_when_only_slow_rows_are_left() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not image_server.count("/hang-before-headers/suspended/5"):
+            time.sleep(0.05)
+        stop.make(signal.SIGTERM)
+
+    monkeypatch.setattr(local.LocalPool, "_stop_workers", after_a_long_sleep)
+    threading.Thread(target=stop_when_only_slow_rows_are_left, daemon=True).start()
+    options = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+    summary = api.run(resolve(options), stop)
+    assert [stats.successes for stats in summary.unfinished] == [QUICK - 1]

@@ -45,6 +45,31 @@ def test_of_two_lists_started_in_the_same_moment_one_is_refused(
         assert len(rows) == 30
 
 
+@pytest.mark.parametrize(
+    ("first_mode", "mode"),
+    [("extend", "extend"), ("new_only", "new_only"), ("incremental", "extend"), ("incremental", "new_only")],
+)
+def test_another_list_is_not_added_while_a_run_makes_its_shards(
+    first_mode: str, mode: str, options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    """Both would give the same numbers to their shards, and the rows of one be lost."""
+    path = f"/slow/{first_mode}/{mode}"  # the server counts for all tests
+    slow = [image_server.url(f"{path}/{n}?seconds=9") for n in range(20)]
+    (tmp_path / "a.txt").write_text("\n".join(slow))
+    other = write_list(tmp_path / "b.txt", serve_photographs(image_server, 3), 20)
+    first = start(**options, url_list=tmp_path / "a.txt", incremental_mode=first_mode)
+    wait_until(lambda: image_server.count(f"{path}/0") > 0, first)
+    refused = run(**options, url_list=other, incremental_mode=mode)
+    assert refused.returncode == 1
+    assert f"is being written to by process {first.pid}" in refused.stderr
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert run(**options, url_list=other, incremental_mode=mode).returncode == 0
+    rows = Counter(row["url"] for row in read_dataset(options["output_folder"]).rows)
+    expected = [*slow, *(other.read_text().split())]
+    assert rows == Counter(expected if mode == "extend" else set(expected))
+
+
 def test_a_second_equal_run_says_that_both_do_everything(
     options: dict[str, Any], image_server: ImageServer, tmp_path: Path
 ) -> None:

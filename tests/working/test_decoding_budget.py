@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -89,3 +90,17 @@ def test_a_process_that_never_gives_it_back_does_not_hold_up_others(
     with turn():
         assert holder.poll() is None
     assert not has_turn(monkeypatch, descriptor), "what another holds is not given back by this process"
+
+
+def test_where_no_lock_can_be_had_at_all_none_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on file systems without locks: each large image would wait for two minutes."""
+    waits: list[float] = []
+    monkeypatch.setattr(decoding_budget.time, "sleep", waits.append)
+    monkeypatch.setattr(decoding_budget, "LONGEST_WAIT_S", 1.0)
+    with open(os.devnull, "rb") as unlockable:
+        monkeypatch.setenv(shared_paces.VARIABLE, str(unlockable.fileno()))
+        turn = decoding_turn()
+        assert turn is not None
+        with turn():
+            pass
+    assert waits == []

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from img2dataset.writing.column_values import column_values
+from img2dataset.writing.example_proto import feature_of
 from img2dataset.writing.json_text import value_text
 
 utc = datetime.timezone.utc
@@ -84,18 +85,32 @@ def test_a_column_in_several_chunks_keeps_its_order() -> None:
     assert column_values(column, for_json=True)[0] == ["1970-01-01", "1970-01-02", "1970-01-03"]
 
 
-def test_a_date_that_no_calendar_has_fails_its_row_alone() -> None:
-    column = pa.chunked_array([pa.array([0, 2**31 - 1, None, 1], pa.date32())])
-    values, failures = column_values(column, for_json=True)
-    assert values == ["1970-01-01", None, None, "1970-01-02"]
-    assert failures == {1: "out of range"}
+@pytest.mark.parametrize(
+    ("value", "data_type", "expected"),
+    [
+        (2**31 - 1, pa.date32(), "+5881580-07-11"),
+        (2_932_896, pa.date32(), "9999-12-31"),
+        (2_932_897, pa.date32(), "+10000-01-01"),
+        (-719_162, pa.date32(), "0001-01-01"),
+        (-719_163, pa.date32(), "+0000-12-31"),
+        (-719_529, pa.date32(), "-0001-12-31"),
+        (-(2**31), pa.date32(), "-5877641-06-23"),
+        (1_700_000_000_123, pa.timestamp("s"), "+55840-11-08T22:15:23"),
+        (1 - 2**63, pa.timestamp("ns"), "1677-09-21T00:12:43.145224193"),
+        (2**63 - 1, pa.timestamp("us"), "+294247-01-10T04:00:54.775807"),
+    ],
+)
+def test_years_that_datetime_does_not_know_cost_no_row(
+    value: int, data_type: pa.DataType, expected: str
+) -> None:
+    assert values_of(array([value], data_type)) == [expected, None]
+    numpy_text = str(pa.array([value], data_type).to_numpy(zero_copy_only=False)[0])
+    assert numpy_text == expected.removeprefix("+").replace("-0001", "-001")  # NumPy's own way
 
 
-def test_a_timestamp_deep_in_a_nested_value_fails_its_row_alone() -> None:
-    nested = pa.array([[{"t": 0}], [{"t": 2**60}]], pa.list_(pa.struct({"t": pa.timestamp("s")})))
-    values, failures = column_values(pa.chunked_array([nested]), for_json=True)
-    assert values == [[{"t": "1970-01-01T00:00:00"}], None]
-    assert failures == {1: "out of range"}
+def test_a_late_timestamp_deep_in_a_nested_value_costs_no_row() -> None:
+    nested = pa.array([[{"t": 0}], [{"t": 2**40}]], pa.list_(pa.struct({"t": pa.timestamp("s")})))
+    assert values_of(nested) == [[{"t": "1970-01-01T00:00:00"}], [{"t": "+36812-02-20T00:36:16"}]]
 
 
 def test_text_that_is_no_utf8_fails_its_row_alone() -> None:
@@ -109,7 +124,18 @@ def test_text_that_is_no_utf8_fails_its_row_alone() -> None:
 def test_for_tfrecord_binary_stays_bytes_and_whole_numbers_have_a_sign() -> None:
     assert values_of(array([b"\x00\xff"], pa.binary()), for_json=False) == [b"\x00\xff", None]
     assert values_of(array([[b"\x00"]], pa.list_(pa.binary())), for_json=False) == [[b"\x00"], None]
-    column = pa.chunked_array([array([2**63 - 1, 2**63], pa.uint64())])
-    values, failures = column_values(column, for_json=False)
-    assert values == [2**63 - 1, None, None]
-    assert failures == {1: "out of range"}
+    assert values_of(array([2**63 - 1], pa.uint64()), for_json=False) == [2**63 - 1, None]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (array([2**63], pa.uint64()), ["9223372036854775808", None]),
+        (array([[1, 2**64 - 1]], pa.list_(pa.uint64())), [[1, "18446744073709551615"], None]),
+        (array([2**64 - 59], pa.uint64()).dictionary_encode(), ["18446744073709551557", None]),
+    ],
+)
+def test_for_tfrecord_a_number_that_int64_cannot_hold_is_text(column: pa.Array, expected: list[Any]) -> None:
+    values = values_of(column, for_json=False)
+    assert values == expected
+    assert all(feature_of(value) for value in values)

@@ -180,8 +180,10 @@ def test_a_success_without_an_image_is_refused(tmp_path: Path) -> None:
         writer.write(replace(samples[0], image=None))
 
 
-def out_of_range_table() -> pa.Table:
-    return input_table(3, taken_at=pa.array([0, 2**31 - 1, 1], pa.date32()))
+def broken_text_table() -> pa.Table:
+    """As a parquet file may have it: a column of text whose second value is not UTF-8."""
+    raw = pa.array([b"good", b"\xff\xfe", b"too"], pa.binary())
+    return input_table(3, title=pa.Array.from_buffers(pa.string(), 3, raw.buffers()))
 
 
 @pytest.mark.parametrize("output_format", ["files", "webdataset", "tfrecord"])
@@ -191,10 +193,10 @@ def test_a_row_that_the_format_cannot_hold_says_so_before_it_is_fetched(
     if output_format == "tfrecord":
         pytest.importorskip("google_crc32c")
     settings = settings_for(tmp_path, output_format)
-    writer = ShardWriter(settings, 0, out_of_range_table())
+    writer = ShardWriter(settings, 0, broken_text_table())
     failures = [writer.input_row_failure(index) for index in range(3)]
-    assert failures == [None, "invalid row: taken_at: out of range", None]
-    table = out_of_range_table()
+    assert failures == [None, "invalid row: title: not valid UTF-8", None]
+    table = broken_text_table()
     samples = [
         success(settings, table, 0),
         failure(settings, 1, str(failures[1])),
@@ -203,12 +205,12 @@ def test_a_row_that_the_format_cannot_hold_says_so_before_it_is_fetched(
     for sample in samples:
         writer.write(sample)
     writer.commit(statistics_of(samples))
-    assert pq.read_table(tmp_path / "00000.parquet")["taken_at"].equals(table["taken_at"])
+    assert pq.read_table(tmp_path / "00000.parquet")["title"].equals(table["title"])
 
 
 @pytest.mark.parametrize("output_format", ["parquet", "dummy"])
 def test_parquet_can_hold_any_arrow_value(tmp_path: Path, output_format: str) -> None:
-    writer = ShardWriter(settings_for(tmp_path, output_format), 0, out_of_range_table())
+    writer = ShardWriter(settings_for(tmp_path, output_format), 0, broken_text_table())
     assert [writer.input_row_failure(index) for index in range(3)] == [None] * 3
     writer.discard()
 

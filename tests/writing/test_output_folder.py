@@ -126,6 +126,13 @@ def test_overwrite_refuses_a_folder_of_other_files(tmp_path: Path) -> None:
     assert visible(tmp_path) == ["thesis.tex"]
 
 
+def test_overwrite_refuses_a_folder_whose_one_file_only_names_the_program(tmp_path: Path) -> None:
+    (tmp_path / "my-img2dataset-notes.txt").write_text("notes")
+    with pytest.raises(OutputError, match="nothing made by img2dataset"):
+        output(tmp_path).empty()
+    assert (tmp_path / "my-img2dataset-notes.txt").exists()
+
+
 def test_overwrite_refuses_a_folder_that_holds_the_list(tmp_path: Path) -> None:
     write_shard(settings_for(tmp_path, "webdataset"))
     (tmp_path / "list.txt").write_text("")
