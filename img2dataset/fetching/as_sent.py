@@ -46,7 +46,7 @@ def undone(body: bytearray, max_bytes: int) -> bytearray | None:
 
 
 def _up_to_the_error(inflate: zlib._Decompress, piece: bytearray) -> bytearray:
-    """What can be read of a piece with an error in it, be it only a checksum at its end: the decoder judges."""
+    """What can be read of a piece with an error in it, such as a wrong checksum: the decoder judges."""
     unfolded = bytearray()
     with contextlib.suppress(zlib.error):
         for number in piece:

@@ -70,7 +70,9 @@ def test_an_encoding_that_is_none_is_not_undone(server: RawServer, encoding: str
     assert download(url).body == JPEG
 
 
-@pytest.mark.parametrize("junk", [b"junk", b"\0" * 4000, b"\x1f\x8bjunk", gzip.compress(b"more", mtime=0)[:7]])
+@pytest.mark.parametrize(
+    "junk", [b"junk", b"\0" * 4000, b"\x1f\x8bjunk", gzip.compress(b"more", mtime=0)[:7]]
+)
 def test_what_stands_behind_compressed_data_is_cut_off(server: RawServer, junk: bytes) -> None:
     body = gzip.compress(JPEG) + junk
     url = server.put("/a", "Content-Encoding: gzip", length(body), body=body)
