@@ -220,13 +220,13 @@ _ENCODE = _kind("encode: ")
 
 # What the training side loads besides.
 SOURCE_INVALID = _failure("invalid source: not a URL or path")
-FILE_UNREADABLE = _failure("file: cannot be read", again=False, later=True)
+FILE_UNREADABLE = _failure("file: cannot be read")
 FILE_OUTSIDE = _failure("file: outside of base_path")
 FILE_NOT_REGULAR = _failure("file: not a regular file")
 FILE_WITHOUT_IMAGE = _failure("file: the shard has no image for this key")
 TOO_LARGE_FILE = _failure("too large: file", advice="a higher max_bytes")
 TOO_SMALL_FOR_BUCKETS = _failure("image too small: for every bucket", advice="a smaller smallest bucket")
-OF_SESSION = _failure("download: error of the session", later=True)
+OF_SESSION = _failure("download: error of the session")
 
 # A row that cannot be what the list or the options say.
 HASH_MISMATCH = _failure("hash mismatch")
