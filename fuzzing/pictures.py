@@ -45,7 +45,7 @@ def check_header(body: bytes) -> None:
     try:
         header = read_header(body)
     except ImageFailure as failure:
-        _check_text(failure.message)
+        _check_text(failure.failure)
         return
     assert header.width > 0
     assert header.height > 0
@@ -100,7 +100,7 @@ def check_decoding(body: bytes) -> None:
         try:
             made = processor(body)
         except ImageFailure as failure:
-            _check_text(failure.message)
+            _check_text(failure.failure)
             continue
         if made.image is body:
             continue

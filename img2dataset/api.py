@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from img2dataset.distributing import LocalPool, StopRequest, run_passes
 from img2dataset.errors import Img2datasetError, OutputError, RunFailed
+from img2dataset.failures import is_taken_again
 from img2dataset.imaging import missing_library
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import Plan, begin_behind_all_shards, finish, note_known, prepare
@@ -19,7 +20,6 @@ from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary, known_urls_line
 from img2dataset.settings import processes_count, read_settings, work_settings
 from img2dataset.types import Shard, ShardReport
-from img2dataset.working.taking_again import is_taken_again
 from img2dataset.writing import OutputFolder
 
 if TYPE_CHECKING:

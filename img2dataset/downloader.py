@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from img2dataset.failures import URL_NOT_A_STRING
 from img2dataset.resizer import Resizer
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def download_image_with_retry(
     """
     name, url = row
     if not isinstance(url, str):
-        return name, None, "invalid url: not a string"
+        return name, None, URL_NOT_A_STRING
     downloader = _downloader(timeout, retries, user_agent_token, tuple(disallowed_header_directives or ()))
     (entry,) = downloader.download([(url, None)])
     if entry.failure is not None:

@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass, field
 
 from img2dataset.errors import OutputError
+from img2dataset.failures import is_taken_again
 from img2dataset.manifest import MANIFEST_NAME, MODES_THAT_ADD, Manifest, OthersShards, RunRecord, new_record
 from img2dataset.options import Options
 from img2dataset.reading import Reader
-from img2dataset.working.taking_again import is_taken_again
 from img2dataset.writing import OutputFolder
 
 logger = logging.getLogger("img2dataset")

@@ -92,6 +92,6 @@ class Resizer:
         try:
             image = self._process(img_stream.read(), blurring_bbox_list)
         except ImageFailure as failure:
-            return None, None, None, None, None, failure.message
+            return None, None, None, None, None, failure.failure
         sizes = image.width, image.height, image.original_width, image.original_height
         return bytes(image.image), *sizes, None

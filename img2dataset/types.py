@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from img2dataset.failures import Failure
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -16,10 +18,6 @@ Status = Literal["success", "failed_to_download", "failed_to_resize"]
 SUCCESS: Status = "success"
 FAILED_TO_DOWNLOAD: Status = "failed_to_download"
 FAILED_TO_RESIZE: Status = "failed_to_resize"
-
-# The message of a row that a stopped run has not come to. It stands in what such a run keeps of a shard for
-# the next one, never in a finished shard.
-NOT_TRIED = "not tried: the run was stopped"
 
 # Names of columns in ``Shard.rows`` that steer the work and are not copied to the metadata.
 BBOX_COLUMN = "__bbox__"
@@ -39,7 +37,7 @@ class Shard:
 
     shard_id: int
     rows: pa.Table
-    invalid_urls: Mapping[int, str] = field(default_factory=dict)
+    invalid_urls: Mapping[int, Failure] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Arrow pickles the whole buffers behind a slice (35 MB for 100 rows of a million): send the slice.
@@ -51,7 +49,7 @@ class Shard:
         return _unpickle_shard, (self.shard_id, sink.getvalue().to_pybytes(), dict(self.invalid_urls))
 
 
-def _unpickle_shard(shard_id: int, rows: bytes, invalid_urls: dict[int, str]) -> Shard:
+def _unpickle_shard(shard_id: int, rows: bytes, invalid_urls: dict[int, Failure]) -> Shard:
     import pyarrow as pa
 
     with pa.ipc.open_stream(rows) as stream:
@@ -76,7 +74,7 @@ class Fetched:
 
     row: Row
     body: bytes | bytearray | None
-    failure: str | None = None
+    failure: Failure | None = None
     size: int = 0
 
 

@@ -28,7 +28,6 @@ from img2dataset.installation import check_installed
 check_installed("pycurl")
 
 from img2dataset.fetching.access import Access, load_access, masked_header, masked_proxy
-from img2dataset.fetching.failures import can_pass
 from img2dataset.fetching.manners import HostManners
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.stored import check_schemes
@@ -41,7 +40,6 @@ __all__ = [
     "FetchSettings",
     "Fetcher",
     "HostManners",
-    "can_pass",
     "check_schemes",
     "load_access",
     "masked_header",

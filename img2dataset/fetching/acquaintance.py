@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Generic, Literal, TypeVar
 
-from img2dataset.fetching import failures
+from img2dataset import failures
 from img2dataset.fetching.endings import Ending
 from img2dataset.fetching.pace import CLOSED_S, HostPace
 

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from img2dataset.fetching.concurrency import INTERVAL_S, LARGEST, AdaptiveConcurrency, Interval
 from img2dataset.types import Fetched
 
-# What too many connections cause, as against what a single server answers.
-_OF_THE_NETWORK = ("timeout", "connection", "DNS", "TLS")
 # Fewer ready bodies than this, and the pixels may have to wait.
 STARVED_BELOW = 4
 
@@ -34,7 +32,7 @@ class Adapting:
         """Count one row and pass it on."""
         if fetched.body is not None:
             self._interval.bodies += 1
-        elif fetched.failure is not None and fetched.failure.startswith(_OF_THE_NETWORK):
+        elif fetched.failure is not None and fetched.failure.kind.crowding:
             self._interval.failures += 1
         self._pass_on(fetched)
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from img2dataset import failures
+from img2dataset.failures import Failure
+
 Kind = Literal[
     "public", "private", "loopback", "link-local", "metadata", "multicast", "unspecified", "reserved"
 ]
@@ -166,7 +169,7 @@ class Reach:
     private_allowed: bool
     proxied: bool = False
 
-    def refusal(self, address: str, after_public: bool) -> str | None:
+    def refusal(self, address: str, after_public: bool) -> Failure | None:
         """The failure of a connection to ``address``; None if it may be made.
 
         Args:
@@ -178,9 +181,11 @@ class Reach:
             return None
         if kind in _ALLOWED_IN_LISTS and self.private_allowed and (self.proxied or not after_public):
             return None
-        return f"address: {kind}"
+        return failures.of_address(kind)
 
-    def select(self, addresses: tuple[str, ...], after_public: bool) -> tuple[tuple[str, ...], str | None]:
+    def select(
+        self, addresses: tuple[str, ...], after_public: bool
+    ) -> tuple[tuple[str, ...], Failure | None]:
         """Those of a name's ``addresses`` that may be connected to; if none may, why the first may not."""
         refusals = [self.refusal(address, after_public) for address in addresses]
         if not any(refusals):

@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
 from img2dataset.fetching.answers import Answer
 from img2dataset.fetching.endings import Ending, ending_of
 from img2dataset.fetching.hosts import HostSlots
@@ -52,7 +53,7 @@ class Admission:
         pending: PendingRows,
         most_transfers: int,
         usual_reservation: Callable[[], int],
-        refuse: Callable[[Row, str], None],
+        refuse: Callable[[Row, Failure], None],
     ) -> None:
         self._manners = settings.manners
         self._more_schemes = settings.more_schemes
@@ -103,7 +104,7 @@ class Admission:
         """Let ``job`` go to ``uri``; it must ``enter`` again."""
         job.uri, job.host = uri, host_of(uri) if uri.startswith("http") else ""
 
-    def leave(self, job: Job, started_at: float, failure: str | None, answer: Answer | None) -> bool:
+    def leave(self, job: Job, started_at: float, failure: Failure | None, answer: Answer | None) -> bool:
         """A request has ended. True if its host pushed it back and it waits here to be sent again."""
         if not job.host:
             return False
@@ -111,7 +112,7 @@ class Admission:
             return self._leave(job, started_at, failure, answer, time.monotonic())
 
     def _leave(
-        self, job: Job, started_at: float, failure: str | None, answer: Answer | None, now: float
+        self, job: Job, started_at: float, failure: Failure | None, answer: Answer | None, now: float
     ) -> bool:
         asked = answer.retry_after if answer is not None else None
         status = answer.status if answer is not None and answer.status else None
@@ -160,7 +161,7 @@ class Admission:
             with self._lock:
                 self._hosts.leave(job.host, time.monotonic(), Ending.NOTHING)
 
-    def learned_robots(self, site: str, body: bytes | None, failure: str | None) -> None:
+    def learned_robots(self, site: str, body: bytes | None, failure: Failure | None) -> None:
         """A robots.txt has come, or not: those who waited for it go on."""
         assert self._robots is not None
         now = time.monotonic()
@@ -172,7 +173,7 @@ class Admission:
             if not job.called_off:
                 self._pending.put_off(job)
 
-    def refuse(self, job: Job, failure: str, now: float) -> None:
+    def refuse(self, job: Job, failure: Failure, now: float) -> None:
         """``job`` is not requested."""
         if job.robots_of:
             self.learned_robots(job.robots_of, None, failure)
@@ -264,7 +265,7 @@ class Admission:
         try:
             uri = to_uri(row.url, self._more_schemes)
         except UrlRefused as refusal:
-            self._refuse(row, str(refusal))
+            self._refuse(row, refusal.failure)
             return None
         job = Job(row, uri, self._usual_reservation())
         self.aim(job, uri)
@@ -274,7 +275,7 @@ class Admission:
         verdict = robots.judge(job.uri, now)
         if verdict == "allowed":
             return True
-        if verdict != "unknown":
+        if isinstance(verdict, Failure):
             self._refuse(job.row, verdict)
             return False
         site = site_of(job.uri)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
 from img2dataset.fetching.robots import is_opted_out
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -25,7 +26,7 @@ class Answer:
     """
 
     status: int
-    failure: str | None = None
+    failure: Failure | None = None
     location: bytes | None = None
     retry_after: str | None = None
     length: int | None = None

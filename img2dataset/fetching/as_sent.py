@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 
-from img2dataset.fetching import failures
+from img2dataset import failures
 
 # What a second request may mend.
 CONTRADICTIONS = frozenset({failures.ENCODING_UNKNOWN, failures.ENCODING_BROKEN, failures.PROTOCOL_LENGTH})

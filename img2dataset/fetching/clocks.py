@@ -7,7 +7,8 @@ transfer in flight.
 
 from __future__ import annotations
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
 
 # The speed is averaged over the latest timeout_s, in this many steps.
 STEPS = 4
@@ -36,7 +37,7 @@ class TransferClocks:
         self._progress += seconds
         self._next_step += seconds
 
-    def check(self, now: float, count: int, sent_at: float | None) -> str | None:
+    def check(self, now: float, count: int, sent_at: float | None) -> Failure | None:
         """The failure to end the transfer with, or None.
 
         Args:

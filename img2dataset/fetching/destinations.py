@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
+from img2dataset.failures import Failure
 from img2dataset.fetching import system_names
 from img2dataset.fetching.addresses import Reach, kind_of, numeric_address
 from img2dataset.fetching.known_names import Resolved
@@ -27,7 +28,7 @@ class Destination(NamedTuple):
     """``entries`` for CURLOPT_RESOLVE, none if there is nothing to tell; or a failure."""
 
     entries: tuple[str, ...] = ()
-    failure: str | None = None
+    failure: Failure | None = None
 
 
 # No named tuple: before Python 3.11 those cannot be generic.

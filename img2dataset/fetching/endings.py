@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from img2dataset.fetching import failures
+from img2dataset.failures import Failure, OfHost
 
 
 class Ending(Enum):
@@ -19,15 +19,15 @@ class Ending(Enum):
     NOTHING = "called off, begun again, or failed in a way that says nothing of the host"
 
 
-_OF_FAILURE = {
-    failures.CONNECTION_REFUSED: Ending.NO_CONNECTION,
-    failures.CONNECTION_UNREACHABLE: Ending.NO_CONNECTION,
-    failures.TIMEOUT_CONNECT: Ending.CONNECT_TIMEOUT,
-    failures.TIMEOUT_SILENCE: Ending.SILENT,
+_OF_HOST = {
+    OfHost.NOTHING: Ending.NOTHING,
+    OfHost.NO_CONNECTION: Ending.NO_CONNECTION,
+    OfHost.CONNECT_TIMEOUT: Ending.CONNECT_TIMEOUT,
+    OfHost.SILENT: Ending.SILENT,
 }
 
 
-def ending_of(failure: str | None, status: int | None, has_retry_after: bool) -> Ending:
+def ending_of(failure: Failure | None, status: int | None, has_retry_after: bool) -> Ending:
     """What a request that ended with ``failure`` (None: success) and ``status`` says about its host."""
     if status == 429 or (status == 503 and has_retry_after):
         return Ending.PUSHED_BACK
@@ -35,4 +35,4 @@ def ending_of(failure: str | None, status: int | None, has_retry_after: bool) ->
         return Ending.OVERLOADED
     if status is not None:
         return Ending.ACCEPTED
-    return Ending.NOTHING if failure is None else _OF_FAILURE.get(failure, Ending.NOTHING)
+    return Ending.NOTHING if failure is None else _OF_HOST[failure.kind.host]

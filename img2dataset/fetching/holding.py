@@ -11,7 +11,9 @@ import socket
 import time
 from collections.abc import Callable
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
+from img2dataset.fetching import causes
 from img2dataset.fetching.descriptors import most_transfers
 from img2dataset.fetching.network import Network
 from img2dataset.fetching.pending import Job
@@ -96,7 +98,7 @@ class Holding:
                 self._cap = min(self._most, self._cap + max(1, self._cap // 16))
         return lost
 
-    def holds(self, job: Job, failure: str, started_at: float, in_flight: int) -> bool:
+    def holds(self, job: Job, failure: Failure, started_at: float, in_flight: int) -> bool:
         """Whether ``job``, whose try has failed, is put back to be tried again."""
         now = time.monotonic()
         if failure == failures.OUT_OF_MEANS:
@@ -145,7 +147,7 @@ def _has_route(address: str) -> bool:
             probe.setblocking(False)
             probe.connect((address, 9))
     except OSError as error:
-        return error.errno not in failures.UNREACHABLE_ERRORS
+        return error.errno not in causes.UNREACHABLE_ERRORS
     return True
 
 

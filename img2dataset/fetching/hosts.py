@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from img2dataset.failures import Failure
 from img2dataset.fetching.acquaintance import NOBODY, Acquaintance, Host
 from img2dataset.fetching.endings import Ending
 from img2dataset.fetching.machine_slots import LOOK_AGAIN_S, MachineSlots
@@ -56,7 +57,7 @@ class HostSlots(Generic[Waiting]):
         """Jobs set aside."""
         return self._waiting
 
-    def closed(self, name: str, now: float) -> str | None:
+    def closed(self, name: str, now: float) -> Failure | None:
         """The failure of every row of a host that is not to be asked at this time; None if it may be."""
         host = self._busy.get(name) or self._idle.get(name)
         return host.pace.closed_reason if host is not None and host.pace.is_closed(now) else None
@@ -98,7 +99,7 @@ class HostSlots(Generic[Waiting]):
         self._waiting += 1
         self._list(host, now)
 
-    def next_job(self, now: float) -> tuple[Waiting, str | None] | None:
+    def next_job(self, now: float) -> tuple[Waiting, Failure | None] | None:
         """A job set aside that has its slot now, or is to fail with the text beside it; or None."""
         self._make_ready(now)
         while self._ready:
@@ -146,7 +147,7 @@ class HostSlots(Generic[Waiting]):
         self._rest(host)
 
     def pushed_back(
-        self, name: str, now: float, started_at: float, retry_after_s: float | None, failure: str
+        self, name: str, now: float, started_at: float, retry_after_s: float | None, failure: Failure
     ) -> None:
         """The host asked for fewer requests; see ``HostPace.pushed_back``."""
         host, longest = self._busy[name], self._manners.max_retry_after_s

@@ -6,7 +6,7 @@ import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
-from img2dataset.fetching import failures
+from img2dataset import failures
 from img2dataset.fetching.urls import UrlRefused
 
 _IGNORED = re.compile(rb"[\s=]+")
@@ -24,11 +24,11 @@ def decode_data_url(url: str, max_body_bytes: int) -> bytes:
         raise UrlRefused(failures.TOO_LARGE_BODY)
     description, comma, data = url[len("data:") :].partition(",")
     if not comma:
-        raise UrlRefused("invalid url: data")
+        raise UrlRefused(failures.URL_DATA)
     try:
         body = unquote_to_bytes(data)
     except UnicodeEncodeError:
-        raise UrlRefused("invalid url: not Unicode") from None
+        raise UrlRefused(failures.URL_NOT_UNICODE) from None
     if description.replace(" ", "").lower().endswith(";base64"):
         body = _decode_base64(body)
     if len(body) > max_body_bytes:
@@ -41,5 +41,5 @@ def decode_data_url(url: str, max_body_bytes: int) -> bytes:
 def _decode_base64(text: bytes) -> bytes:
     text = _IGNORED.sub(b"", text).replace(b"-", b"+").replace(b"_", b"/")
     if not _BASE64.fullmatch(text) or len(text) % 4 == 1:
-        raise UrlRefused("invalid url: data")
+        raise UrlRefused(failures.URL_DATA)
     return binascii.a2b_base64(text + b"=" * (-len(text) % 4))

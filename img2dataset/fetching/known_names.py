@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
 
 # Some 400 bytes each; an entry too many costs one question.
 REMEMBERED_NAMES = 20_000
@@ -19,7 +20,7 @@ class Resolved(NamedTuple):
     """The addresses of a host, or why there are none."""
 
     addresses: tuple[str, ...]
-    failure: str | None = None
+    failure: Failure | None = None
 
 
 class _Known(NamedTuple):

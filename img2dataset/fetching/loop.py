@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import pycurl
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
 from img2dataset.fetching.adapting import Adapting
 from img2dataset.fetching.admission import Admission
 from img2dataset.fetching.as_sent import CONTRADICTIONS, undone
@@ -197,7 +198,7 @@ class DownloadLoop:
                 self._set_free(transfer)
                 self._admission.called_off(job)
 
-    def _refuse(self, row: Row, failure: str) -> None:
+    def _refuse(self, row: Row, failure: Failure) -> None:
         self._deliver(Fetched(row, None, failure))
 
     def _hand_over(self, fetched: Fetched) -> None:
@@ -292,7 +293,7 @@ class DownloadLoop:
                 failure = known
             self._fail(job, failure, answer.retry_after if answer is not None else None)
 
-    def _is_held(self, job: Job, failure: str, started_at: float) -> bool:
+    def _is_held(self, job: Job, failure: Failure, started_at: float) -> bool:
         """Whether ``job`` is tried again because it was not its host that failed."""
         if not self._holding.holds(job, failure, started_at, self.in_flight):
             return False
@@ -336,7 +337,7 @@ class DownloadLoop:
             uri = redirect_target(job.uri, location)
         except UrlRefused as refusal:
             self._set_free(transfer)
-            self._fail(job, str(refusal), None)
+            self._fail(job, refusal.failure, None)
             return
         job.redirects += 1
         job.foreign = job.foreign or leads_elsewhere(job.uri, uri)
@@ -351,13 +352,13 @@ class DownloadLoop:
         else:
             self._set_free(transfer)
 
-    def _fail_elsewhere(self, job: Job, failure: str) -> None:
+    def _fail_elsewhere(self, job: Job, failure: Failure) -> None:
         if job.called_off:
             return
         if not self._holding.holds(job, failure, time.monotonic(), self.in_flight):
             self._fail(job, failure)
 
-    def _fail(self, job: Job, failure: str, retry_after: str | None = None) -> None:
+    def _fail(self, job: Job, failure: Failure, retry_after: str | None = None) -> None:
         """A try has failed: another one later, or the row's failure."""
         if job.called_off:
             return

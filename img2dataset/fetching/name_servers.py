@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
 
 if TYPE_CHECKING:
     import pycares
@@ -32,7 +33,7 @@ class Records(NamedTuple):
 
     addresses: tuple[str, ...]
     ttl_s: float
-    failure: str | None = None
+    failure: Failure | None = None
 
 
 class Watch(Protocol):

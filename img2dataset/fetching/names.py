@@ -15,7 +15,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
+from img2dataset.fetching import causes
 
 THREADS = 4
 LONGEST_QUEUE = 64
@@ -38,12 +40,12 @@ class NameFailures(Generic[Waiting]):
         self._known: set[str] = set()
         self._waiting: dict[str, list[Waiting]] = {}
         self._questions: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[str, Failure]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         # What one of the threads has died of.
         self._error: BaseException | None = None
 
-    def ask(self, uri: str, waiting: Waiting) -> str | None:
+    def ask(self, uri: str, waiting: Waiting) -> Failure | None:
         """The failure of ``uri``'s host; None if ``answered`` will tell it to ``waiting``."""
         host = urlsplit(uri).hostname or ""
         if host in self._known:
@@ -61,7 +63,7 @@ class NameFailures(Generic[Waiting]):
         self._questions.put(host)
         return None
 
-    def answered(self) -> list[tuple[Waiting, str]]:
+    def answered(self) -> list[tuple[Waiting, Failure]]:
         """Who has an answer by now, with the failure.
 
         Raises:
@@ -69,7 +71,7 @@ class NameFailures(Generic[Waiting]):
         """
         if self._error is not None:
             raise self._error
-        came: list[tuple[Waiting, str]] = []
+        came: list[tuple[Waiting, Failure]] = []
         while not self._answers.empty():
             host, failure = self._answers.get()
             # What does not exist stays so for this run; what could not be told is asked anew.
@@ -97,14 +99,14 @@ class NameFailures(Generic[Waiting]):
             self._wake()
 
 
-def why_not_resolved(host: str) -> str:
+def why_not_resolved(host: str) -> Failure:
     """Ask the system's resolver for ``host``, whose lookup has failed before; blocks."""
     try:
         socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         return failures.DNS_NOT_FOUND if error.errno in _NO_SUCH_NAME else failures.DNS_TEMPORARY
     except OSError as error:
-        return failures.OUT_OF_MEANS if error.errno in failures.MEANS_ERRORS else failures.DNS_TEMPORARY
+        return failures.OUT_OF_MEANS if error.errno in causes.MEANS_ERRORS else failures.DNS_TEMPORARY
     except UnicodeError:
         return failures.DNS_NOT_FOUND
     return failures.DNS_TEMPORARY

@@ -11,7 +11,8 @@ silent are no evidence: a list may have nothing else.
 
 from __future__ import annotations
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure, OfNetwork
 
 ENOUGH_HOSTS = 3
 # Until there are so many, a failure waits for what becomes of the others.
@@ -20,22 +21,6 @@ REMEMBERED_HOSTS = 1000
 TRY_INTERVAL_S = 1.0
 # A network that wakes with its machine needs a moment.
 WAKING_S = 1.0
-# Says that there is no way there.
-_NO_WAY = frozenset({failures.CONNECTION_UNREACHABLE, failures.DNS_UNREACHABLE})
-# What a network that goes away may do to a try that is under way.
-_SHAKEN = _NO_WAY | {
-    failures.TIMEOUT_CONNECT,
-    failures.TIMEOUT_SILENCE,
-    failures.TIMEOUT_TOO_SLOW,
-    failures.TIMEOUT_DEADLINE,
-    failures.DNS_TIMEOUT,
-    failures.DNS_TEMPORARY,
-    failures.TLS_HANDSHAKE,
-    failures.CONNECTION_RESET,
-    failures.CONNECTION_CLOSED_EARLY,
-    failures.CONNECTION_FAILED,
-    failures.PROTOCOL_HTTP2,
-}
 
 
 class Network:
@@ -103,7 +88,7 @@ class Network:
     def holds(
         self,
         host: str,
-        failure: str,
+        failure: Failure,
         started_at: float,
         held_since: float | None,
         has_way: bool,
@@ -119,13 +104,13 @@ class Network:
             has_way: whether this machine has a way out at all, as far as it knows.
             now: the present.
         """
-        if failure not in _SHAKEN or not self._patience_s:
+        if failure.kind.network is OfNetwork.NOTHING or not self._patience_s:
             return False
         held_s = 0.0 if held_since is None else now - held_since
         if self.away_since is None:
             if started_at <= self._shaken_until:
                 return held_s <= self._patience_s
-            if failure not in _NO_WAY or held_s > self._patience_s:
+            if failure.kind.network is not OfNetwork.NO_WAY or held_s > self._patience_s:
                 return False
             self._is_names = failure == failures.DNS_UNREACHABLE
             if not self._is_names and not self._is_certain(host, has_way):

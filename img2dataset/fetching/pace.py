@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
 
 # Pushing back without having ever accepted anything: 1 + 2 + 4 s are waited, then the host is closed. If
 # other processes ask it too, they may be the ones that it accepts: 8 and 16 s more.
@@ -111,7 +112,7 @@ class HostPace:
         self.pushed_since = 0.0
         self.connect_failures: float = 0
         self.closed_until = -math.inf
-        self.closed_reason = ""
+        self.closed_reason: Failure = failures.HOST_UNREACHABLE
         self.ever_accepted = False
         self.accepted = self.accepted_before_cut = 0.0
         self.since = -1.0
@@ -177,7 +178,7 @@ class HostPace:
             self._halve()
 
     def pushed_back(
-        self, now: float, started_at: float, retry_after_s: float | None, longest_s: float, failure: str
+        self, now: float, started_at: float, retry_after_s: float | None, longest_s: float, failure: Failure
     ) -> None:
         """429, or 503 with Retry-After.
 
@@ -211,7 +212,7 @@ class HostPace:
         if self.rounds and (stranger or self.next_start - self.pushed_since > longest_s):
             self.close(now + CLOSED_S, failure)
 
-    def close(self, until: float, reason: str) -> None:
+    def close(self, until: float, reason: Failure) -> None:
         """Nothing is to be asked of the host before ``until``; its rows fail with ``reason``."""
         self.closed_until, self.closed_reason = until, reason
 
@@ -219,7 +220,7 @@ class HostPace:
         """What the processes of a run share, in the order of ``SHARED_FIELDS``."""
         return tuple(getattr(self, name) for name in SHARED_FIELDS)
 
-    def take_over(self, state: Sequence[float], closed_reason: str, now: float) -> None:
+    def take_over(self, state: Sequence[float], closed_reason: Failure, now: float) -> None:
         """Become what the processes have left behind; the first time, with what this one has seen.
 
         Args:

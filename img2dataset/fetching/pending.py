@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from img2dataset.failures import Failure
 from img2dataset.fetching.cookies import Cookie
 from img2dataset.types import Row
 
@@ -44,7 +45,7 @@ class Job:
     robots_of: str = ""
     after_public: bool = False
     taken: bool = False
-    as_sent: str | None = None
+    as_sent: Failure | None = None
     cookies: tuple[Cookie, ...] = ()
     proxied: bool = False
     held_since: float | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Generic, Literal, TypeVar
 
-from img2dataset.fetching import failures
+from img2dataset import failures
 from img2dataset.fetching.known_names import Resolved
 from img2dataset.fetching.name_servers import IPV4, IPV6, Records
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
-from img2dataset.fetching import failures
+from img2dataset import failures
 from img2dataset.fetching.known_names import KnownNames, Resolved
 from img2dataset.fetching.name_servers import IPV4, IPV6, NameServers, Records, Watch
 from img2dataset.fetching.questions import ROUNDS_S, Next, Question

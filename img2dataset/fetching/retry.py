@@ -11,7 +11,7 @@ import email.utils
 import re
 from collections.abc import Callable
 
-from img2dataset.fetching.failures import can_pass
+from img2dataset.failures import Failure
 
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 30.0
@@ -20,7 +20,7 @@ LONGEST_RETRY_AFTER_S = 120.0
 
 
 def delay_before_retry(
-    failure: str, tries: int, retries: int, retry_after_s: float | None, random: Callable[[], float]
+    failure: Failure, tries: int, retries: int, retry_after_s: float | None, random: Callable[[], float]
 ) -> float | None:
     """Seconds to wait before the next try, or None if there shall be none.
 
@@ -31,7 +31,7 @@ def delay_before_retry(
         retry_after_s: what the server asked to wait, seconds.
         random: a number in [0, 1) at each call.
     """
-    if tries > retries or not can_pass(failure):
+    if tries > retries or not failure.kind.again:
         return None
     backoff = random() * min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(tries - 1, 30))
     if retry_after_s is None:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from img2dataset import failures
 from img2dataset.errors import MissingDependency
-from img2dataset.fetching import failures
+from img2dataset.failures import Failure
 from img2dataset.installation import install_extra
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def site_of(uri: str) -> str:
 @dataclass(frozen=True, slots=True)
 class _Site:
     rules: Protego | None
-    refusal: str | None
+    refusal: Failure | None
     expires: float
     size: int
 
@@ -68,7 +69,7 @@ class RobotsTxt(Generic[Waiting]):
         self._size = 0
         self._waiting: dict[str, list[Waiting]] = {}
 
-    def judge(self, uri: str, now: float) -> Verdict | str:
+    def judge(self, uri: str, now: float) -> Verdict | Failure:
         """``allowed``, ``unknown``, or the failure of a row that may not be fetched."""
         site = self._sites.get(site_of(uri))
         if site is None or now >= site.expires:
@@ -86,7 +87,7 @@ class RobotsTxt(Generic[Waiting]):
         return len(group) == 1
 
     def learned(
-        self, site: str, body: bytes | None, failure: str | None, now: float
+        self, site: str, body: bytes | None, failure: Failure | None, now: float
     ) -> tuple[list[Waiting], float]:
         """Take what asking for a site's robots.txt brought: a body, or a failure as of a row.
 
@@ -145,13 +146,16 @@ def check_installed() -> None:
         ) from error
 
 
-def _refusal(failure: str) -> str | None:
+def _refusal(failure: Failure) -> Failure | None:
     """The failure of the rows of a site whose robots.txt ended with ``failure``; None: they are allowed."""
-    if failure == failures.EMPTY_BODY or (failure.startswith("HTTP 4") and failure != "HTTP 429"):
+    kind = failure.kind.failure_class
+    if failure == failures.EMPTY_BODY or (
+        kind == "HTTP" and failure.detail[:1] == "4" and failure.detail != "429"
+    ):
         return None
-    if failure.startswith(("redirect:", "scheme:", "invalid url:")):
+    if kind in ("redirect", "scheme", "invalid url"):
         # RFC 9309, 2.3.1.2: a chain that does not end in a file is a file that is not there.
         return None
-    if failure.startswith(("DNS:", "TLS:", "connection:", "address:")) or failure == failures.TIMEOUT_CONNECT:
+    if kind in ("DNS", "TLS", "connection", "address") or failure == failures.TIMEOUT_CONNECT:
         return failure
     return failures.OPT_OUT_ROBOTS_UNAVAILABLE

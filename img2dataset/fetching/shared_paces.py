@@ -24,6 +24,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import BinaryIO, TypeVar, cast
 
+from img2dataset.failures import HOST_UNREACHABLE, Failure, of_text
 from img2dataset.fetching.pace import SHARED_FIELDS, HostPace
 
 # The number of the file's descriptor, in the environment of a worker.
@@ -101,7 +102,7 @@ class SharedPaces:
                 index = min(range(len(records)), key=lambda n: cast(float, records[n][1]))
             else:
                 _, _, *numbers, reason = records[index]
-                pace.take_over(numbers, reason.rstrip(b"\0").decode("ascii"), now)
+                pace.take_over(numbers, _closed_reason(reason), now)
             pace.is_shared = True
             result = act()
             self._write(place + index * _RECORD.size, mark, now, pace)
@@ -124,3 +125,10 @@ class SharedPaces:
 def _place_of(host: str) -> tuple[bytes, int]:
     mark = hashlib.blake2b(host.encode(), digest_size=_MARK_BYTES).digest()
     return mark, int.from_bytes(mark[:4], "little") % _BUCKETS * _BUCKET_BYTES
+
+
+def _closed_reason(record: bytes) -> Failure:
+    try:
+        return of_text(record.rstrip(b"\0").decode("ascii", "replace"))
+    except KeyError:
+        return HOST_UNREACHABLE

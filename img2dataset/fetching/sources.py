@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.budget import BodyBudget
 from img2dataset.fetching.inline import decode_data_url
@@ -35,7 +36,7 @@ class OtherSources:
         pending: PendingRows,
         budget: BodyBudget,
         hand_over: Callable[[Fetched], None],
-        fail: Callable[[Job, str], None],
+        fail: Callable[[Job, Failure], None],
         wake: Callable[[], None],
     ) -> None:
         self._max_body = settings.max_body_bytes
@@ -66,7 +67,7 @@ class OtherSources:
             body = decode_data_url(job.uri, self._max_body)
         except UrlRefused as refusal:
             self._budget.cancel(job.reservation)
-            self._fail(job, str(refusal))
+            self._fail(job, refusal.failure)
             return
         self._deliver(job, body, job.reservation)
 

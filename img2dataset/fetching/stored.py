@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import unquote
 
+from img2dataset import failures
 from img2dataset.errors import MissingDependency, OptionError
-from img2dataset.fetching import failures
+from img2dataset.failures import Failure
+from img2dataset.fetching import causes
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.urls import WEB_SCHEMES
 
@@ -90,7 +92,7 @@ class Reading(Generic[Waiting]):
         self.held = held
         self.waiting = waiting
         self.body = bytearray()
-        self.failure: str | None = None
+        self.failure: Failure | None = None
         # The memory to begin again with, when what is held cannot grow.
         self.needs = 0
         # 0 while it waits for a thread: its clocks start with the read.
@@ -183,7 +185,7 @@ class StoredReader(Generic[Waiting]):
         for _ in range(self._threads):
             self._queue.put(None)
 
-    def _overtime(self, reading: Reading[Waiting], now: float) -> str | None:
+    def _overtime(self, reading: Reading[Waiting], now: float) -> Failure | None:
         if not reading.progress_at:
             # It waits for a thread; if all hang and none may follow them, for ever.
             lost = self._left_behind >= max(MOST_LEFT_BEHIND, self._threads)
@@ -192,7 +194,7 @@ class StoredReader(Generic[Waiting]):
             return failures.TIMEOUT_DEADLINE
         return failures.TIMEOUT_SILENCE if now - reading.progress_at >= self._timeout_s else None
 
-    def _give_up(self, reading: Reading[Waiting], failure: str) -> None:
+    def _give_up(self, reading: Reading[Waiting], failure: Failure) -> None:
         with self._lock:
             if reading.given_up:
                 return
@@ -202,7 +204,7 @@ class StoredReader(Generic[Waiting]):
         if reading.progress_at and self._left_behind < MOST_LEFT_BEHIND:
             self._start_thread()
 
-    def _end(self, reading: Reading[Waiting], failure: str | None) -> None:
+    def _end(self, reading: Reading[Waiting], failure: Failure | None) -> None:
         reading.failure = failure
         reading.given_up = True
         self._done.put(reading)
@@ -236,7 +238,7 @@ class StoredReader(Generic[Waiting]):
                 return
             self._wake()
 
-    def _hand_in(self, reading: Reading[Waiting], body: bytearray, failure: str | None) -> bool:
+    def _hand_in(self, reading: Reading[Waiting], body: bytearray, failure: Failure | None) -> bool:
         with self._lock:
             if reading.given_up:
                 return False
@@ -244,12 +246,12 @@ class StoredReader(Generic[Waiting]):
             self._end(reading, failure)
             return True
 
-    def _read(self, reading: Reading[Waiting], body: bytearray) -> str | None:
+    def _read(self, reading: Reading[Waiting], body: bytearray) -> Failure | None:
         scheme = reading.url.partition(":")[0].lower()
         try:
             kind = _file_system_class(scheme)
         except (MissingDependency, OptionError):
-            return f"scheme: {scheme} not installed"
+            return failures.of_scheme(scheme, "not installed")
         if scheme == "file":
             path = _local_path(reading.url)
             return failures.STORED_NO_FILE if path is None else self._read_file(kind(), path, reading, body)
@@ -262,7 +264,7 @@ class StoredReader(Generic[Waiting]):
         system = kind(**options, skip_instance_cache=bool(options.get("host")))
         return self._read_file(system, kind._strip_protocol(url), reading, body)
 
-    def _refused_host(self, host: str | None) -> str | None:
+    def _refused_host(self, host: str | None) -> Failure | None:
         if not host:
             return None
         import socket
@@ -273,7 +275,7 @@ class StoredReader(Generic[Waiting]):
 
     def _read_file(
         self, system: fsspec.AbstractFileSystem, path: str, reading: Reading[Waiting], body: bytearray
-    ) -> str | None:
+    ) -> Failure | None:
         with system.open(path, "rb", block_size=CHUNK_BYTES) as file:
             size = getattr(file, "size", None)
             if isinstance(size, int) and size > self._max_body:
@@ -313,12 +315,12 @@ def _local_path(url: str) -> str | None:
     return path if stat.S_ISREG(os.stat(path).st_mode) else None
 
 
-def _failure_of(error: BaseException) -> str:
+def _failure_of(error: BaseException) -> Failure:
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return failures.STORED_NO_FILE
     if isinstance(error, PermissionError):
         return failures.STORED_FORBIDDEN
-    if isinstance(error, OSError) and error.errno in failures.MEANS_ERRORS:
+    if isinstance(error, OSError) and error.errno in causes.MEANS_ERRORS:
         return failures.OUT_OF_MEANS
     if isinstance(error, TimeoutError):
         return failures.TIMEOUT_SILENCE

@@ -15,7 +15,9 @@ from typing import Any
 
 import pycurl
 
-from img2dataset.fetching import failures
+from img2dataset import failures
+from img2dataset.failures import Failure
+from img2dataset.fetching import causes
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.answers import Answer, AnswerPolicy, read_answer
 from img2dataset.fetching.clocks import TransferClocks
@@ -123,7 +125,7 @@ class Transfer:
         # Where the loop keeps it while it is idle: with those that are set up alike.
         self.home: list[Transfer] = []
         self.keeps_connection = True
-        self.contradiction: str | None = None
+        self.contradiction: Failure | None = None
         self.has_cookie = False
         self.begin_again(0.0)
 
@@ -170,7 +172,7 @@ class Transfer:
             self.easy.setopt(pycurl.PROXY, proxy)
             self.easy.setopt(pycurl.NOPROXY, "")
 
-    def take_as_sent(self, contradiction: str | None) -> None:
+    def take_as_sent(self, contradiction: Failure | None) -> None:
         """Whether the body of the next request is taken as it comes, and which header is not believed.
 
         One without a length that can be believed goes up to the connection's end, which servers see to after
@@ -212,13 +214,13 @@ class Transfer:
     def begin_again(self, now: float) -> None:
         self.head.clear()
         self.after_public = False
-        self._refused: str | None = None
+        self._refused: Failure | None = None
         self._lacks_means = False
         self.answer: Answer | None = None
         # Whether the first bytes have been told of.
         self.heard = False
         self.body = bytearray()
-        self.failure: str | None = None
+        self.failure: Failure | None = None
         self.needs = 0
         self.truncated = False
         self._received = 0
@@ -244,7 +246,7 @@ class Transfer:
             del body[self._received :]
         return body
 
-    def outcome(self, code: int, message: str) -> str | None:
+    def outcome(self, code: int, message: str) -> Failure | None:
         """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded.
 
         Raises:
@@ -267,7 +269,7 @@ class Transfer:
             system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
             if system_error == errno.EADDRNOTAVAIL and not self._is_ipv6:
                 return failures.OUT_OF_MEANS  # no port is left; with IPv6 it is a machine without an address
-            return failures.of_transfer(code, message, system_error, bool(self._proxy))
+            return causes.of_transfer(code, message, system_error, bool(self._proxy))
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY
@@ -310,9 +312,9 @@ class Transfer:
             # pycurl takes a copy, and does not tell if it cannot.
             os.close(os.dup(handed_over.fileno()))
         except OSError as error:
-            if error.errno not in failures.MEANS_ERRORS:
+            if error.errno not in causes.MEANS_ERRORS:
                 self._refused = failures.CONNECTION_UNREACHABLE  # a family that this machine does not know
-            self._lacks_means = error.errno in failures.MEANS_ERRORS
+            self._lacks_means = error.errno in causes.MEANS_ERRORS
             return SOCKET_BAD
         return handed_over
 

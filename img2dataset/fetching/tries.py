@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
+from img2dataset.failures import Failure
 from img2dataset.fetching.pending import Job, PendingRows
 from img2dataset.fetching.retry import delay_before_retry, parse_retry_after
 from img2dataset.fetching.settings import FetchSettings
@@ -35,7 +36,7 @@ class Tries:
         self._aim = aim
         self._usual_reservation = usual_reservation
 
-    def again(self, job: Job, failure: str, retry_after: str | None) -> bool:
+    def again(self, job: Job, failure: Failure, retry_after: str | None) -> bool:
         """Let ``job`` wait for another try, if ``failure`` can pass and it has one left."""
         if job.tries > self._retries:
             return False

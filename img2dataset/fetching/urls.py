@@ -12,6 +12,8 @@ import re
 from collections.abc import Collection
 from urllib.parse import quote, unquote, urljoin
 
+from img2dataset import failures
+from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import numeric_address
 
 MAX_URL_CHARACTERS = 65_536
@@ -58,7 +60,11 @@ _AUTHORITY = re.compile(rb"[\x00-\x20]*(?:[A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]{2,}[^
 
 
 class UrlRefused(ValueError):
-    """Carries the failure text of a URL that cannot or may not be fetched."""
+    """A URL that cannot or may not be fetched; ``failure`` says why."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(failure)
+        self.failure = failure
 
 
 def scheme_of(text: str) -> str:
@@ -99,14 +105,14 @@ def to_uri(text: str, more_schemes: Collection[str] = ()) -> str:
         return _stored(text)
     _check_scheme(text, scheme)
     if len(text) > MAX_URL_CHARACTERS:
-        raise UrlRefused("invalid url: too long")
+        raise UrlRefused(failures.URL_TOO_LONG)
     rest = _with_slashes(text[len(scheme) + 1 :].partition("#")[0]).lstrip("/")
     end_of_authority = min(
         (place for place in (rest.find("/"), rest.find("?")) if place >= 0), default=len(rest)
     )
     authority, path = rest[:end_of_authority], rest[end_of_authority:]
     if _CONTROL.search(authority):
-        raise UrlRefused("invalid url: control character")
+        raise UrlRefused(failures.URL_CONTROL_CHARACTER)
     path = _TO_ESCAPE.sub(_escape, path)
     return f"{scheme}://{_authority(authority)}{path if path.startswith('/') else '/' + path}"
 
@@ -135,7 +141,7 @@ def redirect_target(base: str, location: bytes) -> str:
     scheme = scheme_of(text)
     own_scheme = scheme_of(base)
     if scheme == "data":
-        raise UrlRefused("scheme: data not allowed")
+        raise UrlRefused(failures.of_scheme("data"))
     if scheme and scheme != own_scheme:
         return to_uri(text)
     rest = _with_slashes(text[len(scheme) + 1 :] if scheme else text)
@@ -151,7 +157,7 @@ def redirect_target(base: str, location: bytes) -> str:
     except ValueError as error:
         if isinstance(error, UrlRefused):
             raise
-        raise UrlRefused("invalid url: malformed") from None
+        raise UrlRefused(failures.URL_MALFORMED) from None
 
 
 def _text_of(location: bytes) -> str:
@@ -168,9 +174,9 @@ def _text_of(location: bytes) -> str:
 def _stored(text: str) -> str:
     """A URL that is not for the web, as the file systems read it."""
     if len(text) > MAX_URL_CHARACTERS:
-        raise UrlRefused("invalid url: too long")
+        raise UrlRefused(failures.URL_TOO_LONG)
     if _CONTROL.search(text):
-        raise UrlRefused("invalid url: control character")
+        raise UrlRefused(failures.URL_CONTROL_CHARACTER)
     return "file://" + quote(text, errors="surrogatepass") if text.startswith("/") else text
 
 
@@ -178,18 +184,18 @@ def _check_scheme(text: str, scheme: str) -> None:
     if scheme in WEB_SCHEMES:
         return
     if not text:
-        raise UrlRefused("invalid url: empty")
+        raise UrlRefused(failures.URL_EMPTY)
     # "example.com:8080/a.jpg" and "example.com/a.jpg" have no scheme, whatever stands before a colon.
     if not scheme or "." in scheme or re.match(r"[0-9]+(?:/|$)", text[len(scheme) + 1 :]):
-        raise UrlRefused("invalid url: no scheme")
-    raise UrlRefused(f"scheme: {scheme} not allowed" if scheme in KNOWN_SCHEMES else "scheme: not allowed")
+        raise UrlRefused(failures.URL_NO_SCHEME)
+    raise UrlRefused(failures.of_scheme(scheme) if scheme in KNOWN_SCHEMES else failures.SCHEME_NOT_ALLOWED)
 
 
 def _escape(match: re.Match[str]) -> str:
     try:
         encoded = match.group().encode("utf-8")
     except UnicodeEncodeError:
-        raise UrlRefused("invalid url: not Unicode") from None
+        raise UrlRefused(failures.URL_NOT_UNICODE) from None
     return "".join(f"%{byte:02X}" for byte in encoded)
 
 
@@ -203,28 +209,28 @@ def _authority(authority: str) -> str:
         port = colon + port
     digits = port[1:].lstrip("0") or port[1:2]
     if port and (not re.fullmatch(r":[0-9]*", port) or len(digits) > 5 or int(digits or 0) > 65_535):
-        raise UrlRefused("invalid url: port")
+        raise UrlRefused(failures.URL_PORT)
     port = f":{digits}" if digits else ""
     return f"{_TO_ESCAPE_IN_USER.sub(_escape, user)}{at}{_host(host)}{port}"
 
 
 def _host(host: str) -> str:
     if not host:
-        raise UrlRefused("invalid url: no host")
+        raise UrlRefused(failures.URL_NO_HOST)
     if host.startswith("["):
         if not _IPV6.fullmatch(host):
-            raise UrlRefused("invalid url: host")
+            raise UrlRefused(failures.URL_HOST)
         return f"[{_numeric(host)}]"
     if "%" in host:
         try:
             host = unquote(host, errors="strict")
         except UnicodeDecodeError:
-            raise UrlRefused("invalid url: host") from None
+            raise UrlRefused(failures.URL_HOST) from None
     if not host.isascii():
         host = _international_host(host)
     labels = host.removesuffix(".").split(".")
     if not _HOST.fullmatch(host) or len(host) > 254 or not all(0 < len(label) <= 63 for label in labels):
-        raise UrlRefused("invalid url: host")
+        raise UrlRefused(failures.URL_HOST)
     return _numeric(host) or host
 
 
@@ -232,7 +238,7 @@ def _numeric(host: str) -> str | None:
     try:
         return numeric_address(host)
     except ValueError:
-        raise UrlRefused("invalid url: host") from None
+        raise UrlRefused(failures.URL_HOST) from None
 
 
 def _international_host(host: str) -> str:
@@ -243,7 +249,7 @@ def _international_host(host: str) -> str:
         mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
         return ".".join(label if label.isascii() else _ascii_label(label) for label in mapped.split("."))
     except (idna.IDNAError, UnicodeError):
-        raise UrlRefused("invalid url: host") from None
+        raise UrlRefused(failures.URL_HOST) from None
 
 
 def _ascii_label(label: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.imaging.failure import INTERNAL_ERROR, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.missing_library import missing_library
 from img2dataset.imaging.settings import ImageSettings
 from img2dataset.installation import check_installed
@@ -19,7 +19,7 @@ from img2dataset.installation import check_installed
 if TYPE_CHECKING:
     from img2dataset.imaging.processor import ImageProcessor
 
-__all__ = ["INTERNAL_ERROR", "ImageFailure", "ImageProcessor", "ImageSettings", "missing_library"]
+__all__ = ["ImageFailure", "ImageProcessor", "ImageSettings", "missing_library"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from img2dataset.failures import INVALID_BBOX
 from img2dataset.imaging.colour import Pixels
-from img2dataset.imaging.failure import INVALID_BBOX, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 
 Box = tuple[float, float, float, float]
 Rectangle = tuple[int, int, int, int]

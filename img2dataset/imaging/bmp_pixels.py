@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from img2dataset.failures import CORRUPT, TRUNCATED
 from img2dataset.imaging.colour import Pixels, scaled_to_eight_bits
-from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.bmp import RLE4, RLE8, Bitmap, read_bitmap
 from img2dataset.imaging.formats.header import Malformed
 

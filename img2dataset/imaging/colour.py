@@ -7,7 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from img2dataset.imaging.failure import UNSUPPORTED, ImageFailure
+from img2dataset.failures import UNSUPPORTED
+from img2dataset.imaging.failure import ImageFailure
 
 Pixels = np.ndarray[Any, Any]
 

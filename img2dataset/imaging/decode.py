@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from img2dataset.failures import CORRUPT, TRUNCATED
 from img2dataset.imaging.bmp_pixels import decode_bmp
 from img2dataset.imaging.colour import Pixels, on_white, outside_of_frame_white, to_eight_bits
-from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
 from img2dataset.imaging.formats.jpeg import END_OF_IMAGE
 from img2dataset.imaging.formats.png import read_png, without_ancillary
@@ -154,7 +155,7 @@ def _decode_without_end_mark(body: bytes | bytearray, header: Header) -> Pixels:
             _decode_by_pillow(scan + rest + END_OF_IMAGE, header) for rest in (b"", _NOT_THE_REST)
         )
     except ImageFailure as failure:
-        raise ImageFailure(TRUNCATED if failure.message == CORRUPT else failure.message) from None
+        raise ImageFailure(TRUNCATED if failure.failure == CORRUPT else failure.failure) from None
     if not np.array_equal(pixels, other):
         raise ImageFailure(TRUNCATED)
     return pixels

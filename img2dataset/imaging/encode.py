@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 
+from img2dataset import failures
 from img2dataset.imaging.colour import Pixels
 from img2dataset.imaging.failure import ImageFailure
 
@@ -36,11 +37,11 @@ class Encoder:
             ImageFailure: the image is larger than the format can say, or the encoder gave up.
         """
         if max(pixels.shape[:2]) > _LONGEST_SIDE[self._format]:
-            raise ImageFailure(f"encode: too large for {self._format}")
+            raise ImageFailure(failures.of_encoding(f"too large for {self._format}"))
         try:
             done, encoded = cv2.imencode(self._ending, pixels, self._parameters)
         except cv2.error:
             done = False
         if not done:
-            raise ImageFailure(f"encode: {self._format} failed")
+            raise ImageFailure(failures.of_encoding(f"{self._format} failed"))
         return encoded.data.cast("B")

@@ -10,7 +10,8 @@ import struct
 from collections.abc import Callable
 from functools import partial
 
-from img2dataset.imaging.failure import CORRUPT, NOT_AN_IMAGE, TRUNCATED, UNSUPPORTED, ImageFailure
+from img2dataset.failures import CORRUPT, NOT_AN_IMAGE, TRUNCATED, of_format
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.bmp import read_bmp
 from img2dataset.imaging.formats.gif import read_gif
 from img2dataset.imaging.formats.header import EndsEarly, Header, Malformed
@@ -131,7 +132,7 @@ def read_header(body: bytes | bytearray) -> Header:
         raise ImageFailure(NOT_AN_IMAGE)
     parser = _PARSERS.get(extension)
     if parser is None:
-        raise ImageFailure(f"{UNSUPPORTED}: {extension}")
+        raise ImageFailure(of_format(extension))
     try:
         header = parser(body)
     except (EndsEarly, struct.error, IndexError):

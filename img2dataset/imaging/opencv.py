@@ -11,9 +11,10 @@ import re
 import cv2
 import numpy as np
 
+from img2dataset.failures import CORRUPT, TRUNCATED, Failure
 from img2dataset.imaging.colour import Pixels
 from img2dataset.imaging.decoder_messages import heard
-from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 
 # Of libjpeg's warnings those after which pixels are missing or wrong; bytes too many between two segments, or
 # an odd mark of Adobe's, leave every pixel as it is.
@@ -21,7 +22,7 @@ _MISSING = re.compile(rb"Premature end of JPEG file")
 _DAMAGED = re.compile(rb"premature end of data segment|bad Huffman code|bad arithmetic code|instead of RST")
 
 
-def damage_told(messages: list[bytes]) -> str | None:
+def damage_told(messages: list[bytes]) -> Failure | None:
     """The failure that a decoder's messages amount to; None: every pixel is there."""
     if not messages:
         return None

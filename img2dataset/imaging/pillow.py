@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from img2dataset.failures import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED
 from img2dataset.imaging.decoder_messages import heard
-from img2dataset.imaging.failure import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 
 # Pillow also opens formats that run programs (EPS) or follow names (none of them here).
 _FORMATS = {

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from img2dataset.failures import CORRUPT, TRUNCATED
 from img2dataset.imaging.colour import Pixels
-from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.formats.pnm import BIT, COLOUR
 

@@ -13,17 +13,12 @@ from typing import Any
 
 import cv2
 
+from img2dataset.failures import AREA_TOO_LARGE, ASPECT_RATIO_TOO_LARGE, TOO_MANY_PIXELS, TOO_SMALL
 from img2dataset.imaging.blur import blur_boxes, blur_boxes_as_before, checked_boxes
 from img2dataset.imaging.colour import Pixels
 from img2dataset.imaging.decode import decode
 from img2dataset.imaging.encode import Encoder
-from img2dataset.imaging.failure import (
-    AREA_TOO_LARGE,
-    ASPECT_RATIO_TOO_LARGE,
-    TOO_MANY_PIXELS,
-    TOO_SMALL,
-    ImageFailure,
-)
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.formats.jpeg import most_scans
 from img2dataset.imaging.geometry import Plan, plan_resize

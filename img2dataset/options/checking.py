@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from img2dataset.errors import OptionError
-from img2dataset.options.dataset import FAILURE_CLASSES
+from img2dataset.failures import CLASSES
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
 from img2dataset.options.images import HASHES
 from img2dataset.options.table import Options
@@ -309,8 +309,8 @@ def _check_encoding_of_list(options: Options) -> None:
 def _check_retry_classes(classes: Sequence[str]) -> None:
     """One that no failure begins with would take nothing again, without a word."""
     for wanted in classes:
-        if not any(_begins(wanted, known) or _begins(known, wanted) for known in FAILURE_CLASSES):
-            near = {known.lower(): known for known in FAILURE_CLASSES}
+        if not any(_begins(wanted, known) or _begins(known, wanted) for known in CLASSES):
+            near = {known.lower(): known for known in CLASSES}
             meant = difflib.get_close_matches(wanted.lower(), near, n=1)
             hint = f" (did you mean {near[meant[0]]!r}?)" if meant else ""
             raise OptionError(

@@ -5,54 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from img2dataset.failures import PASSING, PASSING_CLASSES
 from img2dataset.options.declaring import option
 
 TEXT_FORMATS = ("txt", "csv", "tsv", "json", "jsonl")
 INPUT_FORMATS = (*TEXT_FORMATS, *(name + ".gz" for name in TEXT_FORMATS), "parquet")
-# Beginnings of the failures that can pass: servers and networks have bad hours, and names come back.
-PASSING_FAILURES = (
-    "timeout",
-    "DNS",
-    "connection",
-    "TLS",
-    "internal",
-    "HTTP 408",
-    "HTTP 425",
-    "HTTP 429",
-    "HTTP 5",
-    "opt-out: robots.txt unavailable",
-    # What 1.47.0 wrote, whose folders are gone on with.
-    "HTTP Error 408",
-    "HTTP Error 425",
-    "HTTP Error 429",
-    "HTTP Error 5",
-    "<urlopen error",
-    "timed out",
-    "The read operation timed out",
-    "Remote end closed connection",
-    "IncompleteRead",
-    "[Errno 104]",
-)
-
-# Classes of all failures there are, and of those that 1.47.0 wrote: what is typed is held against them.
-FAILURE_CLASSES = (
-    *(
-        "timeout",
-        "DNS",
-        "connection",
-        "TLS",
-        "internal",
-        "HTTP",
-        "protocol",
-        "redirect",
-        "encoding",
-        "storage",
-    ),
-    *("opt-out", "scheme", "address", "invalid url", "too large", "empty body", "hash mismatch"),
-    *("decode", "encode", "invalid bbox", "invalid row", "image too small", "image area too large"),
-    *("aspect ratio too large", "Image", "Use of image", "blurrer", "unknown url type"),
-    *("<urlopen error", "timed out", "The read operation", "Remote end closed", "IncompleteRead", "[Errno"),
-)
 
 INPUT, OUTPUT = "Input", "Output"
 
@@ -158,10 +115,10 @@ class OutputOptions:
         choices=("incremental", "overwrite", "extend", "retry_failed", "new_only"),
     )
     retry_classes: tuple[str, ...] = option(
-        PASSING_FAILURES,
+        PASSING,
         help="with retry_failed: beginnings of the failures that are taken again",
         group=OUTPUT,
-        default_text="[timeout, DNS, connection, TLS, internal, HTTP 408, HTTP 425, HTTP 429, HTTP 5]",
+        default_text=f"[{', '.join(PASSING_CLASSES)}]",
     )
     allow_mixing: bool = option(
         False, help="go on over a folder made with other options or from another list", group=OUTPUT

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from img2dataset.errors import InputError
-from img2dataset.reading.rows import INVALID_URL, BuiltRows
+from img2dataset.failures import URL_NOT_A_STRING, Failure
+from img2dataset.reading.rows import BuiltRows
 from img2dataset.reading.settings import ReadSettings
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
 
@@ -79,7 +80,7 @@ def _way_out(present: Sequence[str]) -> str:
 
 
 def assemble(
-    columns: Sequence[SelectedColumn], arrays: Sequence[Any], invalid_urls: Mapping[int, str]
+    columns: Sequence[SelectedColumn], arrays: Sequence[Any], invalid_urls: Mapping[int, Failure]
 ) -> BuiltRows:
     return BuiltRows(pa.table(list(arrays), names=[column.name for column in columns]), dict(invalid_urls))
 
@@ -89,7 +90,7 @@ def assemble(
 
 def build_from_table(columns: Sequence[SelectedColumn], table: pa.Table) -> BuiltRows:
     """``table`` with at least the wanted columns → rows under their final names and types."""
-    invalid_urls: dict[int, str] = {}
+    invalid_urls: dict[int, Failure] = {}
     arrays = []
     for column in columns:
         values = table.column(column.source)
@@ -101,13 +102,13 @@ def build_from_table(columns: Sequence[SelectedColumn], table: pa.Table) -> Buil
     return assemble(columns, arrays, invalid_urls)
 
 
-def url_array(values: Any, invalid_urls: dict[int, str]) -> Any:
+def url_array(values: Any, invalid_urls: dict[int, Failure]) -> Any:
     """URLs of any Arrow type → strings; those that are neither text nor null go to ``invalid_urls``."""
     texts = text_array(values)
     if texts is None:
         for index, known in enumerate(values.is_valid().to_pylist()):
             if known:
-                invalid_urls[index] = INVALID_URL
+                invalid_urls[index] = URL_NOT_A_STRING
         return pa.nulls(len(values), pa.string())
     return without_blanks(texts)
 
@@ -151,12 +152,12 @@ def without_blanks(texts: Any) -> Any:
 # ---- Python values: csv, json, iterables ----
 
 
-def url_array_of_values(values: Sequence[Any], invalid_urls: dict[int, str]) -> Any:
+def url_array_of_values(values: Sequence[Any], invalid_urls: dict[int, Failure]) -> Any:
     """As ``url_array``, for Python values. Reasons already in ``invalid_urls`` stay."""
     if not all(value is None or isinstance(value, str) for value in values):
         for index, value in enumerate(values):
             if value is not None and not isinstance(value, (str, bytes)):
-                invalid_urls.setdefault(index, INVALID_URL)
+                invalid_urls.setdefault(index, URL_NOT_A_STRING)
         values = [caption_text(value) if isinstance(value, (str, bytes)) else None for value in values]
     return without_blanks(string_array(values))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from img2dataset.errors import InputError
+from img2dataset.failures import ROW_NOT_AN_OBJECT
 from img2dataset.reading.columns import (
     SelectedColumn,
     assemble,
@@ -16,7 +17,7 @@ from img2dataset.reading.columns import (
     string_array,
     url_array_of_values,
 )
-from img2dataset.reading.rows import INVALID_ROW, BuiltRows, Warnings
+from img2dataset.reading.rows import BuiltRows, Warnings
 from img2dataset.reading.value_columns import BoxColumn, ValueColumn
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
 
@@ -60,7 +61,7 @@ class RecordColumns:
         self.settled = True
 
     def build(self, records: Sequence[Record], first_row: int) -> BuiltRows:
-        invalid_urls = {index: INVALID_ROW for index, record in enumerate(records) if record is None}
+        invalid_urls = {index: ROW_NOT_AN_OBJECT for index, record in enumerate(records) if record is None}
         arrays = []
         for column in self.columns:
             values = values_of(records, column.source)

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from img2dataset.failures import Failure
+
 if TYPE_CHECKING:
     import pyarrow as pa
-
-INVALID_ROW = "invalid row: not a JSON object"
-INVALID_URL = "invalid url: not a string"
 
 _logger = logging.getLogger("img2dataset")
 
@@ -25,7 +24,7 @@ class BuiltRows:
     """Rows under their final names and types; ``invalid_urls`` counts from the first of them."""
 
     table: pa.Table
-    invalid_urls: dict[int, str]
+    invalid_urls: dict[int, Failure]
 
 
 class PendingRows(Protocol):

@@ -11,6 +11,7 @@ from contextlib import suppress
 import pyarrow as pa
 
 from img2dataset.errors import InputError
+from img2dataset.failures import Failure
 from img2dataset.reading.rows import BuiltRows, RowSource
 from img2dataset.types import Shard
 
@@ -77,7 +78,7 @@ def _shards_of(
 
 
 def _joined(shard_id: int, parts: list[BuiltRows]) -> Shard:
-    invalid_urls: dict[int, str] = {}
+    invalid_urls: dict[int, Failure] = {}
     offset = 0
     for part in parts:
         invalid_urls.update((offset + index, reason) for index, reason in part.invalid_urls.items())

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from img2dataset.errors import InputError
+from img2dataset.failures import Failure, of_text
 from img2dataset.reading.rows import BuiltRows, PendingRows, RowSource
 
 _REASON = "__invalid_url__"
@@ -110,10 +111,10 @@ def _packed(rows: BuiltRows) -> pa.Table:
 
 def _unpacked(table: pa.Table) -> BuiltRows:
     reasons = table.column(_REASON)
-    invalid_urls: dict[int, str] = {}
+    invalid_urls: dict[int, Failure] = {}
     if reasons.null_count < len(reasons):
         invalid_urls = {
-            index: reason for index, reason in enumerate(reasons.to_pylist()) if reason is not None
+            index: of_text(reason) for index, reason in enumerate(reasons.to_pylist()) if reason is not None
         }
     return BuiltRows(table.drop_columns([_REASON]), invalid_urls)
 

@@ -7,8 +7,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from img2dataset.failures import NOT_TRIED
 from img2dataset.printable import printable
-from img2dataset.types import NOT_TRIED, ShardReport, ShardStats
+from img2dataset.types import ShardReport, ShardStats
 
 SHOWN_FAILURES = 10
 SHOWN_SHARDS = 5

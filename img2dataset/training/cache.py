@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from img2dataset.errors import OptionError
+from img2dataset.failures import Failure
 from img2dataset.training.cache_entry import BrokenEntry, Entry, decode_entry, encode_entry
 from img2dataset.training.file_locks import locked
 
@@ -308,8 +309,6 @@ def _digest(url: str) -> str:
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def is_final(failure: str) -> bool:
+def is_final(failure: Failure) -> bool:
     """Whether asking again soon is pointless; failures of the network or of the server may pass."""
-    from img2dataset.fetching import can_pass
-
-    return not can_pass(failure) and not failure.startswith(("internal:", "DNS:", "connection:"))
+    return not failure.kind.later

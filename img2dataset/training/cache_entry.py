@@ -9,6 +9,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from img2dataset.failures import Failure, of_text
+
 LONGEST_DESCRIPTION = 128 * 1024
 
 
@@ -33,7 +35,7 @@ class Entry:
     checked: float
     etag: str | None = None
     last_modified: str | None = None
-    failure: str | None = None
+    failure: Failure | None = None
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -57,6 +59,8 @@ def decode_entry(data: bytes) -> Entry:
     try:
         description = json.loads(data[:end])
         size, digest = description.pop("size"), description.pop("sha256")
+        if description.get("failure") is not None:
+            description["failure"] = of_text(description["failure"])
         body = data[end + 1 :]
         entry = Entry(body=body, **description)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from img2dataset.errors import OptionError
+from img2dataset.failures import TOO_SMALL_FOR_BUCKETS
 from img2dataset.training.buckets import NO_BUCKET, BucketFit, Buckets
 from img2dataset.training.collation import EmptyBatch
 from img2dataset.training.columns import chosen_columns
@@ -253,7 +254,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         if self.buckets is not None:
             bucket = None if self._bucket_ids is None else int(self._bucket_ids[index])
             if bucket == NO_BUCKET or (bucket is None and self.buckets.assign(*picture.size) == NO_BUCKET):
-                raise ImageLoadError.of(self.sources(index)[0], "image too small: for every bucket")
+                raise ImageLoadError.of(self.sources(index)[0], TOO_SMALL_FOR_BUCKETS)
             pixels, fit = self.buckets.resize_and_crop(picture, bucket)
             sample.update(_conditioning(picture, fit))
             picture = (

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from img2dataset import failures
+from img2dataset.failures import Failure
 from img2dataset.training.cache_entry import Entry
 from img2dataset.training.requirements import require
 from img2dataset.types import Fetched, Row
@@ -124,7 +126,7 @@ class EngineDownloader:
                 continue
             url = wanted[place][0]
             if fetched.body is None:
-                entries[place] = _failed(url, fetched.failure or "connection: failed")
+                entries[place] = _failed(url, fetched.failure or failures.CONNECTION_FAILED)
             else:
                 entries[place] = Entry(url, bytes(fetched.body), time.time())
         return [entries[place] for place in range(len(wanted))]
@@ -175,11 +177,9 @@ class SessionDownloader:
         return entries
 
     def _with_retries(self, url: str, outdated: Entry | None, closing: threading.Event) -> Entry:
-        from img2dataset.fetching import can_pass
-
         for attempt in range(self._limits.retries + 1):
             entry = self._try(url, outdated)
-            if entry.failure is None or not can_pass(entry.failure) or attempt == self._limits.retries:
+            if entry.failure is None or not entry.failure.kind.again or attempt == self._limits.retries:
                 return entry
             if closing.wait(random.uniform(0, 0.5 * 2**attempt)):
                 return entry
@@ -201,28 +201,28 @@ class SessionDownloader:
                 if answer.status_code == 304 and outdated is not None:
                     return Entry(url, outdated.body, time.time(), outdated.etag, outdated.last_modified)
                 if answer.status_code != 200:
-                    return _failed(url, f"HTTP {answer.status_code}")
+                    return _failed(url, failures.of_status(answer.status_code))
                 body = self._read(answer, deadline)
-                if isinstance(body, str):
+                if isinstance(body, Failure):
                     return _failed(url, body)
                 validators = (answer.headers.get("ETag"), answer.headers.get("Last-Modified"))
                 return Entry(url, body, time.time(), *validators)
         except (requests.RequestException, OSError, ValueError) as error:
             return _failed(url, failure_of(error))
 
-    def _read(self, answer: requests.Response, deadline: float) -> bytes | str:
+    def _read(self, answer: requests.Response, deadline: float) -> bytes | Failure:
         """The body, undone of its compression, or why not."""
         announced = answer.headers.get("Content-Length", "")
         if announced.isdigit() and int(announced) > self._limits.max_bytes:
-            return "too large: body"
+            return failures.TOO_LARGE_BODY
         body = bytearray()
         for chunk in answer.iter_content(CHUNK_BYTES):
             body += chunk
             if len(body) > self._limits.max_bytes:
-                return "too large: body"
+                return failures.TOO_LARGE_BODY
             if time.monotonic() > deadline:
-                return "timeout: deadline"
-        return bytes(body) if body else "empty body"
+                return failures.TIMEOUT_DEADLINE
+        return bytes(body) if body else failures.EMPTY_BODY
 
 
 class _Task:
@@ -248,42 +248,42 @@ class _Task:
             return self._answer.get(timeout=limits.deadline_s * tries + 2.0**limits.retries)
         except queue.Empty:
             self._closing.set()
-            return _failed(self._url, "timeout: deadline")
+            return _failed(self._url, failures.TIMEOUT_DEADLINE)
 
 
-def _failed(url: str, failure: str) -> Entry:
+def _failed(url: str, failure: Failure) -> Entry:
     return Entry(url, b"", time.time(), failure=failure)
 
 
-def failure_of(error: BaseException) -> str:
+def failure_of(error: BaseException) -> Failure:
     """An exception of ``requests`` in the small language of failures."""
     import requests
 
     if isinstance(error, requests.ConnectTimeout):
-        return "timeout: connect"
+        return failures.TIMEOUT_CONNECT
     if isinstance(error, requests.Timeout):
-        return "timeout: silence"
+        return failures.TIMEOUT_SILENCE
     if isinstance(error, requests.exceptions.SSLError):
         return (
-            "TLS: handshake"
+            failures.TLS_HANDSHAKE
             if "CERTIFICATE_VERIFY_FAILED" not in str(error)
-            else "TLS: certificate not valid"
+            else failures.TLS_CERTIFICATE
         )
     if isinstance(error, requests.TooManyRedirects):
-        return "redirect: too many"
+        return failures.REDIRECT_TOO_MANY
     if isinstance(error, (requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)):
-        return "scheme: not allowed"
+        return failures.SCHEME_NOT_ALLOWED
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
-        return "invalid url: malformed"
+        return failures.URL_MALFORMED
     if isinstance(error, requests.exceptions.ContentDecodingError):
-        return "encoding: broken"
+        return failures.ENCODING_BROKEN
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "connection: closed early"
+        return failures.CONNECTION_CLOSED_EARLY
     if isinstance(error, requests.ConnectionError):
         text = str(error)
         if "Read timed out" in text:
-            return "timeout: silence"  # in the middle of a body, requests names it so
+            return failures.TIMEOUT_SILENCE  # in the middle of a body, requests names it so
         if "NameResolutionError" in text or "getaddrinfo" in text:
-            return "DNS: name not found"
-        return "connection: refused" if "Connection refused" in text else "connection: failed"
-    return f"download: {type(error).__name__}"
+            return failures.DNS_NOT_FOUND
+        return failures.CONNECTION_REFUSED if "Connection refused" in text else failures.CONNECTION_FAILED
+    return failures.OF_SESSION

@@ -9,6 +9,9 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from img2dataset import failures
+from img2dataset.failures import Failure
+
 Size = tuple[int, int]  # width, height, in pixels
 
 # Formats that decoders in memory handle; left out are those that run programs (EPS) or follow file names.
@@ -18,7 +21,12 @@ ORIENTATION_TAG = 0x0112
 
 
 class DecodeFailed(ValueError):
-    """Carries why, in the small language of failures."""
+    """An image cannot be decoded: ``failure`` says why, ``note`` more of this one."""
+
+    def __init__(self, failure: Failure, note: str = ""):
+        super().__init__(f"{failure} ({note})" if note else str(failure))
+        self.failure = failure
+        self.note = note
 
 
 def decode_image(
@@ -45,20 +53,20 @@ def decode_image(
         image = Image.open(io.BytesIO(body), formats=_formats())
         width, height = image.size
         if width * height > max_pixels:
-            raise DecodeFailed(f"too large: {width}x{height} pixels")
+            raise DecodeFailed(failures.TOO_MANY_PIXELS, f"{width}x{height}")
         orientation = _orientation(image)
         image.load()
     except DecodeFailed:
         raise
     except UnidentifiedImageError:
-        raise DecodeFailed("decode: not an image") from None
+        raise DecodeFailed(failures.NOT_AN_IMAGE) from None
     except Image.DecompressionBombError:
-        raise DecodeFailed("too large: pixels") from None
+        raise DecodeFailed(failures.TOO_MANY_PIXELS) from None
     except MemoryError:
-        raise DecodeFailed("decode: out of memory") from None
+        raise DecodeFailed(failures.OUT_OF_MEMORY) from None
     except Exception as error:  # decoders raise nearly anything on damaged bytes
         text = str(error).lower()
-        raise DecodeFailed("decode: truncated" if "truncated" in text else "decode: corrupt") from error
+        raise DecodeFailed(failures.TRUNCATED if "truncated" in text else failures.CORRUPT) from error
     return converted(_upright(image, orientation), mode)
 
 
@@ -75,7 +83,7 @@ def image_size(body: bytes | bytearray | memoryview) -> tuple[int, int]:
         width, height = image.size
         return (height, width) if _orientation(image) >= 5 else (width, height)
     except Exception:
-        raise DecodeFailed("decode: not an image") from None
+        raise DecodeFailed(failures.NOT_AN_IMAGE) from None
 
 
 def converted(image: Any, mode: str | None) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from img2dataset.failures import OUT_OF_MEMORY, TOO_MANY_PIXELS
 from img2dataset.imaging import ImageFailure
 from img2dataset.training.image_bytes import DecodeFailed, Size
 
@@ -33,9 +34,9 @@ def decode_scaled(body: bytes | bytearray, scaled_size: ScaledSize, max_pixels: 
     try:
         return _decoded(body, scaled_size, max_pixels)
     except ImageFailure as failure:
-        raise DecodeFailed(failure.message) from failure
+        raise DecodeFailed(failure.failure) from failure
     except MemoryError:
-        raise DecodeFailed("decode: out of memory") from None
+        raise DecodeFailed(OUT_OF_MEMORY) from None
 
 
 def _decoded(body: bytes | bytearray, scaled_size: ScaledSize, max_pixels: int) -> Any:
@@ -49,7 +50,7 @@ def _decoded(body: bytes | bytearray, scaled_size: ScaledSize, max_pixels: int) 
     turn = header.orientation
     size = header.width, header.height
     if size[0] * size[1] > max_pixels:
-        raise DecodeFailed(f"too large: {size[0]}x{size[1]} pixels")
+        raise DecodeFailed(TOO_MANY_PIXELS, f"{size[0]}x{size[1]}")
     scaled = upright_size(scaled_size(upright_size(size, turn)), turn)
     plain = header.extension == "jpg" and header.bits == 8 and header.complete and not header.four_inks
     shrinks = plain and scaled[0] <= size[0] and scaled[1] <= size[1]

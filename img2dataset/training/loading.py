@@ -169,7 +169,7 @@ class ImageLoader(Operator):
         try:
             picture: Image.Image = decode_image(body, self.mode, self.max_pixels)
         except DecodeFailed as error:
-            raise ImageLoadError.of(source, str(error)) from error.__cause__
+            raise ImageLoadError.of(source, error.failure, error.note) from error.__cause__
         return picture
 
     def decode_scaled(self, body: bytes, source: Any, scaled_size: ScaledSize) -> Any:
@@ -181,7 +181,7 @@ class ImageLoader(Operator):
         try:
             return decode_scaled(body, scaled_size, self.max_pixels)
         except DecodeFailed as error:
-            raise ImageLoadError.of(source, str(error)) from error.__cause__
+            raise ImageLoadError.of(source, error.failure, error.note) from error.__cause__
 
     def _download(self, urls: list[str]) -> dict[str, Entry]:
         if self.cache is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from img2dataset.errors import InputError, OptionError
+from img2dataset.failures import FILE_WITHOUT_IMAGE
 from img2dataset.training.finishing import (
     CaptionTransformLike,
     ImageTransformLike,
@@ -103,7 +104,7 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
         shard = self._shards.names[metadata.pop("__shard__")]
         body = self._images(shard).read(metadata["key"])
         if body is None:
-            raise ImageLoadError.of(f"{shard}:{metadata['key']}", "file: the shard has no image for this key")
+            raise ImageLoadError.of(f"{shard}:{metadata['key']}", FILE_WITHOUT_IMAGE)
         return finished_sample(self, body, metadata, index, self._epoch.get())
 
     def metadata(self) -> Any:
@@ -231,7 +232,7 @@ def finished_sample(
         try:
             picture = transforms.decode(body)
         except DecodeFailed as error:
-            raise ImageLoadError.of(metadata["key"], str(error)) from error
+            raise ImageLoadError.of(metadata["key"], error.failure, error.note) from error
         picture = transforms.image(picture, generator)
     caption = metadata.get("caption") or ""
     return {"img": picture, **transforms.text(caption, generator), "index": index, "metadata": metadata}

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from img2dataset import failures
 from img2dataset.errors import Img2datasetError
+from img2dataset.failures import Failure
 from img2dataset.training.cache_entry import Entry
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
@@ -24,8 +26,8 @@ SHOWN_SOURCE_CHARACTERS = 200
 class ImageLoadError(Img2datasetError):
     """A source cannot be loaded.
 
-    ``source`` is the URL or path, as given; ``reason`` why, in the small language of failures. The exception
-    that caused it, if any, is its ``__cause__``.
+    ``source`` is the URL or path, as given; ``reason`` the ``Failure``. The exception that caused it, if any,
+    is its ``__cause__``.
     """
 
     def __init__(self, message: str, source: str = "", reason: str = ""):
@@ -34,11 +36,14 @@ class ImageLoadError(Img2datasetError):
         self.reason = reason
 
     @classmethod
-    def of(cls, source: Any, reason: str) -> ImageLoadError:
-        """The error for ``source``, shown in at most 200 characters (``data:`` URLs are long)."""
+    def of(cls, source: Any, reason: Failure, note: str = "") -> ImageLoadError:
+        """The error for ``source``, shown in at most 200 characters (``data:`` URLs are long).
+
+        ``note``: what the message says besides, of this one source.
+        """
         text = source if isinstance(source, str) else repr(source)
         shown = text if len(text) <= SHOWN_SOURCE_CHARACTERS else text[: SHOWN_SOURCE_CHARACTERS - 3] + "..."
-        return cls(f"{shown}: {reason}", text, reason)
+        return cls(f"{shown}: {reason} ({note})" if note else f"{shown}: {reason}", text, reason)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.source, self.reason)
@@ -70,11 +75,13 @@ class SourceReader:
         if isinstance(source, os.PathLike):
             return self._read_path(os.fspath(source))
         if not isinstance(source, str) or not source.strip():
-            raise ImageLoadError.of(source, "invalid source: not a URL or path")
+            raise ImageLoadError.of(source, failures.SOURCE_INVALID)
         if is_url(source):
             entry = downloaded.get(source)
             if entry is None:
-                raise ImageLoadError.of(source, "scheme: URLs are not allowed (allow_urls=False)")
+                raise ImageLoadError.of(
+                    source, failures.SCHEME_NOT_ALLOWED, "URLs are not allowed: allow_urls=False"
+                )
             if entry.failure is not None:
                 raise ImageLoadError.of(source, entry.failure)
             return entry.body
@@ -90,44 +97,48 @@ class SourceReader:
         try:
             return decode_data_url(source, self.max_bytes)
         except UrlRefused as error:
-            raise ImageLoadError.of(source, str(error)) from None
+            raise ImageLoadError.of(source, error.failure) from None
 
     def _read_fsspec(self, source: str, scheme: str) -> bytes:
         if scheme not in self.allow_schemes:
-            raise ImageLoadError.of(source, f"scheme: {scheme} not allowed (allow_schemes)")
+            raise ImageLoadError.of(source, failures.of_scheme(scheme), "allow_schemes")
         import fsspec
 
         try:
             with fsspec.open(source, "rb") as file:
                 body: bytes = file.read(self.max_bytes + 1)
         except Exception as error:
-            raise ImageLoadError.of(source, f"file: {type(error).__name__}: {error}") from error
+            raise ImageLoadError.of(
+                source, failures.FILE_UNREADABLE, f"{type(error).__name__}: {error}"
+            ) from error
         return self._checked(body, source)
 
     def _read_path(self, source: str) -> bytes:
         if not self.allow_paths:
-            raise ImageLoadError.of(source, "scheme: local paths are not allowed (allow_paths=False)")
+            raise ImageLoadError.of(
+                source, failures.SCHEME_NOT_ALLOWED, "local paths are not allowed: allow_paths=False"
+            )
         path = Path(source).expanduser()
         if self.base_path is not None:
             path = self.base_path / path
         if self.confine_to_base_path and self.base_path is not None:
             path = path.resolve()
             if not path.is_relative_to(self.base_path.resolve()):
-                raise ImageLoadError.of(source, f"file: outside of {self.base_path}")
+                raise ImageLoadError.of(source, failures.FILE_OUTSIDE, str(self.base_path))
         try:
             # Not blocking, so that a pipe among the images cannot stop the training.
             with open(path, "rb", opener=_open_without_waiting) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise ImageLoadError.of(source, "file: not a regular file")
+                    raise ImageLoadError.of(source, failures.FILE_NOT_REGULAR)
                 return self._checked(file.read(self.max_bytes + 1), source)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             place = "" if str(path) == source else f" ({path})"
-            raise ImageLoadError.of(source, f"file: {reason}{place}") from error
+            raise ImageLoadError.of(source, failures.FILE_UNREADABLE, f"{reason}{place}") from error
 
     def _checked(self, body: bytes, source: str) -> bytes:
         if len(body) > self.max_bytes:
-            raise ImageLoadError.of(source, f"too large: file (more than {self.max_bytes} bytes)")
+            raise ImageLoadError.of(source, failures.TOO_LARGE_FILE, f"more than {self.max_bytes} bytes")
         return body
 
 

@@ -199,12 +199,12 @@ class SampleEngine:
 
     def _sample(self, row: StreamRow, outcome: Outcome) -> StreamedSample:
         made = outcome.image
-        status, message, image = outcome.status, outcome.message, None
+        status, message, image = outcome.status, outcome.failure, None
         if made is not None:
             try:
                 image = self._as_asked(made.image)
             except DecodeFailed as failure:
-                status, message, made = "failed_to_resize", str(failure), None
+                status, message, made = "failed_to_resize", failure.failure, None
         metadata = row.metadata | {
             "key": row.key,
             "status": status,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import InputError, OptionError
+from img2dataset.failures import URL_MISSING, Failure
 from img2dataset.options import Options, option_specs, resolve
 from img2dataset.training.randomness import number_of
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
@@ -32,7 +33,6 @@ NOT_FOR_STREAMS = (
     "enable_wandb",
     "wandb_project",
 )
-MISSING_URL = "invalid url: missing"
 # Rows claimed at once: 0.2 s of a process's work, by which the last one ends later than the first.
 CLAIMED_ROWS = 32
 
@@ -49,7 +49,7 @@ class StreamRow:
     number: int
     key: str
     url: str | None
-    refusal: str | None
+    refusal: Failure | None
     boxes: Any
     expected_hash: str | None
     metadata: dict[str, Any]
@@ -172,7 +172,7 @@ def _rows(shard: Shard, wanted: list[tuple[int, int]], first: int, options: Opti
             number=first + index,
             key=f"{shard.shard_id * 10**row_digits + index:0{digits}d}",
             url=url,
-            refusal=shard.invalid_urls.get(index, MISSING_URL) if missing else None,
+            refusal=shard.invalid_urls.get(index, URL_MISSING) if missing else None,
             boxes=columns[BBOX_COLUMN][line] if BBOX_COLUMN in columns else None,
             expected_hash=columns[EXPECTED_HASH_COLUMN][line] if EXPECTED_HASH_COLUMN in columns else None,
             metadata={name: columns[name][line] for name in visible},

@@ -14,12 +14,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from img2dataset.errors import OutputError
+from img2dataset.failures import NOT_TRIED, URL_MISSING, Failure, is_taken_again
 from img2dataset.types import (
     BBOX_COLUMN,
     EXPECTED_HASH_COLUMN,
     FAILED_TO_DOWNLOAD,
     FAILED_TO_RESIZE,
-    NOT_TRIED,
     SUCCESS,
     Row,
     Sample,
@@ -30,12 +30,10 @@ from img2dataset.types import (
 )
 from img2dataset.working.outcomes import Outcome, RowTask
 from img2dataset.working.settings import WorkSettings
-from img2dataset.working.taking_again import is_taken_again
 from img2dataset.writing import FinishedShard, ShardWriter, open_finished_shard, open_unfinished_shard
 
 logger = logging.getLogger("img2dataset")
 
-MISSING_URL = "invalid url: missing"
 # Those of a shard that are told, so that a report stays small.
 MOST_FAILED_HOSTS = 50
 _AFTER_AUTHORITY = re.compile(r"[/\\?#]")
@@ -149,10 +147,10 @@ class OpenShard:
             self._writer = ShardWriter(self._settings.write, self.shard_id, self._input_columns)
             return set()
 
-    def _refusal(self, index: int, url: str | None) -> str | None:
+    def _refusal(self, index: int, url: str | None) -> Failure | None:
         """Why a row is not even tried, if so."""
         if url is None or not url.strip():
-            return self._invalid_urls.get(index, MISSING_URL)
+            return self._invalid_urls.get(index, URL_MISSING)
         return self._writer.input_row_failure(index)
 
     def tasks(self, first: int) -> list[RowTask]:
@@ -182,7 +180,7 @@ class OpenShard:
         metadata: dict[str, Any] = {
             "key": key,
             "status": outcome.status,
-            "error_message": outcome.message,
+            "error_message": outcome.failure,
             "width": image.width if image else None,
             "height": image.height if image else None,
             "original_width": outcome.original_width,
@@ -204,7 +202,7 @@ class OpenShard:
         )
         if outcome.status == FAILED_TO_DOWNLOAD and counted and asked:
             self._failed_hosts[host_named_by(self._urls[outcome.index])] += 1
-        self._count_row(outcome.status, outcome.message, counted)
+        self._count_row(outcome.status, outcome.failure, counted)
 
     def _count_row(self, status: Status, message: str | None, counted: bool = True) -> None:
         self._statuses[status] += 1

@@ -10,7 +10,9 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from img2dataset.imaging import INTERNAL_ERROR, ImageFailure, ImageProcessor
+from img2dataset import failures
+from img2dataset.failures import Failure
+from img2dataset.imaging import ImageFailure, ImageProcessor
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, ProcessedImage
 from img2dataset.working.outcomes import Outcome, RowTask
 
@@ -30,18 +32,18 @@ class OutcomeMaker:
         self._told = False
 
     def outcomes(
-        self, body: bytes | bytearray | None, failure: str | None, tasks: list[RowTask]
+        self, body: bytes | bytearray | None, failure: Failure | None, tasks: list[RowTask]
     ) -> Iterator[Outcome]:
         """The outcomes of all rows that waited for one download."""
         if body is None:
             for task in tasks:
-                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failure or "connection: no answer")
+                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failure or failures.CONNECTION_NO_ANSWER)
             return
         digest = hashlib.new(self._compute_hash, body).hexdigest() if self._compute_hash else None
         processed: ProcessedImage | ImageFailure | None = None
         for task in tasks:
             if self._verify_hash and task.expected_hash != digest:
-                yield Outcome(task.index, FAILED_TO_DOWNLOAD, "hash mismatch")
+                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failures.HASH_MISMATCH)
                 continue
             # Rows of one URL share its pixels, unless each has regions of its own to blur.
             if processed is None or self._blur:
@@ -50,7 +52,7 @@ class OutcomeMaker:
                 yield Outcome(
                     task.index,
                     FAILED_TO_RESIZE,
-                    processed.message,
+                    processed.failure,
                     digest=digest,
                     original_width=processed.width,
                     original_height=processed.height,
@@ -71,10 +73,10 @@ class OutcomeMaker:
         except ImageFailure as failure:
             return failure
         except MemoryError:
-            return ImageFailure("decode: out of memory")
+            return ImageFailure(failures.OUT_OF_MEMORY)
         except Exception:
             # A fault of this program that one image brings out is that row's failure, and no other's.
             if not self._told:
                 self._told = True
                 logger.exception("an image could not be processed; the others of its kind are not named")
-            return ImageFailure(INTERNAL_ERROR)
+            return ImageFailure(failures.INTERNAL_ERROR)

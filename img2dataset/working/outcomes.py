@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from img2dataset.failures import Failure
 from img2dataset.types import ProcessedImage, Status
 
 
@@ -22,11 +23,11 @@ class RowTask:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one row ended. ``message`` is the failure; ``image`` the success; ``digest`` of the bytes."""
+    """How one row ended: ``failure`` says why it has no sample, ``digest`` is of the bytes."""
 
     index: int
     status: Status
-    message: str | None = None
+    failure: Failure | None = None
     image: ProcessedImage | None = None
     digest: str | None = None
     original_width: int | None = None

@@ -11,7 +11,9 @@ import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from img2dataset import failures
 from img2dataset.errors import OutputError
+from img2dataset.failures import Failure
 from img2dataset.types import SUCCESS, Sample, ShardStats
 from img2dataset.writing.commit import open_shard_folder, statistics_name
 from img2dataset.writing.file_system import locate
@@ -60,7 +62,7 @@ class ShardWriter:
         settings = self._settings
         return sample_key(self._shard_id, index, settings.shard_digits, settings.rows_per_shard)
 
-    def input_row_failure(self, index: int) -> str | None:
+    def input_row_failure(self, index: int) -> Failure | None:
         """Why the ``index``-th row cannot be stored in this format, whatever its image; else None.
 
         A message of the small language of failures, such as ``invalid row: title: not valid UTF-8``. To
@@ -68,7 +70,7 @@ class ShardWriter:
         input columns still stand in the metadata, which holds any Arrow value.
         """
         reason = self._samples.row_failures.get(index)
-        return None if reason is None else f"invalid row: {reason}"
+        return None if reason is None else failures.of_row(reason)
 
     def write(self, sample: Sample) -> None:
         """Settle one row: its metadata and, if it succeeded, its files. In any order, each row once.

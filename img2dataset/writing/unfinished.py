@@ -22,7 +22,7 @@ from dataclasses import replace
 from functools import partial
 
 from img2dataset.errors import OutputError
-from img2dataset.types import NOT_TRIED
+from img2dataset.failures import NOT_TRIED
 from img2dataset.writing.commit import UPLOADS_AT_ONCE
 from img2dataset.writing.file_system import OutputLocation, locate
 from img2dataset.writing.finished_shard import FinishedShard

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from img2dataset.errors import OptionError
+from img2dataset.failures import of_text
 from img2dataset.fetching.endings import Ending, ending_of
 from img2dataset.fetching.hosts import REMEMBERED_HOSTS, HostSlots
 from img2dataset.fetching.manners import HostManners, host_of, is_own_network
@@ -326,14 +327,14 @@ def test_idle_hosts_are_forgotten_beyond_some_thousand() -> None:
 
 def test_what_an_end_says_about_the_host() -> None:
     assert ending_of(None, 200, False) is Ending.ACCEPTED
-    assert ending_of("HTTP 404", 404, False) is Ending.ACCEPTED
-    assert ending_of("HTTP 429", 429, False) is Ending.PUSHED_BACK
-    assert ending_of("HTTP 503", 503, True) is Ending.PUSHED_BACK
-    assert ending_of("HTTP 503", 503, False) is Ending.OVERLOADED
-    assert ending_of("connection: refused", None, False) is Ending.NO_CONNECTION
-    assert ending_of("timeout: connect", None, False) is Ending.CONNECT_TIMEOUT
-    assert ending_of("timeout: silence", None, False) is Ending.SILENT
-    assert ending_of("timeout: deadline", None, False) is Ending.NOTHING
+    assert ending_of(of_text("HTTP 404"), 404, False) is Ending.ACCEPTED
+    assert ending_of(of_text("HTTP 429"), 429, False) is Ending.PUSHED_BACK
+    assert ending_of(of_text("HTTP 503"), 503, True) is Ending.PUSHED_BACK
+    assert ending_of(of_text("HTTP 503"), 503, False) is Ending.OVERLOADED
+    assert ending_of(of_text("connection: refused"), None, False) is Ending.NO_CONNECTION
+    assert ending_of(of_text("timeout: connect"), None, False) is Ending.CONNECT_TIMEOUT
+    assert ending_of(of_text("timeout: silence"), None, False) is Ending.SILENT
+    assert ending_of(of_text("timeout: deadline"), None, False) is Ending.NOTHING
 
 
 @pytest.mark.parametrize(

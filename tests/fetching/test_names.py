@@ -13,7 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching import Fetcher, FetchSettings, can_pass
+from img2dataset.failures import of_text
+from img2dataset.fetching import Fetcher, FetchSettings
 from img2dataset.fetching.known_names import Resolved
 from img2dataset.fetching.name_servers import NameServers
 from img2dataset.fetching.resolver import MOST_QUESTIONS, Resolver
@@ -76,8 +77,8 @@ def test_what_may_be_there_later_is_told_from_what_does_not_exist(
     dns: DnsServer, name: str, failure: str
 ) -> None:
     assert failure_of(f"http://{name}/", dns_servers=(dns.address,), timeout_s=2.5) == failure
-    assert can_pass(failure)
-    assert not can_pass("DNS: name not found")
+    assert of_text(failure).kind.again
+    assert not of_text("DNS: name not found").kind.again
 
 
 def test_lost_packets_and_slow_answers_do_not_lose_a_row(dns: DnsServer, port: int) -> None:
@@ -121,7 +122,7 @@ def test_servers_nobody_can_reach_say_nothing_about_a_name() -> None:
     settings = {"dns_servers": ["198.51.100.1", "2001:db8::1"], "network_patience_s": 0}
     seen, after = visit(Visit(urls, settings), Visit(urls))
     assert seen.failures == ["DNS: name servers unreachable"] * 2
-    assert can_pass("DNS: name servers unreachable")
+    assert of_text("DNS: name servers unreachable").kind.again
     assert after.failures == [None, None]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from img2dataset.failures import of_text
 from img2dataset.fetching.retry import (
     FIRST_DELAY_S,
     LONGEST_DELAY_S,
@@ -14,7 +15,7 @@ from img2dataset.fetching.retry import (
 
 
 def longest(failure: str, tries: int, retries: int, retry_after_s: float | None = None) -> float | None:
-    return delay_before_retry(failure, tries, retries, retry_after_s, lambda: 1.0)
+    return delay_before_retry(of_text(failure), tries, retries, retry_after_s, lambda: 1.0)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_the_wait_doubles_up_to_a_bound_and_is_spread_from_nothing_to_all_of_it(
     waits = [longest("timeout: connect", tries, 100) for tries in range(1, 100)]
     assert waits[:4] == [FIRST_DELAY_S, 2 * FIRST_DELAY_S, 4 * FIRST_DELAY_S, 8 * FIRST_DELAY_S]
     assert waits[-1] == LONGEST_DELAY_S
-    assert delay_before_retry("timeout: connect", 5, 9, None, lambda: 0.0) == 0.0
+    assert delay_before_retry(of_text("timeout: connect"), 5, 9, None, lambda: 0.0) == 0.0
 
 
 def test_the_server_may_ask_for_a_longer_wait_but_not_for_any() -> None:

@@ -42,7 +42,7 @@ def failure(body: bytes | bytearray, boxes: Any = None, **settings: Any) -> str:
     try:
         process(body, boxes, **settings)
     except ImageFailure as reason:
-        return reason.message
+        return reason.failure
     raise AssertionError("the image did not fail")
 
 

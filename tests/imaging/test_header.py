@@ -175,4 +175,4 @@ def outcome(function: Callable[[bytes], Any], body: bytes | bytearray) -> Any:
     try:
         return function(body)
     except ImageFailure as failure:
-        return failure.message
+        return failure.failure

@@ -144,4 +144,4 @@ def test_a_failure_leaves_the_metadata_as_1_47_0_does():
     with pytest.raises(ImageFailure) as caught:
         ImageProcessor(ImageSettings(min_image_size=1000))(saved(RGB, "PNG"))
     assert (caught.value.width, caught.value.height) == (None, None)
-    assert str(caught.value) == caught.value.message == "image too small"
+    assert str(caught.value) == caught.value.failure == "image too small"

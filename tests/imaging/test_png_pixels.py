@@ -123,7 +123,7 @@ def outcome(body: bytes) -> Any:
     try:
         return stored(body)
     except ImageFailure as reason:
-        return reason.message
+        return reason.failure
 
 
 def alike(one: Any, other: Any) -> bool:

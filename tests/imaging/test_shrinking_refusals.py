@@ -35,7 +35,7 @@ def outcome(body: bytes, exactly: bool, side: int) -> Pixels | str:
     try:
         return stored(body, image_size=side, resize_mode="keep_ratio_largest", exact_resize=exactly)
     except ImageFailure as reason:
-        return reason.message
+        return reason.failure
 
 
 def alike(one: Pixels | str, other: Pixels | str) -> bool:

@@ -105,7 +105,8 @@ def test_connections_to_a_host_are_bounded_over_all_processes(tmp_path: Path) ->
 
 def test_a_list_of_one_shard_and_one_host_uses_the_connections_of_all_processes(tmp_path: Path) -> None:
     with ImageServer() as server:
-        url = server.put("/slow.jpg", b"slow", latency_s=0.1)
+        # Slow enough that the second process has begun before the first has asked for all.
+        url = server.put("/slow.jpg", b"slow", latency_s=0.2)
         urls = [f"{url}?{n}" for n in range(600)]
         assert make(tmp_path, urls, processes_count=2, max_connections_per_host=16) == {None: 600}
         # Eight are the share of one process.

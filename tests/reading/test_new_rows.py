@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from img2dataset.errors import InputError
+from img2dataset.failures import URL_NOT_A_STRING
 from img2dataset.reading import KnownUrls, ReadSettings, only_new_rows, open_reader
-from img2dataset.reading.rows import INVALID_URL
 from img2dataset.types import Shard
 from tests.writing.shards import settings_for, write_shard
 
@@ -35,7 +35,7 @@ def expected_shards(rows, rows_per_shard, first_shard_id):
         piece = rows[start : start + rows_per_shard]
         found[first_shard_id + len(found)] = (
             [{"n": number, "url": url if isinstance(url, str) else None} for number, url in piece],
-            {index: INVALID_URL for index, (_, url) in enumerate(piece) if isinstance(url, int)},
+            {index: URL_NOT_A_STRING for index, (_, url) in enumerate(piece) if isinstance(url, int)},
         )
     return found
 

@@ -34,6 +34,6 @@ def test_a_fault_of_the_program_fails_the_rows_that_bring_it_out_and_is_told_onc
             for outcome in maker.outcomes(photograph(side, side), None, [RowTask(index)])
         ]
     assert [outcome.status for outcome in outcomes] == [SUCCESS, FAILED_TO_RESIZE, SUCCESS, FAILED_TO_RESIZE]
-    assert outcomes[1].message == outcomes[3].message == "decode: internal error"
+    assert outcomes[1].failure == outcomes[3].failure == "decode: internal error"
     assert outcomes[1].digest is not None
     assert len(caplog.records) == 1

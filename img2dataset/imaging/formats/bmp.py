@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from img2dataset.imaging.failure import UNSUPPORTED, ImageFailure
+from img2dataset.failures import UNSUPPORTED
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.header import Header, Malformed
 
 FILE_HEADER = 14

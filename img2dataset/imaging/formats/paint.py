@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from img2dataset.imaging.failure import UNSUPPORTED, ImageFailure
+from img2dataset.failures import UNSUPPORTED, of_format
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.pillow import open_with_pillow
 
@@ -15,7 +16,7 @@ _STRAIGHT_ALPHA, _PREMULTIPLIED_ALPHA = 3, 4
 def read_paint(body: bytes | bytearray, extension: str) -> Header:
     """The header of a file whose format ``image_format`` has told: "tga", "pcx" or "sgi"."""
     if extension == "tga" and body[16] == 15:  # Pillow reads 16 bits, the first unused, and not what says 15
-        raise ImageFailure(f"{UNSUPPORTED}: tga")
+        raise ImageFailure(of_format("tga"))
     image = open_with_pillow(body, extension)
     opaque = extension == "tga" and not _targa_is_transparent(body)
     return Header(extension, image.width, image.height, pillow=True, opaque=opaque)

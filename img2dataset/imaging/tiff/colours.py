@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
+from img2dataset.failures import CORRUPT
 from img2dataset.imaging.colour import Pixels, scaled_to_eight_bits
-from img2dataset.imaging.failure import CORRUPT, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.tiff_directory import Directory
 from img2dataset.imaging.tiff.layout import CIELAB, INK, PALETTE, RGB, WHITE_IS_ZERO, Layout
 

@@ -16,8 +16,9 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
+from img2dataset.failures import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED
 from img2dataset.imaging.decoder_messages import heard
-from img2dataset.imaging.failure import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.tiff.layout import DEFLATE, FAX, LZMA, NOTHING, ZSTD, Layout
 
 Rows = np.ndarray[Any, Any]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from img2dataset.imaging.failure import CORRUPT, TRUNCATED, UNSUPPORTED, ImageFailure
+from img2dataset.failures import CORRUPT, TRUNCATED, UNSUPPORTED
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.tiff_directory import Directory
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INK, YCBCR, CIELAB = 0, 1, 2, 3, 5, 6, 8

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from img2dataset.failures import CORRUPT, TRUNCATED
 from img2dataset.imaging.colour import Pixels, on_white, scaled_to_eight_bits
-from img2dataset.imaging.failure import CORRUPT, TRUNCATED, ImageFailure
+from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.header import Malformed
 from img2dataset.imaging.formats.tiff_directory import Directory, read_directory
 from img2dataset.imaging.opencv import decode_with_opencv
