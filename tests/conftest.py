@@ -21,7 +21,7 @@ def pytest_configure() -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes are known by their argument's name and number: gzip's have the time in them, and differ each time."""
+    """Bytes are known by the name of their argument: gzip's have the time in them, and differ each time."""
     return argname if isinstance(val, bytes) else None
 
 
