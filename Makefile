@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # What an installation in place is made anew for: the C library is built by it.
 BUILT := pyproject.toml setup.py $(wildcard building/*.py img2dataset/imaging/native/*.[ch])
 
+# Tests start the program a thousand times: it is compiled once, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-slow test-lowest test-newest contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
