@@ -27,10 +27,10 @@ from img2dataset.installation import check_installed
 
 check_installed("pycurl")
 
-from img2dataset.fetching.access import Access, load_access, masked_header, masked_proxy
-from img2dataset.fetching.manners import HostManners
+from img2dataset.fetching.hosts.politeness import HostManners
+from img2dataset.fetching.http.access import Access, load_access, masked_header, masked_proxy
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.stored import check_schemes
+from img2dataset.fetching.stored_files import check_schemes
 
 if TYPE_CHECKING:
     from img2dataset.fetching.fetcher import Fetcher

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from img2dataset.fetching import Fetcher, FetchSettings
-from img2dataset.fetching.acquaintance import TRIAL_AFTER_S, TRIAL_REQUESTS
-from img2dataset.fetching.endings import Ending
-from img2dataset.fetching.hosts import HostSlots
-from img2dataset.fetching.manners import HostManners
-from img2dataset.fetching.pending import Job
-from img2dataset.fetching.row_order import RowOrder
+from img2dataset.fetching.hosts.endings import Ending
+from img2dataset.fetching.hosts.politeness import HostManners
+from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.state import TRIAL_AFTER_S, TRIAL_REQUESTS
+from img2dataset.fetching.requests.row_order import RowOrder
+from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.types import Fetched, Row
 from tests.fetching.download_all import HANG_GUARD_S, download_all
 from tests.servers import ImageServer

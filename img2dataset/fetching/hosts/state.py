@@ -11,8 +11,8 @@ from collections import deque
 from typing import Any, Generic, Literal, TypeVar
 
 from img2dataset import failures
-from img2dataset.fetching.endings import Ending
-from img2dataset.fetching.pace import CLOSED_S, HostPace
+from img2dataset.fetching.hosts.endings import Ending
+from img2dataset.fetching.hosts.pace import CLOSED_S, HostPace
 
 Waiting = TypeVar("Waiting")
 TRIAL_AFTER_S = 1.0

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from img2dataset.fetching.acquaintance import TRIAL_REQUESTS, Acquaintance
-from img2dataset.fetching.pending import Job
+from img2dataset.fetching.hosts.state import TRIAL_REQUESTS, Acquaintance
+from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.types import Row
 
 # Rows looked at before their turn, some 400 bytes each: what one process makes in ten seconds, the usual

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from img2dataset.failures import Failure
-from img2dataset.fetching.acquaintance import NOBODY, Acquaintance, Host
-from img2dataset.fetching.endings import Ending
-from img2dataset.fetching.machine_slots import LOOK_AGAIN_S, MachineSlots
-from img2dataset.fetching.manners import HostManners
-from img2dataset.fetching.pace import HostPace
-from img2dataset.fetching.shared_paces import SharedPaces
+from img2dataset.fetching.hosts.endings import Ending
+from img2dataset.fetching.hosts.machine_slots import LOOK_AGAIN_S, MachineSlots
+from img2dataset.fetching.hosts.pace import HostPace
+from img2dataset.fetching.hosts.politeness import HostManners
+from img2dataset.fetching.hosts.shared_paces import SharedPaces
+from img2dataset.fetching.hosts.state import NOBODY, Acquaintance, Host
 
 # Idle hosts whose state is kept, some half a kilobyte each.
 REMEMBERED_HOSTS = 10_000
