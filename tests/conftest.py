@@ -20,6 +20,11 @@ def pytest_configure() -> None:
             signal.signal(number, usual)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are known by the name of their argument: gzip's have the time in them, and differ each time."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
     """Signs certificates; ``certificates.authority_file`` is the file a client must trust."""
