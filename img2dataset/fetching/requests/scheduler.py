@@ -61,7 +61,7 @@ class Admission:
         self._usual_reservation = usual_reservation
         self._refuse = refuse
         self._hosts: HostSlots[Job] = HostSlots(settings.manners, most_transfers, 1 + settings.retries)
-        self._order = RowOrder(self._hosts.acquaintance)
+        self._order = RowOrder(self._hosts.state)
         # Guards the hosts and what waits for them. Taken before that of the pending rows, never after it.
         self._lock = threading.RLock()
         self._robots: RobotsTxt[Job] | None = None
