@@ -10,11 +10,12 @@ from typing import BinaryIO
 
 import pytest
 
+from img2dataset.failures import of_status
 from img2dataset.fetching.hosts.endings import Ending
-from img2dataset.fetching.hosts.pace import HostPace
-from img2dataset.fetching.hosts.politeness import HostManners
-from img2dataset.fetching.hosts.shared_paces import VARIABLE, SharedPaces, make_shared_file
 from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.politeness import HostManners
+from img2dataset.fetching.hosts.pace import HostPace
+from img2dataset.fetching.hosts.shared_paces import VARIABLE, SharedPaces, make_shared_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 A, B = "a.example", "b.example"
@@ -42,7 +43,7 @@ def processes_of_a_run(count: int, **manners: float) -> list[HostSlots[str]]:
 
 
 def push_back(hosts: HostSlots[str], now: float, sent: float, after: float | None = None) -> None:
-    hosts.pushed_back(A, now, sent, after, "HTTP 429")
+    hosts.pushed_back(A, now, sent, after, of_status(429))
     hosts.leave(A, now, Ending.PUSHED_BACK)
 
 
