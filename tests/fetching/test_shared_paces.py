@@ -12,10 +12,10 @@ import pytest
 
 from img2dataset.failures import of_status
 from img2dataset.fetching.hosts.endings import Ending
-from img2dataset.fetching.hosts.slots import HostSlots
-from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.pace import HostPace
+from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.shared_paces import VARIABLE, SharedPaces, make_shared_file
+from img2dataset.fetching.hosts.slots import HostSlots
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 A, B = "a.example", "b.example"
