@@ -124,9 +124,9 @@ def serve(port: int) -> None:
 
 def resolve_here(names: list[str], server: str) -> Outcome:
     """With this project's resolver."""
-    from img2dataset.fetching.resolver import Resolver
-    from img2dataset.fetching.system_names import SearchRules
-    from img2dataset.fetching.transport import Transport
+    from img2dataset.fetching.dns.resolver import Resolver
+    from img2dataset.fetching.dns.system_settings import SearchRules
+    from img2dataset.fetching.http.transport import Transport
 
     transport = Transport(1)
     resolver: Resolver[float] = Resolver(

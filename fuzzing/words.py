@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 import re
 
-from img2dataset.fetching.answers import AnswerPolicy, read_answer
-from img2dataset.fetching.inline import decode_data_url
-from img2dataset.fetching.retry import (
+from img2dataset.fetching.consent.x_robots_tag import is_opted_out
+from img2dataset.fetching.data_urls import decode_data_url
+from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
+from img2dataset.fetching.requests.retry import (
     LONGEST_DELAY_S,
     LONGEST_RETRY_AFTER_S,
     delay_before_retry,
     parse_retry_after,
 )
-from img2dataset.fetching.robots import is_opted_out
 from img2dataset.fetching.urls import UrlRefused, host_and_port, redirect_target, to_uri
 
 REFUSALS = re.compile(

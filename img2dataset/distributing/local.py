@@ -29,7 +29,7 @@ from img2dataset.distributing.stopping import StopRequest
 from img2dataset.distributing.supervised import Ended, SupervisedWorker
 from img2dataset.distributing.tail import Tail
 from img2dataset.errors import Img2datasetError, RunFailed
-from img2dataset.fetching.shared_paces import make_shared_file
+from img2dataset.fetching.hosts.shared_paces import make_shared_file
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Shard, ShardReport, Status
 from img2dataset.working.sharing import Helped, SharedRows, Stop
 

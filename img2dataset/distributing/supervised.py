@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from img2dataset.distributing import frames
-from img2dataset.fetching import shared_paces
+from img2dataset.fetching.hosts import shared_paces
 
 # The module whose ``main`` a worker process runs.
 WORKER_MODULE = "img2dataset.distributing.worker_process"

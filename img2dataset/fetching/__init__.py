@@ -2,18 +2,17 @@
 
 ``Fetcher`` is the way in; the worker calls it. What happens to a row, in order:
 
-0. ``fetcher`` takes it, ``pending`` keeps it, ``loop`` carries it through the rest on one thread
-1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …`` (``sources`` for ``data:``, files and stores)
-2. ``admission``: which row is next (``row_order``), and may its host be asked now? (``hosts``, ``pace`` and
-   ``acquaintance`` decide, ``manners`` are the user's)
-   Does the site consent? (``robots_txt``)
-3. ``budget``: is there memory for its body?
-4. ``transfer`` on ``transport``: libcurl, with the slot's callbacks and ``clocks``; ``access`` says who asks
-   ``destinations`` finds its host first (``resolver``) and says where it may lead (``addresses``)
-5. ``answers``: the headers decide (status, redirect, opt-out by ``robots``, size)
-   ``watching`` looks at the clocks, and sees who is silent
-   ``network`` and ``holding``: was it this machine or its network that failed? Then it is tried again
-6. ``failures``, ``retry``, ``tries``, ``names``: what went wrong, and whether to try again
+0. ``fetcher`` takes it, ``requests.waiting_rows`` keeps it, ``requests.loop`` carries it on, on one thread.
+1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …``. ``data_urls``, ``stored_files``: no request.
+2. ``requests.scheduler``: which row is next (``row_order``), may its host be asked now (``hosts``: ``slots``,
+   ``host``, ``pace``; ``politeness`` is the user's), does the site consent (``consent.robots_txt``)?
+3. ``requests.body_memory``: is there memory for its body?
+4. ``http.destinations`` finds its host first (``dns``) and says where it may lead (``addresses``).
+5. ``http.transfer`` on ``http.transport``: libcurl, with the slot's callbacks and ``clocks``; ``access`` says
+   who asks. ``requests.time_limits`` looks at the clocks, and sees who is silent.
+6. ``http.response_head``: status, redirect, opt-out (``consent.x_robots_tag``), size decide.
+7. ``http.curl_failures`` and ``dns.system_resolver`` say what went wrong; ``requests.repeats`` and
+   ``network``: was it this machine or its network? ``requests.retry`` and ``tries``: another try?
 
 ``Fetcher`` is loaded when first used: it needs libcurl, which the program itself does not.
 """
@@ -27,10 +26,10 @@ from img2dataset.installation import check_installed
 
 check_installed("pycurl")
 
-from img2dataset.fetching.access import Access, load_access, masked_header, masked_proxy
-from img2dataset.fetching.manners import HostManners
+from img2dataset.fetching.hosts.politeness import HostManners
+from img2dataset.fetching.http.access import Access, load_access, masked_header, masked_proxy
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.stored import check_schemes
+from img2dataset.fetching.stored_files import check_schemes
 
 if TYPE_CHECKING:
     from img2dataset.fetching.fetcher import Fetcher

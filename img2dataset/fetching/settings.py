@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching.access import Access
-from img2dataset.fetching.concurrency import LARGEST
-from img2dataset.fetching.manners import HostManners
-from img2dataset.fetching.robots_txt import check_installed
-from img2dataset.fetching.system_names import name_server
+from img2dataset.fetching.consent.robots_txt import check_installed
+from img2dataset.fetching.dns.system_settings import name_server
+from img2dataset.fetching.hosts.politeness import HostManners
+from img2dataset.fetching.http.access import Access
 from img2dataset.fetching.urls import SCHEME, WEB_SCHEMES
 from img2dataset.version import PROJECT_ADDRESS, __version__
 
 MEBIBYTE = 1 << 20
+
+
+# More at once than this are not tried where nobody has said how many.
+MOST_TRANSFERS = 1024
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class FetchSettings:
     @property
     def most_concurrency(self) -> int:
         """The most transfers that may ever be in flight."""
-        return max(self.concurrency, LARGEST) if self.adaptive_concurrency else self.concurrency
+        return max(self.concurrency, MOST_TRANSFERS) if self.adaptive_concurrency else self.concurrency
 
     @property
     def more_schemes(self) -> frozenset[str]:

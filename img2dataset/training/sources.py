@@ -91,7 +91,7 @@ class SourceReader:
         return self._read_fsspec(source, scheme[1].lower()) if scheme else self._read_path(source)
 
     def _read_data_url(self, source: str) -> bytes:
-        from img2dataset.fetching.inline import decode_data_url
+        from img2dataset.fetching.data_urls import decode_data_url
         from img2dataset.fetching.urls import UrlRefused
 
         try:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
-from img2dataset.fetching import shared_paces
+from img2dataset.fetching.hosts import shared_paces
 
 _PLACE = 1 << 40
 _WAIT_S = 0.02

@@ -23,7 +23,7 @@ from img2dataset.fetching import (
     masked_header,
     masked_proxy,
 )
-from img2dataset.fetching.cookies import CookieJar, load_cookies
+from img2dataset.fetching.http.cookies import CookieJar, load_cookies
 from tests.fetching.download_all import download, download_all, failure_of
 from tests.servers import ImageServer, Proxy, TestAuthority
 
@@ -209,7 +209,7 @@ def test_credentials_are_for_the_host_they_name(
 
 
 def test_credentials_go_in_clear_text_only_where_the_file_says_so(tmp_path: Path) -> None:
-    from img2dataset.fetching.credentials import Credentials, load_credentials
+    from img2dataset.fetching.http.credentials import Credentials, load_credentials
 
     file = tmp_path / "credentials"
     file.write_text(

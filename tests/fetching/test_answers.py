@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from img2dataset.fetching.answers import Answer, AnswerPolicy, read_answer
+from img2dataset.fetching.http.response_head import Answer, AnswerPolicy, read_answer
 
 POLICY = AnswerPolicy(max_body_bytes=1000, disallowed=frozenset({"noai"}), token="mybot")
 

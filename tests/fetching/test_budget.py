@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from img2dataset.fetching.budget import BodyBudget
+from img2dataset.fetching.requests.body_memory import BodyBudget
 
 KIB = 1024
 

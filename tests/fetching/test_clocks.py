@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from img2dataset.fetching.clocks import TransferClocks
+from img2dataset.fetching.http.clocks import TransferClocks
 
 TIMEOUT_S, MINIMUM = 10.0, 1000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2dataset.fetching.concurrency import LARGEST, SMALLEST, AdaptiveConcurrency, Interval
+from img2dataset.fetching.requests.autotuning import LARGEST, SMALLEST, AdaptiveConcurrency, Interval
 
 
 def simulate(capacity_of: float, concurrency: AdaptiveConcurrency, seconds: int = 120) -> int:

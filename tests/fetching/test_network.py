@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from img2dataset.failures import of_text
-from img2dataset.fetching.network import Network
+from img2dataset.fetching.requests.network import Network
 
 NO_WAY, NO_NAMES = "connection: unreachable", "DNS: name servers unreachable"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from img2dataset.fetching.robots import is_opted_out
+from img2dataset.fetching.consent.x_robots_tag import is_opted_out
 
 DISALLOWED = ("noai", "noimageai", "noindex", "noimageindex")
 

@@ -13,7 +13,7 @@ import pytest
 
 from img2dataset.errors import MissingDependency
 from img2dataset.fetching import Fetcher, FetchSettings, HostManners
-from img2dataset.fetching.robots_txt import (
+from img2dataset.fetching.consent.robots_txt import (
     FAILURE_KEPT_S,
     KEPT_S,
     LARGEST_BYTES,

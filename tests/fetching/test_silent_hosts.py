@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from img2dataset.fetching import Fetcher, FetchSettings
-from img2dataset.fetching.acquaintance import TRIAL_AFTER_S, TRIAL_REQUESTS
-from img2dataset.fetching.endings import Ending
-from img2dataset.fetching.hosts import HostSlots
-from img2dataset.fetching.manners import HostManners
-from img2dataset.fetching.pending import Job
-from img2dataset.fetching.row_order import RowOrder
+from img2dataset.fetching.hosts.endings import Ending
+from img2dataset.fetching.hosts.host import TRIAL_AFTER_S, TRIAL_REQUESTS, HostState
+from img2dataset.fetching.hosts.politeness import HostManners
+from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.requests.row_order import RowOrder
+from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.types import Fetched, Row
 from tests.fetching.download_all import HANG_GUARD_S, download_all
 from tests.servers import ImageServer
@@ -121,10 +121,10 @@ def test_rows_of_a_host_on_trial_are_not_given_to_another_process(silent: Silent
 
 def test_a_host_on_trial_is_asked_no_more_often_than_its_verdict_takes() -> None:
     hosts: HostSlots[str] = HostSlots(HostManners(), 100)
-    assert hosts.acquaintance(A, 0.0) == "unknown"
+    assert hosts.state(A, 0.0) == HostState.NEW
     assert hosts.enter(A, 0.0)
-    assert hosts.acquaintance(A, 0.5) == "asked"
-    assert hosts.acquaintance(A, LATER) == "on trial"
+    assert hosts.state(A, 0.5) == HostState.ASKED
+    assert hosts.state(A, LATER) == HostState.ON_TRIAL
     assert [hosts.enter(A, LATER) for _ in range(TRIAL_REQUESTS)] == [True] * (TRIAL_REQUESTS - 1) + [False]
     hosts.set_aside(A, "waits", LATER)
     hosts.leave(A, 10.0, Ending.SILENT)
@@ -172,7 +172,7 @@ def test_where_rows_are_tried_again_a_silent_host_gets_that_many_trials() -> Non
 
 def test_every_second_row_is_one_of_a_host_nothing_is_known_of() -> None:
     known: set[str] = set()
-    order = RowOrder(lambda host, now: "known" if host in known else "unknown")
+    order = RowOrder(lambda host, now: HostState.KNOWN if host in known else HostState.NEW)
     for job in jobs("aaaaaabbcd"):
         order.add(job, 0.0)
     begun = []
@@ -183,7 +183,7 @@ def test_every_second_row_is_one_of_a_host_nothing_is_known_of() -> None:
 
 
 def test_a_host_on_trial_is_tried_before_hosts_nothing_is_known_of() -> None:
-    order = RowOrder(lambda host, now: "on trial" if host == "s" and now > 0 else "unknown")
+    order = RowOrder(lambda host, now: HostState.ON_TRIAL if host == "s" and now > 0 else HostState.NEW)
     for job in jobs("xsssyy"):
         order.add(job, 0.0)
     begun = []
@@ -193,7 +193,7 @@ def test_a_host_on_trial_is_tried_before_hosts_nothing_is_known_of() -> None:
 
 
 def test_rows_that_are_taken_back_or_forgotten_do_not_begin() -> None:
-    order = RowOrder(lambda host, now: "unknown")
+    order = RowOrder(lambda host, now: HostState.NEW)
     for job in jobs("aabbccdd"):
         job.row = Row(job.row.index % 2, job.row.index, "")
         order.add(job, 0.0)

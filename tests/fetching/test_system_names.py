@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching.known_names import KnownNames, Resolved
-from img2dataset.fetching.system_names import (
+from img2dataset.fetching.dns.name_cache import KnownNames, Resolved
+from img2dataset.fetching.dns.system_settings import (
     SearchRules,
     has_ipv6,
     name_server,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from img2dataset.fetching import shared_paces
+from img2dataset.fetching.hosts import shared_paces
 from img2dataset.working import decoding_budget
 from img2dataset.working.decoding_budget import decoding_turn
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.robots import is_opted_out
+from img2dataset.fetching.consent.x_robots_tag import is_opted_out
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_ENCODED = frozenset({"", "identity", "none"})

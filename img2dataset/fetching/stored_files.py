@@ -18,8 +18,8 @@ from urllib.parse import unquote
 from img2dataset import failures
 from img2dataset.errors import MissingDependency, OptionError
 from img2dataset.failures import Failure
-from img2dataset.fetching import causes
 from img2dataset.fetching.addresses import Reach
+from img2dataset.fetching.system_errors import MEANS_ERRORS
 from img2dataset.fetching.urls import WEB_SCHEMES
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ def _failure_of(error: BaseException) -> Failure:
         return failures.STORED_NO_FILE
     if isinstance(error, PermissionError):
         return failures.STORED_FORBIDDEN
-    if isinstance(error, OSError) and error.errno in causes.MEANS_ERRORS:
+    if isinstance(error, OSError) and error.errno in MEANS_ERRORS:
         return failures.OUT_OF_MEANS
     if isinstance(error, TimeoutError):
         return failures.TIMEOUT_SILENCE

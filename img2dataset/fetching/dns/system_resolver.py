@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching import causes
+from img2dataset.fetching.system_errors import MEANS_ERRORS
 
 THREADS = 4
 LONGEST_QUEUE = 64
@@ -106,7 +106,7 @@ def why_not_resolved(host: str) -> Failure:
     except socket.gaierror as error:
         return failures.DNS_NOT_FOUND if error.errno in _NO_SUCH_NAME else failures.DNS_TEMPORARY
     except OSError as error:
-        return failures.OUT_OF_MEANS if error.errno in causes.MEANS_ERRORS else failures.DNS_TEMPORARY
+        return failures.OUT_OF_MEANS if error.errno in MEANS_ERRORS else failures.DNS_TEMPORARY
     except UnicodeError:
         return failures.DNS_NOT_FOUND
     return failures.DNS_TEMPORARY

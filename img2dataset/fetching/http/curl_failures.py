@@ -1,4 +1,4 @@
-"""From libcurl's error codes and the system's to failures. Called where transfers and lookups end."""
+"""From libcurl's error codes to failures. Called where transfers end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pycurl
 
 from img2dataset import failures
 from img2dataset.failures import Failure
+from img2dataset.fetching.system_errors import MEANS_ERRORS, UNREACHABLE_ERRORS
 
 _BY_CODE = {
     pycurl.E_UNSUPPORTED_PROTOCOL: failures.PROTOCOL_NOT_HTTP,
@@ -32,12 +33,6 @@ _BY_CODE = {
     pycurl.E_SSL_CERTPROBLEM: failures.TLS_CLIENT_CERTIFICATE,
     98: failures.TLS_CLIENT_CERTIFICATE,  # CURLE_SSL_CLIENTCERT
 }
-
-UNREACHABLE_ERRORS = frozenset(
-    {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
-)
-# What this machine lacks, whatever it was that was to be reached.
-MEANS_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
 def of_transfer(code: int, message: str, system_error: int, proxied: bool = False) -> Failure:

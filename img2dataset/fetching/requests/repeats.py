@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching import causes
-from img2dataset.fetching.descriptors import most_transfers
-from img2dataset.fetching.network import Network
-from img2dataset.fetching.pending import Job
-from img2dataset.fetching.tries import Tries
+from img2dataset.fetching.requests.descriptors import most_transfers
+from img2dataset.fetching.requests.network import Network
+from img2dataset.fetching.requests.tries import Tries
+from img2dataset.fetching.requests.waiting_rows import Job
+from img2dataset.fetching.system_errors import UNREACHABLE_ERRORS
 
 logger = logging.getLogger("img2dataset")
 LOOK_INTERVAL_S = 1.0
@@ -147,7 +147,7 @@ def _has_route(address: str) -> bool:
             probe.setblocking(False)
             probe.connect((address, 9))
     except OSError as error:
-        return error.errno not in causes.UNREACHABLE_ERRORS
+        return error.errno not in UNREACHABLE_ERRORS
     return True
 
 

@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from img2dataset.fetching.access import RequestAccess
 from img2dataset.fetching.addresses import Reach
-from img2dataset.fetching.answers import AnswerPolicy
-from img2dataset.fetching.handles import RECEIVE_BUFFER_BYTES
-from img2dataset.fetching.pending import Job
-from img2dataset.fetching.proxies import Proxies
-from img2dataset.fetching.robots_txt import LARGEST_BYTES
+from img2dataset.fetching.consent.robots_txt import LARGEST_BYTES
+from img2dataset.fetching.http.access import RequestAccess
+from img2dataset.fetching.http.handles import RECEIVE_BUFFER_BYTES
+from img2dataset.fetching.http.proxies import Proxies
+from img2dataset.fetching.http.response_head import AnswerPolicy
+from img2dataset.fetching.http.transfer import Transfer
+from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.transfer import Transfer
 
 # A new connection takes its first request; more than one is for servers that end that too.
 MOST_RESENT = 3

@@ -18,10 +18,10 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from img2dataset import failures
-from img2dataset.fetching.known_names import KnownNames, Resolved
-from img2dataset.fetching.name_servers import IPV4, IPV6, NameServers, Records, Watch
-from img2dataset.fetching.questions import ROUNDS_S, Next, Question
-from img2dataset.fetching.system_names import SearchRules
+from img2dataset.fetching.dns.lookup import ROUNDS_S, Next, Question
+from img2dataset.fetching.dns.name_cache import KnownNames, Resolved
+from img2dataset.fetching.dns.name_servers import IPV4, IPV6, NameServers, Records, Watch
+from img2dataset.fetching.dns.system_settings import SearchRules
 
 # The first asking: c-ares itself repeats it for lost packets, at 20 ms an answer after 0.25 and 0.75 s.
 QUICK_TIMEOUT_S, QUICK_TRIES = 1.0, 3
@@ -44,7 +44,7 @@ class Resolver(Generic[Waiting]):
 
     Args:
         watch: see ``name_servers.Watch``.
-        servers: name servers to ask, as ``system_names.name_server`` gives them; empty: the system's.
+        servers: name servers to ask, as ``system_settings.name_server`` gives them; empty: the system's.
         timeout_s: a host that is not found by then has failed.
         min_ttl_s: answers are kept at least that long, seconds.
         max_ttl_s: answers are kept at most that long, seconds.

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from img2dataset.failures import Failure
-from img2dataset.fetching.acquaintance import NOBODY, Acquaintance, Host
-from img2dataset.fetching.endings import Ending
-from img2dataset.fetching.machine_slots import LOOK_AGAIN_S, MachineSlots
-from img2dataset.fetching.manners import HostManners
-from img2dataset.fetching.pace import HostPace
-from img2dataset.fetching.shared_paces import SharedPaces
+from img2dataset.fetching.hosts.endings import Ending
+from img2dataset.fetching.hosts.host import NOBODY, Host, HostState
+from img2dataset.fetching.hosts.machine_slots import LOOK_AGAIN_S, MachineSlots
+from img2dataset.fetching.hosts.pace import HostPace
+from img2dataset.fetching.hosts.politeness import HostManners
+from img2dataset.fetching.hosts.shared_paces import SharedPaces
 
 # Idle hosts whose state is kept, some half a kilobyte each.
 REMEMBERED_HOSTS = 10_000
@@ -62,10 +62,10 @@ class HostSlots(Generic[Waiting]):
         host = self._busy.get(name) or self._idle.get(name)
         return host.pace.closed_reason if host is not None and host.pace.is_closed(now) else None
 
-    def acquaintance(self, name: str, now: float) -> Acquaintance:
+    def state(self, name: str, now: float) -> HostState:
         """What is known of a host, for the order in which rows begin."""
         host = self._busy.get(name) or self._idle.get(name)
-        return "unknown" if host is None else host.acquaintance(now)
+        return HostState.NEW if host is None else host.state(now)
 
     def is_on_trial(self, name: str, now: float) -> bool:
         """Whether the rows of a host wait for what a few requests find out."""

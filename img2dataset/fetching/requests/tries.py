@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from img2dataset.failures import Failure
-from img2dataset.fetching.pending import Job, PendingRows
-from img2dataset.fetching.retry import delay_before_retry, parse_retry_after
+from img2dataset.fetching.requests.retry import delay_before_retry, parse_retry_after
+from img2dataset.fetching.requests.waiting_rows import Job, PendingRows
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.urls import to_uri
 

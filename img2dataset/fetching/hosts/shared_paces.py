@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import BinaryIO, TypeVar, cast
 
 from img2dataset.failures import HOST_UNREACHABLE, Failure, of_text
-from img2dataset.fetching.pace import SHARED_FIELDS, HostPace
+from img2dataset.fetching.hosts.pace import SHARED_FIELDS, HostPace
 
 # The number of the file's descriptor, in the environment of a worker.
 VARIABLE = "IMG2DATASET_HOST_PACES"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from img2dataset.failures import Failure
-from img2dataset.fetching.cookies import Cookie
+from img2dataset.fetching.http.cookies import Cookie
 from img2dataset.types import Row
 
 

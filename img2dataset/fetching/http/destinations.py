@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 from img2dataset.failures import Failure
-from img2dataset.fetching import system_names
 from img2dataset.fetching.addresses import Reach, kind_of, numeric_address
-from img2dataset.fetching.known_names import Resolved
-from img2dataset.fetching.name_servers import Watch
-from img2dataset.fetching.resolver import Resolver
+from img2dataset.fetching.dns import system_settings
+from img2dataset.fetching.dns.name_cache import Resolved
+from img2dataset.fetching.dns.name_servers import Watch
+from img2dataset.fetching.dns.resolver import Resolver
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.urls import host_and_port
 
@@ -135,13 +135,15 @@ def _new_resolver(settings: FetchSettings, watch: Watch) -> Resolver[_Asked[Wait
     try:
         return Resolver(
             watch,
-            servers=tuple(system_names.name_server(text) for text in settings.dns_servers),
+            servers=tuple(system_settings.name_server(text) for text in settings.dns_servers),
             timeout_s=min(settings.timeout_s, settings.deadline_s),
             min_ttl_s=settings.dns_min_ttl_s,
             max_ttl_s=settings.dns_max_ttl_s,
-            rules=system_names.parse_resolver_file(system_names.read_text(system_names.RESOLVER_FILE)),
-            hosts=system_names.parse_hosts_file(system_names.read_text(system_names.HOSTS_FILE)),
-            ipv6=system_names.has_ipv6(),
+            rules=system_settings.parse_resolver_file(
+                system_settings.read_text(system_settings.RESOLVER_FILE)
+            ),
+            hosts=system_settings.parse_hosts_file(system_settings.read_text(system_settings.HOSTS_FILE)),
+            ipv6=system_settings.has_ipv6(),
         )
     except (ImportError, OSError) as error:
         _warn_once(str(error))

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Generic, Literal, TypeVar
 
 from img2dataset import failures
-from img2dataset.fetching.known_names import Resolved
-from img2dataset.fetching.name_servers import IPV4, IPV6, Records
+from img2dataset.fetching.dns.name_cache import Resolved
+from img2dataset.fetching.dns.name_servers import IPV4, IPV6, Records
 
 # When a question is asked again while its earlier askings are still out, seconds after the first. The list
 # waits for the few names that were lost again and again: asked again six times instead of eleven, 20 000 of

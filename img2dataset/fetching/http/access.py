@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching.cookies import Cookie, CookieJar, load_cookies
-from img2dataset.fetching.credentials import (
+from img2dataset.fetching.http.cookies import Cookie, CookieJar, load_cookies
+from img2dataset.fetching.http.credentials import (
     ENVIRONMENT_VARIABLE,
     Credential,
     Credentials,
     load_credentials,
 )
-from img2dataset.fetching.secret import Secret
+from img2dataset.fetching.http.secret import Secret
 
 if TYPE_CHECKING:
     import pycurl

@@ -13,14 +13,14 @@ from collections.abc import Callable
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.answers import Answer
-from img2dataset.fetching.endings import Ending, ending_of
-from img2dataset.fetching.hosts import HostSlots
-from img2dataset.fetching.manners import host_of
-from img2dataset.fetching.pending import Job, PendingRows
-from img2dataset.fetching.retry import parse_retry_after
-from img2dataset.fetching.robots_txt import LARGEST_BYTES, RobotsTxt, site_of
-from img2dataset.fetching.row_order import LOOK_AHEAD_ROWS, RowOrder
+from img2dataset.fetching.consent.robots_txt import LARGEST_BYTES, RobotsTxt, site_of
+from img2dataset.fetching.hosts.endings import Ending, ending_of
+from img2dataset.fetching.hosts.politeness import host_of
+from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.http.response_head import Answer
+from img2dataset.fetching.requests.retry import parse_retry_after
+from img2dataset.fetching.requests.row_order import LOOK_AHEAD_ROWS, RowOrder
+from img2dataset.fetching.requests.waiting_rows import Job, PendingRows
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.urls import UrlRefused, to_uri
 from img2dataset.types import Row
@@ -61,7 +61,7 @@ class Admission:
         self._usual_reservation = usual_reservation
         self._refuse = refuse
         self._hosts: HostSlots[Job] = HostSlots(settings.manners, most_transfers, 1 + settings.retries)
-        self._order = RowOrder(self._hosts.acquaintance)
+        self._order = RowOrder(self._hosts.state)
         # Guards the hosts and what waits for them. Taken before that of the pending rows, never after it.
         self._lock = threading.RLock()
         self._robots: RobotsTxt[Job] | None = None

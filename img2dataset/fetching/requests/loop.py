@@ -15,25 +15,25 @@ import pycurl
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.adapting import Adapting
-from img2dataset.fetching.admission import Admission
-from img2dataset.fetching.as_sent import CONTRADICTIONS, undone
-from img2dataset.fetching.budget import BodyBudget
-from img2dataset.fetching.cookies import with_cookies
-from img2dataset.fetching.destinations import Destination, Destinations
-from img2dataset.fetching.holding import Holding
-from img2dataset.fetching.manners import leads_elsewhere
-from img2dataset.fetching.names import NameFailures
-from img2dataset.fetching.pending import Job, PendingRows
-from img2dataset.fetching.robots_txt import MAX_REDIRECTS
+from img2dataset.fetching.consent.robots_txt import MAX_REDIRECTS
+from img2dataset.fetching.dns.system_resolver import NameFailures
+from img2dataset.fetching.hosts.politeness import leads_elsewhere
+from img2dataset.fetching.http.contradictions import CONTRADICTIONS, undone
+from img2dataset.fetching.http.cookies import with_cookies
+from img2dataset.fetching.http.destinations import Destination, Destinations
+from img2dataset.fetching.http.transfer import Transfer
+from img2dataset.fetching.http.transport import Transport
+from img2dataset.fetching.requests.autotuning import Adapting
+from img2dataset.fetching.requests.body_memory import BodyBudget
+from img2dataset.fetching.requests.local_bodies import OtherSources
+from img2dataset.fetching.requests.repeats import Holding
+from img2dataset.fetching.requests.scheduler import Admission
+from img2dataset.fetching.requests.time_limits import ClockWatch
+from img2dataset.fetching.requests.transfer_pool import TransferPool
+from img2dataset.fetching.requests.tries import Tries
+from img2dataset.fetching.requests.waiting_rows import Job, PendingRows
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.sources import OtherSources
-from img2dataset.fetching.transfer import Transfer
-from img2dataset.fetching.transfer_pool import TransferPool
-from img2dataset.fetching.transport import Transport
-from img2dataset.fetching.tries import Tries
 from img2dataset.fetching.urls import UrlRefused, redirect_target
-from img2dataset.fetching.watching import ClockWatch
 from img2dataset.types import Fetched, Row
 
 # While enough bodies wait for their pixels nothing is urgent: what the sockets have is left to gather, so

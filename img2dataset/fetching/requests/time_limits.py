@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pycurl
 
-from img2dataset.fetching.budget import SMALLEST_RESERVATION
-from img2dataset.fetching.pending import Job
+from img2dataset.fetching.http.transfer import LONGEST_DISCARD_S, Transfer
+from img2dataset.fetching.requests.body_memory import SMALLEST_RESERVATION
+from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.transfer import LONGEST_DISCARD_S, Transfer
 
 # How often the clocks are looked at, at most; a cut may come that much late.
 CLOCK_INTERVAL_S = 0.25

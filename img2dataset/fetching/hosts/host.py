@@ -1,35 +1,54 @@
-"""One host as a process sees it, and how it becomes known: heard from, or given up. Pure; used by ``hosts``.
+"""One host as a process sees it: what is running, what waits, and its state. Pure; used by ``slots``.
 
 A host that accepts connections and never answers would cost each of its rows a whole timeout, one after the
 other as their turn comes, to the end of the list. So a host from which nothing has come for a second is on
 trial: a few requests find out, each with its whole timeout, and its other rows wait for what they find.
+
+| from | when | to |
+| --- | --- | --- |
+| new | its first request is begun | asked |
+| asked | nothing has come for ``TRIAL_AFTER_S`` | on trial |
+| asked, on trial | anything has come, ever | known |
+| on trial | ``TRIAL_REQUESTS`` are out, or rows wait already | known: one more would find out nothing |
+| on trial | as many silences as its bound: it is closed for ``CLOSED_S`` (``pace``) | known |
+
+New, asked and on trial decide which rows begin early (``requests.row_order``); how many requests a known host
+gets at a time, and how fast, is its ``pace``.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Generic, Literal, TypeVar
+from enum import Enum
+from typing import Any, Generic, TypeVar
 
 from img2dataset import failures
-from img2dataset.fetching.endings import Ending
-from img2dataset.fetching.pace import CLOSED_S, HostPace
+from img2dataset.fetching.hosts.endings import Ending
+from img2dataset.fetching.hosts.pace import CLOSED_S, HostPace
 
 Waiting = TypeVar("Waiting")
 TRIAL_AFTER_S = 1.0
 # Requests at a time while it is on trial, and, of each of their tries, the silences that close it.
 TRIAL_REQUESTS = 5
-# Nothing; that it was asked just now; nothing yet, and one more request may find out; or enough.
-Acquaintance = Literal["unknown", "asked", "on trial", "known"]
 # Stands for the queue of a host that has none: an empty deque of its own is 760 bytes, and most hosts never
 # need one. Never appended to.
 NOBODY: deque[Any] = deque(maxlen=0)
+
+
+class HostState(Enum):
+    """What is known of a host; the table above says how it changes."""
+
+    NEW = "nothing"
+    ASKED = "it was asked just now"
+    ON_TRIAL = "nothing has come yet, and one more request may find out"
+    KNOWN = "enough"
 
 
 class Host(Generic[Waiting]):
     """What is running and waiting, and what is known.
 
     Args:
-        name: as ``manners.host_of`` names it.
+        name: as ``politeness.host_of`` names it.
         pace: what it takes.
         machine_bound: connections that all processes of the machine take in turn; 0: this one has a share
             of its own.
@@ -64,15 +83,15 @@ class Host(Generic[Waiting]):
         self.silences = 0
         self.most_silences = TRIAL_REQUESTS * tries
 
-    def acquaintance(self, now: float) -> Acquaintance:
+    def state(self, now: float) -> HostState:
         """What is known of it."""
         if self.asked_at is None and not self.waiting:
-            return "unknown"
+            return HostState.NEW
         if self.heard or self.pace.is_closed(now) or self.silences >= self.most_silences:
-            return "known"
+            return HostState.KNOWN
         if not self.is_on_trial(now):
-            return "asked"
-        return "on trial" if not self.waiting and self.trial_allows(now) else "known"
+            return HostState.ASKED
+        return HostState.ON_TRIAL if not self.waiting and self.trial_allows(now) else HostState.KNOWN
 
     def is_on_trial(self, now: float) -> bool:
         """Whether it was asked a while ago and nothing has come from it."""

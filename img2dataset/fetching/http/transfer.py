@@ -17,12 +17,13 @@ import pycurl
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching import causes
 from img2dataset.fetching.addresses import Reach
-from img2dataset.fetching.answers import Answer, AnswerPolicy, read_answer
-from img2dataset.fetching.clocks import TransferClocks
-from img2dataset.fetching.handles import HandedOver, address_of, new_handle
+from img2dataset.fetching.http.clocks import TransferClocks
+from img2dataset.fetching.http.curl_failures import of_transfer
+from img2dataset.fetching.http.handles import HandedOver, address_of, new_handle
+from img2dataset.fetching.http.response_head import Answer, AnswerPolicy, read_answer
 from img2dataset.fetching.settings import FetchSettings
+from img2dataset.fetching.system_errors import MEANS_ERRORS
 
 # A short error page is read to its end, so that the connection can be used again; a longer one costs
 # more than a new connection.
@@ -269,7 +270,7 @@ class Transfer:
             system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
             if system_error == errno.EADDRNOTAVAIL and not self._is_ipv6:
                 return failures.OUT_OF_MEANS  # no port is left; with IPv6 it is a machine without an address
-            return causes.of_transfer(code, message, system_error, bool(self._proxy))
+            return of_transfer(code, message, system_error, bool(self._proxy))
         if self.answer is None:
             return failures.PROTOCOL_NOT_HTTP
         return None if self._received else failures.EMPTY_BODY
@@ -312,9 +313,9 @@ class Transfer:
             # pycurl takes a copy, and does not tell if it cannot.
             os.close(os.dup(handed_over.fileno()))
         except OSError as error:
-            if error.errno not in causes.MEANS_ERRORS:
+            if error.errno not in MEANS_ERRORS:
                 self._refused = failures.CONNECTION_UNREACHABLE  # a family that this machine does not know
-            self._lacks_means = error.errno in causes.MEANS_ERRORS
+            self._lacks_means = error.errno in MEANS_ERRORS
             return SOCKET_BAD
         return handed_over
 

@@ -12,7 +12,7 @@ import itertools
 import os
 from collections.abc import Mapping
 
-from img2dataset.fetching.access import Access
+from img2dataset.fetching.http.access import Access
 from img2dataset.fetching.urls import host_and_port
 
 

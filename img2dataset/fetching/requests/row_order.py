@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from img2dataset.fetching.acquaintance import TRIAL_REQUESTS, Acquaintance
-from img2dataset.fetching.pending import Job
+from img2dataset.fetching.hosts.host import TRIAL_REQUESTS, HostState
+from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.types import Row
 
 # Rows looked at before their turn, some 400 bytes each: what one process makes in ten seconds, the usual
@@ -25,11 +25,11 @@ class RowOrder:
     """New jobs that have not begun.
 
     Args:
-        acquaintance: what is known of a host at a time.
+        state_of: what is known of a host at a time.
     """
 
-    def __init__(self, acquaintance: Callable[[str, float], Acquaintance]) -> None:
-        self._acquaintance = acquaintance
+    def __init__(self, state_of: Callable[[str, float], HostState]) -> None:
+        self._state_of = state_of
         # Each job once in order; and perhaps once more, to ask an unknown host with, or to try one with.
         self._in_order: deque[Job] = deque()
         self._first: deque[Job] = deque()
@@ -50,10 +50,10 @@ class RowOrder:
         jobs = self._jobs_of[job.host] = self._jobs_of.get(job.host, 0) + 1
         if jobs > TRIAL_REQUESTS:
             return
-        known = self._acquaintance(job.host, now)
-        if known == "unknown" and jobs == 1:
+        state = self._state_of(job.host, now)
+        if state == HostState.NEW and jobs == 1:
             self._first.append(job)
-        elif known != "known":
+        elif state != HostState.KNOWN:
             self._further.append(job)
 
     def take(self, now: float) -> Job | None:
@@ -101,15 +101,15 @@ class RowOrder:
     def _of_a_stranger(self, now: float) -> Job | None:
         while self._further:
             job = self._further[0]
-            known = self._acquaintance(job.host, now)
-            if not job.taken and known in ("unknown", "asked"):
+            state = self._state_of(job.host, now)
+            if not job.taken and state in (HostState.NEW, HostState.ASKED):
                 break  # its host may still answer; so may those of the jobs behind it
             self._further.popleft()
-            if not job.taken and known == "on trial":
+            if not job.taken and state == HostState.ON_TRIAL:
                 return job
         while self._first:
             job = self._first.popleft()
-            if not job.taken and self._acquaintance(job.host, now) == "unknown":
+            if not job.taken and self._state_of(job.host, now) == HostState.NEW:
                 return job
         return None
 

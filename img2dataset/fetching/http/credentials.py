@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching.manners import host_of, is_own_network
-from img2dataset.fetching.secret import Secret
+from img2dataset.fetching.hosts.politeness import host_of, is_own_network
+from img2dataset.fetching.http.secret import Secret
 
 ENVIRONMENT_VARIABLE = "IMG2DATASET_CREDENTIALS"
 _FORMS = (

@@ -1,0 +1,1 @@
+"""What sites say of being taken: one signal a file."""
