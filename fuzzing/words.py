@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 
+from img2dataset.failures import of_status
 from img2dataset.fetching.consent.x_robots_tag import is_opted_out
 from img2dataset.fetching.data_urls import decode_data_url
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
@@ -47,7 +48,7 @@ def check_retry_after(data: bytes) -> None:
     if seconds is not None:
         assert math.isfinite(seconds)
         assert seconds >= 0
-    delay = delay_before_retry("HTTP 503", 1, 3, seconds, lambda: 0.99)
+    delay = delay_before_retry(of_status(503), 1, 3, seconds, lambda: 0.99)
     assert delay is None or 0 <= delay <= LONGEST_RETRY_AFTER_S + LONGEST_DELAY_S
 
 
