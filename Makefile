@@ -39,10 +39,10 @@ demo: $(VENV)/.base
 	$(BIN)/python demo/run.py
 
 # Most tests wait rather than compute: more processes than cores. The tests of a file share servers, so they stay
-# together.
+# together; in the order of the files, as those with few tests have the longest.
 TEST_PROCESSES ?= 3
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
