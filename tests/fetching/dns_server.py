@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import json
+import random
 import re
 import socket
 import struct
@@ -23,6 +25,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 A, AAAA = 1, 28
+PORTS = 20_000, 32_000
 SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
 
 
@@ -167,19 +170,25 @@ class Datagrams(asyncio.DatagramProtocol):
 
 
 def bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """A socket for datagrams and one for streams on the same port; 0: one that is free for both."""
+    """A socket for datagrams and one for streams on the same port; 0: one that is free for both.
+
+    None that the system gives to sockets of its own accord: while the server is away, a resolver's socket could
+    get that very port, be connected to itself, and take its question for the answer.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     while True:
-        streams = socket.create_server((address, port), family=family)
-        datagrams = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            datagrams.bind(streams.getsockname()[:2])
+        chosen = port or random.randrange(*PORTS)
+        with contextlib.ExitStack() as opened:
+            try:
+                streams = opened.enter_context(socket.create_server((address, chosen), family=family))
+                datagrams = opened.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+                datagrams.bind((address, chosen))
+            except OSError:
+                if port:
+                    raise
+                continue
+            opened.pop_all()
             return datagrams, streams
-        except OSError:
-            datagrams.close()
-            streams.close()
-            if port:
-                raise
 
 
 async def serve(address: str, port: int) -> None:

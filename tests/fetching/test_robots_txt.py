@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from img2dataset.errors import MissingDependency
+from img2dataset.failures import of_status
 from img2dataset.fetching import Fetcher, FetchSettings, HostManners
 from img2dataset.fetching.consent.robots_txt import (
     FAILURE_KEPT_S,
@@ -202,7 +203,7 @@ def test_a_site_is_a_scheme_a_host_and_a_port() -> None:
 def test_what_is_known_ends_after_a_day_and_a_failure_after_minutes() -> None:
     robots: RobotsTxt[str] = RobotsTxt(None)
     robots.learned("http://a.example", b"User-agent: *\nDisallow: /x\n", None, 0.0)
-    robots.learned("http://b.example", None, "HTTP 500", 0.0)
+    robots.learned("http://b.example", None, of_status(500), 0.0)
     assert robots.judge("http://a.example/x", KEPT_S - 1) == FORBIDDEN
     assert robots.judge("http://a.example/x", KEPT_S) == "unknown"
     assert robots.judge("http://b.example/x", FAILURE_KEPT_S - 1) == UNAVAILABLE
@@ -212,7 +213,7 @@ def test_what_is_known_ends_after_a_day_and_a_failure_after_minutes() -> None:
 def test_what_is_remembered_is_bounded_in_number_and_size() -> None:
     robots: RobotsTxt[str] = RobotsTxt(None)
     for n in range(REMEMBERED_SITES + 10):
-        robots.learned(f"http://{n}.example", None, "HTTP 404", 0.0)
+        robots.learned(f"http://{n}.example", None, of_status(404), 0.0)
     assert len(robots._sites) == REMEMBERED_SITES
     for n in range(40):
         robots.learned(f"http://large{n}.example", b"#" * LARGEST_BYTES, None, 0.0)
@@ -229,7 +230,7 @@ def test_without_the_parser_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
         return real(name, *arguments, **more)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(MissingDependency, match=r"img2dataset\[robots\]"):
+    with pytest.raises(MissingDependency, match=r"pip install .protego"):
         Fetcher(FetchSettings(respect_robots_txt=True), print)
 
 

@@ -124,7 +124,7 @@ def test_sizes_are_known_where_python_knows_them(reader):
 @pytest.mark.parametrize(
     ("url_list", "reason"),
     [
-        (5, "is a int"),
+        (5, "is of type int"),
         (b"http://a", "is bytes"),
         ([{"link": "http://a"}], 'no column "url".*link'),
         (pa.table({"link": ["a"]}), 'no column "url".*link'),
