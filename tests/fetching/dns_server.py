@@ -172,8 +172,8 @@ class Datagrams(asyncio.DatagramProtocol):
 def bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:
     """A socket for datagrams and one for streams on the same port; 0: one that is free for both.
 
-    None that the system gives to sockets of its own accord: while the server is away, a resolver's socket could
-    get that very port, be connected to itself, and take its question for the answer.
+    None that the system gives to sockets of its own accord: while the server is away, a resolver's socket
+    could get that very port, be connected to itself, and take its question for the answer.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     while True:

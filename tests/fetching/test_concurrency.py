@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2dataset.fetching.requests.autotuning import LARGEST, SMALLEST, AdaptiveConcurrency, Interval
+from img2dataset.fetching.requests.autotuning import SMALLEST, AdaptiveConcurrency, Interval
+from img2dataset.fetching.settings import MOST_TRANSFERS
 
 
 def simulate(capacity_of: float, concurrency: AdaptiveConcurrency, seconds: int = 120) -> int:
@@ -17,7 +18,7 @@ def simulate(capacity_of: float, concurrency: AdaptiveConcurrency, seconds: int 
 
 
 def test_it_rises_while_more_transfers_bring_more() -> None:
-    assert simulate(capacity_of=1e9, concurrency=AdaptiveConcurrency(64)) == LARGEST
+    assert simulate(capacity_of=1e9, concurrency=AdaptiveConcurrency(64)) == MOST_TRANSFERS
 
 
 def test_it_stays_about_where_more_bring_nothing() -> None:
@@ -64,4 +65,4 @@ def test_it_never_leaves_its_bounds(history: list[tuple[int, int, bool, bool]], 
     concurrency = AdaptiveConcurrency(start)
     for bodies, failures, full, starved in history:
         limit = concurrency.decide(Interval(bodies, failures, full, starved), 1.0)
-        assert min(SMALLEST, start) <= limit <= max(LARGEST, start)
+        assert min(SMALLEST, start) <= limit <= max(MOST_TRANSFERS, start)

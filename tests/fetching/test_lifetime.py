@@ -135,7 +135,7 @@ def test_a_thread_that_stands_still_is_noticed_and_an_idle_one_is_not_taken_for_
     image_server: ImageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("img2dataset.fetching.fetcher.LONGEST_TURN_S", 1.0)
-    monkeypatch.setattr("img2dataset.fetching.loop.LONGEST_SLEEP_S", 0.2)
+    monkeypatch.setattr("img2dataset.fetching.requests.loop.LONGEST_SLEEP_S", 0.2)
     goes_on = threading.Event()
     url = image_server.put("/still.jpg", b"still")
     with Fetcher(FetchSettings(), lambda fetched: goes_on.wait(HANG_GUARD_S)) as fetcher:  # type: ignore[arg-type,return-value]
@@ -164,7 +164,7 @@ def test_an_error_within_a_callback_of_libcurl_is_the_downloaders_and_no_rows(
     def broken(*arguments: object) -> None:
         raise MemoryError(callback)
 
-    monkeypatch.setattr(f"img2dataset.fetching.transfer.{callback}", broken)
+    monkeypatch.setattr(f"img2dataset.fetching.http.transfer.{callback}", broken)
     delivered: Delivered = queue.SimpleQueue()
     with Fetcher(FetchSettings(), delivered.put) as fetcher:
         fetcher.submit([Row(0, 0, image_server.put("/callback.jpg", b"callback"))])

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from img2dataset.fetching import Fetcher, FetchSettings, descriptors
+from img2dataset.fetching import Fetcher, FetchSettings
+from img2dataset.fetching.requests import descriptors
 from img2dataset.types import Fetched, Row
 from tests.fetching.own_network import Visit, visit
 from tests.pictures import photograph
