@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 
 from img2dataset.errors import InputError, MissingDependency
 from img2dataset.installation import install_extra
-from img2dataset.paths import open_path
 from img2dataset.reading.pipes import PipeCopy
+from img2dataset.storage.paths import open_path
 
 _EXTRAS = {"hf": "hf", "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 # What stores call the mark that changes with a file's content; a modification time stands in for it.

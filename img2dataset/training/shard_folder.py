@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
 from img2dataset.errors import InputError, OptionError
-from img2dataset.paths import open_path
+from img2dataset.storage.paths import open_path
 from img2dataset.training.metadata_filter import filter_expression
 from img2dataset.training.shard_images import image_column, tar_images, tfrecord_images
 

@@ -17,13 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from img2dataset.errors import OutputError
-from img2dataset.writing.file_system import locate, one_line, put_if_absent, write_whole
-from img2dataset.writing.keys import STATISTICS_ENDING, finished_shard, shard_of
-from img2dataset.writing.retrying import with_retries
-from img2dataset.writing.rewriting import finish_all_rewrites, rewrite_lock
-from img2dataset.writing.runs import other_run_lives, process_of
-from img2dataset.writing.settings import WriteSettings
-from img2dataset.writing.temporaries import (
+from img2dataset.storage.locations import locate, one_line, put_if_absent, write_whole
+from img2dataset.storage.retries import with_retries
+from img2dataset.storage.runs import other_run_lives, process_of
+from img2dataset.storage.temporaries import (
     REWRITES_FOLDER,
     SPOOL_PREFIX,
     TEMPORARY_FOLDER,
@@ -31,6 +28,9 @@ from img2dataset.writing.temporaries import (
     remove_run,
     runs_with_temporaries,
 )
+from img2dataset.writing.keys import STATISTICS_ENDING, finished_shard, shard_of
+from img2dataset.writing.rewriting import finish_all_rewrites, rewrite_lock
+from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 # Left in the output folder by 1.47.0 when it was interrupted.

@@ -32,11 +32,11 @@ import time
 from collections.abc import Iterator
 
 from img2dataset.errors import OutputError
-from img2dataset.writing.file_system import OutputLocation
+from img2dataset.storage.locations import Location
+from img2dataset.storage.moving import FsspecPlace, LocalPlace, Place
+from img2dataset.storage.temporaries import REWRITES_FOLDER
 from img2dataset.writing.keys import STATISTICS_ENDING
-from img2dataset.writing.places import FsspecPlace, LocalPlace, Place
 from img2dataset.writing.store_journal import finish_store_rewrite, store_journals
-from img2dataset.writing.temporaries import REWRITES_FOLDER
 
 # The journal's list of files to remove from the folder of a ``files`` shard.
 REMOVALS_NAME = "removals.json"
@@ -48,7 +48,7 @@ _LOCK_POLL_S = 0.01
 _NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
-def finish_all_rewrites(location: OutputLocation) -> list[str]:
+def finish_all_rewrites(location: Location) -> list[str]:
     """Bring every rewrite to its end that was cut short after its commit point; the shards' names.
 
     Rewrites cut short before it are temporary files of a run, and are removed with them.
@@ -71,7 +71,7 @@ def finish_all_rewrites(location: OutputLocation) -> list[str]:
     return finished
 
 
-def finish_rewrite_of(location: OutputLocation, shard: str, own_run: str) -> None:
+def finish_rewrite_of(location: Location, shard: str, own_run: str) -> None:
     """The same for one shard, whose worker, of the run with this id, may have been killed a moment ago.
 
     Raises:
@@ -85,7 +85,7 @@ def finish_rewrite_of(location: OutputLocation, shard: str, own_run: str) -> Non
             finish_rewrite(location, place, shard)
 
 
-def finish_rewrite(location: OutputLocation, place: Place, shard: str) -> None:
+def finish_rewrite(location: Location, place: Place, shard: str) -> None:
     """Move what is in the shard's journal to where it belongs, and remove the journal. Under the lock.
 
     A journal whose shard somebody has removed since then is dropped: the next run makes the shard again.
@@ -145,25 +145,25 @@ def _order_of_sample_file(name: str) -> tuple[str, bool]:
     return key, ending not in ("json", "txt")
 
 
-def place_of(location: OutputLocation) -> Place | None:
+def place_of(location: Location) -> Place | None:
     """How files are moved there; None on an object store: see ``store_journal``."""
     if location.is_local:
         return LocalPlace()
     return FsspecPlace(location.file_system) if location.shows_partial_files else None
 
 
-def rewrites_folder(location: OutputLocation) -> str:
+def rewrites_folder(location: Location) -> str:
     """Hidden, and met by no glob for data."""
     return f"{location.path}/{REWRITES_FOLDER}"
 
 
-def journal_of(location: OutputLocation, shard: str) -> str:
+def journal_of(location: Location, shard: str) -> str:
     """The folder of new files that are certain to replace the shard's."""
     return f"{rewrites_folder(location)}/{shard}"
 
 
 @contextlib.contextmanager
-def rewrite_lock(location: OutputLocation) -> Iterator[None]:
+def rewrite_lock(location: Location) -> Iterator[None]:
     """Make the folder of rewrites and be alone with it, among all processes and machines that see its locks.
 
     A killed process gives it up. Its file and the folder go when nobody is left in it; where the file system

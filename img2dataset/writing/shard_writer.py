@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from img2dataset import failures
 from img2dataset.errors import OutputError
 from img2dataset.failures import Failure
+from img2dataset.storage.locations import locate
 from img2dataset.types import SUCCESS, Sample, ShardStats
 from img2dataset.writing.commit import open_shard_folder, statistics_name
-from img2dataset.writing.file_system import locate
 from img2dataset.writing.finished_shard import FinishedShard, KeptSample, refuse_columns
 from img2dataset.writing.keys import sample_key, shard_name
 from img2dataset.writing.metadata import ShardMetadata, write_metadata

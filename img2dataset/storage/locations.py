@@ -14,7 +14,7 @@ from typing import Any
 
 from img2dataset.errors import MissingDependency, OutputError
 from img2dataset.installation import install_extra
-from img2dataset.paths import open_path
+from img2dataset.storage.paths import open_path
 
 # Protocols whose package is one of this project's extras.
 _EXTRAS = {
@@ -35,7 +35,7 @@ _SHOW_PARTIAL_FILES = {"hdfs", "arrow_hdfs", "webhdfs", "sftp", "ssh", "ftp", "s
 
 
 @dataclass(frozen=True)
-class OutputLocation:
+class Location:
     """A folder on some file system; ``path`` without its protocol."""
 
     file_system: Any  # fsspec.AbstractFileSystem
@@ -56,7 +56,7 @@ class OutputLocation:
         return not _SHOW_PARTIAL_FILES.isdisjoint(_protocols(self.file_system))
 
 
-def locate(path: str) -> OutputLocation:
+def locate(path: str) -> Location:
     """The file system and the path on it of an fsspec path.
 
     Raises:
@@ -74,7 +74,7 @@ def locate(path: str) -> OutputLocation:
         ) from error
     except Exception as error:
         raise OutputError(f"output_folder {path!r} cannot be opened: {one_line(error)}") from error
-    return OutputLocation(file_system, path_on_it.rstrip("/") or path_on_it, path)
+    return Location(file_system, path_on_it.rstrip("/") or path_on_it, path)
 
 
 def write_whole(path: str, text: str, only_if_absent: bool) -> None:
