@@ -3,8 +3,6 @@
 In: an output folder. Out: the same without the leftovers of one run, or of all dead ones. Called by
 ``OutputFolder``. Nothing here raises: leftovers that cannot be removed cost nothing but their room.
 
-``REWRITES_FOLDER`` holds what is no temporary file any more: see ``rewriting``.
-
 Two places hold temporary files: ``<output folder>/.tmp/<run id>/`` and, for an output folder that is
 not local, ``$TMPDIR/img2dataset-<run id>-<shard>-<random>/``.
 """
@@ -21,7 +19,6 @@ from img2dataset.storage.locations import Location
 from img2dataset.storage.runs import run_is_dead
 
 TEMPORARY_FOLDER = ".tmp"
-REWRITES_FOLDER = ".img2dataset_rewrites"
 SPOOL_PREFIX = "img2dataset-"
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from img2dataset.errors import OutputError
 from img2dataset.storage.locations import Location, one_line
 from img2dataset.storage.retries import with_retries
-from img2dataset.storage.temporaries import REWRITES_FOLDER, TEMPORARY_FOLDER
-from img2dataset.writing.keys import STATISTICS_ENDING, shard_of
+from img2dataset.storage.temporaries import TEMPORARY_FOLDER
+from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING, shard_of
 from img2dataset.writing.rewriting import rewrites_folder
 from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
 

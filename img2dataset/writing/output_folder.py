@@ -21,14 +21,13 @@ from img2dataset.storage.locations import locate, one_line, put_if_absent, write
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.runs import other_run_lives, process_of
 from img2dataset.storage.temporaries import (
-    REWRITES_FOLDER,
     SPOOL_PREFIX,
     TEMPORARY_FOLDER,
     remove_dead_runs,
     remove_run,
     runs_with_temporaries,
 )
-from img2dataset.writing.keys import STATISTICS_ENDING, finished_shard, shard_of
+from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING, finished_shard, shard_of
 from img2dataset.writing.rewriting import finish_all_rewrites, rewrite_lock
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards

@@ -34,8 +34,7 @@ from collections.abc import Iterator
 from img2dataset.errors import OutputError
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import FsspecPlace, LocalPlace, Place
-from img2dataset.storage.temporaries import REWRITES_FOLDER
-from img2dataset.writing.keys import STATISTICS_ENDING
+from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING
 from img2dataset.writing.store_journal import finish_store_rewrite, store_journals
 
 # The journal's list of files to remove from the folder of a ``files`` shard.

@@ -26,8 +26,7 @@ from typing import Any
 from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.runs import other_run_lives
-from img2dataset.storage.temporaries import REWRITES_FOLDER
-from img2dataset.writing.keys import STATISTICS_ENDING
+from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING
 
 _INTENT_NAME = "intent.json"
 _READ_BYTES = 1 << 20

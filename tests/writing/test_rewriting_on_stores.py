@@ -17,10 +17,10 @@ import pytest
 
 from img2dataset.errors import OutputError
 from img2dataset.storage.runs import new_run_id
-from img2dataset.storage.temporaries import REWRITES_FOLDER
 from img2dataset.types import Sample
 from img2dataset.verifying import verify
 from img2dataset.writing import OutputFolder, WriteSettings, open_finished_shard
+from img2dataset.writing.keys import REWRITES_FOLDER
 from tests.storage.stores import RenamingServer, UnsteadyStore, read
 from tests.writing.retaking import WON, begin_again, snapshot, stored, take_again
 from tests.writing.shards import input_table, settings_for, statistics_of, success, write_shard
