@@ -18,7 +18,6 @@ import pytest
 
 from img2dataset.errors import OutputError
 from img2dataset.storage.locations import Location
-from img2dataset.storage.retries import with_retries
 from img2dataset.writing import OutputFolder, ShardWriter
 from img2dataset.writing.commit import SpooledShardFolder
 from tests.storage.stores import UnsteadyStore, read
@@ -153,18 +152,6 @@ def test_a_shard_made_again_has_no_statistics_until_it_is_done(unsteady_folder: 
         writer.commit(statistics_of(samples))
     writer.discard()
     assert OutputFolder(settings).done_shards() == set()
-
-
-def test_tries_come_to_an_end() -> None:
-    calls = []
-
-    def operation() -> None:
-        calls.append(1)
-        raise OSError("503")
-
-    with pytest.raises(OSError, match="503"):
-        with_retries(operation, tries=3)
-    assert len(calls) == 3
 
 
 def test_where_partial_files_show_an_upload_is_moved_into_place(spool: Path) -> None:
