@@ -1,42 +1,22 @@
-"""Which file system a path is on, and what its moves and uploads promise.
+"""A path as users write it → the file system it is on, the path there, and what that file system promises.
 
-In: any fsspec path. Out: the file system and the path on it, or one clear error. Called by
-``OutputFolder`` and by the commit.
+In: any fsspec path. Out: a ``Location``, or one clear error. Called by every room that reads or writes files:
+the one place that asks fsspec which file system a path is on.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from img2dataset.errors import MissingDependency, OutputError
-from img2dataset.installation import install_extra
-from img2dataset.storage.paths import open_path
-
-# Protocols whose package is one of this project's extras.
-_EXTRAS = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "az": "azure",
-    "abfs": "azure",
-    "abfss": "azure",
-    "adl": "azure",
-    "hf": "hf",
-}
-
-# Here a file that is being uploaded can already be seen, and a move is one step; on an object store an
-# object appears whole, and a move is another copy.
-_SHOW_PARTIAL_FILES = {"hdfs", "arrow_hdfs", "webhdfs", "sftp", "ssh", "ftp", "smb"}
+from img2dataset.errors import Img2datasetError, MissingDependency, one_line
+from img2dataset.storage.schemes import are_of_stores, schemes_of, show_partial_files, way_to_install
 
 
 @dataclass(frozen=True)
 class Location:
-    """A folder on some file system; ``path`` without its protocol."""
+    """A path on some file system; ``path`` without its protocol, ``name`` as it was given."""
 
     file_system: Any  # fsspec.AbstractFileSystem
     path: str
@@ -44,93 +24,77 @@ class Location:
 
     @property
     def is_local(self) -> bool:
-        return "file" in _protocols(self.file_system)
+        return "file" in protocols_of(self.file_system)
 
     @property
     def has_buckets(self) -> bool:
         """Whether it is a store whose folders need not be made, and whose buckets are not ours to make."""
-        return not _EXTRAS.keys().isdisjoint(_protocols(self.file_system))
+        return are_of_stores(protocols_of(self.file_system))
 
     @property
     def shows_partial_files(self) -> bool:
-        return not _SHOW_PARTIAL_FILES.isdisjoint(_protocols(self.file_system))
+        return show_partial_files(protocols_of(self.file_system))
 
 
-def locate(path: str) -> Location:
+def locate(path: str, option: str, error_class: type[Img2datasetError]) -> Location:
     """The file system and the path on it of an fsspec path.
 
+    Args:
+        path: as ``open_path`` takes it.
+        option: what it was given as, for messages: ``output_folder``.
+        error_class: of the error where it cannot be opened.
+
     Raises:
-        MissingDependency: the protocol's package is not installed.
-        OutputError: the protocol is unknown, or its file system cannot be set up.
+        MissingDependency: the package of its file system is not installed.
+        Img2datasetError: ``error_class``; the scheme is unknown, or its file system cannot be set up.
     """
-    protocol = path.partition("://")[0] if "://" in path else "file"
     try:
         file_system, path_on_it = open_path(path)
     except ImportError as error:
-        extra = _EXTRAS.get(protocol)
-        way_out = install_extra(extra) if extra else str(error)
-        raise MissingDependency(
-            f"output_folder {path!r}: the package for {protocol}:// is not installed: {way_out}"
-        ) from error
-    except Exception as error:
-        raise OutputError(f"output_folder {path!r} cannot be opened: {one_line(error)}") from error
+        raise missing_package(path, option, error) from error
+    except Exception as error:  # every file system has its own errors
+        raise error_class(f"{option} {path!r} cannot be opened: {one_line(error)}") from error
     return Location(file_system, path_on_it.rstrip("/") or path_on_it, path)
 
 
-def write_whole(path: str, text: str, only_if_absent: bool) -> None:
-    """Put a text under a name on the local disk, in one step.
+def missing_package(path: str, option: str, error: ImportError) -> MissingDependency:
+    """The error that says which package a path needs and how to install it."""
+    schemes = schemes_of(path)
+    return MissingDependency(
+        f"{option} {path!r}: the package for {schemes[-1]}:// is not installed:"
+        f" {way_to_install(schemes, error)}"
+    )
+
+
+def open_path(path: str) -> tuple[Any, str]:
+    """The fsspec file system of a path, and the path on it.
+
+    Args:
+        path: local, ``protocol://…``, or a chain of these joined by ``::``, as fsspec reads it. A local name
+            that has ``::`` in it and is no chain is that name.
 
     Raises:
-        FileExistsError: ``only_if_absent``, and there is a file.
-        OSError: it cannot be written.
+        ImportError: the package of its file system is not installed.
+        Exception: whatever the file system raises when it is set up.
     """
-    temporary = f"{path}.{secrets.token_hex(4)}"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-        if only_if_absent:
-            _link_or_create(temporary, path, text)
-        else:
-            os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    import fsspec
+
+    if "::" in path and not _is_chain(path):
+        return fsspec.filesystem("file"), os.path.abspath(path)
+    file_system, path_on_it = fsspec.core.url_to_fs(path)
+    return file_system, path_on_it
 
 
-def _link_or_create(temporary: str, path: str, text: str) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
-
-
-def put_if_absent(file_system: Any, path: str, contents: bytes) -> None:
-    """Put a small object, unless there is one.
-
-    In one step where the store and its package can (S3 with s3fs 2026, memory); else after a look, so that
-    two processes may both put theirs.
-
-    Raises:
-        FileExistsError: there is one.
-    """
-    try:
-        file_system.pipe_file(path, contents, mode="create")
-    except (TypeError, NotImplementedError, ValueError):
-        file_system.invalidate_cache()
-        if file_system.exists(path):
-            raise FileExistsError(path) from None
-        file_system.pipe_file(path, contents)
-
-
-def one_line(error: BaseException) -> str:
-    """An error's reason on one line; the class where it has no text."""
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(reason.split()) or type(error).__name__
-
-
-def _protocols(file_system: Any) -> set[str]:
+def protocols_of(file_system: Any) -> set[str]:
+    """The names of a file system's scheme."""
     protocol = file_system.protocol
     return {protocol} if isinstance(protocol, str) else set(protocol)
+
+
+def _is_chain(path: str) -> bool:
+    """Whether every link but the last names a file system: ``simplecache::s3://bucket/name``."""
+    import fsspec
+
+    known = set(fsspec.available_protocols())
+    links = path.split("::")[:-1]
+    return all(link.partition("://")[0] in known for link in links)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from img2dataset.errors import Img2datasetError
-from img2dataset.storage.locations import Location, one_line
+from img2dataset.errors import Img2datasetError, one_line
+from img2dataset.storage.locations import Location
 from img2dataset.verifying.expectation import ShardExpectation
 from img2dataset.verifying.files_data import check_files
 from img2dataset.verifying.findings import BrokenFile, Findings, UnreadableShard

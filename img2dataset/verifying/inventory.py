@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from img2dataset.errors import OutputError
-from img2dataset.storage.locations import Location, one_line
+from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.temporaries import TEMPORARY_FOLDER
 from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING, shard_of

@@ -12,8 +12,8 @@ import contextlib
 import os
 import shutil
 
-from img2dataset.errors import OutputError
-from img2dataset.storage.locations import Location, one_line
+from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.retries import with_retries
 from img2dataset.verifying.inventory import DATA_ENDINGS, METADATA_ENDING, FoundShard

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from img2dataset.storage.locations import Location, one_line
+from img2dataset.errors import one_line
+from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
 from img2dataset.verifying.findings import UnreadableShard
 

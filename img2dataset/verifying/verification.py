@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from img2dataset.errors import OptionError, OutputError
+from img2dataset.errors import OptionError, OutputError, one_line
 from img2dataset.manifest import MANIFEST_NAME
-from img2dataset.storage.locations import Location, locate, one_line
+from img2dataset.storage.locations import Location, locate
 from img2dataset.storage.runs import other_run_lives, process_of
 from img2dataset.storage.temporaries import runs_with_temporaries
 from img2dataset.verifying.checking import CheckSettings, ShardToCheck
@@ -61,7 +61,7 @@ def verify(
     """
     if processes_count is not None and processes_count < 1:
         raise OptionError(f"processes_count is {processes_count}; it must be 1 or more")
-    location = locate(output_folder)
+    location = locate(output_folder, "output_folder", OutputError)
     completed = _finish_rewrites(location) if remove else []
     inventory = take_inventory(location)
     report = VerificationReport(output_folder, digits=inventory.digits)

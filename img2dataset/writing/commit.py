@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
-from img2dataset.storage.locations import Location, locate
+from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import FsspecPlace, flush_to_disk
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.temporaries import SPOOL_PREFIX, TEMPORARY_FOLDER
@@ -67,7 +67,7 @@ def open_shard_folder(settings: WriteSettings, shard: str) -> ShardFolder:
     Raises:
         OSError: it cannot be made.
     """
-    location = locate(settings.output_folder)
+    location = settings.locate()
     if location.is_local:
         return LocalShardFolder(location, settings.run_id, shard)
     return SpooledShardFolder(location, settings.run_id, shard)

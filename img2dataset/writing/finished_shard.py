@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.errors import OutputError
-from img2dataset.storage.locations import Location, locate, one_line
+from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
 from img2dataset.writing.commit import statistics_name
 from img2dataset.writing.keys import key_digits, shard_name
@@ -50,7 +50,7 @@ def open_finished_shard(settings: WriteSettings, shard_id: int) -> FinishedShard
     Raises:
         OutputError: its statistics cannot be read, or it is done under a name of other digits.
     """
-    location = locate(settings.output_folder)
+    location = settings.locate()
     shard = shard_name(shard_id, settings.shard_digits)
     finish_rewrite_of(location, shard, settings.run_id)
     statistics_text = _read_statistics(location, shard)

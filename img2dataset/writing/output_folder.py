@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from img2dataset.errors import OutputError
-from img2dataset.storage.locations import locate, one_line, put_if_absent, write_whole
+from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.putting import put_if_absent, write_whole
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.runs import other_run_lives, process_of
 from img2dataset.storage.temporaries import (
@@ -50,7 +50,7 @@ class OutputFolder:
     def __init__(self, settings: WriteSettings) -> None:
         self.path = settings.output_folder
         self._run_id = settings.run_id
-        self._location = locate(self.path)
+        self._location = settings.locate()
         self._file_system = self._location.file_system
         self._keep: list[str] = []
         self._statistics_names: dict[int, str] = {}

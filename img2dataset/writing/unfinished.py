@@ -23,7 +23,7 @@ from functools import partial
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED
-from img2dataset.storage.locations import Location, locate
+from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.retries import with_retries
 from img2dataset.writing.commit import UPLOADS_AT_ONCE
@@ -101,7 +101,7 @@ def open_unfinished_shard(settings: WriteSettings, shard_id: int) -> FinishedSha
         OutputError: there are only such whose statistics cannot be read.
         OSError: the folder cannot be listed.
     """
-    location = locate(settings.output_folder)
+    location = settings.locate()
     shard = shard_name(shard_id, settings.shard_digits)
     found, broken = [], None
     for name in _folders(location):
