@@ -22,17 +22,14 @@ order, come to the same end. The lock keeps them apart all the same, where the f
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import shutil
-import stat
-import time
 from collections.abc import Iterator
 
 from img2dataset.errors import OutputError
 from img2dataset.storage.locations import Location
+from img2dataset.storage.locks import LOCK_NAME, LockBusy, alone_in
 from img2dataset.storage.moving import FsspecPlace, LocalPlace, Place
 from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING
 from img2dataset.writing.store_journal import finish_store_rewrite, store_journals
@@ -40,11 +37,8 @@ from img2dataset.writing.store_journal import finish_store_rewrite, store_journa
 # The journal's list of files to remove from the folder of a ``files`` shard.
 REMOVALS_NAME = "removals.json"
 
-_LOCK_NAME = "lock"
 # Moving the ten thousand images of a shard with their captions and metadata takes a second.
 _LOCK_WAIT_S = 60.0
-_LOCK_POLL_S = 0.01
-_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def finish_all_rewrites(location: Location) -> list[str]:
@@ -64,7 +58,7 @@ def finish_all_rewrites(location: Location) -> list[str]:
     finished = []
     with rewrite_lock(location):
         for shard in sorted(place.names(rewrites_folder(location))):
-            if shard != _LOCK_NAME:
+            if shard != LOCK_NAME:
                 finish_rewrite(location, place, shard)
                 finished.append(shard)
     return finished
@@ -178,63 +172,12 @@ def rewrite_lock(location: Location) -> Iterator[None]:
         yield
         return
     folder = rewrites_folder(location)
-    path = os.path.join(folder, _LOCK_NAME)
-    descriptor, is_locked = _locked_file(folder, path)
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(alone_in(folder, _LOCK_WAIT_S))
+        except LockBusy:
+            raise OutputError(
+                f"{folder!r} has been locked for {_LOCK_WAIT_S:.0f} seconds by another process that puts "
+                "shards in place: wait for it or end it, and run this again"
+            ) from None
         yield
-    finally:
-        if is_locked:
-            with contextlib.suppress(OSError):  # not empty: somebody's journal could not be finished
-                os.unlink(path)
-                os.rmdir(folder)
-            # Unlocked, not only closed: a process forked in the meantime has the file open too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
-
-
-def _locked_file(folder: str, path: str) -> tuple[int, bool]:
-    """The open lock file, and whether it could be locked (False: there are no locks here)."""
-    deadline = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        try:
-            os.makedirs(folder, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:
-            continue  # the last one has just removed the folder
-        except FileExistsError:
-            if _is_no_folder(folder):
-                raise
-            continue  # it did so between makedirs' own two looks
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_still(path, descriptor):
-                return descriptor, True
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                raise OutputError(
-                    f"{folder!r} has been locked for {_LOCK_WAIT_S:.0f} seconds by another process that puts "
-                    "shards in place: wait for it or end it, and run this again"
-                ) from None
-            time.sleep(_LOCK_POLL_S)
-        except OSError as error:
-            if error.errno in _NO_LOCKS_HERE:
-                return descriptor, False
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _is_no_folder(path: str) -> bool:
-    try:
-        return not stat.S_ISDIR(os.stat(path).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _is_still(path: str, descriptor: int) -> bool:
-    """Whether the locked file is the one that others find: who had it before has removed it at the end."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

@@ -74,7 +74,7 @@ def test_every_way_in_names_the_package_of_every_scheme() -> None:
 
 def test_a_scheme_without_an_extra_has_the_words_of_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dropboxdrivefs", None)
-    with pytest.raises(MissingDependency, match="folder 'dropbox://a': the package for dropbox://.*dropbox"):
+    with pytest.raises(MissingDependency, match=r"folder 'dropbox://a': the package for dropbox://.*dropbox"):
         locate("dropbox://a", "folder", InputError)
 
 
