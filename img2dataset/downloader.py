@@ -180,16 +180,15 @@ class Downloader:
 
     def download_shard(self, row: tuple[int, str]) -> None:
         """As a call, but raises what went wrong."""
-        import fsspec
-
         from img2dataset.errors import RunFailed
         from img2dataset.settings import work_settings
+        from img2dataset.storage.locations import open_path
         from img2dataset.working import Worker
         from img2dataset.writing import OutputFolder
 
         shard_id, path = row
         settings = work_settings(self.options)
-        file_system, place = fsspec.core.url_to_fs(path)
+        file_system, place = open_path(path)
         shard = self._shard(shard_id, file_system, place)
         OutputFolder(settings.write).prepare()
         (report,) = Worker(settings).run([shard])

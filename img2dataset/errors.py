@@ -36,3 +36,9 @@ class MissingDependency(Img2datasetError, ImportError):
 
 class RunFailed(Img2datasetError):
     """The run ended, but some shards could not be made; the message says which and why."""
+
+
+def one_line(error: BaseException) -> str:
+    """An error's reason on one line of at most 500 characters; the class where it has no text."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(reason.split())[:500] or type(error).__name__

@@ -9,8 +9,9 @@ from img2dataset.fetching.http.certificates import find_ca_bundle
 from img2dataset.imaging import ImageSettings
 from img2dataset.options import Options
 from img2dataset.reading import ReadSettings
+from img2dataset.storage.runs import new_run_id
 from img2dataset.working import WorkSettings
-from img2dataset.writing import WriteSettings, new_run_id
+from img2dataset.writing import WriteSettings
 
 
 def read_settings(options: Options) -> ReadSettings:

@@ -21,6 +21,7 @@ from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.system_errors import MEANS_ERRORS
 from img2dataset.fetching.urls import WEB_SCHEMES
+from img2dataset.storage.schemes import way_to_install
 
 if TYPE_CHECKING:
     import fsspec
@@ -46,7 +47,6 @@ _WRAPPERS = frozenset(
 )
 # What a read may raise that says nothing about what was to be read.
 _OURS = (MemoryError, ImportError, SystemExit, KeyboardInterrupt)
-_EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub"}
 
 Waiting = TypeVar("Waiting")
 
@@ -75,10 +75,8 @@ def _file_system_class(scheme: str) -> Any:
     try:
         return fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        package = _EXTRAS.get(scheme)
-        way_out = f"pip install {package}" if package else str(error)
         raise MissingDependency(
-            f"allow_schemes has {scheme!r}, whose package is missing: {way_out}"
+            f"allow_schemes has {scheme!r}, whose package is missing: {way_to_install([scheme], error)}"
         ) from error
 
 

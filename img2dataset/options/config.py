@@ -15,11 +15,13 @@ def read_config(path: str) -> dict[str, Any]:
     Raises:
         OptionError: it cannot be read, or is no mapping of options to values.
     """
-    import fsspec
     import yaml
 
+    from img2dataset.storage.locations import open_path
+
     try:
-        with fsspec.open(path, "r", encoding="utf-8") as file:
+        file_system, path_on_it = open_path(path)
+        with file_system.open(path_on_it, "r", encoding="utf-8") as file:
             values = yaml.safe_load(file)
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from img2dataset.errors import InputError
+from img2dataset.errors import InputError, one_line
 from img2dataset.reading.columns import SelectedColumn, build_from_table, check_columns
-from img2dataset.reading.files import ListFile, one_line
+from img2dataset.reading.files import ListFile
 from img2dataset.reading.rows import BuiltRows, PendingRows
 from img2dataset.reading.sniffing import HEAD_BYTES, check_parquet_head
 

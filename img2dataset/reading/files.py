@@ -7,12 +7,10 @@ import stat
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from img2dataset.errors import InputError, MissingDependency
-from img2dataset.installation import install_extra
-from img2dataset.paths import open_path
+from img2dataset.errors import InputError, one_line
 from img2dataset.reading.pipes import PipeCopy
+from img2dataset.storage.locations import locate, missing_package, protocols_of
 
-_EXTRAS = {"hf": "hf", "s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 # What stores call the mark that changes with a file's content; a modification time stands in for it.
 _MARKS = ("ETag", "etag", "e_tag", "blob_id", "md5Hash", "mtime", "LastModified", "last_modified", "updated")
 
@@ -33,7 +31,7 @@ class ListFile:
         self.name = name
         self.path = path  # as messages show it
         self._file_system = file_system
-        self._local = "file" in _protocols(file_system)
+        self._local = "file" in protocols_of(file_system)
         self._pipe: PipeCopy | None = None
         # Whether lines that are no text have been told of.
         self.told_of_encoding = False
@@ -109,7 +107,8 @@ def find_files(url_list: str, input_format: str) -> list[ListFile]:
         InputError: nothing is there, or it cannot be read.
         MissingDependency: the file system needs a package that is not installed.
     """
-    file_system, name = file_system_of(url_list)
+    location = locate(url_list, "url_list", InputError)
+    file_system, name = location.file_system, location.path
     try:
         found = _listed(file_system, name, url_list, f".{input_format}")
         return [
@@ -119,7 +118,7 @@ def find_files(url_list: str, input_format: str) -> list[ListFile]:
     except InputError:
         raise
     except ImportError as error:
-        raise _missing_dependency(url_list, error) from error
+        raise missing_package(url_list, "url_list", error) from error
     except Exception as error:  # every store has its own errors
         raise InputError(f"url_list {url_list} cannot be read: {one_line(error)}") from error
 
@@ -143,39 +142,9 @@ def _listed(file_system: Any, name: str, url_list: str, ending: str) -> dict[str
     return found
 
 
-def file_system_of(url_list: str) -> tuple[Any, str]:
-    try:
-        return open_path(url_list)
-    except ImportError as error:
-        raise _missing_dependency(url_list, error) from error
-    except Exception as error:  # every store has its own errors
-        raise InputError(f"url_list {url_list} cannot be read: {one_line(error)}") from error
-
-
-def _missing_dependency(url_list: str, error: ImportError) -> MissingDependency:
-    protocol = url_list.split("::")[0].split("://")[0]
-    if protocol in _EXTRAS:
-        return MissingDependency(
-            f"url_list {url_list}: reading {protocol}:// needs a package that is not installed: "
-            f"{install_extra(_EXTRAS[protocol])}"
-        )
-    return MissingDependency(f"url_list {url_list}: reading {protocol}:// needs a package: {one_line(error)}")
-
-
-def _protocols(file_system: Any) -> tuple[str, ...]:
-    protocol = file_system.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
-
-
 def _visible(name: str) -> bool:
     return not name.rsplit("/", 1)[-1].startswith(".")
 
 
 def _shown(file_system: Any, name: str) -> str:
-    return name if "file" in _protocols(file_system) else str(file_system.unstrip_protocol(name))
-
-
-def one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return name if "file" in protocols_of(file_system) else str(file_system.unstrip_protocol(name))

@@ -11,10 +11,11 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from img2dataset.errors import InputError
+from img2dataset.errors import InputError, one_line
 from img2dataset.reading.columnar import MAX_BATCH_ROWS, ParquetSource
 from img2dataset.reading.columns import SelectedColumn, text_array
-from img2dataset.reading.files import ListFile, file_system_of, one_line
+from img2dataset.reading.files import ListFile
+from img2dataset.storage.locations import locate
 
 # The usual 5 MiB that a store's file reads ahead would be a third of every row group with images.
 READ_AHEAD_BYTES = 1 << 20
@@ -24,6 +25,17 @@ _COLUMNS = tuple(SelectedColumn(name, name, "metadata of a shard") for name in (
 
 class MetadataFile(ListFile):
     """One file of the output, opened to read little of it."""
+
+    @classmethod
+    def at(cls, path: str) -> MetadataFile:
+        """The file of this path.
+
+        Raises:
+            InputError: it cannot be opened.
+            MissingDependency: its file system needs a package that is not installed.
+        """
+        location = locate(path, "the metadata", InputError)
+        return cls(location.file_system, location.path, path, {})
 
     def open(self) -> BinaryIO:
         if self._local:
@@ -47,8 +59,7 @@ def finished_urls(path: str) -> Iterator[Any]:
         MissingDependency: the file system needs a package that is not installed.
     """
     try:
-        file_system, name = file_system_of(path)
-        source = ParquetSource(MetadataFile(file_system, name, path, {}), _COLUMNS)
+        source = ParquetSource(MetadataFile.at(path), _COLUMNS)
         for rows in source.pending():
             for start in range(0, rows.count, MAX_BATCH_ROWS):
                 table = rows.build(start, min(start + MAX_BATCH_ROWS, rows.count)).table

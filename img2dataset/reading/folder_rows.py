@@ -13,7 +13,6 @@ import pyarrow as pa
 from img2dataset.errors import InputError
 from img2dataset.reading.columnar import ParquetSource
 from img2dataset.reading.columns import SelectedColumn
-from img2dataset.reading.files import file_system_of
 from img2dataset.reading.finished_urls import MetadataFile
 from img2dataset.types import Shard
 
@@ -40,8 +39,7 @@ def shards_of_folder(
         if shard_id in skip:
             continue
         path = metadata_path(shard_id)
-        file_system, name = file_system_of(path)
-        source = ParquetSource(MetadataFile(file_system, name, path, {}), wanted)
+        source = ParquetSource(MetadataFile.at(path), wanted)
         try:
             parts = [rows.build(0, rows.count).table for rows in source.pending()]
             table = pa.concat_tables(parts)

@@ -8,7 +8,7 @@ loader, and by ``img2dataset cache``.
     temporary/          files on their way to ``objects``; leftovers of killed processes are swept
     size, size.lock     bytes of all entries: raised before an entry appears, so never too low
 
-The locks are the operating system's (``file_locks``), so they end with the process that holds them. DiskCache
+The locks are the operating system's (``storage``), so they end with the process that holds them. DiskCache
 was considered for all of this: it keeps its index in SQLite, which must not lie on a network file system, and
 it has no way for processes to wait for one download.
 """
@@ -28,8 +28,8 @@ from pathlib import Path
 
 from img2dataset.errors import OptionError
 from img2dataset.failures import Failure
+from img2dataset.storage.locks import locked
 from img2dataset.training.cache_entry import BrokenEntry, Entry, decode_entry, encode_entry
-from img2dataset.training.file_locks import locked
 
 logger = logging.getLogger("img2dataset")
 

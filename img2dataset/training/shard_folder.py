@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
 from img2dataset.errors import InputError, OptionError
-from img2dataset.paths import open_path
+from img2dataset.storage.locations import locate
 from img2dataset.training.metadata_filter import filter_expression
 from img2dataset.training.shard_images import image_column, tar_images, tfrecord_images
 
@@ -27,12 +27,14 @@ class FinishedShards:
 
     Raises:
         InputError: no folder, no finished shard, or its images are not there.
+        MissingDependency: the folder's file system needs a package that is not installed.
     """
 
     def __init__(self, folder: str, shard_format: str | None = None):
         if shard_format is not None and shard_format not in FORMATS:
             raise OptionError(f"format is {shard_format!r}; it takes {', '.join(map(repr, FORMATS))}")
-        self.file_system, self.folder = open_path(folder)
+        location = locate(folder, "folder", InputError)
+        self.file_system, self.folder = location.file_system, location.path
         try:
             listed = [
                 posixpath.basename(path.rstrip("/"))

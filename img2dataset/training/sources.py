@@ -17,6 +17,7 @@ from typing import Any
 from img2dataset import failures
 from img2dataset.errors import Img2datasetError
 from img2dataset.failures import Failure
+from img2dataset.storage.locations import open_path
 from img2dataset.training.cache_entry import Entry
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
@@ -102,10 +103,9 @@ class SourceReader:
     def _read_fsspec(self, source: str, scheme: str) -> bytes:
         if scheme not in self.allow_schemes:
             raise ImageLoadError.of(source, failures.of_scheme(scheme), "allow_schemes")
-        import fsspec
-
         try:
-            with fsspec.open(source, "rb") as file:
+            file_system, path = open_path(source)
+            with file_system.open(path, "rb") as file:
                 body: bytes = file.read(self.max_bytes + 1)
         except Exception as error:
             raise ImageLoadError.of(

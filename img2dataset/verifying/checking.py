@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from img2dataset.errors import Img2datasetError
+from img2dataset.errors import Img2datasetError, one_line
+from img2dataset.storage.locations import Location
 from img2dataset.verifying.expectation import ShardExpectation
 from img2dataset.verifying.files_data import check_files
 from img2dataset.verifying.findings import BrokenFile, Findings, UnreadableShard
@@ -23,7 +24,6 @@ from img2dataset.verifying.statistics import Statistics, compare_with_rows, read
 from img2dataset.verifying.tables import read_table
 from img2dataset.verifying.tfrecord_data import check_tfrecord
 from img2dataset.verifying.webdataset_data import check_webdataset
-from img2dataset.writing.file_system import OutputLocation, one_line
 from img2dataset.writing.keys import STATISTICS_ENDING, key_digits
 
 
@@ -31,7 +31,7 @@ from img2dataset.writing.keys import STATISTICS_ENDING, key_digits
 class CheckSettings:
     """What every check is told: where, and whether images are looked at."""
 
-    location: OutputLocation
+    location: Location
     images: bool
 
 

@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from img2dataset.errors import OutputError
-from img2dataset.writing.file_system import OutputLocation, one_line
-from img2dataset.writing.keys import STATISTICS_ENDING, shard_of
-from img2dataset.writing.retrying import with_retries
+from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.locations import Location
+from img2dataset.storage.retries import with_retries
+from img2dataset.storage.temporaries import TEMPORARY_FOLDER
+from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING, shard_of
 from img2dataset.writing.rewriting import rewrites_folder
-from img2dataset.writing.temporaries import REWRITES_FOLDER, TEMPORARY_FOLDER
 from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 # What each format's data of a shard is called, after the shard's name. Where two are found as often, it is
@@ -68,7 +68,7 @@ class Inventory:
         yield from self.replaced
 
 
-def take_inventory(location: OutputLocation) -> Inventory:
+def take_inventory(location: Location) -> Inventory:
     """Sort out what is in the folder.
 
     Raises:
@@ -107,7 +107,7 @@ def take_inventory(location: OutputLocation) -> Inventory:
     return inventory
 
 
-def list_folder(location: OutputLocation, folder: str) -> list[tuple[str, bool]]:
+def list_folder(location: Location, folder: str) -> list[tuple[str, bool]]:
     """The names directly in a folder, and whether each is a folder.
 
     Raises:

@@ -12,15 +12,15 @@ import contextlib
 import os
 import shutil
 
-from img2dataset.errors import OutputError
+from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.locations import Location
+from img2dataset.storage.moving import flush_to_disk
+from img2dataset.storage.retries import with_retries
 from img2dataset.verifying.inventory import DATA_ENDINGS, METADATA_ENDING, FoundShard
-from img2dataset.writing.file_system import OutputLocation, one_line
 from img2dataset.writing.keys import STATISTICS_ENDING
-from img2dataset.writing.places import flush_to_disk
-from img2dataset.writing.retrying import with_retries
 
 
-def remove_shard(location: OutputLocation, shard: FoundShard) -> None:
+def remove_shard(location: Location, shard: FoundShard) -> None:
     """Remove every file of one shard, statistics first.
 
     Raises:
@@ -40,7 +40,7 @@ def remove_shard(location: OutputLocation, shard: FoundShard) -> None:
             ) from error
 
 
-def _remove(location: OutputLocation, path: str) -> None:
+def _remove(location: Location, path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         if not location.is_local:
             with_retries(lambda: location.file_system.rm(path, recursive=True))

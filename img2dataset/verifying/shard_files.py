@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from img2dataset.errors import one_line
+from img2dataset.storage.locations import Location
+from img2dataset.storage.retries import with_retries
 from img2dataset.verifying.findings import UnreadableShard
-from img2dataset.writing.file_system import OutputLocation, one_line
-from img2dataset.writing.retrying import with_retries
 
 # Files of a remote folder asked for at once: enough to hide a store's latency, bounded in memory.
 _FILES_AT_ONCE = 256
@@ -38,7 +39,7 @@ class ShardFiles:
     Every method raises ``UnreadableShard`` when the disk or the store fails, which says nothing of the shard.
     """
 
-    def __init__(self, location: OutputLocation) -> None:
+    def __init__(self, location: Location) -> None:
         self._location = location
 
     @contextlib.contextmanager

@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from img2dataset.errors import OptionError, OutputError
+from img2dataset.errors import OptionError, OutputError, one_line
 from img2dataset.manifest import MANIFEST_NAME
+from img2dataset.storage.locations import Location, locate
+from img2dataset.storage.runs import other_run_lives, process_of
+from img2dataset.storage.temporaries import runs_with_temporaries
 from img2dataset.verifying.checking import CheckSettings, ShardToCheck
 from img2dataset.verifying.expectation import FolderRecord
 from img2dataset.verifying.inventory import (
@@ -23,10 +26,7 @@ from img2dataset.verifying.inventory import (
 from img2dataset.verifying.processes import check_shards
 from img2dataset.verifying.removal import remove_shard
 from img2dataset.verifying.report import VerificationReport
-from img2dataset.writing.file_system import OutputLocation, locate, one_line
 from img2dataset.writing.rewriting import finish_all_rewrites
-from img2dataset.writing.runs import other_run_lives, process_of
-from img2dataset.writing.temporaries import runs_with_temporaries
 
 _LISTED_NAMES = 5
 
@@ -61,7 +61,7 @@ def verify(
     """
     if processes_count is not None and processes_count < 1:
         raise OptionError(f"processes_count is {processes_count}; it must be 1 or more")
-    location = locate(output_folder)
+    location = locate(output_folder, "output_folder", OutputError)
     completed = _finish_rewrites(location) if remove else []
     inventory = take_inventory(location)
     report = VerificationReport(output_folder, digits=inventory.digits)
@@ -92,7 +92,7 @@ def verify(
     return report
 
 
-def _finish_rewrites(location: OutputLocation) -> list[str]:
+def _finish_rewrites(location: Location) -> list[str]:
     """Bring to their end the replacements that were cut short: what they have won must not be removed."""
     try:
         return finish_all_rewrites(location)
@@ -105,7 +105,7 @@ def _finish_rewrites(location: OutputLocation) -> list[str]:
         ) from error
 
 
-def _read_record(location: OutputLocation, report: VerificationReport) -> FolderRecord:
+def _read_record(location: Location, report: VerificationReport) -> FolderRecord:
     """The folder's record; an unreadable one is a fault, since the next run refuses the folder for it."""
     path = f"{location.path}/{MANIFEST_NAME}"
     try:
@@ -131,7 +131,7 @@ def _read_record(location: OutputLocation, report: VerificationReport) -> Folder
 
 
 def _look_at_folder(
-    location: OutputLocation, inventory: Inventory, record: FolderRecord, report: VerificationReport
+    location: Location, inventory: Inventory, record: FolderRecord, report: VerificationReport
 ) -> None:
     """Everything that can be said without opening a shard."""
     numbers = sorted({shard.shard_id for shard in inventory.shards()} | set(inventory.kept))
@@ -192,7 +192,7 @@ def _shared_keys(key_digits: dict[str, int]) -> Iterator[str]:
                 yield f"shards {shorter} and {name} have keys in common"
 
 
-def _processes(location: OutputLocation, shards: int, asked: int | None) -> int:
+def _processes(location: Location, shards: int, asked: int | None) -> int:
     if "memory" in (location.file_system.protocol, *location.file_system.protocol):
         return 1  # it exists in this process only
     if asked is None:

@@ -1,7 +1,7 @@
 """Writing: finished samples in, whole shards out.
 
 Called by the worker (``ShardWriter``, ``open_finished_shard``, ``open_unfinished_shard``) and by the api
-(``OutputFolder``, ``new_run_id``).
+(``OutputFolder``).
 
 Reading order: ``settings`` (what is asked for), ``keys`` (names), ``metadata`` (the table of all rows),
 ``sample_writer`` (what a format is) and one ``*_format`` a format, ``commit`` (how files come to stand
@@ -13,7 +13,6 @@ Where a stop left a shard unfinished: ``unfinished``.
 from img2dataset.writing.finished_shard import FinishedShard, open_finished_shard
 from img2dataset.writing.keys import sample_key, shard_name
 from img2dataset.writing.output_folder import OutputFolder
-from img2dataset.writing.runs import new_run_id
 from img2dataset.writing.settings import OUTPUT_FORMATS, WriteSettings
 from img2dataset.writing.shard_writer import ShardWriter
 from img2dataset.writing.unfinished import open_unfinished_shard
@@ -24,7 +23,6 @@ __all__ = [
     "OutputFolder",
     "ShardWriter",
     "WriteSettings",
-    "new_run_id",
     "open_finished_shard",
     "open_unfinished_shard",
     "sample_key",

@@ -19,20 +19,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
-from img2dataset.writing.file_system import OutputLocation, locate
+from img2dataset.storage.locations import Location
+from img2dataset.storage.moving import FsspecPlace, flush_to_disk
+from img2dataset.storage.retries import with_retries
+from img2dataset.storage.temporaries import SPOOL_PREFIX, TEMPORARY_FOLDER
 from img2dataset.writing.keys import STATISTICS_ENDING
-from img2dataset.writing.places import FsspecPlace, flush_to_disk
 from img2dataset.writing.replacing import (
     ReplacedShard,
     files_to_remove,
     replace_on_local_disk,
     write_removals,
 )
-from img2dataset.writing.retrying import with_retries
 from img2dataset.writing.rewriting import REMOVALS_NAME, finish_rewrite, journal_of, rewrite_lock
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.store_journal import begin_store_rewrite, end_store_rewrite, remove_from_store
-from img2dataset.writing.temporaries import SPOOL_PREFIX, TEMPORARY_FOLDER
 
 UPLOADS_AT_ONCE = 16
 
@@ -67,7 +67,7 @@ def open_shard_folder(settings: WriteSettings, shard: str) -> ShardFolder:
     Raises:
         OSError: it cannot be made.
     """
-    location = locate(settings.output_folder)
+    location = settings.locate()
     if location.is_local:
         return LocalShardFolder(location, settings.run_id, shard)
     return SpooledShardFolder(location, settings.run_id, shard)
@@ -81,7 +81,7 @@ class LocalShardFolder:
     tens of thousands of files one by one takes longer than making them.
     """
 
-    def __init__(self, location: OutputLocation, run_id: str, shard: str) -> None:
+    def __init__(self, location: Location, run_id: str, shard: str) -> None:
         self._location = location
         run_folder = os.path.join(location.path, TEMPORARY_FOLDER, run_id)
         os.makedirs(run_folder, exist_ok=True)
@@ -120,7 +120,7 @@ class SpooledShardFolder:
     The spool is where ``TMPDIR`` says; it holds the open shards of the worker, no more.
     """
 
-    def __init__(self, location: OutputLocation, run_id: str, shard: str) -> None:
+    def __init__(self, location: Location, run_id: str, shard: str) -> None:
         self._location = location
         self._run_id = run_id
         self.path = tempfile.mkdtemp(prefix=f"{SPOOL_PREFIX}{run_id}-{shard}-")

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.errors import OutputError
+from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.locations import Location
+from img2dataset.storage.retries import with_retries
 from img2dataset.writing.commit import statistics_name
-from img2dataset.writing.file_system import OutputLocation, locate, one_line
 from img2dataset.writing.keys import key_digits, shard_name
 from img2dataset.writing.metadata import column_type, computed_columns
-from img2dataset.writing.retrying import with_retries
 from img2dataset.writing.rewriting import finish_rewrite_of
 from img2dataset.writing.settings import WriteSettings
 
@@ -50,7 +50,7 @@ def open_finished_shard(settings: WriteSettings, shard_id: int) -> FinishedShard
     Raises:
         OutputError: its statistics cannot be read, or it is done under a name of other digits.
     """
-    location = locate(settings.output_folder)
+    location = settings.locate()
     shard = shard_name(shard_id, settings.shard_digits)
     finish_rewrite_of(location, shard, settings.run_id)
     statistics_text = _read_statistics(location, shard)
@@ -78,7 +78,7 @@ class FinishedShard:
     def __init__(
         self,
         settings: WriteSettings,
-        location: OutputLocation,
+        location: Location,
         shard_id: int,
         statistics_text: bytes,
         *,
@@ -281,7 +281,7 @@ def refuse_columns(shard: str, missing: list[str], others: list[str]) -> None:
         )
 
 
-def _read_statistics(location: OutputLocation, shard: str) -> bytes | None:
+def _read_statistics(location: Location, shard: str) -> bytes | None:
     path = f"{location.path}/{statistics_name(shard)}"
     try:
         contents: bytes = with_retries(lambda: location.file_system.cat_file(path))
@@ -294,7 +294,7 @@ def _read_statistics(location: OutputLocation, shard: str) -> bytes | None:
     return contents
 
 
-def _refuse_other_digits(location: OutputLocation, shard_id: int, shard: str) -> None:
+def _refuse_other_digits(location: Location, shard_id: int, shard: str) -> None:
     """Made again under a second name, the shard would be there twice."""
     for other in {shard_name(shard_id, digits) for digits in range(1, _MOST_DIGITS + 1)} - {shard}:
         statistics = statistics_name(other)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 STATISTICS_ENDING = "_stats.json"
+# Finished shards that are being replaced: see ``rewriting`` and ``store_journal``.
+REWRITES_FOLDER = ".img2dataset_rewrites"
 
 # Every name a run gives to something of a shard; ``files`` shards are folders, without an ending.
 _SHARD_OUTPUT = re.compile(r"(\d+)(?:_stats\.json|\.parquet|\.tar|\.tfrecord)?")

@@ -16,21 +16,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from img2dataset.errors import OutputError
-from img2dataset.writing.file_system import locate, one_line, put_if_absent, write_whole
-from img2dataset.writing.keys import STATISTICS_ENDING, finished_shard, shard_of
-from img2dataset.writing.retrying import with_retries
-from img2dataset.writing.rewriting import finish_all_rewrites, rewrite_lock
-from img2dataset.writing.runs import other_run_lives, process_of
-from img2dataset.writing.settings import WriteSettings
-from img2dataset.writing.temporaries import (
-    REWRITES_FOLDER,
+from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.putting import put_if_absent, write_whole
+from img2dataset.storage.retries import with_retries
+from img2dataset.storage.runs import other_run_lives, process_of
+from img2dataset.storage.temporaries import (
     SPOOL_PREFIX,
     TEMPORARY_FOLDER,
     remove_dead_runs,
     remove_run,
     runs_with_temporaries,
 )
+from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING, finished_shard, shard_of
+from img2dataset.writing.rewriting import finish_all_rewrites, rewrite_lock
+from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 # Left in the output folder by 1.47.0 when it was interrupted.
@@ -51,7 +50,7 @@ class OutputFolder:
     def __init__(self, settings: WriteSettings) -> None:
         self.path = settings.output_folder
         self._run_id = settings.run_id
-        self._location = locate(self.path)
+        self._location = settings.locate()
         self._file_system = self._location.file_system
         self._keep: list[str] = []
         self._statistics_names: dict[int, str] = {}

@@ -19,9 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from img2dataset.errors import OutputError
-from img2dataset.writing.file_system import OutputLocation
+from img2dataset.storage.locations import Location
+from img2dataset.storage.moving import LocalPlace, flush_to_disk
 from img2dataset.writing.keys import STATISTICS_ENDING
-from img2dataset.writing.places import LocalPlace, flush_to_disk
 from img2dataset.writing.rewriting import (
     REMOVALS_NAME,
     finish_rewrite,
@@ -45,7 +45,7 @@ class ReplacedShard:
     statistics_text: bytes
     retaken_keys: frozenset[str]
 
-    def check_still_stands(self, location: OutputLocation, statistics: str) -> None:
+    def check_still_stands(self, location: Location, statistics: str) -> None:
         """Refuse to replace a shard that another run has replaced or removed since.
 
         What that run has won would be lost.
@@ -82,7 +82,7 @@ def files_to_remove(
 
 
 def replace_on_local_disk(
-    location: OutputLocation, folder: str, names: list[str], statistics: str, replaced: ReplacedShard | None
+    location: Location, folder: str, names: list[str], statistics: str, replaced: ReplacedShard | None
 ) -> None:
     """Make ``folder`` the journal of a rewrite, and bring it to its end.
 

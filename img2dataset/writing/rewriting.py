@@ -22,33 +22,26 @@ order, come to the same end. The lock keeps them apart all the same, where the f
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import shutil
-import stat
-import time
 from collections.abc import Iterator
 
 from img2dataset.errors import OutputError
-from img2dataset.writing.file_system import OutputLocation
-from img2dataset.writing.keys import STATISTICS_ENDING
-from img2dataset.writing.places import FsspecPlace, LocalPlace, Place
+from img2dataset.storage.locations import Location
+from img2dataset.storage.locks import LOCK_NAME, LockBusy, alone_in
+from img2dataset.storage.moving import FsspecPlace, LocalPlace, Place
+from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING
 from img2dataset.writing.store_journal import finish_store_rewrite, store_journals
-from img2dataset.writing.temporaries import REWRITES_FOLDER
 
 # The journal's list of files to remove from the folder of a ``files`` shard.
 REMOVALS_NAME = "removals.json"
 
-_LOCK_NAME = "lock"
 # Moving the ten thousand images of a shard with their captions and metadata takes a second.
 _LOCK_WAIT_S = 60.0
-_LOCK_POLL_S = 0.01
-_NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
-def finish_all_rewrites(location: OutputLocation) -> list[str]:
+def finish_all_rewrites(location: Location) -> list[str]:
     """Bring every rewrite to its end that was cut short after its commit point; the shards' names.
 
     Rewrites cut short before it are temporary files of a run, and are removed with them.
@@ -65,13 +58,13 @@ def finish_all_rewrites(location: OutputLocation) -> list[str]:
     finished = []
     with rewrite_lock(location):
         for shard in sorted(place.names(rewrites_folder(location))):
-            if shard != _LOCK_NAME:
+            if shard != LOCK_NAME:
                 finish_rewrite(location, place, shard)
                 finished.append(shard)
     return finished
 
 
-def finish_rewrite_of(location: OutputLocation, shard: str, own_run: str) -> None:
+def finish_rewrite_of(location: Location, shard: str, own_run: str) -> None:
     """The same for one shard, whose worker, of the run with this id, may have been killed a moment ago.
 
     Raises:
@@ -85,7 +78,7 @@ def finish_rewrite_of(location: OutputLocation, shard: str, own_run: str) -> Non
             finish_rewrite(location, place, shard)
 
 
-def finish_rewrite(location: OutputLocation, place: Place, shard: str) -> None:
+def finish_rewrite(location: Location, place: Place, shard: str) -> None:
     """Move what is in the shard's journal to where it belongs, and remove the journal. Under the lock.
 
     A journal whose shard somebody has removed since then is dropped: the next run makes the shard again.
@@ -145,25 +138,25 @@ def _order_of_sample_file(name: str) -> tuple[str, bool]:
     return key, ending not in ("json", "txt")
 
 
-def place_of(location: OutputLocation) -> Place | None:
+def place_of(location: Location) -> Place | None:
     """How files are moved there; None on an object store: see ``store_journal``."""
     if location.is_local:
         return LocalPlace()
     return FsspecPlace(location.file_system) if location.shows_partial_files else None
 
 
-def rewrites_folder(location: OutputLocation) -> str:
+def rewrites_folder(location: Location) -> str:
     """Hidden, and met by no glob for data."""
     return f"{location.path}/{REWRITES_FOLDER}"
 
 
-def journal_of(location: OutputLocation, shard: str) -> str:
+def journal_of(location: Location, shard: str) -> str:
     """The folder of new files that are certain to replace the shard's."""
     return f"{rewrites_folder(location)}/{shard}"
 
 
 @contextlib.contextmanager
-def rewrite_lock(location: OutputLocation) -> Iterator[None]:
+def rewrite_lock(location: Location) -> Iterator[None]:
     """Make the folder of rewrites and be alone with it, among all processes and machines that see its locks.
 
     A killed process gives it up. Its file and the folder go when nobody is left in it; where the file system
@@ -179,63 +172,12 @@ def rewrite_lock(location: OutputLocation) -> Iterator[None]:
         yield
         return
     folder = rewrites_folder(location)
-    path = os.path.join(folder, _LOCK_NAME)
-    descriptor, is_locked = _locked_file(folder, path)
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(alone_in(folder, _LOCK_WAIT_S))
+        except LockBusy:
+            raise OutputError(
+                f"{folder!r} has been locked for {_LOCK_WAIT_S:.0f} seconds by another process that puts "
+                "shards in place: wait for it or end it, and run this again"
+            ) from None
         yield
-    finally:
-        if is_locked:
-            with contextlib.suppress(OSError):  # not empty: somebody's journal could not be finished
-                os.unlink(path)
-                os.rmdir(folder)
-            # Unlocked, not only closed: a process forked in the meantime has the file open too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
-
-
-def _locked_file(folder: str, path: str) -> tuple[int, bool]:
-    """The open lock file, and whether it could be locked (False: there are no locks here)."""
-    deadline = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        try:
-            os.makedirs(folder, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:
-            continue  # the last one has just removed the folder
-        except FileExistsError:
-            if _is_no_folder(folder):
-                raise
-            continue  # it did so between makedirs' own two looks
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_still(path, descriptor):
-                return descriptor, True
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                raise OutputError(
-                    f"{folder!r} has been locked for {_LOCK_WAIT_S:.0f} seconds by another process that puts "
-                    "shards in place: wait for it or end it, and run this again"
-                ) from None
-            time.sleep(_LOCK_POLL_S)
-        except OSError as error:
-            if error.errno in _NO_LOCKS_HERE:
-                return descriptor, False
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _is_no_folder(path: str) -> bool:
-    try:
-        return not stat.S_ISDIR(os.stat(path).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _is_still(path: str, descriptor: int) -> bool:
-    """Whether the locked file is the one that others find: who had it before has removed it at the end."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

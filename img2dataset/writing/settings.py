@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from img2dataset.errors import OptionError
+from img2dataset.errors import OptionError, OutputError
+from img2dataset.storage.locations import Location, locate
 
 OUTPUT_FORMATS = ("files", "webdataset", "parquet", "tfrecord", "dummy")
 
@@ -55,3 +56,12 @@ class WriteSettings:
             from img2dataset.writing.tfrecord_format import checksum_function
 
             checksum_function()
+
+    def locate(self) -> Location:
+        """Where the output folder is.
+
+        Raises:
+            MissingDependency: its file system's package is not installed.
+            OutputError: its file system is unknown or cannot be set up.
+        """
+        return locate(self.output_folder, "output_folder", OutputError)

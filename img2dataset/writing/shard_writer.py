@@ -16,7 +16,6 @@ from img2dataset.errors import OutputError
 from img2dataset.failures import Failure
 from img2dataset.types import SUCCESS, Sample, ShardStats
 from img2dataset.writing.commit import open_shard_folder, statistics_name
-from img2dataset.writing.file_system import locate
 from img2dataset.writing.finished_shard import FinishedShard, KeptSample, refuse_columns
 from img2dataset.writing.keys import sample_key, shard_name
 from img2dataset.writing.metadata import ShardMetadata, write_metadata
@@ -143,7 +142,7 @@ class ShardWriter:
         names, statistics = self._complete(stats)
         self._folder.publish(names, statistics, self._replaced())
         # Whether it was of use or not, nothing of a done shard is kept unfinished.
-        remove_unfinished(locate(self._settings.output_folder), self._shard)
+        remove_unfinished(self._settings.locate(), self._shard)
 
     def put_aside(self, stats: ShardStats) -> None:
         """Keep the shard unfinished, for the next run to complete; see ``unfinished``.
@@ -155,7 +154,7 @@ class ShardWriter:
             OutputError, OSError: as ``commit``; nothing more is kept than before.
         """
         names, statistics = self._complete(stats)
-        put_aside(locate(self._settings.output_folder), self._folder.path, names, statistics, self._finished)
+        put_aside(self._settings.locate(), self._folder.path, names, statistics, self._finished)
         self._folder.remove()
 
     def _complete(self, stats: ShardStats) -> tuple[list[str], str]:

@@ -23,11 +23,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from img2dataset.writing.file_system import OutputLocation
-from img2dataset.writing.keys import STATISTICS_ENDING
-from img2dataset.writing.retrying import with_retries
-from img2dataset.writing.runs import other_run_lives
-from img2dataset.writing.temporaries import REWRITES_FOLDER
+from img2dataset.storage.locations import Location
+from img2dataset.storage.retries import with_retries
+from img2dataset.storage.runs import other_run_lives
+from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING
 
 _INTENT_NAME = "intent.json"
 _READ_BYTES = 1 << 20
@@ -49,13 +48,13 @@ class Intent:
     removals: list[str]
 
 
-def store_journal_of(location: OutputLocation, shard: str) -> str:
+def store_journal_of(location: Location, shard: str) -> str:
     """The path of a shard's journal. Hidden, and met by no glob for data."""
     return f"{location.path}/{REWRITES_FOLDER}/{shard}"
 
 
 def begin_store_rewrite(
-    location: OutputLocation,
+    location: Location,
     run_id: str,
     folder: str,
     names: list[str],
@@ -91,13 +90,13 @@ def begin_store_rewrite(
     with_retries(lambda: location.file_system.pipe_file(target, journal.getvalue()))
 
 
-def end_store_rewrite(location: OutputLocation, shard: str) -> None:
+def end_store_rewrite(location: Location, shard: str) -> None:
     """Remove the journal: the old shard stands whole, or the new one."""
     with contextlib.suppress(FileNotFoundError):
         with_retries(lambda: location.file_system.rm_file(store_journal_of(location, shard)))
 
 
-def store_journals(location: OutputLocation) -> list[str]:
+def store_journals(location: Location) -> list[str]:
     """The names of the shards that have one."""
     file_system = location.file_system
     file_system.invalidate_cache()
@@ -110,7 +109,7 @@ def store_journals(location: OutputLocation) -> list[str]:
     return sorted(name for name in names if name.isdecimal())
 
 
-def finish_store_rewrite(location: OutputLocation, shard: str, own_run: str | None = None) -> bool:
+def finish_store_rewrite(location: Location, shard: str, own_run: str | None = None) -> bool:
     """Bring a rewrite that was cut short to its end, forwards or back; whether there was one.
 
     A journal whose shard somebody has removed since then is dropped: the next run makes the shard again. That
@@ -151,14 +150,14 @@ def finish_store_rewrite(location: OutputLocation, shard: str, own_run: str | No
     return True
 
 
-def remove_from_store(location: OutputLocation, names: list[str]) -> None:
+def remove_from_store(location: Location, names: list[str]) -> None:
     """Remove what is there of these names under the output folder."""
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             with_retries(partial(location.file_system.rm_file, f"{location.path}/{name}"))
 
 
-def _data_are_there(location: OutputLocation, intent: Intent) -> bool:
+def _data_are_there(location: Location, intent: Intent) -> bool:
     sizes: dict[str, int] = {}
     for folder in {name.rpartition("/")[0] for name in intent.data}:
         path = f"{location.path}/{folder}".rstrip("/")
@@ -174,7 +173,7 @@ def _data_are_there(location: OutputLocation, intent: Intent) -> bool:
     return bool(with_retries(lambda: _stored_digest(location, name)) == intent.digest)
 
 
-def _stored_digest(location: OutputLocation, name: str) -> str:
+def _stored_digest(location: Location, name: str) -> str:
     with location.file_system.open(f"{location.path}/{name}", "rb") as file:
         return _digest(file)
 

@@ -23,12 +23,12 @@ from functools import partial
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED
+from img2dataset.storage.locations import Location
+from img2dataset.storage.moving import flush_to_disk
+from img2dataset.storage.retries import with_retries
 from img2dataset.writing.commit import UPLOADS_AT_ONCE
-from img2dataset.writing.file_system import OutputLocation, locate
 from img2dataset.writing.finished_shard import FinishedShard
 from img2dataset.writing.keys import STATISTICS_ENDING, shard_name
-from img2dataset.writing.places import flush_to_disk
-from img2dataset.writing.retrying import with_retries
 from img2dataset.writing.settings import WriteSettings
 
 UNFINISHED_FOLDER = ".img2dataset_unfinished"
@@ -38,7 +38,7 @@ _FOLDER_NAME = re.compile(r"(?P<shard>\d+)-[0-9a-f]{8}")
 
 
 def put_aside(
-    location: OutputLocation,
+    location: Location,
     folder: str,
     names: list[str],
     statistics: str,
@@ -83,7 +83,7 @@ def _move(folder: str, target: str) -> None:
                 raise
 
 
-def _upload(location: OutputLocation, source: str, target: str) -> None:
+def _upload(location: Location, source: str, target: str) -> None:
     """Upload a file, or the files of a folder, each by itself: a put of a whole folder that is tried again
     goes into what the first try has made of it."""
     names = sorted(os.listdir(source)) if os.path.isdir(source) else [""]
@@ -101,7 +101,7 @@ def open_unfinished_shard(settings: WriteSettings, shard_id: int) -> FinishedSha
         OutputError: there are only such whose statistics cannot be read.
         OSError: the folder cannot be listed.
     """
-    location = locate(settings.output_folder)
+    location = settings.locate()
     shard = shard_name(shard_id, settings.shard_digits)
     found, broken = [], None
     for name in _folders(location):
@@ -129,7 +129,7 @@ def _tried(shard: FinishedShard) -> int:
     return int(statistics.get("count", 0)) - int(statistics.get("status_dict", {}).get(NOT_TRIED, 0))
 
 
-def remove_unfinished(location: OutputLocation, shard: str) -> None:
+def remove_unfinished(location: Location, shard: str) -> None:
     """Remove what was kept of a shard, which is done now. Never raises: leftovers cost only their room."""
     with contextlib.suppress(Exception):
         names = [name for name in _folders(location) if name.startswith(f"{shard}-")]
@@ -139,7 +139,7 @@ def remove_unfinished(location: OutputLocation, shard: str) -> None:
             os.rmdir(f"{location.path}/{UNFINISHED_FOLDER}")  # raises while there are others
 
 
-def unfinished_shards(location: OutputLocation) -> set[int]:
+def unfinished_shards(location: Location) -> set[int]:
     """The numbers of the shards of which something is kept.
 
     Raises:
@@ -149,7 +149,7 @@ def unfinished_shards(location: OutputLocation) -> set[int]:
     return {int(match["shard"]) for match in matches if match is not None}
 
 
-def _folders(location: OutputLocation) -> list[str]:
+def _folders(location: Location) -> list[str]:
     folder = f"{location.path}/{UNFINISHED_FOLDER}"
     try:
         if location.is_local:
@@ -161,7 +161,7 @@ def _folders(location: OutputLocation) -> list[str]:
     return [path.rstrip("/").rpartition("/")[2] for path in paths]
 
 
-def _remove(location: OutputLocation, path: str) -> None:
+def _remove(location: Location, path: str) -> None:
     if location.is_local:
         shutil.rmtree(path, ignore_errors=True)
     else:

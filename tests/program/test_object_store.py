@@ -18,7 +18,7 @@ from tests.pictures import photograph
 from tests.program.failing_store import Store, failing_store
 from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, write_list
 from tests.servers import ImageServer
-from tests.writing.conftest import s3_server
+from tests.storage.conftest import s3_server
 
 __all__ = ["s3_server"]  # a fixture
 

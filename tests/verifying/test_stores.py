@@ -9,8 +9,8 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from tests.storage.conftest import remote_folder, s3_server, short_waits, spool
 from tests.verifying.datasets import DATA_NAMES, check, make_dataset
-from tests.writing.conftest import remote_folder, s3_server, short_waits, spool
 from tests.writing.shards import failure, input_table, settings_for, write_shard
 
 __all__ = ["remote_folder", "s3_server", "short_waits", "spool"]  # fixtures

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from img2dataset.fetching.hosts import shared_paces
+from img2dataset.storage import locks
 from img2dataset.working import decoding_budget
 from img2dataset.working.decoding_budget import decoding_turn
 
@@ -95,7 +96,7 @@ def test_a_process_that_never_gives_it_back_does_not_hold_up_others(
 def test_where_no_lock_can_be_had_at_all_none_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on file systems without locks: each large image would wait for two minutes."""
     waits: list[float] = []
-    monkeypatch.setattr(decoding_budget.time, "sleep", waits.append)
+    monkeypatch.setattr(locks.time, "sleep", waits.append)
     monkeypatch.setattr(decoding_budget, "LONGEST_WAIT_S", 1.0)
     with open(os.devnull, "rb") as unlockable:
         monkeypatch.setenv(shared_paces.VARIABLE, str(unlockable.fileno()))

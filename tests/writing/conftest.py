@@ -1,94 +1,14 @@
-"""Stores to write to: in memory, a real S3 server, an unsteady one, a server that renames."""
+"""The stores of ``tests/storage``, to write shards to."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
+from tests.storage.conftest import (
+    remote_folder,
+    renaming_folder,
+    s3_server,
+    short_waits,
+    spool,
+    unsteady_folder,
+)
 
-import fsspec
-import pytest
-
-from img2dataset.writing import retrying
-from tests.writing.stores import RenamingServer, UnsteadyStore
-
-folder_numbers = itertools.count()
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "_FIRST_WAIT_S", 0.001)
-
-
-@pytest.fixture
-def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The local disk that shards wait on before they are uploaded."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """A real S3 server in a process of its own; its address."""
-    pytest.importorskip("moto", reason="moto is not installed")
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(address + "/moto-api/", timeout=5).close()
-            break
-        except OSError:
-            assert process.poll() is None, "the S3 server ended"
-            time.sleep(0.05)
-    yield address
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture(params=["memory", "s3"])
-def remote_folder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    name = f"bucket-{os.getpid()}-{next(folder_numbers)}"
-    if request.param == "memory":
-        return f"memory://{name}/out"
-    address = request.getfixturevalue("s3_server")
-    # Where credentials and addresses come from is fsspec's own configuration.
-    options = {
-        "key": "k",
-        "secret": "s",
-        "endpoint_url": address,
-        "client_kwargs": {"region_name": "eu-west-1"},
-    }
-    monkeypatch.setitem(fsspec.config.conf, "s3", options)
-    fsspec.filesystem("s3").mkdir(name)
-    return f"s3://{name}/out"
-
-
-@pytest.fixture
-def unsteady_folder() -> str:
-    fsspec.register_implementation("unsteady", UnsteadyStore, clobber=True)
-    UnsteadyStore.empty()
-    UnsteadyStore.uploads.clear()
-    UnsteadyStore.failures.clear()
-    UnsteadyStore.steps_until_it_breaks = None
-    return "unsteady://bucket/out"
-
-
-@pytest.fixture
-def renaming_folder(tmp_path: Path) -> str:
-    """A folder on a server that renames; the same files are at the path after the protocol."""
-    fsspec.register_implementation("renaming", RenamingServer, clobber=True)
-    RenamingServer.moves.clear()
-    RenamingServer.moves_until_it_breaks = None
-    return f"renaming://{tmp_path}/remote"
+__all__ = ["remote_folder", "renaming_folder", "s3_server", "short_waits", "spool", "unsteady_folder"]

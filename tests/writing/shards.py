@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from img2dataset.storage.runs import new_run_id
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Sample, ShardStats
-from img2dataset.writing import ShardWriter, WriteSettings, new_run_id, sample_key
+from img2dataset.writing import ShardWriter, WriteSettings, sample_key
 
 
 def settings_for(folder: Path | str, output_format: str, **changes: Any) -> WriteSettings:

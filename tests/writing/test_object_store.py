@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.errors import OutputError
+from img2dataset.storage.locations import Location
 from img2dataset.writing import OutputFolder, ShardWriter
 from img2dataset.writing.commit import SpooledShardFolder
-from img2dataset.writing.file_system import OutputLocation
-from img2dataset.writing.retrying import with_retries
+from tests.storage.stores import UnsteadyStore, read
 from tests.writing.shards import (
     input_table,
     settings_for,
@@ -29,7 +29,6 @@ from tests.writing.shards import (
     usual_samples,
     write_shard,
 )
-from tests.writing.stores import UnsteadyStore, read
 
 
 def test_a_webdataset_shard_is_uploaded_whole(remote_folder: str, spool: Path) -> None:
@@ -155,18 +154,6 @@ def test_a_shard_made_again_has_no_statistics_until_it_is_done(unsteady_folder: 
     assert OutputFolder(settings).done_shards() == set()
 
 
-def test_tries_come_to_an_end() -> None:
-    calls = []
-
-    def operation() -> None:
-        calls.append(1)
-        raise OSError("503")
-
-    with pytest.raises(OSError, match="503"):
-        with_retries(operation, tries=3)
-    assert len(calls) == 3
-
-
 def test_where_partial_files_show_an_upload_is_moved_into_place(spool: Path) -> None:
     moves = []
 
@@ -179,7 +166,7 @@ def test_where_partial_files_show_an_upload_is_moved_into_place(spool: Path) -> 
 
     UnsteadyStore.uploads.clear()
     store = MovingStore()
-    location = OutputLocation(store, "/moved/out", "sftp://host/moved/out")
+    location = Location(store, "/moved/out", "sftp://host/moved/out")
     folder = SpooledShardFolder(location, "run", "00000")
     for name in ("00000.tar", "00000_stats.json"):
         Path(folder.path, name).write_text(name)

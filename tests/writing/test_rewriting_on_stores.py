@@ -16,13 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.errors import OutputError
+from img2dataset.storage.runs import new_run_id
 from img2dataset.types import Sample
 from img2dataset.verifying import verify
-from img2dataset.writing import OutputFolder, WriteSettings, new_run_id, open_finished_shard
-from img2dataset.writing.temporaries import REWRITES_FOLDER
+from img2dataset.writing import OutputFolder, WriteSettings, open_finished_shard
+from img2dataset.writing.keys import REWRITES_FOLDER
+from tests.storage.stores import RenamingServer, UnsteadyStore, read
 from tests.writing.retaking import WON, begin_again, snapshot, stored, take_again
 from tests.writing.shards import input_table, settings_for, statistics_of, success, write_shard
-from tests.writing.stores import RenamingServer, UnsteadyStore, read
 
 STORE_FORMATS = ["files", "webdataset", "parquet"]
 

@@ -12,9 +12,9 @@ from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED
 from img2dataset.types import Sample
 from img2dataset.writing import OutputFolder, ShardWriter, WriteSettings, open_unfinished_shard
+from tests.storage.stores import UnsteadyStore
 from tests.writing.retaking import stored
 from tests.writing.shards import failure, input_table, settings_for, statistics_of, success, write_shard
-from tests.writing.stores import UnsteadyStore
 
 KEPT = ".img2dataset_unfinished"
 

@@ -8,11 +8,12 @@ record locks on one file: a lock costs two system calls, and the kernel frees it
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import tempfile
 import zlib
+
+from img2dataset.storage.locks import give_byte_back, take_byte
 
 # How long a process that found no slot waits before it looks again, and one that had a slot lets the others
 # look first.
@@ -36,7 +37,7 @@ class MachineSlots:
         start = zlib.crc32(host.encode()) * _STRIDE
         for place in range(start, start + min(bound, _STRIDE)):
             with contextlib.suppress(OSError):
-                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                take_byte(self._descriptor, place, wait_s=0)
                 self._held[host] = place
                 return True
         return False
@@ -45,7 +46,7 @@ class MachineSlots:
         """Give the slot of ``host`` back."""
         place = self._held.pop(host, None)
         if place is not None and self._descriptor is not None:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, place)
+            give_byte_back(self._descriptor, place)
 
     def close(self) -> None:
         """Give everything back."""

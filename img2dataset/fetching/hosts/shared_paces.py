@@ -12,7 +12,6 @@ ends them, and no other run can touch it.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import math
@@ -26,6 +25,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from img2dataset.failures import HOST_UNREACHABLE, Failure, of_text
 from img2dataset.fetching.hosts.pace import SHARED_FIELDS, HostPace
+from img2dataset.storage.locks import give_byte_back, take_byte
 
 # The number of the file's descriptor, in the environment of a worker.
 VARIABLE = "IMG2DATASET_HOST_PACES"
@@ -53,6 +53,15 @@ def make_shared_file() -> BinaryIO | None:
         return None
 
 
+def inherited_file() -> int | None:
+    """The descriptor of the file of the run whose worker this process is; None if it is none's."""
+    with suppress(KeyError, ValueError, OSError):
+        descriptor = int(os.environ[VARIABLE])
+        os.fstat(descriptor)
+        return descriptor
+    return None
+
+
 class SharedPaces:
     """What this process and the others know of hosts that have pushed back.
 
@@ -66,11 +75,8 @@ class SharedPaces:
     @classmethod
     def of_run(cls) -> SharedPaces | None:
         """Those of the run whose worker this process is; None if it is none's."""
-        with suppress(KeyError, ValueError, OSError):
-            descriptor = int(os.environ[VARIABLE])
-            os.fstat(descriptor)
-            return cls(descriptor)
-        return None
+        descriptor = inherited_file()
+        return None if descriptor is None else cls(descriptor)
 
     def knows(self, host: str) -> bool:
         """Whether ``host`` has pushed back, whichever process it was."""
@@ -93,7 +99,7 @@ class SharedPaces:
             act: reads and changes ``pace``.
         """
         mark, place = _place_of(host)
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, place)
+        take_byte(self._descriptor, place)
         try:
             bucket = self._read(place)
             records = list(_RECORD.iter_unpack(bucket))
@@ -108,7 +114,7 @@ class SharedPaces:
             self._write(place + index * _RECORD.size, mark, now, pace)
             return result
         finally:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, place)
+            give_byte_back(self._descriptor, place)
 
     def _read(self, place: int) -> bytes:
         return os.pread(self._descriptor, _BUCKET_BYTES, place).ljust(_BUCKET_BYTES, b"\0")

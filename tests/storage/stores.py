@@ -1,4 +1,4 @@
-"""Stores to write shards to in tests, and what stands in them."""
+"""Stores to write to in tests, and what stands in them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from img2dataset.writing.runs import new_run_id, other_run_lives, process_of, run_is_dead
+from img2dataset.storage.runs import new_run_id, other_run_lives, process_of, run_is_dead
 
 
 def run_id_of(process: subprocess.Popen[bytes]) -> str:

@@ -3,8 +3,6 @@
 In: an output folder. Out: the same without the leftovers of one run, or of all dead ones. Called by
 ``OutputFolder``. Nothing here raises: leftovers that cannot be removed cost nothing but their room.
 
-``REWRITES_FOLDER`` holds what is no temporary file any more: see ``rewriting``.
-
 Two places hold temporary files: ``<output folder>/.tmp/<run id>/`` and, for an output folder that is
 not local, ``$TMPDIR/img2dataset-<run id>-<shard>-<random>/``.
 """
@@ -17,15 +15,14 @@ import os
 import shutil
 import tempfile
 
-from img2dataset.writing.file_system import OutputLocation
-from img2dataset.writing.runs import run_is_dead
+from img2dataset.storage.locations import Location
+from img2dataset.storage.runs import run_is_dead
 
 TEMPORARY_FOLDER = ".tmp"
-REWRITES_FOLDER = ".img2dataset_rewrites"
 SPOOL_PREFIX = "img2dataset-"
 
 
-def runs_with_temporaries(location: OutputLocation) -> set[str]:
+def runs_with_temporaries(location: Location) -> set[str]:
     """The ids of the runs that have temporary files, those of other output folders' spools included."""
     if not location.is_local:
         return {_run_of_spool(spool) for spool in _spools()}
@@ -35,14 +32,14 @@ def runs_with_temporaries(location: OutputLocation) -> set[str]:
         return set()
 
 
-def remove_dead_runs(location: OutputLocation) -> None:
+def remove_dead_runs(location: Location) -> None:
     """Remove the temporary files of this host's dead runs; those of live and unknown ones stay."""
     for run_id in runs_with_temporaries(location):
         if run_is_dead(run_id):
             remove_run(location, run_id)
 
 
-def remove_run(location: OutputLocation, run_id: str) -> None:
+def remove_run(location: Location, run_id: str) -> None:
     """Remove the temporary files of one run."""
     for spool in _spools():
         if _run_of_spool(spool) == run_id:

@@ -1,0 +1,100 @@
+"""A path as users write it → the file system it is on, the path there, and what that file system promises.
+
+In: any fsspec path. Out: a ``Location``, or one clear error. Called by every room that reads or writes files:
+the one place that asks fsspec which file system a path is on.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from img2dataset.errors import Img2datasetError, MissingDependency, one_line
+from img2dataset.storage.schemes import are_of_stores, schemes_of, show_partial_files, way_to_install
+
+
+@dataclass(frozen=True)
+class Location:
+    """A path on some file system; ``path`` without its protocol, ``name`` as it was given."""
+
+    file_system: Any  # fsspec.AbstractFileSystem
+    path: str
+    name: str
+
+    @property
+    def is_local(self) -> bool:
+        return "file" in protocols_of(self.file_system)
+
+    @property
+    def has_buckets(self) -> bool:
+        """Whether it is a store whose folders need not be made, and whose buckets are not ours to make."""
+        return are_of_stores(protocols_of(self.file_system))
+
+    @property
+    def shows_partial_files(self) -> bool:
+        return show_partial_files(protocols_of(self.file_system))
+
+
+def locate(path: str, option: str, error_class: type[Img2datasetError]) -> Location:
+    """The file system and the path on it of an fsspec path.
+
+    Args:
+        path: as ``open_path`` takes it.
+        option: what it was given as, for messages: ``output_folder``.
+        error_class: of the error where it cannot be opened.
+
+    Raises:
+        MissingDependency: the package of its file system is not installed.
+        Img2datasetError: ``error_class``; the scheme is unknown, or its file system cannot be set up.
+    """
+    try:
+        file_system, path_on_it = open_path(path)
+    except ImportError as error:
+        raise missing_package(path, option, error) from error
+    except Exception as error:  # every file system has its own errors
+        raise error_class(f"{option} {path!r} cannot be opened: {one_line(error)}") from error
+    return Location(file_system, path_on_it.rstrip("/") or path_on_it, path)
+
+
+def missing_package(path: str, option: str, error: ImportError) -> MissingDependency:
+    """The error that says which package a path needs and how to install it."""
+    schemes = schemes_of(path)
+    return MissingDependency(
+        f"{option} {path!r}: the package for {schemes[-1]}:// is not installed:"
+        f" {way_to_install(schemes, error)}"
+    )
+
+
+def open_path(path: str) -> tuple[Any, str]:
+    """The fsspec file system of a path, and the path on it.
+
+    Args:
+        path: local, ``protocol://…``, or a chain of these joined by ``::``, as fsspec reads it. A local name
+            that has ``::`` in it and is no chain is that name.
+
+    Raises:
+        ImportError: the package of its file system is not installed.
+        Exception: whatever the file system raises when it is set up.
+    """
+    import fsspec
+
+    if "::" in path and not _is_chain(path):
+        return fsspec.filesystem("file"), os.path.abspath(path)
+    file_system, path_on_it = fsspec.core.url_to_fs(path)
+    return file_system, path_on_it
+
+
+def protocols_of(file_system: Any) -> set[str]:
+    """The names of a file system's scheme."""
+    protocol = file_system.protocol
+    return {protocol} if isinstance(protocol, str) else set(protocol)
+
+
+def _is_chain(path: str) -> bool:
+    """Whether every link but the last names a file system: ``simplecache::s3://bucket/name``."""
+    import fsspec
+
+    known = set(fsspec.available_protocols())
+    links = path.split("::")[:-1]
+    return all(link.partition("://")[0] in known for link in links)
