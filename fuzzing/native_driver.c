@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shrink.h"
+#include "interface.h"
 #include "types.h"
 
 enum { SLOWEST_INPUT_S = 10, MOST_PIXELS = 1 << 16, MOST_RESULT = 1 << 20, EDGES = 1 << 16 };
@@ -79,7 +79,7 @@ static frame frame_of(const uint8_t *body, size_t length) {
     return found;
 }
 
-typedef int shrinking(SHRINK_ARGUMENTS);
+typedef int shrinking(const jpeg_request *);
 
 static void refuse(const char *promise, int one, int other) {
     fprintf(stderr, "native_driver: %s: %d and %d\n", promise, one, other);
@@ -95,8 +95,11 @@ static int shrink_twice(shrinking *function, const uint8_t *body, size_t length,
     for (int i = 0; i < 2; i++) {
         fill = i ? 0xA5 : 0x5A;
         memset(pixels[i], fill, room);
-        outcomes[i] = function(body, length, of.width, of.height, width, height, reduction,
-                               reduction > 1 ? reduction / 2 : 1, what | (of.channels == 1 ? GREY : 0), pixels[i]);
+        jpeg_request asked = {.body = body, .length = length, .pixels = pixels[i], .width = of.width,
+                              .height = of.height, .target_width = width, .target_height = height,
+                              .luma_reduction = reduction, .colour_reduction = reduction > 1 ? reduction / 2 : 1,
+                              .flags = what | (of.channels == 1 ? GREY : 0)};
+        outcomes[i] = function(&asked);
     }
     if (outcomes[0] != outcomes[1]) refuse("the outcome depends on memory", outcomes[0], outcomes[1]);
     if (outcomes[0] == 0)

@@ -19,7 +19,7 @@ import numpy as np
 
 from img2dataset.imaging.colour import Pixels
 from img2dataset.imaging.formats.png import SIGNATURE
-from img2dataset.imaging.native import native_library
+from img2dataset.imaging.native import PngRequest, native_library
 from img2dataset.imaging.opencv import decode_with_opencv
 
 _CHUNK = struct.Struct(">I4s")
@@ -189,9 +189,8 @@ def _unfiltered(file: _File, channels: int) -> Pixels | None:
             above = b"\0" + (row if channels == 1 else row[:, [2, 1, 0, 3][:channels]]).tobytes()
         filtered = np.frombuffer(above + rows if above else rows, np.uint8)
         place = pixels[top - 1 if top else 0 :]
-        if library.unfilter_png(
-            filtered.ctypes.data, width, count + bool(above), channels, place.ctypes.data
-        ):
+        request = PngRequest(filtered.ctypes.data, place.ctypes.data, width, count + bool(above), channels)
+        if library.unfilter_png(request):
             return None
         top += count
     return pixels

@@ -11,7 +11,7 @@ import numpy as np
 
 from img2dataset.imaging.colour import Pixels
 from img2dataset.imaging.formats.header import Header
-from img2dataset.imaging.native import native_library
+from img2dataset.imaging.native import JpegRequest, native_library
 from img2dataset.imaging.reduction import Shortcuts
 
 _WITHOUT_LAST_LUMA_REFINEMENT, _WITHOUT_REFINEMENTS, _WITHOUT_HIGH_LUMA, _GREY = 1, 2, 4, 8
@@ -41,9 +41,10 @@ def shrink_jpeg(
         return None
     width, height = target
     pixels = np.empty((height, width) if header.grey else (height, width, 3), np.uint8)
-    outcome = library.shrink_jpeg(
+    request = JpegRequest(
         np.frombuffer(body, np.uint8).ctypes.data,
         len(body),
+        pixels.ctypes.data,
         header.width,
         header.height,
         width,
@@ -54,6 +55,5 @@ def shrink_jpeg(
         | shortcuts.without_refinements * _WITHOUT_REFINEMENTS
         | shortcuts.without_high_luma * _WITHOUT_HIGH_LUMA
         | header.grey * _GREY,
-        pixels.ctypes.data,
     )
-    return pixels if outcome == 0 else None
+    return pixels if library.shrink_jpeg(request) == 0 else None

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from img2dataset.imaging.header import read_header
-from img2dataset.imaging.native import native_library
+from img2dataset.imaging.native import JpegRequest, native_library
 from img2dataset.imaging.reduction import Shortcuts, jpeg_shortcuts
 from img2dataset.imaging.shrinking import can_shrink, shrink_jpeg
 from tests.imaging.odd_files import Pixels, psnr, saved, stored, with_orientation
@@ -180,7 +180,8 @@ def test_every_processor_gets_the_same_pixels(sampling, progressive) -> None:
                 pixels = np.zeros((height, width) if grey else (height, width, 3), np.uint8)
                 place = np.frombuffer(body, np.uint8).ctypes.data
                 numbers = WIDTH, HEIGHT, width, height, reduction, max(1, reduction // 2), 8 * grey
-                assert function(place, len(body), *numbers, pixels.ctypes.data) == 0
+                request = JpegRequest(place, len(body), pixels.ctypes.data, *numbers)
+                assert function(request) == 0
                 results.append(pixels)
             assert np.array_equal(*results)
 

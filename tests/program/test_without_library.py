@@ -21,8 +21,9 @@ from PIL import Image
 
 import img2dataset
 from img2dataset.imaging import ImageProcessor, ImageSettings
-from img2dataset.imaging.native import native_library
+from img2dataset.imaging.native import ABI, FILE, native_library
 from tests.imaging.odd_files import psnr
+from tests.imaging.test_native import library_of_abi
 from tests.pictures import photograph
 from tests.program.runs import read_dataset, run
 from tests.servers import ImageServer
@@ -108,7 +109,12 @@ def test_a_run_without_it_makes_every_row_and_says_once_what_is_missing(
 ) -> None:
     (tmp_path / "list.txt").write_text("\n".join(addresses))
     images = []
-    for name, environment in (("with", {}), ("without", {"PYTHONPATH": str(copy)})):
+    environments = {
+        "with": {},
+        "without": {"PYTHONPATH": str(copy)},
+        "switched off": {"IMG2DATASET_NATIVE": "0"},
+    }
+    for name, environment in environments.items():
         ended = run(
             url_list=tmp_path / "list.txt",
             output_folder=tmp_path / name,
@@ -125,6 +131,38 @@ def test_a_run_without_it_makes_every_row_and_says_once_what_is_missing(
         assert dataset.statuses() == Counter(success=len(PICTURES))
         images.append([dataset.images[key] for key in sorted(dataset.images)])
     assert_alike(images[1], images[0])
+    assert images[2] == images[1] != images[0]
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc; on Debian: apt-get install gcc")
+def test_a_run_with_a_library_of_another_version_says_so_once(
+    copy: Path, tmp_path: Path, addresses: list[str]
+) -> None:
+    shutil.copytree(copy, tmp_path / "copy")
+    library_of_abi(ABI + 1, tmp_path / "copy" / "img2dataset" / "imaging" / "native" / FILE.name)
+    (tmp_path / "list.txt").write_text("\n".join(addresses))
+    ended = run(
+        url_list=tmp_path / "list.txt",
+        output_folder=tmp_path / "out",
+        processes_count=2,
+        number_sample_per_shard=4,
+        environment={"PYTHONPATH": str(tmp_path / "copy")},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("the C library of img2dataset is of another version or another kind of") == 1
+    assert read_dataset(tmp_path / "out").statuses() == Counter(success=len(PICTURES))
+
+
+def test_a_switch_that_means_nothing_is_refused_in_a_line(tmp_path: Path, addresses: list[str]) -> None:
+    (tmp_path / "list.txt").write_text(addresses[0])
+    ended = run(
+        url_list=tmp_path / "list.txt",
+        output_folder=tmp_path / "out",
+        environment={"IMG2DATASET_NATIVE": "off"},
+    )
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "IMG2DATASET_NATIVE is 'off'" in line
 
 
 @pytest.mark.parametrize("untouched", [False, True])

@@ -1,5 +1,5 @@
 /* For every processor. */
 #include "decoder.h"
-#include "shrink.h"
+#include "interface.h"
 
-__attribute__((visibility("default"))) int shrink_any(SHRINK_ARGUMENTS) { return (int)shrink(SHRINK_NAMES); }
+int shrink_any(const jpeg_request *asked) { return (int)shrink(asked); }

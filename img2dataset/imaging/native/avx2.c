@@ -7,9 +7,9 @@
 #endif
 #define __AVX2__ 1
 #include "decoder.h"
-#include "shrink.h"
+#include "interface.h"
 
-__attribute__((visibility("default"))) int shrink_avx2(SHRINK_ARGUMENTS) { return (int)shrink(SHRINK_NAMES); }
+int shrink_avx2(const jpeg_request *asked) { return (int)shrink(asked); }
 #if defined(__clang__)
 #pragma clang attribute pop
 #endif

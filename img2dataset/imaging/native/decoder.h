@@ -2,6 +2,7 @@
    processor, so that everything below is static. */
 #include <stdlib.h>
 
+#include "interface.h"
 #include "markers.h"
 #include "progressive.h"
 #include "transform.h"
@@ -99,16 +100,15 @@ static enum outcome read_sequential(decoder *all, const scan *only) {
 }
 
 /* Marks the scans that a small image does not show. */
-static void leave_out(const decoder *all, scan *scans, int count, int what) {
+static void leave_out(scan *scans, int count, int flags) {
     int luma = scans[0].components[0], last = -1;
     for (int i = 0; i < count; i++) {
         int refines = scans[i].high && scans[i].first, of_luma = scans[i].count == 1 && scans[i].components[0] == luma;
-        if (refines && (what & WITHOUT_REFINEMENTS)) scans[i].left_out = 1;
+        if (refines && (flags & WITHOUT_REFINEMENTS)) scans[i].left_out = 1;
         if (refines && of_luma) last = i;
-        if (of_luma && scans[i].first > 5 && (what & WITHOUT_HIGH_LUMA)) scans[i].left_out = 1;
+        if (of_luma && scans[i].first > 5 && (flags & WITHOUT_HIGH_LUMA)) scans[i].left_out = 1;
     }
-    if (last >= 0 && (what & WITHOUT_LAST_LUMA_REFINEMENT)) scans[last].left_out = 1;
-    (void)all;
+    if (last >= 0 && (flags & WITHOUT_LAST_LUMA_REFINEMENT)) scans[last].left_out = 1;
 }
 
 /* Room for the coefficients that the wanted scans bring. */
@@ -220,18 +220,18 @@ static int may_hold_blocks(const decoder *all) {
 
 static int is_reduction(int number) { return number == 1 || number == 2 || number == 4 || number == 8; }
 
-static enum outcome decode_all(decoder *all, int luma_reduction, int colour_reduction, int what, uint8_t *pixels) {
+static enum outcome decode_all(decoder *all, const jpeg_request *asked) {
     scan scans[MOST_SCANS + 1];
     int count = 0;
     if (all->end - all->body < 4 || all->body[0] != 0xFF || all->body[1] != 0xD8) return NOT_FOR_US;
     enum outcome outcome = find_scans(all, all->body + 2, scans, &count);
     if (outcome != OK) return outcome;
     if (all->components_count == 3 && !is_ycbcr(all)) return NOT_FOR_US;
-    if ((all->components_count == 1) != ((what & GREY) != 0) || !may_hold_blocks(all)) return NOT_FOR_US;
+    if ((all->components_count == 1) != ((asked->flags & GREY) != 0) || !may_hold_blocks(all)) return NOT_FOR_US;
     for (int i = 0; i < all->components_count; i++) {
         component *part = &all->components[i];
         int quarter = all->most_across * all->most_down >= 4 * part->across * part->down;
-        part->reduction = quarter ? colour_reduction : luma_reduction;
+        part->reduction = quarter ? asked->colour_reduction : asked->luma_reduction;
         if (all->progressive) continue;
         if (!all->dc[part->dc_table].defined || !all->ac[part->ac_table].defined) return NOT_FOR_US;
         build_pairs(&all->ac[part->ac_table]);
@@ -239,7 +239,7 @@ static enum outcome decode_all(decoder *all, int luma_reduction, int colour_redu
     all->bits = owned(all, (size_t)(all->end - all->body) + PADDING + 16);
     if (!all->bits) return NO_MEMORY;
     if (all->progressive) {
-        leave_out(all, scans, count, what);
+        leave_out(scans, count, asked->flags);
         if ((outcome = read_progressive(all, scans, count)) != OK) return outcome;
         if ((outcome = prepare(all)) != OK) return outcome;
         take_coefficients(all);
@@ -247,22 +247,25 @@ static enum outcome decode_all(decoder *all, int luma_reduction, int colour_redu
         if ((outcome = prepare(all)) != OK) return outcome;
         if ((outcome = read_sequential(all, scans)) != OK) return outcome;
     }
-    if (all->components_count == 3) to_bgr(all, pixels);
-    else to_grey(all, pixels);
+    if (all->components_count == 3) to_bgr(all, asked->pixels);
+    else to_grey(all, asked->pixels);
     return OK;
 }
 
-static enum outcome shrink(const uint8_t *body, size_t length, int width, int height, int target_width,
-                           int target_height, int luma_reduction, int colour_reduction, int what, uint8_t *pixels) {
-    if (target_width < 1 || target_width > width || target_height < 1 || target_height > height) return NOT_FOR_US;
-    if (!is_reduction(luma_reduction) || !is_reduction(colour_reduction)) return NOT_FOR_US;
+static int is_within(int32_t side, int32_t most) { return side >= 1 && side <= most; }
+
+static enum outcome shrink(const jpeg_request *asked) {
+    if (!is_within(asked->target_width, asked->width) || !is_within(asked->target_height, asked->height))
+        return NOT_FOR_US;
+    if (!is_reduction(asked->luma_reduction) || !is_reduction(asked->colour_reduction)) return NOT_FOR_US;
     void *made = NULL;
     if (posix_memalign(&made, 64, sizeof(decoder))) return NO_MEMORY;
     decoder *all = memset(made, 0, sizeof(decoder));
-    all->body = body, all->end = body + length;
-    all->width = width, all->height = height, all->target_width = target_width, all->target_height = target_height;
+    all->body = asked->body, all->end = asked->body + asked->length;
+    all->width = asked->width, all->height = asked->height;
+    all->target_width = asked->target_width, all->target_height = asked->target_height;
     all->adobe_transform = -1;
-    enum outcome outcome = decode_all(all, luma_reduction, colour_reduction, what, pixels);
+    enum outcome outcome = decode_all(all, asked);
     while (all->owned_count) free(all->owned[--all->owned_count]);
     free(all);
     return outcome;

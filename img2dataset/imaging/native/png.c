@@ -1,12 +1,9 @@
-/* Undoes the filters of a PNG's rows (W3C PNG, third edition, section 9): inflated bytes come in, pixels go out.
-
-   ``rows``: ``height`` rows of a filter's number and ``width`` pixels of ``channels`` bytes (1: grey, 3: RGB,
-   4: RGBA). ``pixels``: grey, BGR or BGRA. Returns 0, or 1 for a filter that there is none of. */
+/* Undoes the filters of a PNG's rows (W3C PNG, third edition, section 9): inflated bytes come in, pixels go out. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "shrink.h"
+#include "interface.h"
 
 static inline uint8_t paeth(int left, int above, int corner) {
     int to_left = abs(above - corner), to_above = abs(left - corner), to_corner = abs(left + above - 2 * corner);
@@ -53,11 +50,14 @@ static inline void swap_red_and_blue(uint8_t *row, size_t width, int channels) {
     }
 }
 
-static inline int all_rows(const uint8_t *rows, size_t width, size_t height, int channels, uint8_t *pixels) {
-    size_t bytes = width * (size_t)channels;
+/* ``channels`` is a constant wherever this is called. */
+static inline int all_rows(const png_request *asked, int channels) {
+    const uint8_t *rows = asked->rows;
+    uint8_t *pixels = asked->pixels;
+    size_t width = asked->width, bytes = width * (size_t)channels;
     uint8_t *zeros = calloc(bytes, 1), *above = zeros;
     int unknown = zeros == NULL;
-    for (size_t y = 0; y < height && !unknown; y++, rows += bytes + 1, pixels += bytes) {
+    for (size_t y = 0; y < asked->height && !unknown; y++, rows += bytes + 1, pixels += bytes) {
         unknown = unfilter(rows[0], rows + 1, pixels, above, width, channels);
         /* Colours are put in their order once the next row has been made from them. */
         if (channels >= 3 && y) swap_red_and_blue(above, width, channels);
@@ -68,9 +68,8 @@ static inline int all_rows(const uint8_t *rows, size_t width, size_t height, int
     return unknown;
 }
 
-__attribute__((visibility("default"))) int unfilter_png(const uint8_t *rows, size_t width, size_t height,
-                                                        int channels, uint8_t *pixels) {
-    if (channels == 1) return all_rows(rows, width, height, 1, pixels);
-    if (channels == 3) return all_rows(rows, width, height, 3, pixels);
-    return channels == 4 ? all_rows(rows, width, height, 4, pixels) : 1;
+int unfilter_png(const png_request *asked) {
+    if (asked->channels == 1) return all_rows(asked, 1);
+    if (asked->channels == 3) return all_rows(asked, 3);
+    return asked->channels == 4 ? all_rows(asked, 4) : 1;
 }

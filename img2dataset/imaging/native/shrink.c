@@ -1,10 +1,5 @@
-/* Decodes a JPEG of ``width`` x ``height`` pixels straight to ``target_width`` x ``target_height``, none larger.
-
-   ``pixels``: room for the result, rows of BGR, or grey where the file has one component. ``luma_reduction`` and
-   ``colour_reduction`` (of colours of a quarter of the samples): 1, 2, 4 or 8, the mean of so many samples a side is
-   decoded. ``what``: the scans that may be left out, and whether the file is grey. Returns an ``outcome``; what
-   ``pixels`` holds counts for 0 only. Keeps nothing between calls: any thread may call it. */
-#include "shrink.h"
+/* Which of the decoders an image goes to: asked of the processor when the library is loaded. */
+#include "interface.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <cpuid.h>
@@ -25,9 +20,11 @@ __attribute__((constructor)) static void look_at_processor(void) {
 }
 #endif
 
-__attribute__((visibility("default"))) int shrink_jpeg(SHRINK_ARGUMENTS) {
+int native_abi(void) { return NATIVE_ABI; }
+
+int shrink_jpeg(const jpeg_request *asked) {
 #if defined(__x86_64__) && defined(__GNUC__)
-    if (has_avx2) return shrink_avx2(SHRINK_NAMES);
+    if (has_avx2) return shrink_avx2(asked);
 #endif
-    return shrink_any(SHRINK_NAMES);
+    return shrink_any(asked);
 }

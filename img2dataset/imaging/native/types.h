@@ -8,9 +8,6 @@
 /* OK, or why the caller's own decoder is to take the file. Nothing here guesses at a damaged file. */
 enum outcome { OK = 0, NOT_FOR_US = 1, NO_MEMORY = 2 };
 
-/* What of a progressive file is left undecoded; and GREY: ``pixels`` has room for one component, not three. */
-enum { WITHOUT_LAST_LUMA_REFINEMENT = 1, WITHOUT_REFINEMENTS = 2, WITHOUT_HIGH_LUMA = 4, GREY = 8 };
-
 enum {
     MOST_COMPONENTS = 3,
     MOST_SCANS = 64,
