@@ -1,7 +1,8 @@
 """The temporary files of runs: whose they are, and their removal.
 
-In: an output folder. Out: the same without the leftovers of one run, or of all dead ones. Called by
-``OutputFolder``. Nothing here raises: leftovers that cannot be removed cost nothing but their room.
+In: an output folder. Out: a new folder for temporary files; and the output folder without the leftovers of
+one run, or of all dead ones. Called by the commit and by ``OutputFolder``. No removal raises: leftovers that
+stay cost nothing but their room.
 
 Two places hold temporary files: ``<output folder>/.tmp/<run id>/`` and, for an output folder that is
 not local, ``$TMPDIR/img2dataset-<run id>-<shard>-<random>/``.
