@@ -1,7 +1,9 @@
 """Storage: what every room that reads or writes files needs of a file system, and nothing of what is in them.
 
-Called by ``reading``, ``fetching``, ``writing``, ``verifying`` and ``training``; knows none of them.
+Called by ``reading``, ``fetching``, ``writing``, ``working``, ``verifying`` and ``training``, and knows none.
 
-Reading order: ``locations`` (a path on any file system), ``retries`` (what a store may do again), ``moving``,
-``runs`` and ``temporaries`` (whose leftovers may go), ``locks``.
+Reading order: ``schemes`` (which package a scheme needs) and ``locations`` (a path on any file system);
+``retries`` (what a store may do again); ``putting`` (files put whole, or only where nothing stands),
+``notes``, ``folders`` (listing, removing) and ``moving``; ``runs`` and ``temporaries`` (whose leftovers may
+go); ``locks``.
 """

@@ -1,6 +1,7 @@
-"""Small files put whole: in one step, in place of what stood there or only where nothing stands.
+"""Files put whole under their names: a reader finds what stood there, or all of the new one.
 
-In: a path and a text. Out: the file. Called by ``notes``.
+In: a text or a file on the local disk, and a path. Out: the file, in place of what stood there or only where
+nothing stands. Called by ``notes``, and by ``writing`` for the files of shards.
 """
 
 from __future__ import annotations
@@ -8,52 +9,104 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from img2dataset.storage.locations import Location
+from img2dataset.storage.retries import with_retries
 
-def write_whole(path: str, text: str, only_if_absent: bool) -> None:
-    """Put a text under a name on the local disk, in one step.
+UPLOADS_AT_ONCE = 16
+
+
+def put_text(location: Location, path: str, text: str) -> None:
+    """Put a small text under a name, in place of what stands there.
 
     Raises:
-        FileExistsError: ``only_if_absent``, and there is a file.
-        OSError: it cannot be written.
+        Exception: it cannot be written; every file system has its own errors.
     """
-    temporary = f"{path}.{secrets.token_hex(4)}"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-        if only_if_absent:
-            _link_or_create(temporary, path, text)
+    if not location.is_local:
+        with_retries(lambda: location.file_system.pipe_file(path, text.encode()))
+        return
+    with _written_beside(path, text) as temporary:
+        os.replace(temporary, path)
+
+
+def create_text(location: Location, path: str, text: str) -> None:
+    """Put a small text under a name where nothing stands.
+
+    Of two processes that do so in the same moment, one is told so, where the file system has a way for it:
+    local ones have, and S3 with s3fs 2026. Else it is after a look, so that both may put theirs.
+
+    Raises:
+        FileExistsError: something stands there.
+        Exception: it cannot be written; every file system has its own errors.
+    """
+    if not location.is_local:
+        _create_object(location.file_system, path, text.encode())
+        return
+    with _written_beside(path, text) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            with open(path, "x", encoding="utf-8") as file:
+                file.write(text)
+
+
+def put_files(location: Location, files: Iterable[tuple[str, str]], temporary: str | None = None) -> None:
+    """Upload files side by side; those of a ``files`` shard are many and small.
+
+    Args:
+        location: not local.
+        files: of each its path on the local disk and its path there.
+        temporary: where an upload can be seen, files have paths there that begin with this until they are
+            whole; its folder is made. None: they may be seen.
+
+    Raises:
+        Exception: what the first upload that failed has raised.
+    """
+
+    def put(file: tuple[str, str]) -> None:
+        source, target = file
+        if temporary is not None and location.shows_partial_files:
+            with_retries(lambda: _upload_then_move(location.file_system, source, target, temporary))
         else:
-            os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            with_retries(lambda: location.file_system.put_file(source, target))
+
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as uploads:
+        for _ in uploads.map(put, files):
+            pass  # raises what an upload raised
 
 
-def _link_or_create(temporary: str, path: str, text: str) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
+def _upload_then_move(file_system: Any, source: str, target: str, temporary: str) -> None:
+    partial = f"{temporary}{os.path.basename(target)}"
+    file_system.makedirs(os.path.dirname(partial), exist_ok=True)
+    file_system.put_file(source, partial)
+    if file_system.exists(target):
+        file_system.rm_file(target)  # some servers do not rename onto a file
+    file_system.mv(partial, target)
 
 
-def put_if_absent(file_system: Any, path: str, contents: bytes) -> None:
-    """Put a small object, unless there is one.
-
-    In one step where the store and its package can (S3 with s3fs 2026, memory); else after a look, so that
-    two processes may both put theirs.
-
-    Raises:
-        FileExistsError: there is one.
-    """
+def _create_object(file_system: Any, path: str, contents: bytes) -> None:
     try:
         file_system.pipe_file(path, contents, mode="create")
-    except (TypeError, NotImplementedError, ValueError):
+    except (TypeError, NotImplementedError, ValueError):  # the store or its package has no such put
         file_system.invalidate_cache()
         if file_system.exists(path):
             raise FileExistsError(path) from None
         file_system.pipe_file(path, contents)
+
+
+@contextlib.contextmanager
+def _written_beside(path: str, text: str) -> Iterator[str]:
+    """The path of a temporary file that holds the text, on the same disk as ``path``."""
+    temporary = f"{path}.{secrets.token_hex(4)}"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+        yield temporary
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)

@@ -1,7 +1,8 @@
 """The temporary files of runs: whose they are, and their removal.
 
-In: an output folder. Out: the same without the leftovers of one run, or of all dead ones. Called by
-``OutputFolder``. Nothing here raises: leftovers that cannot be removed cost nothing but their room.
+In: an output folder. Out: a new folder for temporary files; and the output folder without the leftovers of
+one run, or of all dead ones. Called by the commit and by ``OutputFolder``. No removal raises: leftovers that
+stay cost nothing but their room.
 
 Two places hold temporary files: ``<output folder>/.tmp/<run id>/`` and, for an output folder that is
 not local, ``$TMPDIR/img2dataset-<run id>-<shard>-<random>/``.
@@ -19,7 +20,29 @@ from img2dataset.storage.locations import Location
 from img2dataset.storage.runs import run_is_dead
 
 TEMPORARY_FOLDER = ".tmp"
+# Left in the output folder by 1.47.0 when it was interrupted.
+FORMER_TEMPORARY_FOLDER = "_tmp"
 SPOOL_PREFIX = "img2dataset-"
+
+
+def run_folder(location: Location, run_id: str) -> str:
+    """Where the temporary files of a run are in the output folder."""
+    return f"{location.path}/{TEMPORARY_FOLDER}/{run_id}"
+
+
+def make_temporary_folder(location: Location, run_id: str, name: str) -> str:
+    """A new folder on the local disk for one attempt at something: its files are written there.
+
+    In the output folder if that is local, so that a rename is enough; else a spool, where ``TMPDIR`` says.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not location.is_local:
+        return tempfile.mkdtemp(prefix=f"{SPOOL_PREFIX}{run_id}-{name}-")
+    parent = run_folder(location, run_id)
+    os.makedirs(parent, exist_ok=True)
+    return tempfile.mkdtemp(prefix=f"{name}-", dir=parent)
 
 
 def runs_with_temporaries(location: Location) -> set[str]:
@@ -45,13 +68,12 @@ def remove_run(location: Location, run_id: str) -> None:
         if _run_of_spool(spool) == run_id:
             shutil.rmtree(spool, ignore_errors=True)
     if location.is_local:
-        temporary_folder = os.path.join(location.path, TEMPORARY_FOLDER)
-        shutil.rmtree(os.path.join(temporary_folder, run_id), ignore_errors=True)
+        shutil.rmtree(run_folder(location, run_id), ignore_errors=True)
         with contextlib.suppress(OSError):  # not empty: another run's files are in it
-            os.rmdir(temporary_folder)
+            os.rmdir(os.path.join(location.path, TEMPORARY_FOLDER))
     elif location.shows_partial_files:
         with contextlib.suppress(Exception):
-            location.file_system.rm(f"{location.path}/{TEMPORARY_FOLDER}/{run_id}", recursive=True)
+            location.file_system.rm(run_folder(location, run_id), recursive=True)
 
 
 def _spools() -> list[str]:

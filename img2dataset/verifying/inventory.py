@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from img2dataset.errors import OutputError, one_line
 from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
-from img2dataset.storage.temporaries import TEMPORARY_FOLDER
+from img2dataset.storage.temporaries import FORMER_TEMPORARY_FOLDER, TEMPORARY_FOLDER
 from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING, shard_of
 from img2dataset.writing.rewriting import rewrites_folder
 from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
@@ -25,8 +25,6 @@ from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
 DATA_ENDINGS = {"webdataset": ".tar", "tfrecord": ".tfrecord", "files": ""}
 METADATA_ENDING = ".parquet"
 
-# Left by 1.47.0 when it was interrupted.
-_FORMER_TEMPORARY_FOLDER = "_tmp"
 _SHARD_NAME = re.compile(r"\d+")
 
 
@@ -165,7 +163,7 @@ def gaps(numbers: Iterable[int], expected_end: int) -> list[tuple[int, int]]:
 
 
 def _sort_other(name: str, inventory: Inventory) -> None:
-    if name in (TEMPORARY_FOLDER, _FORMER_TEMPORARY_FOLDER) or name.startswith(".img2dataset-"):
+    if name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER) or name.startswith(".img2dataset-"):
         inventory.leftovers.append(name)
     elif "img2dataset" not in name:
         inventory.others.append(name)

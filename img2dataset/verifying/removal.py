@@ -8,14 +8,10 @@ next run replaces it.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-
 from img2dataset.errors import OutputError, one_line
+from img2dataset.storage.folders import remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
-from img2dataset.storage.retries import with_retries
 from img2dataset.verifying.inventory import DATA_ENDINGS, METADATA_ENDING, FoundShard
 from img2dataset.writing.keys import STATISTICS_ENDING
 
@@ -31,20 +27,10 @@ def remove_shard(location: Location, shard: FoundShard) -> None:
             continue
         name = shard.name + ending
         try:
-            _remove(location, f"{location.path}/{name}")
+            remove(location, f"{location.path}/{name}")
             if ending == STATISTICS_ENDING and location.is_local:
                 flush_to_disk(location.path)  # before what they vouch for goes
         except Exception as error:
             raise OutputError(
                 f"output_folder {location.name!r}: {name} cannot be removed: {one_line(error)}"
             ) from error
-
-
-def _remove(location: Location, path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if not location.is_local:
-            with_retries(lambda: location.file_system.rm(path, recursive=True))
-        elif os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)

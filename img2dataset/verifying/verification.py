@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from img2dataset.errors import OptionError, OutputError, one_line
 from img2dataset.manifest import MANIFEST_NAME
 from img2dataset.storage.locations import Location, locate
+from img2dataset.storage.notes import read_note
 from img2dataset.storage.runs import other_run_lives, process_of
 from img2dataset.storage.temporaries import runs_with_temporaries
 from img2dataset.verifying.checking import CheckSettings, ShardToCheck
@@ -107,15 +108,14 @@ def _finish_rewrites(location: Location) -> list[str]:
 
 def _read_record(location: Location, report: VerificationReport) -> FolderRecord:
     """The folder's record; an unreadable one is a fault, since the next run refuses the folder for it."""
-    path = f"{location.path}/{MANIFEST_NAME}"
     try:
-        if not location.file_system.exists(path):
-            return FolderRecord([])
-        text = location.file_system.cat_file(path).decode()
+        text = read_note(location, MANIFEST_NAME)
     except Exception as error:
         raise OutputError(
             f"output_folder {location.name!r}: {MANIFEST_NAME} cannot be read: {one_line(error)}"
         ) from error
+    if text is None:
+        return FolderRecord([])
     try:
         record = FolderRecord.from_text(text)
     except ValueError as error:

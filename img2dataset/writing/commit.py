@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
+from img2dataset.storage.folders import names_in
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import FsspecPlace, flush_to_disk
+from img2dataset.storage.putting import put_files
 from img2dataset.storage.retries import with_retries
-from img2dataset.storage.temporaries import SPOOL_PREFIX, TEMPORARY_FOLDER
+from img2dataset.storage.temporaries import make_temporary_folder, run_folder
 from img2dataset.writing.keys import STATISTICS_ENDING
 from img2dataset.writing.replacing import (
     ReplacedShard,
@@ -33,8 +33,6 @@ from img2dataset.writing.replacing import (
 from img2dataset.writing.rewriting import REMOVALS_NAME, finish_rewrite, journal_of, rewrite_lock
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.store_journal import begin_store_rewrite, end_store_rewrite, remove_from_store
-
-UPLOADS_AT_ONCE = 16
 
 
 class ShardFolder(Protocol):
@@ -83,9 +81,7 @@ class LocalShardFolder:
 
     def __init__(self, location: Location, run_id: str, shard: str) -> None:
         self._location = location
-        run_folder = os.path.join(location.path, TEMPORARY_FOLDER, run_id)
-        os.makedirs(run_folder, exist_ok=True)
-        self.path = tempfile.mkdtemp(prefix=f"{shard}-", dir=run_folder)
+        self.path = make_temporary_folder(location, run_id, shard)
 
     def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
         if replaced is not None or os.path.lexists(os.path.join(self._location.path, statistics)):
@@ -123,7 +119,9 @@ class SpooledShardFolder:
     def __init__(self, location: Location, run_id: str, shard: str) -> None:
         self._location = location
         self._run_id = run_id
-        self.path = tempfile.mkdtemp(prefix=f"{SPOOL_PREFIX}{run_id}-{shard}-")
+        self.path = make_temporary_folder(location, run_id, shard)
+        # Of what is on its way there, where an upload can be seen.
+        self._temporary = f"{run_folder(location, run_id)}/{os.path.basename(self.path)}"
 
     def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
         if replaced is not None:
@@ -163,15 +161,14 @@ class SpooledShardFolder:
         if removals:
             write_removals(self.path, [name.rpartition("/")[2] for name in removals])
             names = [*names, REMOVALS_NAME]
-        temporary = f"{TEMPORARY_FOLDER}/{self._run_id}/{os.path.basename(self.path)}"
         for files in self._uploads([*names, statistics]):
             for source, name in files:
-                target = f"{location.path}/{temporary}/{name}"
+                target = f"{self._temporary}/{name}"
                 location.file_system.makedirs(target.rpartition("/")[0], exist_ok=True)
                 with_retries(partial(location.file_system.put_file, source, target))
         with rewrite_lock(location):
             finish_rewrite(location, place, shard)  # an earlier one, cut short
-            location.file_system.mv(f"{location.path}/{temporary}", journal_of(location, shard))
+            location.file_system.mv(self._temporary, journal_of(location, shard))
             finish_rewrite(location, place, shard)
 
     def _files_to_remove(self, names: list[str], statistics: str, replaced: ReplacedShard) -> list[str]:
@@ -180,12 +177,7 @@ class SpooledShardFolder:
         if shard not in names:
             return []
         folder = f"{self._location.path}/{shard}"
-        self._location.file_system.invalidate_cache(folder)
-        try:
-            paths = with_retries(lambda: self._location.file_system.ls(folder, detail=False))
-        except FileNotFoundError:
-            paths = []
-        standing = (path.rpartition("/")[2] for path in paths)
+        standing = names_in(self._location, folder)
         new_files = os.listdir(os.path.join(self.path, shard))
         return [f"{shard}/{name}" for name in files_to_remove(standing, new_files, replaced)]
 
@@ -206,27 +198,8 @@ class SpooledShardFolder:
         file_system.makedirs(target, exist_ok=True)
 
     def _upload_all(self, files: list[tuple[str, str]]) -> None:
-        """Side by side: those of a ``files`` shard are many and small."""
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as uploads:
-            for _ in uploads.map(lambda file: self._upload(*file), files):
-                pass  # raises what an upload raised
-
-    def _upload(self, source: str, name: str) -> None:
-        target = f"{self._location.path}/{name}"
-        if self._location.shows_partial_files:
-            with_retries(lambda: self._upload_then_move(source, target))
-        else:
-            with_retries(lambda: self._location.file_system.put_file(source, target))
-
-    def _upload_then_move(self, source: str, target: str) -> None:
-        file_system = self._location.file_system
-        folder = f"{self._location.path}/{TEMPORARY_FOLDER}/{self._run_id}"
-        file_system.makedirs(folder, exist_ok=True)
-        partial = f"{folder}/{os.path.basename(self.path)}-{os.path.basename(target)}"
-        file_system.put_file(source, partial)
-        if file_system.exists(target):
-            file_system.rm_file(target)  # some servers do not rename onto a file
-        file_system.mv(partial, target)
+        targets = [(source, f"{self._location.path}/{name}") for source, name in files]
+        put_files(self._location, targets, f"{self._temporary}-")
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

@@ -10,30 +10,28 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from img2dataset.errors import OutputError, one_line
-from img2dataset.storage.putting import put_if_absent, write_whole
-from img2dataset.storage.retries import with_retries
+from img2dataset.storage.folders import names_in, remove
+from img2dataset.storage.notes import create_note, read_note, write_note
 from img2dataset.storage.runs import other_run_lives, process_of
 from img2dataset.storage.temporaries import (
+    FORMER_TEMPORARY_FOLDER,
     SPOOL_PREFIX,
     TEMPORARY_FOLDER,
     remove_dead_runs,
     remove_run,
+    run_folder,
     runs_with_temporaries,
 )
 from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING, finished_shard, shard_of
 from img2dataset.writing.rewriting import finish_all_rewrites, rewrite_lock
 from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
-
-# Left in the output folder by 1.47.0 when it was interrupted.
-_FORMER_TEMPORARY_FOLDER = "_tmp"
 
 
 class OutputFolder:
@@ -142,16 +140,8 @@ class OutputFolder:
         Raises:
             OutputError: it is there and cannot be read.
         """
-        path = f"{self._location.path}/{name}"
-        try:
-            if not self._file_system.exists(path):
-                return None
-            contents: bytes = self._file_system.cat_file(path)
-            return contents.decode()
-        except Exception as error:
-            raise OutputError(
-                f"output_folder {self.path!r}: {name} cannot be read: {one_line(error)}"
-            ) from error
+        with self._told_of(name, "read"):
+            return read_note(self._location, name)
 
     def write_note(self, name: str, text: str) -> None:
         """Keep a small text directly in the folder, in place of what stood under this name.
@@ -159,7 +149,8 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        self._write_note(name, text, only_if_absent=False)
+        with self._told_of(name, "written"):
+            write_note(self._location, name, text)
 
     def create_note(self, name: str, text: str) -> bool:
         """Keep a small text directly in the folder, unless there is one under this name; whether it is kept.
@@ -170,26 +161,17 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        try:
-            self._write_note(name, text, only_if_absent=True)
-        except FileExistsError:
-            return False
-        return True
+        with self._told_of(name, "written"):
+            return create_note(self._location, name, text)
 
-    def _write_note(self, name: str, text: str, only_if_absent: bool) -> None:
-        path = f"{self._location.path}/{name}"
+    @contextlib.contextmanager
+    def _told_of(self, name: str, what: str) -> Iterator[None]:
+        """Whatever a file system raises becomes one line that names the folder, the file and what failed."""
         try:
-            if self._location.is_local:
-                write_whole(path, text, only_if_absent)
-            elif only_if_absent:
-                put_if_absent(self._file_system, path, text.encode())
-            else:
-                with_retries(lambda: self._file_system.pipe_file(path, text.encode()))
-        except FileExistsError:
-            raise
-        except Exception as error:
+            yield
+        except Exception as error:  # every file system has its own errors
             raise OutputError(
-                f"output_folder {self.path!r}: {name} cannot be written: {one_line(error)}"
+                f"output_folder {self.path!r}: {name} cannot be {what}: {one_line(error)}"
             ) from error
 
     @contextlib.contextmanager
@@ -214,9 +196,8 @@ class OutputFolder:
         if not self._location.is_local:
             return []
         others = [process_of(run) for run in runs_with_temporaries(self._location) if other_run_lives(run)]
-        folder = os.path.join(self._location.path, TEMPORARY_FOLDER, self._run_id)
         try:
-            os.makedirs(folder, exist_ok=True)
+            os.makedirs(run_folder(self._location, self._run_id), exist_ok=True)
         except OSError as error:
             raise OutputError(
                 f"output_folder {self.path!r} cannot be written to: {TEMPORARY_FOLDER}: {one_line(error)}; "
@@ -256,7 +237,8 @@ class OutputFolder:
                 name,
             ),
         ):
-            self._remove(name)
+            with self._told_of(name, "removed"):
+                remove(self._location, f"{self._location.path}/{name}")
 
     def finish_rewrites(self) -> set[int]:
         """Bring to its end what runs that died were replacing: to be called before anything is read.
@@ -296,18 +278,10 @@ class OutputFolder:
 
     def _names(self) -> list[str]:
         """Everything directly in the folder; nothing if there is no folder."""
-        folder = self._location.path
         try:
-            if self._location.is_local:
-                return os.listdir(folder)
-            self._file_system.invalidate_cache()
-            paths = with_retries(lambda: self._file_system.ls(folder, detail=False))
-        except FileNotFoundError:
-            return []
+            return names_in(self._location, self._location.path)
         except Exception as error:
             raise OutputError(f"output_folder {self.path!r} cannot be listed: {one_line(error)}") from error
-        names = (path.rstrip("/").rpartition("/")[2] for path in paths if path.rstrip("/") != folder)
-        return [name for name in names if name]
 
     def _refuse_to_empty_a_precious_folder(self) -> None:
         if not self._location.is_local:
@@ -331,23 +305,6 @@ class OutputFolder:
                     "wait for it, end it, or choose another folder"
                 )
 
-    def _remove(self, name: str) -> None:
-        path = f"{self._location.path}/{name}"
-        try:
-            if self._location.is_local:
-                if os.path.isdir(path) and not os.path.islink(path):
-                    shutil.rmtree(path)
-                else:
-                    os.unlink(path)
-            else:
-                with_retries(lambda: self._file_system.rm(path, recursive=True))
-        except FileNotFoundError:
-            pass
-        except Exception as error:
-            raise OutputError(
-                f"output_folder {self.path!r}: {name} cannot be removed: {one_line(error)}"
-            ) from error
-
 
 def _is_local(path: str) -> bool:
     return "://" not in path or path.startswith("file://")
@@ -356,6 +313,6 @@ def _is_local(path: str) -> bool:
 def _made_by_a_run(name: str) -> bool:
     return (
         shard_of(name) is not None
-        or name in (TEMPORARY_FOLDER, _FORMER_TEMPORARY_FOLDER)
+        or name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER)
         or name.startswith((".img2dataset", SPOOL_PREFIX))
     )

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from img2dataset.storage.folders import names_in
 from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.runs import other_run_lives
@@ -98,14 +99,7 @@ def end_store_rewrite(location: Location, shard: str) -> None:
 
 def store_journals(location: Location) -> list[str]:
     """The names of the shards that have one."""
-    file_system = location.file_system
-    file_system.invalidate_cache()
-    try:
-        folder = f"{location.path}/{REWRITES_FOLDER}"
-        paths = with_retries(lambda: file_system.ls(folder, detail=False))
-    except FileNotFoundError:
-        return []
-    names = (path.rstrip("/").rpartition("/")[2] for path in paths)
+    names = names_in(location, f"{location.path}/{REWRITES_FOLDER}")
     return sorted(name for name in names if name.isdecimal())
 
 

@@ -17,16 +17,16 @@ import os
 import re
 import secrets
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED
+from img2dataset.storage.folders import names_in
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
+from img2dataset.storage.putting import put_files
 from img2dataset.storage.retries import with_retries
-from img2dataset.writing.commit import UPLOADS_AT_ONCE
 from img2dataset.writing.finished_shard import FinishedShard
 from img2dataset.writing.keys import STATISTICS_ENDING, shard_name
 from img2dataset.writing.settings import WriteSettings
@@ -89,9 +89,7 @@ def _upload(location: Location, source: str, target: str) -> None:
     names = sorted(os.listdir(source)) if os.path.isdir(source) else [""]
     files = [(os.path.join(source, name).rstrip("/"), f"{target}/{name}".rstrip("/")) for name in names]
     location.file_system.makedirs(target if os.path.isdir(source) else os.path.dirname(target), exist_ok=True)
-    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as uploads:
-        for _ in uploads.map(lambda file: with_retries(lambda: location.file_system.put_file(*file)), files):
-            pass  # raises what an upload raised
+    put_files(location, files)
 
 
 def open_unfinished_shard(settings: WriteSettings, shard_id: int) -> FinishedShard | None:
@@ -152,13 +150,9 @@ def unfinished_shards(location: Location) -> set[int]:
 def _folders(location: Location) -> list[str]:
     folder = f"{location.path}/{UNFINISHED_FOLDER}"
     try:
-        if location.is_local:
-            return os.listdir(folder)
-        location.file_system.invalidate_cache(folder)
-        paths = with_retries(lambda: location.file_system.ls(folder, detail=False))
-    except (FileNotFoundError, NotADirectoryError):
+        return names_in(location, folder)
+    except NotADirectoryError:
         return []
-    return [path.rstrip("/").rpartition("/")[2] for path in paths]
 
 
 def _remove(location: Location, path: str) -> None:

@@ -73,7 +73,7 @@ def test_a_removal_cut_short_leaves_the_shard_not_done(
         removed.append(os.path.basename(path))
         os.unlink(path)
 
-    monkeypatch.setattr(removal, "_remove", stop_after_one)
+    monkeypatch.setattr(removal, "remove", stop_after_one)
     with pytest.raises(OutputError, match="cannot be removed: stopped here"):
         check(tmp_path, remove=True)
     assert removed == ["00001_stats.json"]

@@ -1,0 +1,42 @@
+"""What is in a folder, and the removal of it, on any file system. Called by ``writing`` and ``verifying``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from img2dataset.storage.locations import Location
+from img2dataset.storage.retries import with_retries
+
+
+def names_in(location: Location, folder: str) -> list[str]:
+    """The names of everything directly in a folder; none if there is no folder.
+
+    Raises:
+        Exception: it cannot be listed; every file system has its own errors.
+    """
+    try:
+        if location.is_local:
+            return os.listdir(folder)
+        location.file_system.invalidate_cache()
+        paths = with_retries(lambda: location.file_system.ls(folder, detail=False))
+    except FileNotFoundError:
+        return []
+    names = (path.rstrip("/").rpartition("/")[2] for path in paths if path.rstrip("/") != folder)
+    return [name for name in names if name]
+
+
+def remove(location: Location, path: str) -> None:
+    """Remove a file, or a folder and all that is in it; what is gone already is no error.
+
+    Raises:
+        Exception: it cannot be removed; every file system has its own errors.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not location.is_local:
+            with_retries(lambda: location.file_system.rm(path, recursive=True))
+        elif os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)

@@ -1,0 +1,45 @@
+"""Small texts kept directly in a folder, on any file system.
+
+In: a folder and a name. Out: the text, read or kept whole. Called by ``writing`` (the manifest of an output
+folder) and ``verifying``.
+"""
+
+from __future__ import annotations
+
+from img2dataset.storage.locations import Location
+from img2dataset.storage.putting import create_text, put_text
+
+
+def read_note(location: Location, name: str) -> str | None:
+    """The text of a note; None if there is none.
+
+    Raises:
+        Exception: it cannot be read; every file system has its own errors.
+    """
+    path = f"{location.path}/{name}"
+    if not location.file_system.exists(path):
+        return None
+    contents: bytes = location.file_system.cat_file(path)
+    return contents.decode()
+
+
+def write_note(location: Location, name: str, text: str) -> None:
+    """Keep a note, in place of what stood under this name.
+
+    Raises:
+        Exception: it cannot be written; every file system has its own errors.
+    """
+    put_text(location, f"{location.path}/{name}", text)
+
+
+def create_note(location: Location, name: str, text: str) -> bool:
+    """Keep a note unless there is one under this name; whether it is kept.
+
+    Raises:
+        Exception: it cannot be written; every file system has its own errors.
+    """
+    try:
+        create_text(location, f"{location.path}/{name}", text)
+    except FileExistsError:
+        return False
+    return True
