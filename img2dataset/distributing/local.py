@@ -13,28 +13,33 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from img2dataset.distributing.frames import (
+from img2dataset.distributing.messages import (
+    FromWorker,
     NoMoreWork,
     Pulse,
     Reported,
     Settled,
     ShardForWorker,
+    ToWorker,
     WantsShard,
     WorkerFailed,
 )
 from img2dataset.distributing.seats import Seat
 from img2dataset.distributing.stopping import StopRequest
-from img2dataset.distributing.supervised import Ended, SupervisedWorker
 from img2dataset.distributing.tail import Tail
 from img2dataset.errors import Img2datasetError, RunFailed
-from img2dataset.fetching.hosts.shared_paces import make_shared_file
+from img2dataset.fetching.hosts.shared_paces import VARIABLE, make_shared_file
+from img2dataset.processes import Child, Ended, Heard, Program, bury
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Shard, ShardReport, Status
 from img2dataset.working.sharing import Helped, SharedRows, Stop
 
 logger = logging.getLogger("img2dataset")
 
+# The module whose ``main`` a worker process runs.
+WORKER_MODULE = "img2dataset.distributing.worker_process"
 # How often the pool looks after its workers and threads, whatever else there is to do.
 WATCH_INTERVAL_S = 1.0
 # Workers say every second that they live. One that is silent is stopped, frozen or out of reach.
@@ -56,6 +61,28 @@ ROWS_AT_ONCE = 1024
 STOPPING_DOWNLOADS_S = 4.0
 STOPPING_TIME_S = 25.0
 STOPPING_SILENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRead:
+    """From the thread that reads the list: the next shard."""
+
+    shard: Shard
+
+
+@dataclass(frozen=True, slots=True)
+class ListEnded:
+    """From the thread that reads the list: there are no more shards, or none can be read for this reason."""
+
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """From whoever asked for a stop: look at the ``StopRequest``."""
+
+
+Message: TypeAlias = Heard[FromWorker] | Ended | ShardRead | ListEnded | StopAsked
 
 
 class LocalPool:
@@ -82,7 +109,7 @@ class LocalPool:
         self._max_kills = max_kills
         self._on_progress = on_progress
         self._stop = stop or StopRequest()
-        self._messages: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._paces = make_shared_file() if processes_count > 1 else None
         self._seats: dict[int, Seat] = {}
         self._started = 0
@@ -114,7 +141,7 @@ class LocalPool:
         self._feeder = threading.Thread(target=self._feed, args=(shards,), name="feeder", daemon=True)
         self._feeder.start()
         # A message wakes the loop; the queue's put is safe in a signal handler.
-        self._stop.listen(lambda: self._messages.put((0, None)))
+        self._stop.listen(lambda: self._messages.put(StopAsked()))
         try:
             self._start_worker()
             while not self._finished() and not self._stop.made:
@@ -133,14 +160,14 @@ class LocalPool:
         try:
             for shard in shards:
                 self._ahead.acquire()
-                self._messages.put((-1, shard))
+                self._messages.put(ShardRead(shard))
         except Img2datasetError as raised:
             error = raised
         except BaseException as raised:
             logger.debug("reading the list broke off", exc_info=True)
             error = RunFailed(f"reading the list broke off: {type(raised).__name__}: {raised}")
             error.__cause__ = raised
-        self._messages.put((-1, error))
+        self._messages.put(ListEnded(error))
         self._feeder_told = True
 
     def _finished(self) -> bool:
@@ -151,41 +178,39 @@ class LocalPool:
         if time.monotonic() - self._watched_at > WATCH_INTERVAL_S:
             self._watch()
         try:
-            number, message = self._messages.get(timeout=WATCH_INTERVAL_S)
+            message = self._messages.get(timeout=WATCH_INTERVAL_S)
         except queue.Empty:
             return
-        if number == -1:
-            self._take_input(message)
-        elif number in self._seats:
-            seat = self._seats[number]
-            seat.last_heard, seat.has_begun = time.monotonic(), True
-            if isinstance(message, Reported):
-                yield self._take_report(seat, message.report)
-            elif isinstance(message, WantsShard):
-                seat.hungry = True
-            elif isinstance(message, Settled):
-                seat.live += message.statuses
-                seat.waiting = message.waiting
-                if message.statuses:
-                    self._tell_progress()
-            elif isinstance(message, Pulse):
-                seat.step_s = message.step_s
-            elif isinstance(message, SharedRows):
-                self._tail.hand_over(seat, message, self._seats.values())
-            elif isinstance(message, Helped):
-                self._tail.pass_on(seat, message, self._seats.values())
-            elif isinstance(message, WorkerFailed):
-                seat.reason = message.reason
-            elif isinstance(message, Ended):
-                yield from self._bury(number, message.exit_status)
+        if isinstance(message, ShardRead):
+            self._ready.append(message.shard)
+        elif isinstance(message, ListEnded):
+            self._input_ended, self._input_error = True, message.error
+        elif isinstance(message, Ended) and message.child in self._seats:
+            yield from self._bury(message)
+        elif isinstance(message, Heard) and message.child in self._seats:
+            yield from self._listen(self._seats[message.child], message.message)
         self._hand_out()
 
-    def _take_input(self, message: Shard | BaseException | None) -> None:
-        if isinstance(message, Shard):
-            self._ready.append(message)
-        else:
-            self._input_ended = True
-            self._input_error = message
+    def _listen(self, seat: Seat, message: FromWorker) -> Iterator[ShardReport]:
+        """Note what a worker says; a report of a shard goes on to the caller."""
+        seat.last_heard, seat.has_begun = time.monotonic(), True
+        if isinstance(message, Reported):
+            yield self._take_report(seat, message.report)
+        elif isinstance(message, WantsShard):
+            seat.hungry = True
+        elif isinstance(message, Settled):
+            seat.live += message.statuses
+            seat.waiting = message.waiting
+            if message.statuses:
+                self._tell_progress()
+        elif isinstance(message, Pulse):
+            seat.step_s = message.step_s
+        elif isinstance(message, SharedRows):
+            self._tail.hand_over(seat, message, self._seats.values())
+        elif isinstance(message, Helped):
+            self._tail.pass_on(seat, message, self._seats.values())
+        elif isinstance(message, WorkerFailed):
+            seat.reason = message.reason
 
     def _take_report(self, seat: Seat, report: ShardReport) -> ShardReport:
         del seat.shards[report.shard_id]
@@ -252,8 +277,12 @@ class LocalPool:
 
     def _start_worker(self) -> None:
         self._started += 1
+        program = Program(WORKER_MODULE, "worker")
+        if self._paces is not None:
+            paces = self._paces.fileno()
+            program = Program(WORKER_MODULE, "worker", (paces,), {VARIABLE: str(paces)})
         try:
-            process = SupervisedWorker(self._started, self._settings, self._messages, self._paces)
+            process: Child[ToWorker, FromWorker] = Child(self._started, program, self._messages.put)
         except (OSError, RuntimeError) as error:  # no process, or no thread, can be made
             if not self._seats:
                 raise RunFailed(
@@ -267,12 +296,13 @@ class LocalPool:
                 self._processes_count,
             )
             return
+        process.send(self._settings)
         self._seats[self._started] = Seat(self._started, process)
 
-    def _bury(self, number: int, exit_status: int) -> Iterator[ShardReport]:
+    def _bury(self, ended: Ended) -> Iterator[ShardReport]:
         """Take a dead worker's shards back, or give up those that have killed too many."""
-        seat = self._seats.pop(number)
-        reason = seat.reason or seat.process.failure or _how_it_ended(exit_status)
+        seat = self._seats.pop(ended.child)
+        reason = seat.reason or seat.process.failure or _how_it_ended(ended.exit_status)
         self.deaths.append(reason)
         logger.warning(
             "worker process %d ended (%s) with %d open shards; they are tried again",
@@ -308,20 +338,20 @@ class LocalPool:
                 if now - seat.last_heard > STOPPING_SILENCE_S:
                     seat.process.kill()
             try:
-                number, message = self._messages.get(timeout=WATCH_INTERVAL_S)
+                message = self._messages.get(timeout=WATCH_INTERVAL_S)
             except queue.Empty:
                 continue
             finally:
                 now = time.monotonic()
-            if number not in self._seats:
-                continue
-            self._seats[number].last_heard = now
-            if isinstance(message, Reported):
-                yield self._take_report(self._seats[number], message.report)
-            elif isinstance(message, Helped):
-                self._tail.pass_on(self._seats[number], message, self._seats.values())
-            elif isinstance(message, Ended):
-                del self._seats[number]
+            if isinstance(message, Ended):
+                self._seats.pop(message.child, None)
+            elif isinstance(message, Heard) and message.child in self._seats:
+                seat = self._seats[message.child]
+                seat.last_heard = now
+                if isinstance(message.message, Reported):
+                    yield self._take_report(seat, message.message.report)
+                elif isinstance(message.message, Helped):
+                    self._tail.pass_on(seat, message.message, self._seats.values())
 
     def _watch(self) -> None:
         """End workers that have stopped moving, and see that no thread of the pool is gone unnoticed."""
@@ -342,7 +372,8 @@ class LocalPool:
             seat.process.check_threads()
         if self._feeder is not None and not self._feeder.is_alive() and not self._feeder_told:
             # It tells its end, unless it has died even of that.
-            self._take_input(RunFailed("the thread that reads the list has died; the same command goes on"))
+            self._input_ended = True
+            self._input_error = RunFailed("the thread that reads the list has died; the same command goes on")
 
     def _end_workers(self) -> None:
         """Let idle workers end by themselves, and see that all of them are gone."""
@@ -351,11 +382,7 @@ class LocalPool:
                 seat.process.kill()
             else:
                 seat.process.send(NoMoreWork())
-        until = time.monotonic() + ENDING_TIME_S
-        for seat in self._seats.values():
-            if not seat.process.wait(max(0.0, until - time.monotonic())):
-                seat.process.kill()
-                seat.process.wait(ENDING_TIME_S)
+        bury((seat.process for seat in self._seats.values()), ENDING_TIME_S)
         if self._paces is not None:
             self._paces.close()
 
