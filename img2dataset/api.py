@@ -7,10 +7,10 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.distributing import LocalPool, StopRequest, run_passes
+from img2dataset.distributing import StopRequest, create_engine, run_passes
 from img2dataset.errors import Img2datasetError, OutputError, RunFailed
 from img2dataset.failures import is_taken_again
 from img2dataset.imaging import missing_library
@@ -19,7 +19,7 @@ from img2dataset.preparing import Plan, begin_behind_all_shards, finish, note_kn
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary, known_urls_line
 from img2dataset.settings import processes_count, read_settings, work_settings
-from img2dataset.types import Shard, ShardReport
+from img2dataset.types import Shard
 from img2dataset.writing import OutputFolder
 
 if TYPE_CHECKING:
@@ -81,18 +81,18 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             target=_find_total, args=(reader, progress, plan.skipped, options), daemon=True
         ).start()
 
-    def run_pass(shards: Iterable[Shard]) -> Iterator[ShardReport]:
-        pool = LocalPool(settings, processes_count(options), options.max_shard_retry, progress.show, stop)
-        try:
-            yield from pool.run(shards)
-        finally:
-            summary.worker_deaths += pool.deaths
-
+    engine = create_engine(
+        options.distributor, processes_count(options), options.max_shard_retry, progress.show, stop
+    )
     made: set[int] = set()
     try:
         with _reading(reader, output, plan, options, summary) as read:
             for report in run_passes(
-                read, run_pass, plan.skipped, options.max_shard_retry, lambda: stop.made
+                read,
+                lambda shards: engine.run(shards, settings),
+                plan.skipped,
+                options.max_shard_retry,
+                lambda: stop.made,
             ):
                 summary.add(report, plan.to_retry.get(report.shard_id))
                 if report.stats is not None:
@@ -108,6 +108,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         summary.error = str(error)
     finally:
         progress.close()
+        summary.worker_deaths = engine.deaths
         output.remove_own_temporaries()
         summary.can_pass = sum(
             rows

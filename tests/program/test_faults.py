@@ -197,10 +197,10 @@ def test_a_worker_that_loads_slowly_is_not_taken_for_a_frozen_one(
 ) -> None:
     """Many that load their libraries from one slow disk at once."""
     from img2dataset import download
-    from img2dataset.distributing import local
+    from img2dataset.distributing import watching
     from img2dataset.processes import child
 
-    monkeypatch.setattr(local, "SILENCE_LIMIT_S", 2.5)
+    monkeypatch.setattr(watching, "SILENCE_LIMIT_S", 2.5)
     monkeypatch.setattr(child, "_START", f"import time; time.sleep(5); {child._START}")
     url_list = write_list(tmp_path / "list.txt", serve_photographs(image_server, 3), 20)
     summary = download(url_list=str(url_list), output_folder=str(tmp_path / "out"), processes_count=1)
