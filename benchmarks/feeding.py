@@ -18,7 +18,7 @@ from benchmarks import WORK
 from benchmarks.long_lists import FORMATS, write_long_list
 from benchmarks.machine import describe_machine, load_warning
 from img2dataset import download
-from img2dataset.distributing import supervised
+from img2dataset.distributing import local
 
 ROWS = 5_000_000
 
@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, action="append", help="repeatable (default: 2 and 16)")
     parser.add_argument("--rows-per-shard", type=int, default=10_000)
     chosen = parser.parse_args()
-    supervised.WORKER_MODULE = "benchmarks.no_op_worker"
+    local.WORKER_MODULE = "benchmarks.no_op_worker"
     print(f"{describe_machine()}. {chosen.rows:,} rows, {chosen.rows_per_shard:,} a shard.")
     if warning := load_warning():
         print(f"Caution: {warning}.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from img2dataset.distributing.frames import NoMoreWork, Reported, ShardForWorker, WantsShard, receive, send
+from img2dataset.distributing.messages import NoMoreWork, Reported, ShardForWorker, WantsShard
+from img2dataset.processes.frames import receive, send
 from img2dataset.types import ShardReport, ShardStats
 
 

@@ -1,19 +1,18 @@
 """Before a run: what stands in the output folder, and where this run begins or goes on.
 
-Comes in: checked options, the opened list, the output folder. Goes out: a ``Plan``. Called by the api.
+Comes in: checked options, the opened list, the output folder. Goes out: a ``RunInFolder``. Called by the api.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass, field
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import is_taken_again
 from img2dataset.manifest import MANIFEST_NAME, MODES_THAT_ADD, Manifest, OthersShards, RunRecord, new_record
 from img2dataset.options import Options
 from img2dataset.reading import Reader
+from img2dataset.run_in_folder import RunInFolder, gaps_below
 from img2dataset.writing import OutputFolder
 
 logger = logging.getLogger("img2dataset")
@@ -21,43 +20,7 @@ logger = logging.getLogger("img2dataset")
 LISTED_DIFFERENCES = 6
 
 
-@dataclass
-class Plan:
-    """Where a run begins. ``done`` are the shards that an earlier run has finished; ``to_retry`` are those of
-    them with rows to take again, and their successes so far; ``cut_short`` is the ``new_only`` run that this
-    one goes on with. ``others`` are shards of other lists: this one must not come to them.
-    ``from_folder``: the rows to take again come from the folder, since the list does not tell its shards.
-    """
-
-    first_shard_id: int
-    done: set[int]
-    manifest: Manifest
-    record: RunRecord
-    to_retry: dict[int, int] = field(default_factory=dict)
-    cut_short: RunRecord | None = None
-    others: OthersShards = field(default_factory=OthersShards)
-    from_folder: bool = False
-
-    @property
-    def skipped(self) -> set[int]:
-        """The shards that this run leaves as they are."""
-        return self.done - self.to_retry.keys()
-
-    @property
-    def before(self) -> set[int]:
-        """The finished shards that are not of this run: those whose URLs ``new_only`` leaves out."""
-        own = set(self.record.gaps)
-        return {shard_id for shard_id in self.done if shard_id < self.first_shard_id and shard_id not in own}
-
-    def goes_on(self, known: str) -> bool:
-        """Whether a ``new_only`` run that knows these URLs gives every shard the rows that it had.
-
-        Not if retry_failed, say, has won some since; and it need not if no shard was made.
-        """
-        return self.record.known == known or self.before == self.done
-
-
-def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
+def prepare(output: OutputFolder, options: Options, reader: Reader) -> RunInFolder:
     """Make the output folder ready and find out what is left to do.
 
     Raises:
@@ -69,14 +32,14 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> Plan:
     if options.incremental_mode == "overwrite":
         output.empty()
     try:
-        return _announce_and_plan(output, options, reader)
+        return _announce_and_begin(output, options, reader)
     except BaseException:
         # Else the folder would say, for as long as this process lives, that a run is at work in it.
         output.remove_own_temporaries()
         raise
 
 
-def _announce_and_plan(output: OutputFolder, options: Options, reader: Reader) -> Plan:
+def _announce_and_begin(output: OutputFolder, options: Options, reader: Reader) -> RunInFolder:
     # Two runs that are started in the same moment must not both find an empty folder.
     with output.alone():
         at_work = list(output.announce())
@@ -87,13 +50,13 @@ def _announce_and_plan(output: OutputFolder, options: Options, reader: Reader) -
                 process,
                 options.output_folder,
             )
-        plan = None
-        while plan is None:
-            plan = _plan(output, options, reader, at_work)
-    return plan
+        begun = None
+        while begun is None:
+            begun = _begin(output, options, reader, at_work)
+    return begun
 
 
-def _plan(output: OutputFolder, options: Options, reader: Reader, at_work: list[int]) -> Plan | None:
+def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list[int]) -> RunInFolder | None:
     """What this run is to do, noted in the folder; None if another run has noted its first meanwhile.
 
     ``at_work``: the processes of other runs that are writing to the folder.
@@ -114,7 +77,7 @@ def _plan(output: OutputFolder, options: Options, reader: Reader, at_work: list[
             highest = output.highest_shard()
             record.first_shard_id = 0 if highest is None else highest + 1
             if options.incremental_mode == "new_only":
-                record.gaps = _gaps(record.first_shard_id, done)
+                record.gaps = gaps_below(record.first_shard_id, done)
                 if manifest.runs and not options.allow_mixing:
                     _refuse_other_options(options.output_folder, manifest.runs[-1], record)
         elif manifest.runs and not options.allow_mixing:
@@ -131,45 +94,17 @@ def _plan(output: OutputFolder, options: Options, reader: Reader, at_work: list[
     elif not output.create_note(MANIFEST_NAME, manifest.to_text()):
         return None
     others = OthersShards() if options.allow_mixing else manifest.made_by_later_runs(record)
+    begun = RunInFolder(output, options, reader, manifest, record, done, others=others)
     if options.incremental_mode == "retry_failed":
-        from_folder = record.mode == "new_only"
-        if from_folder and (options.bbox_col or options.verify_hash):
+        if begun.takes_rows_from_folder and (options.bbox_col or options.verify_hash):
             raise OutputError(
                 f"output_folder {options.output_folder!r}: its last run was new_only: retry_failed then takes"
                 " the rows from the folder, which has no column for --bbox_col and --verify_hash"
             )
-        return Plan(
-            record.first_shard_id,
-            done,
-            manifest,
-            record,
-            _shards_to_retry(output, done, options),
-            others=others,
-            from_folder=from_folder,
-        )
-    cut_short = going_on if options.incremental_mode == "new_only" else None
-    return Plan(record.first_shard_id, done, manifest, record, cut_short=cut_short, others=others)
-
-
-def begin_behind_all_shards(output: OutputFolder, plan: Plan) -> set[int]:
-    """Let a ``new_only`` run that cannot go on begin anew; the shards whose URLs it is to leave out too."""
-    made = plan.done - plan.before
-    if plan.cut_short is not None:
-        plan.manifest.runs[-1:] = [plan.cut_short, plan.record]
-    plan.first_shard_id = plan.record.first_shard_id = (output.highest_shard() or 0) + 1
-    plan.record.gaps = _gaps(plan.first_shard_id, plan.done)
-    return made
-
-
-def _gaps(end: int, done: set[int]) -> list[int]:
-    """The numbers below ``end`` that no finished shard has, such as one that was damaged and removed."""
-    return [number for number in range(end) if number not in done]
-
-
-def note_known(output: OutputFolder, plan: Plan, known: str) -> None:
-    """Note which URLs a ``new_only`` run leaves out, before it makes a shard."""
-    plan.record.known = known
-    output.write_note(MANIFEST_NAME, plan.manifest.to_text())
+        begun.to_retry = _shards_to_retry(output, done, options)
+    elif options.incremental_mode == "new_only":
+        begun.cut_short = going_on
+    return begun
 
 
 def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> dict[int, int]:
@@ -183,18 +118,6 @@ def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> 
         ):
             found[shard_id] = int(stats.get("successes", 0))
     return found
-
-
-def finish(output: OutputFolder, plan: Plan, rows_of_files: list[int], all_made: bool) -> None:
-    """Note how many rows each file of the list has, and that the run came to its end if all was made.
-
-    One with failed shards is gone on with by the same command, as one that was interrupted.
-    """
-    if not plan.from_folder:
-        plan.record.ended = time.time() if all_made else None
-    for file, rows in zip(plan.record.files, rows_of_files, strict=False):
-        file["rows"] = rows
-    output.write_note(MANIFEST_NAME, plan.manifest.to_text())
 
 
 def _manifest_from(output: OutputFolder, text: str | None) -> Manifest:

@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from img2dataset.distributing.supervised import SupervisedWorker
+from img2dataset.distributing.messages import FromWorker, ToWorker
+from img2dataset.processes import Child
 from img2dataset.types import Shard, Status
 from img2dataset.working.sharing import SpareRow
 
@@ -23,7 +24,7 @@ class Seat:
     """
 
     number: int
-    process: SupervisedWorker
+    process: Child[ToWorker, FromWorker]
     hungry: bool = False
     alone: bool = False
     asked: bool = False

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
 
 STOPPING_LINE = (
@@ -35,6 +36,11 @@ class StopRequest:
     def listen(self, listener: Callable[[], None] | None) -> None:
         """Have ``listener`` called when a stop is asked for; it must be safe in a signal handler."""
         self._listener = listener
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A message that wakes an engine: look at the ``StopRequest``."""
 
 
 class StoppedEarly(BaseException):

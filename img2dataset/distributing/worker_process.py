@@ -1,143 +1,90 @@
-"""The main function of a worker process: shards come in on standard input, reports go out on standard output.
+"""The main function of a worker process: shards come in, reports go out.
 
-Started by ``supervised.py``. It ends by itself when its parent is gone, whose end of the pipe then closes.
+Started by ``local``. The program's end of the pipe closes when it is gone, which ends this process.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import queue
-import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
 
-from img2dataset.distributing.frames import (
+from img2dataset.distributing.messages import (
+    FromWorker,
     NoMoreWork,
     Pulse,
     Reported,
     Settled,
     ShardForWorker,
+    ToWorker,
     WantsShard,
     WorkerFailed,
-    receive,
-    send,
 )
 from img2dataset.printable import PrintableFormatter
+from img2dataset.processes import Parent, end_process, join_parent
 from img2dataset.types import Shard, Status
+from img2dataset.working import WorkSettings
+from img2dataset.working.sharing import Instruction
 
-PARENT_GONE_STATUS = 75
-THREAD_DIED_STATUS = 70
 PULSE_S = 1.0
 
 
-class _Pipes:
-    """The two ends of a worker's pipes; several threads send, one receives."""
+class _Shards:
+    """The shards that the program hands out, one for each that was asked for."""
 
-    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO):
-        self._incoming = incoming
-        self._outgoing = outgoing
-        self._sending = threading.Lock()  # guards _outgoing: one message at a time
-        self._shards: queue.SimpleQueue[Shard | None] = queue.SimpleQueue()
+    def __init__(self, program: Parent[ToWorker, FromWorker]):
+        self._program = program
+        self._handed_out: queue.SimpleQueue[Shard | None] = queue.SimpleQueue()
 
-    def send(self, message: Any) -> None:
-        with self._sending:
-            try:
-                send(self._outgoing, message)
-            except OSError:
-                _end_without_parent()
-
-    def receive(self) -> Any:
-        message = receive(self._incoming)
-        if message is None:
-            _end_without_parent()
-        return message
-
-    def receive_all(self, instruct: Callable[[Any], None]) -> None:
-        """Sort what comes in, until there is no more work: shards, and instructions."""
+    def __iter__(self) -> Iterator[Shard]:
         while True:
-            message = self.receive()
-            if isinstance(message, ShardForWorker):
-                self._shards.put(message.shard)
-            elif isinstance(message, NoMoreWork):
-                self._shards.put(None)
-            else:
-                instruct(message)
-
-    def shards(self) -> Iterator[Shard]:
-        """Ask for one shard at a time, until there are no more."""
-        while True:
-            self.send(WantsShard())
-            shard = self._shards.get()
+            self._program.say(WantsShard())
+            shard = self._handed_out.get()
             if shard is None:
                 return
             yield shard
 
-
-def _end_without_parent() -> None:
-    """Nobody is left to report to: end at once. What is unfinished stands under temporary names only."""
-    os._exit(PARENT_GONE_STATUS)
-
-
-def _take_standard_streams() -> _Pipes:
-    """Keep the pipes for messages, and send whatever a library prints to standard error."""
-    incoming = os.fdopen(os.dup(0), "rb", buffering=1 << 20)
-    outgoing = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    return _Pipes(incoming, outgoing)
-
-
-def _start_vital_thread(name: str, pipes: _Pipes, target: Callable[[], None]) -> None:
-    """Start a thread without which this process would wait for ever: if it breaks, the process ends."""
-
-    def run() -> None:
-        try:
-            target()
-        except BaseException as error:
-            try:
-                pipes.send(WorkerFailed(f"its {name} thread: {type(error).__name__}: {error}"))
-            finally:
-                os._exit(THREAD_DIED_STATUS)
-
-    threading.Thread(target=run, name=name, daemon=True).start()
+    def receive_all(self, instruct: Callable[[Instruction], None]) -> None:
+        """Sort what comes in, for as long as this process lives: shards, and instructions."""
+        while True:
+            message = self._program.hear()
+            if isinstance(message, ShardForWorker):
+                self._handed_out.put(message.shard)
+            elif isinstance(message, NoMoreWork):
+                self._handed_out.put(None)
+            elif not isinstance(message, WorkSettings):
+                instruct(message)
 
 
 def main() -> None:
     """Serve one run. The first message is the ``WorkSettings``."""
-    # The program decides when a run stops; a Ctrl-C in the terminal reaches the whole group.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipes = _take_standard_streams()
+    program: Parent[ToWorker, FromWorker] = join_parent()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler])
-    settings = pipes.receive()
+    settings = program.hear()
+    assert isinstance(settings, WorkSettings)
 
     def tell_progress(statuses: Counter[Status]) -> None:
-        pipes.send(Settled(statuses, worker.waiting))
+        program.say(Settled(statuses, worker.waiting))
 
     def tell_pulse() -> None:
         while True:
-            pipes.send(Pulse(worker.step_s))
+            program.say(Pulse(worker.step_s))
             time.sleep(PULSE_S)
 
     try:
         from img2dataset.working import Worker
 
-        worker = Worker(settings, tell_progress, pipes.send)
-        _start_vital_thread("receiver", pipes, lambda: pipes.receive_all(worker.instruct))
-        _start_vital_thread("pulse", pipes, tell_pulse)
-        for report in worker.run(pipes.shards()):
-            pipes.send(Reported(report))
+        shards = _Shards(program)
+        worker = Worker(settings, tell_progress, program.say)
+        program.start_vital_thread("receiver", lambda: shards.receive_all(worker.instruct), WorkerFailed)
+        program.start_vital_thread("pulse", tell_pulse, WorkerFailed)
+        for report in worker.run(shards):
+            program.say(Reported(report))
     except Exception as error:
-        pipes.send(WorkerFailed(f"{type(error).__name__}: {error}"))
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-    # Threads of libraries that still run must not hold the process.
-    os._exit(0)
+        program.say(WorkerFailed(f"{type(error).__name__}: {error}"))
+    end_process()

@@ -4,7 +4,7 @@ Called by the command line (``img2dataset verify OUTPUT``, in ``command``) and f
 
 Reading order: ``report`` (what is said), ``inventory`` (what stands in the folder), ``expectation`` (what the
 folder's record says should), ``checking`` (one shard), the ``*_data`` files (one format each),
-``processes`` (many shards at once), ``verification`` (all of it).
+``many_shards`` (many at once), ``verification`` (all of it).
 
 Of other rooms it knows the format facts of ``writing``, of which it is the reader, and the folder's record.
 """

@@ -24,7 +24,7 @@ from img2dataset.verifying.inventory import (
     gaps,
     take_inventory,
 )
-from img2dataset.verifying.processes import check_shards
+from img2dataset.verifying.many_shards import check_shards
 from img2dataset.verifying.removal import remove_shard
 from img2dataset.verifying.report import VerificationReport
 from img2dataset.writing.rewriting import finish_all_rewrites

@@ -76,6 +76,9 @@ class Stop:
     grace_s: float
 
 
+Instruction = ShareRows | HelpWith | Helped | TakeBack | Stop
+
+
 def travelling(outcome: Outcome) -> Outcome:
     """The outcome with its image as bytes: a view of memory cannot be sent."""
     if outcome.image is None or isinstance(outcome.image.image, bytes):

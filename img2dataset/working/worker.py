@@ -28,6 +28,7 @@ from img2dataset.working.sharing import (
     FEWEST_SHARED_ROWS,
     Helped,
     HelpWith,
+    Instruction,
     SharedRows,
     ShareRows,
     SpareRow,
@@ -39,7 +40,6 @@ from img2dataset.working.sharing import (
 logger = logging.getLogger("img2dataset")
 
 Progress = Callable[[Counter[Status]], None]
-Instruction = ShareRows | HelpWith | Helped | TakeBack | Stop
 PROGRESS_INTERVAL_S = 0.5
 # Shards opened only to look ahead of the rows that begin next: a dead worker's open shards are made again.
 MOST_SHARDS_AHEAD = 8

@@ -134,9 +134,9 @@ def test_a_worker_that_is_stopped_is_replaced(
 ) -> None:
     """As by SIGSTOP; the others, who are heard from all the time, do not hide it."""
     from img2dataset import download
-    from img2dataset.distributing import local
+    from img2dataset.distributing import local, watching
 
-    monkeypatch.setattr(local, "SILENCE_LIMIT_S", 4.0)
+    monkeypatch.setattr(watching, "SILENCE_LIMIT_S", 4.0)
     stopped: list[int] = []
 
     def stop_one(statuses: Counter[str]) -> None:
@@ -146,13 +146,13 @@ def test_a_worker_that_is_stopped_is_replaced(
             os.kill(workers[0], signal.SIGSTOP)
             stopped.append(workers[0])
 
-    told = local.LocalPool._tell_progress
+    told = local.PoolPass._tell_progress
 
-    def tell(pool: local.LocalPool) -> None:
+    def tell(pool: local.PoolPass) -> None:
         told(pool)
         stop_one(sum((seat.live for seat in pool._seats.values()), pool._ended))
 
-    monkeypatch.setattr(local.LocalPool, "_tell_progress", tell)
+    monkeypatch.setattr(local.PoolPass, "_tell_progress", tell)
     options = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
     summary = download(**{**options, "processes_count": processes_count})
     assert stopped

@@ -173,15 +173,15 @@ def test_processes_that_are_used_up_are_one_line(
     from img2dataset.errors import RunFailed
 
     started: list[int] = []
-    supervised = local.SupervisedWorker
+    child = local.Child
 
     def start_one(*arguments: Any) -> Any:
         if len(started) >= room:
             raise BlockingIOError(11, "Resource temporarily unavailable")
         started.append(1)
-        return supervised(*arguments)
+        return child(*arguments)
 
-    monkeypatch.setattr(local, "SupervisedWorker", start_one)
+    monkeypatch.setattr(local, "Child", start_one)
     url_list = write_list(tmp_path / "list.txt", serve_photographs(image_server, 3), 60)
     options = {"output_folder": str(tmp_path / "out"), "output_format": "webdataset", "image_size": 64}
     options |= {"processes_count": 4, "number_sample_per_shard": 10}
@@ -197,31 +197,31 @@ def test_a_worker_that_loads_slowly_is_not_taken_for_a_frozen_one(
 ) -> None:
     """Many that load their libraries from one slow disk at once."""
     from img2dataset import download
-    from img2dataset.distributing import local, supervised
+    from img2dataset.distributing import watching
+    from img2dataset.processes import child
 
-    monkeypatch.setattr(local, "SILENCE_LIMIT_S", 2.5)
-    monkeypatch.setattr(supervised, "_START", f"import time; time.sleep(5); {supervised._START}")
+    monkeypatch.setattr(watching, "SILENCE_LIMIT_S", 2.5)
+    monkeypatch.setattr(child, "_START", f"import time; time.sleep(5); {child._START}")
     url_list = write_list(tmp_path / "list.txt", serve_photographs(image_server, 3), 20)
     summary = download(url_list=str(url_list), output_folder=str(tmp_path / "out"), processes_count=1)
     assert (summary.successes, summary.worker_deaths) == (20, [])
 
 
 def test_a_worker_whose_threads_cannot_be_made_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    import queue
+    from img2dataset.distributing.local import WORKER_MODULE
+    from img2dataset.processes import Child, Program
 
-    from img2dataset.distributing.supervised import SupervisedWorker
+    start_thread, before = Child._start_thread, own_children()
 
-    start_thread, before = SupervisedWorker._start_thread, own_children()
-
-    def no_receiver(self: SupervisedWorker, name: str, target: Callable[[], None]) -> Any:
+    def no_receiver(self: Child[Any, Any], name: str, target: Callable[[], None]) -> Any:
         if name == "receiver":
             assert own_children() > before
             raise RuntimeError("can't start new thread")
         return start_thread(self, name, target)
 
-    monkeypatch.setattr(SupervisedWorker, "_start_thread", no_receiver)
+    monkeypatch.setattr(Child, "_start_thread", no_receiver)
     with pytest.raises(RuntimeError, match="new thread"):
-        SupervisedWorker(1, None, queue.SimpleQueue())
+        Child(1, Program(WORKER_MODULE, "worker"), print)
     assert own_children() == before
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from img2dataset import api
-from img2dataset.distributing import StopRequest, local
+from img2dataset.distributing import StopRequest, local, watching
 from img2dataset.options import resolve
 from img2dataset.types import ShardReport
 from tests.pictures import photograph
@@ -178,11 +178,11 @@ def test_a_program_that_was_suspended_keeps_what_its_workers_have(
     """As by Ctrl-Z, then kill: what the workers said meanwhile is not in when it goes on."""
     options = options_for(image_server, tmp_path, "webdataset", "suspended")
     stop = StopRequest()
-    stop_workers = local.LocalPool._stop_workers
+    stop_workers = local.PoolPass._stop_workers
 
-    def after_a_long_sleep(pool: local.LocalPool) -> Iterator[ShardReport]:
+    def after_a_long_sleep(pool: local.PoolPass) -> Iterator[ShardReport]:
         for seat in pool._seats.values():
-            seat.last_heard -= local.STOPPING_SILENCE_S + 1
+            seat.last_heard -= watching.STOPPING_SILENCE_S + 1
         yield from stop_workers(pool)
 
     def stop_when_only_slow_rows_are_left() -> None:
@@ -191,7 +191,7 @@ def test_a_program_that_was_suspended_keeps_what_its_workers_have(
             time.sleep(0.05)
         stop.make(signal.SIGTERM)
 
-    monkeypatch.setattr(local.LocalPool, "_stop_workers", after_a_long_sleep)
+    monkeypatch.setattr(local.PoolPass, "_stop_workers", after_a_long_sleep)
     threading.Thread(target=stop_when_only_slow_rows_are_left, daemon=True).start()
     options = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
     summary = api.run(resolve(options), stop)

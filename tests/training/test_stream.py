@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image
 
 import img2dataset.training
-from img2dataset.errors import InputError, OptionError
+from img2dataset.errors import Img2datasetError, InputError, OptionError
 from img2dataset.training import stream
 from img2dataset.training.stream_rows import StreamRow, open_list_of, rows_as_claimed, stream_options
 from tests.servers import ImageServer
@@ -117,6 +119,32 @@ def test_a_consumer_that_waits_holds_the_downloads_back(served, requests_of, pro
         time.sleep(0.3)
     assert seen < 350
     assert len(list(samples)) == 399
+
+
+def test_a_process_that_is_killed_ends_the_stream_with_an_error(served) -> None:
+    before = own_children()
+    samples = stream(served(400), look_ahead=1, thread_count=4, processes_count=2, image_size=32)
+    next(samples)
+    started = own_children() - before
+    assert len(started) == 2
+    os.kill(int(started.pop()), signal.SIGKILL)
+    with pytest.raises(Img2datasetError, match="ended unexpectedly, status -9"):
+        list(samples)
+    assert own_children() == before
+
+
+def test_stopping_early_ends_the_processes(served) -> None:
+    before = own_children()
+    samples = stream(served(400), look_ahead=1, thread_count=4, processes_count=3, image_size=32)
+    next(samples)
+    assert own_children() > before
+    samples.close()
+    assert own_children() == before
+
+
+def own_children() -> set[str]:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {child for task in tasks for child in task.read_text().split()}
 
 
 def test_stopping_early_ends_the_threads(served) -> None:

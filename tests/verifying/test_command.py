@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from img2dataset.errors import Img2datasetError
+from img2dataset.verifying import many_shards
 from img2dataset.verifying.command import run
 from tests.verifying.datasets import check, make_dataset
 
@@ -146,11 +148,25 @@ def test_a_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
     words = command(str(tmp_path), "--processes_count", "2")
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
     with pipe.open("wb"):
+        child = child_that_reads(process.pid, pipe)
         os.killpg(process.pid, signal.SIGINT)
         _, stderr = process.communicate(timeout=120)
     assert (process.returncode, stderr) == (130, "img2dataset: stopped; nothing more was checked\n")
     with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+        os.kill(child, 0)
+
+
+def test_processes_that_are_used_up_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_dataset(tmp_path, "webdataset")
+
+    def start_none(*arguments: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(many_shards, "Child", start_none)
+    with pytest.raises(
+        Img2datasetError, match=r"no process to check shards in can be started: .*unavailable"
+    ):
+        check(tmp_path, processes_count=2)
 
 
 def put_a_pipe(path: Path) -> Path:

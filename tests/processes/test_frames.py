@@ -1,4 +1,4 @@
-"""Messages between the program and its workers."""
+"""Messages between the program and its children."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2dataset.distributing.frames import ShardForWorker, receive, send
+from img2dataset.distributing.messages import ShardForWorker
+from img2dataset.processes.frames import receive, send
 from img2dataset.types import Shard
 
 

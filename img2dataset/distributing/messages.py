@@ -1,19 +1,16 @@
-"""Messages between the program and its workers: length-prefixed pickles over a pipe.
-
-Only the program's own processes are at the two ends, so that a pickle is as safe here as the program.
-"""
+"""What the program and its workers tell each other; ``working.sharing`` has the rest of it."""
 
 from __future__ import annotations
 
-import pickle
-import struct
 from collections import Counter
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from img2dataset.types import Shard, ShardReport, Status
+from img2dataset.working.sharing import Helped, Instruction, SharedRows
 
-_LENGTH = struct.Struct("<Q")
+if TYPE_CHECKING:
+    from img2dataset.working import WorkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +66,6 @@ class WorkerFailed:
     reason: str
 
 
-def send(stream: IO[bytes], message: Any) -> None:
-    """Write one message whole.
-
-    Raises:
-        OSError: the other end is gone.
-    """
-    payload = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(_LENGTH.pack(len(payload)))
-    stream.write(payload)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> Any:
-    """Read one message, or None at the end of the stream, also when it ends in the middle of one."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    payload = stream.read(length)
-    return pickle.loads(payload) if len(payload) == length else None
+# The first message to a worker is its settings.
+ToWorker: TypeAlias = "WorkSettings | ShardForWorker | NoMoreWork | Instruction"
+FromWorker: TypeAlias = WantsShard | Settled | Pulse | Reported | WorkerFailed | SharedRows | Helped

@@ -1,6 +1,6 @@
-"""One worker process, seen from the program: started, fed, listened to, and its death noticed.
+"""One child process, seen from the program: started, fed, listened to, and its death noticed.
 
-Everything it says, and its end, arrives as messages on the queue given to it.
+Everything it says, and its end, is handed to the function that was given for it.
 """
 
 from __future__ import annotations
@@ -12,49 +12,84 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from img2dataset.distributing import frames
-from img2dataset.fetching.hosts import shared_paces
+from img2dataset.processes import frames
 
-# The module whose ``main`` a worker process runs.
-WORKER_MODULE = "img2dataset.distributing.worker_process"
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from {module} import main; main()"
+
+# How often threads are looked after where nothing else is to be done.
+WATCH_INTERVAL_S = 1.0
+
+# What a child is told, and what it says.
+Told = TypeVar("Told")
+Said = TypeVar("Said")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a child runs.
+
+    ``module``: its ``main`` is called. ``name``: in the names of the threads by which the child is spoken to.
+    ``descriptors`` are open in the child too, under the same numbers; ``environment`` is added to the
+    program's own.
+    """
+
+    module: str
+    name: str
+    descriptors: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Generic[Said]):
+    """What a child has said."""
+
+    child: int
+    message: Said
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A worker process is gone, with this exit status (negative: the signal that killed it)."""
+    """A child is gone, with this exit status (negative: the signal that killed it)."""
 
+    child: int
     exit_status: int
 
 
-class SupervisedWorker:
-    """A worker process. Messages for it are sent by a thread of its own, so that a worker that has stopped
-    reading holds up nobody else. ``shared_file``: where the workers of a run share the paces of hosts."""
+class Child(Generic[Told, Said]):
+    """A child process. Messages for it are sent by a thread of its own, so that a child that has stopped
+    reading holds up nobody else.
 
-    def __init__(
-        self,
-        number: int,
-        settings: Any,
-        messages: queue.SimpleQueue[tuple[int, Any]],
-        shared_file: BinaryIO | None = None,
-    ):
+    Args:
+        number: in ``Heard`` and ``Ended``, to tell children apart.
+        program: what it runs.
+        hear: called by a thread of this object with all that the child says, and then with its end; while
+            it blocks, nothing more is read.
+
+    Raises:
+        OSError: no process can be started.
+        RuntimeError: no thread can be started.
+    """
+
+    def __init__(self, number: int, program: Program, hear: Callable[[Heard[Said] | Ended], None]):
         self.number = number
         # What a thread of this object has died of.
         self.failure: str | None = None
-        self._messages = messages
-        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._name = f"{program.name}-{number}"
+        self._hear = hear
+        self._outbox: queue.SimpleQueue[Told | None] = queue.SimpleQueue()
         # A plain subprocess, not multiprocessing: no __main__ of the caller is run again, so that a
-        # script without a guard and a notebook work, and nothing waits for a killed worker.
+        # script without a guard and a notebook work, and nothing waits for a killed child.
         self._process = subprocess.Popen(
             [
                 sys.executable,
                 *_interpreter_flags(),
                 "-c",
-                _START.format(module=WORKER_MODULE),
+                _START.format(module=program.module),
                 json.dumps(sys.path),
             ],
             stdin=subprocess.PIPE,
@@ -64,12 +99,11 @@ class SupervisedWorker:
                 "ARROW_DEFAULT_MEMORY_POOL": "system",
                 "MALLOC_ARENA_MAX": "2",
                 **os.environ,
-                **({shared_paces.VARIABLE: str(shared_file.fileno())} if shared_file else {}),
+                **program.environment,
             },
-            pass_fds=[shared_file.fileno()] if shared_file else [],
+            pass_fds=program.descriptors,
             start_new_session=True,
         )
-        self._outbox.put(settings)
         try:
             self._sender = self._start_thread("sender", self._send_all)
             self._receiver = self._start_thread("receiver", self._receive_all)
@@ -92,7 +126,7 @@ class SupervisedWorker:
             except BaseException as error:  # check_threads sees that the thread is gone
                 self.failure = f"its {name} thread: {type(error).__name__}: {error}"
 
-        thread = threading.Thread(target=run, name=f"worker-{self.number}-{name}", daemon=True)
+        thread = threading.Thread(target=run, name=f"{self._name}-{name}", daemon=True)
         thread.start()
         return thread
 
@@ -105,10 +139,10 @@ class SupervisedWorker:
             return
         self._process.kill()
         if not self._receiver.is_alive() and self._process.poll() is not None:
-            self._messages.put((self.number, Ended(self._process.returncode)))
+            self._hear(Ended(self.number, self._process.returncode))
 
-    def send(self, message: Any) -> None:
-        """Have a message sent; whether it arrives is told by what the worker says next."""
+    def send(self, message: Told) -> None:
+        """Have a message sent; whether it arrives is told by what the child says next."""
         self._outbox.put(message)
 
     def kill(self) -> None:
@@ -135,11 +169,31 @@ class SupervisedWorker:
     def _receive_all(self) -> None:
         assert self._process.stdout is not None
         while (message := frames.receive(self._process.stdout)) is not None:
-            self._messages.put((self.number, message))
+            self._hear(Heard(self.number, message))
         exit_status = self._process.wait()
         self._process.stdout.close()
         self._outbox.put(None)
-        self._messages.put((self.number, Ended(exit_status)))
+        self._hear(Ended(self.number, exit_status))
+
+
+def next_heard(
+    heard: queue.SimpleQueue[Heard[Said] | Ended], children: Iterable[Child[Any, Said]]
+) -> Heard[Said] | Ended:
+    """Wait for what one of these says next, or for the end of one, whatever its threads have died of."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return heard.get(timeout=WATCH_INTERVAL_S)
+        for child in children:
+            child.check_threads()
+
+
+def bury(children: Iterable[Child[Any, Any]], patience_s: float) -> None:
+    """See that all of these are gone: after this time, in seconds, they are killed."""
+    until = time.monotonic() + patience_s
+    for child in children:
+        if not child.wait(max(0.0, until - time.monotonic())):
+            child.kill()
+            child.wait(patience_s)
 
 
 def _interpreter_flags() -> list[str]:

@@ -1,0 +1,82 @@
+"""What an engine is: who has the worker of ``working`` make shards, on one machine or on many.
+
+Shards come in, one report for each goes out; the api knows this file and no engine. An engine is chosen here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from img2dataset.distributing.stopping import StopRequest
+from img2dataset.errors import OptionError
+from img2dataset.types import Shard, ShardReport, Status
+from img2dataset.working import WorkSettings
+
+Progress = Callable[[Counter[Status]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do.
+
+    ``machines``: its workers may be on several. ``restarts_lost_shards``: a shard whose worker was lost is
+    made again within the run. ``has_shared_folder``: every worker sees the program's own file system.
+    ``stops_gracefully``: when a stop is asked for, open shards are completed, or kept for the next run.
+    """
+
+    machines: bool
+    restarts_lost_shards: bool
+    has_shared_folder: bool
+    stops_gracefully: bool
+
+
+class Engine(Protocol):
+    """Has shards made; one object a run, which may have several passes."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine can do."""
+
+    @property
+    def deaths(self) -> list[str]:
+        """Why workers ended that were to go on, in all passes so far."""
+
+    def run(self, shards: Iterable[Shard], settings: WorkSettings) -> Iterator[ShardReport]:
+        """Make all shards; one pass.
+
+        Args:
+            shards: asked for the next one only when there is a worker for it soon; may block.
+            settings: what every worker is started with.
+
+        Yields:
+            One report a shard, as they end. After a stop was asked for, of those only that were open.
+
+        Raises:
+            Img2datasetError: raised by ``shards``; after the shards that it had handed out are done.
+            RunFailed: ``shards`` raised another error, likewise; or no worker can be kept running.
+        """
+
+
+def create_engine(
+    distributor: str, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
+) -> Engine:
+    """The engine that the option ``distributor`` names.
+
+    Args:
+        distributor: its name.
+        processes_count: worker processes, on each machine.
+        max_kills: how many lost workers a shard is forgiven.
+        on_progress: called with the rows settled so far in this pass, by status, when they have changed.
+        stop: asked for from outside; open shards then have a few seconds to be completed.
+
+    Raises:
+        OptionError: this version has no engine of the name.
+    """
+    if distributor == "multiprocessing":
+        from img2dataset.distributing.local import LocalPool
+
+        return LocalPool(processes_count, max_kills, on_progress, stop)
+    raise OptionError(f"--distributor is {distributor!r}; this version takes 'multiprocessing'")

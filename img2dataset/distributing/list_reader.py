@@ -1,0 +1,71 @@
+"""The list, read ahead of the workers by a thread of its own. Used by ``local``."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.types import Shard
+
+logger = logging.getLogger("img2dataset")
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRead:
+    """The next shard of the list."""
+
+    shard: Shard
+
+
+@dataclass(frozen=True, slots=True)
+class ListEnded:
+    """There are no more shards, or none can be read for this reason."""
+
+    error: BaseException | None
+
+
+class ListReader:
+    """Reads ``ahead`` shards at most that nobody has taken yet.
+
+    Args:
+        shards: what is read, in the thread.
+        tell: called with each shard, and then with the end; thread safe.
+        ahead: a number of shards.
+    """
+
+    def __init__(self, shards: Iterable[Shard], tell: Callable[[ShardRead | ListEnded], None], ahead: int):
+        self._shards = shards
+        self._tell = tell
+        self._room = threading.Semaphore(ahead)
+        self._has_told_its_end = False
+        self._thread = threading.Thread(target=self._read_all, name="feeder", daemon=True)
+        self._thread.start()
+
+    def shard_taken(self) -> None:
+        """Let one more be read."""
+        self._room.release()
+
+    def check(self) -> None:
+        """Tell the end of the list if the thread has died even of telling it."""
+        if not self._thread.is_alive() and not self._has_told_its_end:
+            self._has_told_its_end = True
+            error = RunFailed("the thread that reads the list has died; the same command goes on")
+            self._tell(ListEnded(error))
+
+    def _read_all(self) -> None:
+        error: BaseException | None = None
+        try:
+            for shard in self._shards:
+                self._room.acquire()
+                self._tell(ShardRead(shard))
+        except Img2datasetError as raised:
+            error = raised
+        except BaseException as raised:
+            logger.debug("reading the list broke off", exc_info=True)
+            error = RunFailed(f"reading the list broke off: {type(raised).__name__}: {raised}")
+            error.__cause__ = raised
+        self._tell(ListEnded(error))
+        self._has_told_its_end = True

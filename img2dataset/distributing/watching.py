@@ -1,0 +1,100 @@
+"""Workers that have stopped moving are found and ended, and idle ones sent home. Used by ``local``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+from img2dataset.distributing.messages import NoMoreWork
+from img2dataset.distributing.seats import Seat
+from img2dataset.processes import bury
+from img2dataset.working.sharing import Stop
+
+# How often the pool looks after its workers and threads, whatever else there is to do.
+WATCH_INTERVAL_S = 1.0
+# Workers say every second that they live. One that is silent is stopped, frozen or out of reach.
+SILENCE_LIMIT_S = 30.0
+# Until it has said so for the first time: many that load their libraries from one slow disk take their time.
+STARTING_LIMIT_S = 300.0
+# The longest that a worker's main thread is at one thing with reason is one upload of a shard.
+LONGEST_STEP_S = 900.0
+# The pool itself has been stopped, or the machine has slept: what its workers said is not in yet.
+OWN_ABSENCE_S = 10.0
+# When a stop is asked for: what downloads under way have to end, and what is left then to put shards in place
+# or aside. A container is given 10 s in all by Docker, 30 by Kubernetes and Slurm.
+STOPPING_DOWNLOADS_S = 4.0
+STOPPING_TIME_S = 25.0
+STOPPING_SILENCE_S = 5.0
+ENDING_TIME_S = 10.0
+
+
+class Watch:
+    """Looks after the workers now and then; knows when it did so last."""
+
+    def __init__(self) -> None:
+        self._looked_at = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look again."""
+        return time.monotonic() - self._looked_at > WATCH_INTERVAL_S
+
+    def look(self, seats: Collection[Seat]) -> None:
+        """End the workers that have stopped moving, and those that nobody hears any more."""
+        now = time.monotonic()
+        absent = now - self._looked_at > OWN_ABSENCE_S
+        self._looked_at = now
+        for seat in seats:
+            if absent:
+                seat.last_heard = now
+            limit_s = SILENCE_LIMIT_S if seat.has_begun else STARTING_LIMIT_S
+            if now - seat.last_heard > limit_s:
+                seat.reason = f"silent for {limit_s:.0f} s: stopped, or frozen"
+                seat.process.kill()
+            elif seat.step_s > LONGEST_STEP_S:
+                seat.reason = f"at one step for {LONGEST_STEP_S:.0f} s"
+                seat.process.kill()
+            seat.process.check_threads()
+
+
+class StopWatch:
+    """The time that workers have to stop in, once they have been asked to."""
+
+    def __init__(self, seats: Collection[Seat]):
+        now = time.monotonic()
+        self._until = now + STOPPING_TIME_S
+        for seat in seats:
+            seat.process.send(Stop(STOPPING_DOWNLOADS_S))
+            # The program may have been stopped itself until now, as by Ctrl-Z: what they said is not in yet.
+            seat.last_heard = now
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is waited for."""
+        return time.monotonic() >= self._until
+
+    def look(self, seats: Collection[Seat]) -> None:
+        """End the workers that do not move: there is no time to wait for them."""
+        now = time.monotonic()
+        for seat in seats:
+            if now - seat.last_heard > STOPPING_SILENCE_S:
+                seat.process.kill()
+
+
+def end_workers(seats: Collection[Seat]) -> None:
+    """Let idle workers end by themselves, and see that all of them are gone."""
+    for seat in seats:
+        if seat.shards:
+            seat.process.kill()
+        else:
+            seat.process.send(NoMoreWork())
+    bury([seat.process for seat in seats], ENDING_TIME_S)
+
+
+def how_it_ended(exit_status: int) -> str:
+    """What the exit status of a worker says, in words."""
+    if exit_status == -9:
+        return "killed by signal 9, as the system does when memory runs out"
+    if exit_status < 0:
+        return f"killed by signal {-exit_status}"
+    return f"exit status {exit_status}"

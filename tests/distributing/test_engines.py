@@ -1,0 +1,213 @@
+"""What every engine keeps, with workers that die and rows that are slow where a test says.
+
+A module that Python loads at its start, and that only these tests put on the path, kills a worker that moves
+a file of the shard into its place.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from img2dataset.distributing import Engine, StopRequest, create_engine
+from img2dataset.errors import InputError, OptionError, RunFailed
+from img2dataset.options import resolve
+from img2dataset.settings import work_settings
+from img2dataset.types import Shard, ShardReport, Status
+from img2dataset.working import WorkSettings
+from img2dataset.writing import OutputFolder
+from tests.pictures import photograph
+from tests.program.runs import Dataset, read_dataset
+from tests.servers import ImageServer
+
+ENGINES = ["multiprocessing"]
+ROWS = 20
+
+KILLER = """
+import os, signal, sys
+
+def act(event, arguments):
+    if event != "os.rename":
+        return
+    name = os.path.basename(str(arguments[1]))
+    for number in range(int(os.environ["KILLER_DEATHS"])):
+        if not name.startswith(os.environ["KILLER_SHARD"]):
+            return
+        try:
+            os.close(os.open(f"{os.environ['KILLER_FOLDER']}/{number}", os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            continue
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(act)
+"""
+
+
+class Run:
+    """One engine over shards of a server, into a folder."""
+
+    def __init__(self, name: str, server: ImageServer, folder: Path):
+        self.stop = StopRequest()
+        self.progress: list[Counter[Status]] = []
+        self.folder = folder
+        self.engine: Engine = create_engine(name, 2, 1, self.progress.append, self.stop)
+        self._url = server.put("/engines/a.jpg", photograph(160, 120))
+        folder.mkdir()
+        options = {"url_list": "unused", "output_folder": str(folder), "output_format": "webdataset"}
+        rows = {"number_sample_per_shard": ROWS, "image_size": 32, "processes_count": 2, "timeout": 20}
+        self.settings: WorkSettings = work_settings(resolve({**options, **rows}))
+
+    def dataset(self) -> Dataset:
+        """What lies in the folder once the run has ended."""
+        OutputFolder(self.settings.write).remove_own_temporaries()
+        return read_dataset(self.folder)
+
+    def shard(self, number: int, *first: str) -> Shard:
+        urls = [*first, *(f"{self._url}?{number}-{n}" for n in range(ROWS - len(first)))]
+        return Shard(number, pa.table({"url": urls}))
+
+    def reports(self, shards: Iterable[Shard]) -> dict[int, ShardReport]:
+        found = list(self.engine.run(shards, self.settings))
+        assert len({report.shard_id for report in found}) == len(found)
+        return {report.shard_id: report for report in found}
+
+
+@pytest.fixture(params=ENGINES)
+def run(request: pytest.FixtureRequest, image_server: ImageServer, tmp_path: Path) -> Run:
+    return Run(request.param, image_server, tmp_path / "out")
+
+
+@pytest.fixture
+def kill(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int, int], None]:
+    """Have workers killed, the first ``deaths`` times that one moves a file of ``shard`` into its place."""
+
+    def script(shard: int, deaths: int) -> None:
+        site = tmp_path / "site"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(KILLER)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]))
+        monkeypatch.setenv("KILLER_SHARD", f"{shard:05d}")
+        monkeypatch.setenv("KILLER_DEATHS", str(deaths))
+        monkeypatch.setenv("KILLER_FOLDER", str(site))
+
+    return script
+
+
+def test_there_is_one_report_a_shard_and_the_folder_says_the_same(run: Run) -> None:
+    reports = run.reports(run.shard(number) for number in range(6))
+    assert {
+        number: report.stats.successes for number, report in reports.items() if report.stats
+    } == dict.fromkeys(range(6), ROWS)
+    dataset = run.dataset()
+    assert sorted(dataset.statistics) == [f"{number:05d}" for number in range(6)]
+    assert dataset.statuses() == {"success": 6 * ROWS}
+    assert run.progress[-1] == {"success": 6 * ROWS}
+    assert run.engine.deaths == []
+
+
+def test_an_engine_makes_several_passes(run: Run) -> None:
+    assert list(run.reports([run.shard(0), run.shard(1)])) != []
+    assert list(run.reports([run.shard(2)])) == [2]
+    assert len(run.dataset().statistics) == 3
+
+
+def test_no_shards_are_no_reports(run: Run) -> None:
+    assert run.reports([]) == {}
+
+
+def test_a_slow_shard_does_not_hold_up_the_others(run: Run, image_server: ImageServer) -> None:
+    shards = [run.shard(0, image_server.url("/slow?seconds=4")), *(run.shard(n) for n in range(1, 6))]
+    assert list(run.reports(shards))[-1] == 0
+
+
+def test_a_shard_whose_worker_is_lost_is_made_again(run: Run, kill: Callable[[int, int], None]) -> None:
+    if not run.engine.capabilities.restarts_lost_shards:
+        pytest.skip("it does not promise to")
+    kill(2, 1)
+    reports = run.reports(run.shard(number) for number in range(5))
+    assert [report.error for report in reports.values()] == [None] * 5
+    assert [death for death in run.engine.deaths if "signal 9" in death] == run.engine.deaths != []
+    assert run.dataset().statuses() == {"success": 5 * ROWS}
+
+
+def test_a_shard_that_kills_each_worker_is_reported_and_costs_no_other(
+    run: Run, kill: Callable[[int, int], None]
+) -> None:
+    kill(3, 1000)
+    reports = run.reports(run.shard(number) for number in range(5))
+    assert [number for number, report in reports.items() if report.error is not None] == [3]
+    assert "signal 9" in str(reports[3].error)
+    assert sorted(run.dataset().statistics) == ["00000", "00001", "00002", "00004"]
+
+
+def test_an_error_of_the_list_comes_after_the_shards_before_it(run: Run) -> None:
+    def shards() -> Iterator[Shard]:
+        yield from (run.shard(0), run.shard(1))
+        raise InputError("the list ends in the middle of a row")
+
+    seen = []
+    with pytest.raises(InputError, match="in the middle of a row"):
+        seen.extend(report.shard_id for report in run.engine.run(shards(), run.settings))
+    assert len(run.dataset().statistics) == 2
+
+
+def test_a_bug_in_what_reads_the_list_is_told_as_such(run: Run) -> None:
+    def shards() -> Iterator[Shard]:
+        yield run.shard(0)
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(RunFailed, match="reading the list broke off: ZeroDivisionError: a bug"):
+        run.reports(shards())
+
+
+def test_a_stop_is_followed_and_keeps_what_is_there(run: Run, image_server: ImageServer) -> None:
+    if not run.engine.capabilities.stops_gracefully:
+        pytest.skip("it does not promise to")
+
+    def stop_when_only_the_slow_row_is_left() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (run.progress and run.progress[-1].total() == ROWS - 1):
+            time.sleep(0.05)
+        run.stop.make(signal.SIGTERM)
+
+    threading.Thread(target=stop_when_only_the_slow_row_is_left, daemon=True).start()
+    reports = run.reports([run.shard(0, image_server.url("/hang-before-headers/engines"))])
+    assert reports[0].unfinished is not None
+    assert reports[0].unfinished.successes == ROWS - 1
+    assert not list(run.folder.glob("*_stats.json"))
+
+
+def test_nobody_is_left_when_the_consumer_stops(run: Run) -> None:
+    before = own_children()
+    reports = run.engine.run((run.shard(number) for number in range(50)), run.settings)
+    next(reports)
+    assert own_children() > before
+    reports.close()  # type: ignore[attr-defined]
+    assert own_children() == before
+
+
+def own_children() -> set[str]:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {child for task in tasks for child in task.read_text().split()}
+
+
+def test_what_an_engine_ships_are_plain_values(run: Run) -> None:
+    """They cross to other machines: names of the package, numbers and bytes, and no function."""
+    settings = pickle.dumps(run.settings)
+    assert pickle.loads(settings) == pickle.loads(settings)
+    shard = pickle.loads(pickle.dumps(run.shard(4)))
+    assert (shard.shard_id, shard.rows.num_rows) == (4, ROWS)
+
+
+def test_an_engine_that_is_not_there_is_named() -> None:
+    with pytest.raises(OptionError, match="--distributor is 'ray'; this version takes 'multiprocessing'"):
+        create_engine("ray", 1, 1, lambda statuses: None, StopRequest())
