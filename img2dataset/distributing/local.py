@@ -20,16 +20,16 @@ from img2dataset.distributing.messages import (
     FromWorker,
     Pulse,
     Reported,
-    Settled,
+    RowsDone,
     ShardForWorker,
     ToWorker,
     WantsShard,
     WorkerFailed,
 )
-from img2dataset.distributing.seats import Seat
+from img2dataset.distributing.pool_worker import PoolWorker
+from img2dataset.distributing.row_sharing import RowSharing
 from img2dataset.distributing.stopping import StopAsked, StopRequest
-from img2dataset.distributing.tail import Tail
-from img2dataset.distributing.watching import WATCH_INTERVAL_S, StopWatch, Watch, end_workers, how_it_ended
+from img2dataset.distributing.watching import WATCH_INTERVAL_S, StopDeadline, Watch, end_workers, how_it_ended
 from img2dataset.errors import RunFailed
 from img2dataset.fetching.hosts.shared_paces import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
@@ -88,15 +88,15 @@ class PoolPass:
         self._processes_count = pool.processes_count
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._paces = make_shared_file() if pool.processes_count > 1 else None
-        self._seats: dict[int, Seat] = {}
+        self._workers: dict[int, PoolWorker] = {}
         self._started = 0
         self._idle_deaths = 0
-        self._ready: deque[Shard] = deque()
+        self._waiting_shards: deque[Shard] = deque()
         self._suspects: deque[Shard] = deque()
-        self._reserved: int | None = None  # the worker kept free for the next shard under suspicion
-        self._kills: Counter[int] = Counter()
-        self._ended: Counter[Status] = Counter()
-        self._tail = Tail()
+        self._kept_free: int | None = None  # the worker kept free for the next shard under suspicion
+        self._deaths_by_shard: Counter[int] = Counter()
+        self._rows_reported: Counter[Status] = Counter()
+        self._sharing = RowSharing()
         self._input_ended = False
         self._input_error: BaseException | None = None
         self._watch = Watch()
@@ -117,58 +117,58 @@ class PoolPass:
                 raise self._input_error
         finally:
             stop.listen(None)
-            end_workers(self._seats.values())
+            end_workers(self._workers.values())
             if self._paces is not None:
                 self._paces.close()
 
     def _finished(self) -> bool:
-        busy = any(seat.shards for seat in self._seats.values())
-        return self._input_ended and not self._ready and not self._suspects and not busy
+        busy = any(worker.shards for worker in self._workers.values())
+        return self._input_ended and not self._waiting_shards and not self._suspects and not busy
 
     def _handle_next(self) -> Iterator[ShardReport]:
         if self._watch.is_due:
             self._tell_progress()
-            self._watch.look(self._seats.values())
+            self._watch.look(self._workers.values())
             self._list.check()
         try:
             message = self._messages.get(timeout=WATCH_INTERVAL_S)
         except queue.Empty:
             return
         if isinstance(message, ShardRead):
-            self._ready.append(message.shard)
+            self._waiting_shards.append(message.shard)
         elif isinstance(message, ListEnded):
             self._input_ended, self._input_error = True, message.error
-        elif isinstance(message, Ended) and message.child in self._seats:
+        elif isinstance(message, Ended) and message.child in self._workers:
             yield from self._bury(message)
-        elif isinstance(message, Heard) and message.child in self._seats:
-            yield from self._listen(self._seats[message.child], message.message)
+        elif isinstance(message, Heard) and message.child in self._workers:
+            yield from self._listen(self._workers[message.child], message.message)
         self._hand_out()
 
-    def _listen(self, seat: Seat, message: FromWorker) -> Iterator[ShardReport]:
+    def _listen(self, worker: PoolWorker, message: FromWorker) -> Iterator[ShardReport]:
         """Note what a worker says; a report of a shard goes on to the caller."""
-        seat.last_heard, seat.has_begun = time.monotonic(), True
+        worker.last_heard, worker.has_begun = time.monotonic(), True
         if isinstance(message, Reported):
-            yield self._take_report(seat, message.report)
+            yield self._take_report(worker, message.report)
         elif isinstance(message, WantsShard):
-            seat.hungry = True
-        elif isinstance(message, Settled):
-            seat.live += message.statuses
-            seat.waiting = message.waiting
+            worker.wants_shard = True
+        elif isinstance(message, RowsDone):
+            worker.rows_done += message.statuses
+            worker.rows_waiting = message.rows_waiting
             if message.statuses:
                 self._tell_progress()
         elif isinstance(message, Pulse):
-            seat.step_s = message.step_s
+            worker.step_s = message.step_s
         elif isinstance(message, SharedRows):
-            self._tail.hand_over(seat, message, self._seats.values())
+            self._sharing.give_to_helper(worker, message, self._workers.values())
         elif isinstance(message, Helped):
-            self._tail.pass_on(seat, message, self._seats.values())
+            self._sharing.pass_to_owner(worker, message, self._workers.values())
         elif isinstance(message, WorkerFailed):
-            seat.reason = message.reason
+            worker.reason = message.reason
 
-    def _take_report(self, seat: Seat, report: ShardReport) -> ShardReport:
-        del seat.shards[report.shard_id]
-        self._tail.forget_shard(report.shard_id, self._seats.values())
-        seat.alone = False
+    def _take_report(self, worker: PoolWorker, report: ShardReport) -> ShardReport:
+        del worker.shards[report.shard_id]
+        self._sharing.forget_shard(report.shard_id, self._workers.values())
+        worker.isolated = False
         if report.stats is not None:
             rows: Counter[Status] = Counter(
                 {
@@ -177,56 +177,59 @@ class PoolPass:
                     FAILED_TO_RESIZE: report.stats.failed_to_resize,
                 }
             )
-            self._ended += rows
-            seat.live -= rows
-        if not seat.shards:
-            seat.live.clear()
+            self._rows_reported += rows
+            worker.rows_done -= rows
+        if not worker.shards:
+            worker.rows_done.clear()
         self._tell_progress()
         return report
 
     def _tell_progress(self) -> None:
-        self._pool.on_progress(sum((seat.live for seat in self._seats.values()), self._ended))
+        self._pool.on_progress(
+            sum((worker.rows_done for worker in self._workers.values()), self._rows_reported)
+        )
 
     def _hand_out(self) -> None:
         """Give shards to the workers that want one; start workers while shards wait and nobody is free."""
         self._hand_out_suspect()
-        for seat in sorted(self._seats.values(), key=lambda seat: seat.unsettled):
-            if self._ready and seat.hungry and not seat.alone and seat.number != self._reserved:
-                if seat.unsettled > max(ROWS_AT_ONCE, self._fewest_unsettled()):
+        for worker in sorted(self._workers.values(), key=lambda worker: worker.rows_left):
+            is_free = worker.wants_shard and not worker.isolated and worker.number != self._kept_free
+            if self._waiting_shards and is_free:
+                if worker.rows_left > max(ROWS_AT_ONCE, self._fewest_rows_left()):
                     break
-                self._give(seat, self._ready.popleft())
+                self._send_shard(worker, self._waiting_shards.popleft())
                 self._list.shard_taken()
-        waiting = len(self._ready) + len(self._suspects)
-        starting = sum(1 for seat in self._seats.values() if seat.starting)
+        waiting = len(self._waiting_shards) + len(self._suspects)
+        starting = sum(1 for worker in self._workers.values() if worker.starting)
         one_more = waiting > starting
         if self._input_ended and not waiting:
-            one_more = self._tail.share(self._seats.values())
-        if one_more and len(self._seats) < self._processes_count:
+            one_more = self._sharing.ask_to_share(self._workers.values())
+        if one_more and len(self._workers) < self._processes_count:
             self._start_worker()
 
-    def _fewest_unsettled(self) -> int:
-        return min(seat.unsettled for seat in self._seats.values() if not seat.alone)
+    def _fewest_rows_left(self) -> int:
+        return min(worker.rows_left for worker in self._workers.values() if not worker.isolated)
 
     def _hand_out_suspect(self) -> None:
         """Give a shard under suspicion to a worker that holds nothing else; keep one free for it."""
         if not self._suspects:
-            self._reserved = None
+            self._kept_free = None
             return
-        for seat in self._seats.values():
-            if seat.idle:
-                seat.alone = True
-                self._give(seat, self._suspects.popleft())
-                self._reserved = None
+        for worker in self._workers.values():
+            if worker.idle:
+                worker.isolated = True
+                self._send_shard(worker, self._suspects.popleft())
+                self._kept_free = None
                 return
-        if self._reserved not in self._seats and not any(seat.alone for seat in self._seats.values()):
-            self._reserved = min(
-                self._seats, key=lambda number: len(self._seats[number].shards), default=None
-            )
+        isolated = any(worker.isolated for worker in self._workers.values())
+        if self._kept_free not in self._workers and not isolated:
+            open_shards = {number: len(worker.shards) for number, worker in self._workers.items()}
+            self._kept_free = min(open_shards, key=lambda number: open_shards[number], default=None)
 
-    def _give(self, seat: Seat, shard: Shard) -> None:
-        seat.hungry, seat.waiting = False, None
-        seat.shards[shard.shard_id] = shard
-        seat.process.send(ShardForWorker(shard))
+    def _send_shard(self, worker: PoolWorker, shard: Shard) -> None:
+        worker.wants_shard, worker.rows_waiting = False, None
+        worker.shards[shard.shard_id] = shard
+        worker.process.send(ShardForWorker(shard))
 
     def _start_worker(self) -> None:
         self._started += 1
@@ -237,12 +240,12 @@ class PoolPass:
         try:
             process: Child[ToWorker, FromWorker] = Child(self._started, program, self._messages.put)
         except (OSError, RuntimeError) as error:  # no process, or no thread, can be made
-            if not self._seats:
+            if not self._workers:
                 raise RunFailed(
                     f"no worker process can be started: {error}; end other programs, or raise the limits of"
                     " processes and open files (ulimit -u, ulimit -n)"
                 ) from error
-            self._processes_count = len(self._seats)
+            self._processes_count = len(self._workers)
             logger.warning(
                 "no further worker process can be started: %s; the run goes on with %d",
                 error,
@@ -250,49 +253,49 @@ class PoolPass:
             )
             return
         process.send(self._settings)
-        self._seats[self._started] = Seat(self._started, process)
+        self._workers[self._started] = PoolWorker(self._started, process)
 
     def _bury(self, ended: Ended) -> Iterator[ShardReport]:
         """Take a dead worker's shards back, or give up those that have killed too many."""
-        seat = self._seats.pop(ended.child)
-        reason = seat.reason or seat.process.failure or how_it_ended(ended.exit_status)
+        worker = self._workers.pop(ended.child)
+        reason = worker.reason or worker.process.failure or how_it_ended(ended.exit_status)
         self._pool.deaths.append(reason)
         logger.warning(
             "worker process %d ended (%s) with %d open shards; they are tried again",
-            seat.process.pid,
+            worker.process.pid,
             reason,
-            len(seat.shards),
+            len(worker.shards),
         )
-        if not seat.shards and not seat.helping:
+        if not worker.shards and not worker.shared_rows:
             self._idle_deaths += 1
             if self._idle_deaths > MAX_IDLE_DEATHS:
                 raise RunFailed(f"worker processes cannot be kept running: {reason}")
-        self._tail.return_rows(seat, self._seats.values())
-        for shard_id, shard in seat.shards.items():
-            self._tail.forget_shard(shard_id, self._seats.values())
-            self._kills[shard_id] += 1
-            if self._kills[shard_id] > self._pool.max_kills:
+        self._sharing.return_rows(worker, self._workers.values())
+        for shard_id, shard in worker.shards.items():
+            self._sharing.forget_shard(shard_id, self._workers.values())
+            self._deaths_by_shard[shard_id] += 1
+            if self._deaths_by_shard[shard_id] > self._pool.max_kills:
                 yield ShardReport(shard_id, error=f"its worker process ended each time: {reason}")
             else:
                 self._suspects.append(shard)
-        if not self._seats and not self._finished():
+        if not self._workers and not self._finished():
             self._start_worker()
 
     def _stop_workers(self) -> Iterator[ShardReport]:
         """Take the reports of the shards that are completed or put aside in the time that is left."""
-        watch = StopWatch(self._seats.values())
-        while self._seats and not watch.is_over:
-            watch.look(self._seats.values())
+        deadline = StopDeadline(self._workers.values())
+        while self._workers and not deadline.is_over:
+            deadline.end_silent(self._workers.values())
             try:
                 message = self._messages.get(timeout=WATCH_INTERVAL_S)
             except queue.Empty:
                 continue
             if isinstance(message, Ended):
-                self._seats.pop(message.child, None)
-            elif isinstance(message, Heard) and message.child in self._seats:
-                seat = self._seats[message.child]
-                seat.last_heard = time.monotonic()
+                self._workers.pop(message.child, None)
+            elif isinstance(message, Heard) and message.child in self._workers:
+                worker = self._workers[message.child]
+                worker.last_heard = time.monotonic()
                 if isinstance(message.message, Reported):
-                    yield self._take_report(seat, message.message.report)
+                    yield self._take_report(worker, message.message.report)
                 elif isinstance(message.message, Helped):
-                    self._tail.pass_on(seat, message.message, self._seats.values())
+                    self._sharing.pass_to_owner(worker, message.message, self._workers.values())

@@ -31,15 +31,15 @@ class WantsShard:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """From a worker, about twice a second: the rows settled since the last one.
+class RowsDone:
+    """From a worker, about twice a second: the rows that have succeeded or failed since the last one.
 
-    ``waiting`` is how many rows wait for their download or their pixels: without any, the rows that it still
-    has only wait for their servers.
+    ``rows_waiting`` is how many rows wait for their download or their pixels: without any, the rows that it
+    still has only wait for their servers.
     """
 
     statuses: Counter[Status]
-    waiting: int
+    rows_waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +68,4 @@ class WorkerFailed:
 
 # The first message to a worker is its settings.
 ToWorker: TypeAlias = "WorkSettings | ShardForWorker | NoMoreWork | Instruction"
-FromWorker: TypeAlias = WantsShard | Settled | Pulse | Reported | WorkerFailed | SharedRows | Helped
+FromWorker: TypeAlias = WantsShard | RowsDone | Pulse | Reported | WorkerFailed | SharedRows | Helped

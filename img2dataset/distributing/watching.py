@@ -1,4 +1,4 @@
-"""Workers that have stopped moving are found and ended, and idle ones sent home. Used by ``local``."""
+"""Workers that have stopped moving are found and ended, and idle ones let go. Used by ``local``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 
 from img2dataset.distributing.messages import NoMoreWork
-from img2dataset.distributing.seats import Seat
+from img2dataset.distributing.pool_worker import PoolWorker
 from img2dataset.processes import bury
 from img2dataset.working.sharing import Stop
 
@@ -39,56 +39,56 @@ class Watch:
         """Whether it is time to look again."""
         return time.monotonic() - self._looked_at > WATCH_INTERVAL_S
 
-    def look(self, seats: Collection[Seat]) -> None:
+    def look(self, workers: Collection[PoolWorker]) -> None:
         """End the workers that have stopped moving, and those that nobody hears any more."""
         now = time.monotonic()
         absent = now - self._looked_at > OWN_ABSENCE_S
         self._looked_at = now
-        for seat in seats:
+        for worker in workers:
             if absent:
-                seat.last_heard = now
-            limit_s = SILENCE_LIMIT_S if seat.has_begun else STARTING_LIMIT_S
-            if now - seat.last_heard > limit_s:
-                seat.reason = f"silent for {limit_s:.0f} s: stopped, or frozen"
-                seat.process.kill()
-            elif seat.step_s > LONGEST_STEP_S:
-                seat.reason = f"at one step for {LONGEST_STEP_S:.0f} s"
-                seat.process.kill()
-            seat.process.check_threads()
+                worker.last_heard = now
+            limit_s = SILENCE_LIMIT_S if worker.has_begun else STARTING_LIMIT_S
+            if now - worker.last_heard > limit_s:
+                worker.reason = f"silent for {limit_s:.0f} s: stopped, or frozen"
+                worker.process.kill()
+            elif worker.step_s > LONGEST_STEP_S:
+                worker.reason = f"at one step for {LONGEST_STEP_S:.0f} s"
+                worker.process.kill()
+            worker.process.check_threads()
 
 
-class StopWatch:
+class StopDeadline:
     """The time that workers have to stop in, once they have been asked to."""
 
-    def __init__(self, seats: Collection[Seat]):
+    def __init__(self, workers: Collection[PoolWorker]):
         now = time.monotonic()
         self._until = now + STOPPING_TIME_S
-        for seat in seats:
-            seat.process.send(Stop(STOPPING_DOWNLOADS_S))
+        for worker in workers:
+            worker.process.send(Stop(STOPPING_DOWNLOADS_S))
             # The program may have been stopped itself until now, as by Ctrl-Z: what they said is not in yet.
-            seat.last_heard = now
+            worker.last_heard = now
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more is waited for."""
         return time.monotonic() >= self._until
 
-    def look(self, seats: Collection[Seat]) -> None:
+    def end_silent(self, workers: Collection[PoolWorker]) -> None:
         """End the workers that do not move: there is no time to wait for them."""
         now = time.monotonic()
-        for seat in seats:
-            if now - seat.last_heard > STOPPING_SILENCE_S:
-                seat.process.kill()
+        for worker in workers:
+            if now - worker.last_heard > STOPPING_SILENCE_S:
+                worker.process.kill()
 
 
-def end_workers(seats: Collection[Seat]) -> None:
+def end_workers(workers: Collection[PoolWorker]) -> None:
     """Let idle workers end by themselves, and see that all of them are gone."""
-    for seat in seats:
-        if seat.shards:
-            seat.process.kill()
+    for worker in workers:
+        if worker.shards:
+            worker.process.kill()
         else:
-            seat.process.send(NoMoreWork())
-    bury([seat.process for seat in seats], ENDING_TIME_S)
+            worker.process.send(NoMoreWork())
+    bury([worker.process for worker in workers], ENDING_TIME_S)
 
 
 def how_it_ended(exit_status: int) -> str:

@@ -17,7 +17,7 @@ from img2dataset.distributing.messages import (
     NoMoreWork,
     Pulse,
     Reported,
-    Settled,
+    RowsDone,
     ShardForWorker,
     ToWorker,
     WantsShard,
@@ -69,7 +69,7 @@ def main() -> None:
     assert isinstance(settings, WorkSettings)
 
     def tell_progress(statuses: Counter[Status]) -> None:
-        program.say(Settled(statuses, worker.waiting))
+        program.say(RowsDone(statuses, worker.waiting))
 
     def tell_pulse() -> None:
         while True:

@@ -150,7 +150,7 @@ def test_a_worker_that_is_stopped_is_replaced(
 
     def tell(pool: local.PoolPass) -> None:
         told(pool)
-        stop_one(sum((seat.live for seat in pool._seats.values()), pool._ended))
+        stop_one(sum((worker.rows_done for worker in pool._workers.values()), pool._rows_reported))
 
     monkeypatch.setattr(local.PoolPass, "_tell_progress", tell)
     options = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}

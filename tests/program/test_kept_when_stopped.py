@@ -181,8 +181,8 @@ def test_a_program_that_was_suspended_keeps_what_its_workers_have(
     stop_workers = local.PoolPass._stop_workers
 
     def after_a_long_sleep(pool: local.PoolPass) -> Iterator[ShardReport]:
-        for seat in pool._seats.values():
-            seat.last_heard -= watching.STOPPING_SILENCE_S + 1
+        for worker in pool._workers.values():
+            worker.last_heard -= watching.STOPPING_SILENCE_S + 1
         yield from stop_workers(pool)
 
     def stop_when_only_slow_rows_are_left() -> None:
