@@ -1,8 +1,8 @@
 """Large images are decoded one after another in all the worker processes of a run. Called by the worker.
 
 Two that come at once would take twice the memory of one. The lock is of a byte of the file that the workers
-inherit from the program (``fetching.hosts.shared_paces``), far behind what is written there; a process that dies
-gives it back.
+inherit from the program (``fetching.hosts.shared_paces``), far behind what is written there; a process that
+dies gives it back.
 """
 
 from __future__ import annotations
