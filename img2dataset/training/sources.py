@@ -101,8 +101,9 @@ class SourceReader:
             raise ImageLoadError.of(source, error.failure) from None
 
     def _read_fsspec(self, source: str, scheme: str) -> bytes:
-        if scheme not in self.allow_schemes:
-            raise ImageLoadError.of(source, failures.of_scheme(scheme), "allow_schemes")
+        for link in (scheme, *_schemes_behind(source)):
+            if link not in self.allow_schemes:
+                raise ImageLoadError.of(source, failures.of_scheme(link), "allow_schemes")
         try:
             file_system, path = open_path(source)
             with file_system.open(path, "rb") as file:
@@ -140,6 +141,13 @@ class SourceReader:
         if len(body) > self.max_bytes:
             raise ImageLoadError.of(source, failures.TOO_LARGE_FILE, f"more than {self.max_bytes} bytes")
         return body
+
+
+def _schemes_behind(source: str) -> Iterator[str]:
+    """The further schemes of a chain such as ``zip://a.jpg::/b.zip``, each of which is opened too."""
+    for link in source.split("::")[1:]:
+        name, is_scheme, _ = link.partition("://")
+        yield name.lower() if is_scheme else "file"
 
 
 def is_url(source: Any) -> bool:

@@ -7,6 +7,7 @@ import gc
 import os
 import pickle
 import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,13 @@ def test_what_is_not_allowed_is_not_opened(served, tmp_path: Path) -> None:
         (ImageLoader(allow_urls=False), url, "URLs are not allowed"),
         (ImageLoader(allow_paths=False), str(tmp_path / "a.jpg"), "local paths are not allowed"),
         (ImageLoader(), f"file://{tmp_path}/a.jpg", "scheme: file not allowed"),
+        (
+            ImageLoader(allow_schemes=("zip",)),
+            f"zip://a.jpg::file://{tmp_path}/a.zip",
+            "scheme: file not allowed",
+        ),
+        (ImageLoader(allow_schemes=("zip",)), f"zip://a.jpg::{tmp_path}/a.zip", "scheme: file not allowed"),
+        (ImageLoader(allow_schemes=("zip",)), "zip://a.jpg::S3://bucket/a.zip", "scheme: s3 not allowed"),
         (ImageLoader(tmp_path / "inside", confine_to_base_path=True), "../a.jpg", "outside of"),
         (ImageLoader(tmp_path / "inside", confine_to_base_path=True), str(tmp_path / "a.jpg"), "outside of"),
         (ImageLoader(tmp_path), "pipe.jpg", "not a regular file"),
@@ -145,6 +153,14 @@ def test_what_is_not_allowed_is_not_opened(served, tmp_path: Path) -> None:
     for loader, source, reason in refused:
         with pytest.raises(ImageLoadError, match=reason):
             loader(source)
+
+
+def test_a_chain_opens_when_all_of_its_links_are_allowed(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.jpg", photograph(96, 64))
+    loader = ImageLoader(allow_schemes=("zip", "file"))
+    for path in (f"{tmp_path}/a.zip", f"file://{tmp_path}/a.zip"):
+        assert loader(f"zip://a.jpg::{path}").size == (96, 64)
 
 
 def test_file_systems_open_when_they_are_allowed(tmp_path: Path) -> None:
