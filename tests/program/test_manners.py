@@ -71,10 +71,10 @@ def test_a_limited_host_gets_from_all_processes_together_what_it_takes(tmp_path:
 def test_a_host_that_sends_one_process_away_is_not_asked_by_another(tmp_path: Path) -> None:
     with ImageServer() as server:
         away = server.url("/status/429?line=Retry-After:%203600")
-        # A shard for each process; the second comes to that host three seconds after the first.
+        # A shard for each process; the second comes to that host five seconds after the first.
         urls = [
             *[server.url("/slow?seconds=3", host=2), *[f"{away}&row={n}" for n in range(9)]],
-            *[server.url("/slow?seconds=6", host=3), *[f"{away}&row={n}" for n in range(9)]],
+            *[server.url("/slow?seconds=8", host=3), *[f"{away}&row={n}" for n in range(9)]],
         ]
         options = {"processes_count": 2, "number_sample_per_shard": 10, "thread_count": 1}
         assert make(tmp_path, urls, **options) == {None: 2, "HTTP 429": 18}
