@@ -1,4 +1,4 @@
-"""robots.txt (RFC 9309): what a site says about a URL before it is asked for. Called by ``admission``.
+"""robots.txt (RFC 9309): what a site says about a URL before it is asked for. Called by ``scheduler``.
 
 Comes in: URLs to judge, and what asking for ``/robots.txt`` brought. Goes out: allowed, refused, or not known
 yet, and who waits to know. It does no network itself: the file is fetched by the loop like any row, under the

@@ -4,7 +4,7 @@ A host goes in; its addresses come out, or the failure that says why there are n
 on its thread. The system's resolver loses many names of a large list; this one keeps asking until the
 row's own timeout: packets get lost, and a name server that has to find out needs seconds.
 
-Equal questions are asked once (``questions``), answers are kept (``known_names``), and special names
+Equal questions are asked once (``lookup``), answers are kept (``name_cache``), and special names
 (RFC 6761) are not asked for at all.
 """
 

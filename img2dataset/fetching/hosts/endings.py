@@ -1,4 +1,4 @@
-"""What the end of a request says about its host. Pure; called by ``admission``, used by ``hosts``."""
+"""What the end of a request says about its host. Pure; called by ``scheduler``, used by ``slots``."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Host(Generic[Waiting]):
         self.pace = pace
         self.running = 0
         self.waiting: deque[Waiting] = NOBODY
-        # Among those that ``hosts`` will look at; at most once, so that its lists do not grow with the rows.
+        # Among those that ``slots`` will look at; at most once, so that its lists do not grow with the rows.
         self.listed = False
         # When it was first asked, whether anything has ever come from it, and how often nothing has.
         self.asked_at: float | None = None

@@ -1,4 +1,4 @@
-"""Slots of a host that the processes of a machine take in turn. Called by ``hosts``.
+"""Slots of a host that the processes of a machine take in turn. Called by ``slots``.
 
 Normally each process of a run has its share of the connections to a host, and no need to talk to the others.
 If there are more processes than connections a share would be none, so those few connections are taken by

@@ -1,6 +1,6 @@
 """What one host takes, learned from its answers: how many requests at a time, how many a second, or none.
 
-Pure: time comes in as an argument, seconds of one clock; nothing here waits or sends. Used by ``hosts``,
+Pure: time comes in as an argument, seconds of one clock; nothing here waits or sends. Used by ``slots``,
 one ``HostPace`` a host; ``shared_paces`` makes those of a run's processes one.
 
 A host that pushes back (429, or 503 with Retry-After) is left alone for as long as it says, gets half the

@@ -1,6 +1,6 @@
 """How politely a run treats the hosts of its list: the user's choices, and which host a URL counts for.
 
-Part of ``FetchSettings``; read by ``hosts`` and ``admission``.
+Part of ``FetchSettings``; read by ``slots`` and ``scheduler``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The paces of hosts that have pushed back, shared by the worker processes of a run. Called by ``hosts``.
+"""The paces of hosts that have pushed back, shared by the worker processes of a run. Called by ``slots``.
 
 A host limits a client, not its processes. Where each of them learned its own pace, one touched the limit
 that the other was about to keep, and 400 rows of a host of ten a second took 290 s in two processes. So once

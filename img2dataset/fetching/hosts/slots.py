@@ -3,7 +3,7 @@ nothing is sent; the effects are what processes agree on: a lock where they outn
 (``machine_slots``), and the pace of a host that has pushed back (``shared_paces``).
 
 Comes in: jobs (of any kind) with the host they go to. Goes out: those whose host can take them, fair
-between hosts, or the reason why a host is not asked at all. Called by ``admission``, on the fetcher's thread.
+between hosts, or the reason why a host is not asked at all. Called by ``scheduler``, on the fetcher's thread.
 
 Each row costs a constant number of steps, however many rows wait for one host; a host is remembered while
 it has rows, and some thousand more for what they have shown.

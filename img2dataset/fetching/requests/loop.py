@@ -44,7 +44,7 @@ LONGEST_SLEEP_S = 5.0
 
 
 class DownloadLoop:
-    """Downloads what ``pending`` holds; everything but ``wake`` belongs to one thread."""
+    """Downloads what ``waiting_rows`` holds; everything but ``wake`` belongs to one thread."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class DownloadLoop:
 
     @property
     def waiting(self) -> int:
-        """New rows that have left ``pending`` and not begun. Any thread."""
+        """New rows that have left ``waiting_rows`` and not begun. Any thread."""
         return self._admission.waiting
 
     def take_back(self, count: int, even_on_trial: bool) -> list[Row]:

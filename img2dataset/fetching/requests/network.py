@@ -1,7 +1,7 @@
 """Whether this machine reaches anything at all, judged by how tries end. Pure: time comes in as an argument.
 
 A try that failed while the network was away says nothing about its host: it is repeated, which is no retry,
-and until something answers only one try a second goes out. Called by ``holding``, on the fetcher's thread.
+and until something answers only one try a second goes out. Called by ``repeats``, on the fetcher's thread.
 
 The network is away if there is no route to what has answered before, if no name server can be reached, or if
 several hosts cannot be reached, with nothing answered since the first of them: any hosts where this machine

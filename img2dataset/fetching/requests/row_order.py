@@ -4,7 +4,7 @@ A host that never answers holds a row for the whole timeout. Asked as late as th
 end of the run as well; so every second row is one of a host that nothing is known of, as far as the rows
 looked at go. Half of the rows keep the order of the list, so that its shards are finished one after another.
 
-Comes in: new jobs. Goes out: the next to begin. Owned by ``admission``, under its lock.
+Comes in: new jobs. Goes out: the next to begin. Owned by ``scheduler``, under its lock.
 """
 
 from __future__ import annotations

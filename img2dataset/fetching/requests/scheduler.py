@@ -1,7 +1,7 @@
 """Which row begins next: it has its host's slot, and the site's consent where that is asked for.
 
-Between ``pending``, where rows come in, and the loop, which requests them. Holds the rows that wait for a
-host (``hosts``) or for a robots.txt (``robots_txt``); they take no transfer and no memory for a body.
+Between ``waiting_rows``, where rows come in, and the loop, which requests them. Holds the rows that wait
+for a host (``slots``) or for a robots.txt (``robots_txt``); they take no transfer and no memory for a body.
 Another thread may take back rows that wait for their host: one lock guards the hosts.
 """
 
