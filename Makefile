@@ -36,7 +36,7 @@ $(VENV)/.base: $(BUILT) $(VENV)/.python
 	touch $@
 
 demo: $(VENV)/.base
-	$(BIN)/python demo/run.py
+	$(BIN)/python examples/demo/run.py
 
 # Most tests wait rather than compute: more processes than cores. The tests of a file share servers, so they stay
 # together; in the order of the files, as those with few tests have the longest.
@@ -76,7 +76,7 @@ $(NEWEST)/.done: $(BUILT)
 FUZZ_SECONDS ?= 120
 FUZZ_VENV := .venv/fuzz
 fuzz: $(FUZZ_VENV)/.done
-	$(FUZZ_VENV)/bin/python -m fuzzing.run --seconds $(FUZZ_SECONDS) $(FUZZ)
+	$(FUZZ_VENV)/bin/python -m tests.fuzzing.run --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 $(FUZZ_VENV)/.done: $(BUILT)
 	$(PYTHON) -m venv $(FUZZ_VENV)
@@ -86,16 +86,16 @@ $(FUZZ_VENV)/.done: $(BUILT)
 
 # JPEGs with changed bytes for the decoder that is written in C, built with AddressSanitizer and UBSan; needs gcc.
 fuzz-native: $(VENV)/.dev
-	$(BIN)/python -m fuzzing.native --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzzing.native --seconds $(FUZZ_SECONDS)
 
 # Both programs over the same lists, compared; about 15 minutes on two cores, 3 GB of environments.
 # To leave out tfrecord, or run some cases only: make differential CASES='--without_tensorflow --only exif'
 differential: $(VENV)/.dev
-	$(BIN)/python -m differential.run $(CASES)
+	$(BIN)/python -m tests.differential.run $(CASES)
 
 # Every call of the table through 1.47.0 and through this checkout; about fifteen minutes on two busy cores.
 contract: $(VENV)/.dev
-	$(BIN)/python -m differential.calls
+	$(BIN)/python -m tests.differential.calls
 
 bench-fidelity: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.fidelity
@@ -133,15 +133,15 @@ bench-feeding: $(VENV)/.dev
 
 # 300,000 rows against servers that misbehave, runs and workers killed; half an hour and more.
 soak: $(VENV)/.dev
-	$(BIN)/python -m reliability.soak
+	$(BIN)/python -m tests.reliability.soak
 
 # The memory a hostile list costs, this program beside 1.47.0; about five minutes, and up to 12 GB for 1.47.0.
 hostile: $(VENV)/.dev
-	$(BIN)/python -m reliability.hostile
+	$(BIN)/python -m tests.reliability.hostile
 
 # Every fault, this program beside 1.47.0, as a table; ten minutes on two busy cores. As root, full disks too.
 faults: $(VENV)/.dev
-	$(BIN)/python -m reliability.faults
+	$(BIN)/python -m tests.reliability.faults
 
 clean:
 	rm -rf $(VENV) demo_output build *.egg-info img2dataset/imaging/native/*.so

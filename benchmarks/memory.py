@@ -66,7 +66,7 @@ def serve_small_image(certificate: Path) -> Nginx:
 
     folder = WORK / "small"
     folder.mkdir(parents=True, exist_ok=True)
-    source = Path(__file__).parents[1] / "demo" / "photographs" / "coffee.jpg"
+    source = Path(__file__).parents[1] / "examples" / "demo" / "photographs" / "coffee.jpg"
     with Image.open(source) as photograph:
         photograph.thumbnail((IMAGE_SIDE, IMAGE_SIDE))
         photograph.save(folder / IMAGE, quality=80)

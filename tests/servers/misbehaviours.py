@@ -132,6 +132,14 @@ async def slow(connection: Connection, path: str, parameters: Parameters) -> Non
     await connection.respond(200, [], SMALL_BODY)
 
 
+@at("answers-when-open")
+async def answer_when_open(connection: Connection, path: str, parameters: Parameters) -> None:
+    """Nobody is answered before this many connections are open at once."""
+    while connection.site.peak < number(parameters, "connections", 2):
+        await asyncio.sleep(0.02)
+    await connection.respond(200, [], SMALL_BODY)
+
+
 @at("hang-before-headers")
 async def hang_before_headers(connection: Connection, path: str, parameters: Parameters) -> None:
     await forever()

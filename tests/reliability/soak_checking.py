@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from reliability.misbehaving import fault_of
-from reliability.pictures import NotNumbered, read_number, size_of
+from tests.reliability.misbehaving import fault_of
+from tests.reliability.pictures import NotNumbered, read_number, size_of
 
 
 @dataclass

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PEER_REQUIREMENT = "img2dataset==1.47.0"
 # What 1.47.0 imports to write tfrecords, and names nowhere.
 TENSORFLOW_REQUIREMENTS = (

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from differential.call_table import CALLS, ON_PURPOSE
-from differential.environments import EnvironmentNotMade, make_programs, program_environment
+from tests.differential.call_table import CALLS, ON_PURPOSE
+from tests.differential.environments import EnvironmentNotMade, make_programs, program_environment
 
 RUNNER = Path(__file__).with_name("call_runner.py")
 RECORD = Path(__file__).with_name("recorded_calls.json")

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from differential.pictures import Served, failures, opted_out, other_files, photographs, with_exif
+from tests.differential.pictures import Served, failures, opted_out, other_files, photographs, with_exif
 from tests.servers import ImageServer
 
 Row = dict[str, Any]

@@ -1,4 +1,5 @@
-"""``python -m differential.run [--only TEXT] [--jobs N] [--without_tensorflow]``: all cases, and a table.
+"""``python -m tests.differential.run [--only TEXT] [--jobs N] [--without_tensorflow]``: all cases, and a
+table.
 
 The exit status is 0 if nothing differs, 1 if something does, 2 if the programs cannot be had.
 """
@@ -14,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from differential.cases import CASES, OLD_WAY, Case
-from differential.comparing import describe, differences
-from differential.environments import EnvironmentNotMade, Programs, make_programs, program_environment
-from differential.lists import write_lists
-from differential.outputs import Output, read_output
+from tests.differential.cases import CASES, OLD_WAY, Case
+from tests.differential.comparing import describe, differences
+from tests.differential.environments import EnvironmentNotMade, Programs, make_programs, program_environment
+from tests.differential.lists import write_lists
+from tests.differential.outputs import Output, read_output
 from tests.servers import ImageServer
 
 WORK = Path(__file__).resolve().parent / "work"

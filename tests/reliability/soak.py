@@ -1,4 +1,4 @@
-"""300,000 rows, and everything going wrong: ``python -m reliability.soak``, half an hour.
+"""300,000 rows, and everything going wrong: ``python -m tests.reliability.soak``, half an hour.
 
 Servers of numbered pictures misbehave at random (``misbehaving.py``). The command is started, killed or
 stopped after seconds, started again, several times; then it runs to its end in one stretch, its workers
@@ -22,12 +22,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reliability import WORK
-from reliability.memory_series import MemoryVerdict, minute_maxima, verdict_of
-from reliability.misbehaving_server import MisbehavingServer
-from reliability.pictures import LARGEST_NUMBER
-from reliability.running import COMMAND, Run, let_children_be_interrupted, words
-from reliability.soak_checking import Account, check_dataset, numbers_in
+from tests.reliability import WORK
+from tests.reliability.memory_series import MemoryVerdict, minute_maxima, verdict_of
+from tests.reliability.misbehaving_server import MisbehavingServer
+from tests.reliability.pictures import LARGEST_NUMBER
+from tests.reliability.running import COMMAND, Run, let_children_be_interrupted, words
+from tests.reliability.soak_checking import Account, check_dataset, numbers_in
 
 HOSTS = 16
 INTERRUPTIONS = ("worker, then tree", "main process", "SIGTERM", "whole tree", "SIGINT", "every worker")
@@ -41,7 +41,9 @@ LONGEST_RUN_S = 3 * 3600.0
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m reliability.soak", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.reliability.soak", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--rows", type=int, default=300_000, help="(default: 300,000)")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--processes", type=int, default=2, help="workers of the run")

@@ -21,7 +21,7 @@ import webdataset
 from PIL import Image
 
 HERE = Path(__file__).parent
-OUTPUT = HERE.parent / "demo_output"
+OUTPUT = HERE.parents[1] / "demo_output"
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

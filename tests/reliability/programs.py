@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks import WORK as BENCHMARKS_WORK
 from benchmarks.environments import PEER_REQUIREMENT, make_environment, peer_python
-from differential.environments import program_environment
-from reliability.running import COMMAND, Run, words
+from tests.differential.environments import program_environment
+from tests.reliability.running import COMMAND, Run, words
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reliability.bombs import gzip_bomb
-from reliability.fault_place import (
+from tests.pictures import photograph
+from tests.reliability.bombs import gzip_bomb
+from tests.reliability.fault_place import (
     ALONE_WITHIN_S,
     BAD_ROWS,
     SAMPLE_INTERVAL_S,
@@ -25,7 +26,6 @@ from reliability.fault_place import (
     downloaders,
     kill_all,
 )
-from tests.pictures import photograph
 
 BOMB_MEGABYTES = 500
 

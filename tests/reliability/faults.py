@@ -1,4 +1,4 @@
-"""Every fault we can make, on this program and on 1.47.0: ``python -m reliability.faults``, minutes.
+"""Every fault we can make, on this program and on 1.47.0: ``python -m tests.reliability.faults``, minutes.
 
 Prints a markdown table: the fault, how often it was tried, what each program came to. A try is a run (or
 several) over 200 pictures in ten shards with two processes; what it came to is counted on the disk. Killing
@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from reliability import WORK
-from reliability import fault_trials as trials
-from reliability.fault_network import connections_ended, in_own_network
-from reliability.fault_place import Place, Trial
-from reliability.fault_trials import NotPossible
-from reliability.programs import Program, peer_program, this_program
 from tests.pictures import photograph
+from tests.reliability import WORK
+from tests.reliability import fault_trials as trials
+from tests.reliability.fault_network import connections_ended, in_own_network
+from tests.reliability.fault_place import Place, Trial
+from tests.reliability.fault_trials import NotPossible
+from tests.reliability.programs import Program, peer_program, this_program
 from tests.servers import ImageServer
 
 # Runs that work share the cores with few others, those that wait with many.
@@ -185,7 +185,9 @@ def cell_of(fault: Fault, futures: Sequence[Future[Trial]]) -> tuple[str, bool]:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m reliability.faults", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.reliability.faults", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--without-peer", action="store_true", help="leave img2dataset 1.47.0 out")
     parser.add_argument("--only", default="", metavar="WORDS", help="faults whose name has these words")
     parser.add_argument("--seed", type=int, default=5, help="of the moments (default: 5)")

@@ -15,8 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from differential.listed import reason, reason_of_columns, reason_of_names
-from differential.outputs import IMAGE_COLUMNS, Output
+from tests.differential.listed import reason, reason_of_columns, reason_of_names
+from tests.differential.outputs import IMAGE_COLUMNS, Output
 
 FIXED_MESSAGES = frozenset(
     {"success", "hash mismatch", "image too small", "image area too large", "aspect ratio too large"}

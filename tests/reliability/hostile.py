@@ -1,4 +1,4 @@
-"""What does a hostile list cost in memory? ``python -m reliability.hostile``, some five minutes.
+"""What does a hostile list cost in memory? ``python -m tests.reliability.hostile``, some five minutes.
 
 Among ordinary photographs, hosts that want memory: endless bodies, gzip bombs, a PNG of 900 megapixels,
 headers without end, JPEGs that say they are huge, drips. Default options, two processes; the highest memory
@@ -19,10 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reliability import WORK
-from reliability.bombs import boasting_jpeg, gzip_bomb, huge_jpeg, png_bomb
-from reliability.programs import Program, peer_program, this_program
 from tests.pictures import photograph
+from tests.reliability import WORK
+from tests.reliability.bombs import boasting_jpeg, gzip_bomb, huge_jpeg, png_bomb
+from tests.reliability.programs import Program, peer_program, this_program
 from tests.servers import ImageServer
 
 ORDINARY_ROWS = 600
@@ -127,7 +127,7 @@ def run_over(
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m reliability.hostile", description=__doc__.splitlines()[0]
+        prog="python -m tests.reliability.hostile", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--without-peer", action="store_true", help="leave img2dataset 1.47.0 out")
     return parser.parse_args(arguments)

@@ -1,4 +1,5 @@
-"""The server of a soak: ``python -m reliability.misbehaving_server SEED``, driven by ``MisbehavingServer``.
+"""The server of a soak: ``python -m tests.reliability.misbehaving_server SEED``, driven by
+``MisbehavingServer``.
 
 /numbered/N.jpg is the picture of N, late by a random time, after whatever ``fault_of`` says goes wrong first.
 The servers of the tests do the rest.
@@ -13,9 +14,9 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 
-from reliability import REPOSITORY
-from reliability.misbehaving import fault_of
-from reliability.pictures import draw
+from tests.reliability import REPOSITORY
+from tests.reliability.misbehaving import fault_of
+from tests.reliability.pictures import draw
 from tests.servers import ImageServer
 from tests.servers.misbehaviours import MISBEHAVIOURS, Parameters, at
 from tests.servers.process import Connection, main
@@ -32,7 +33,7 @@ class MisbehavingServer(ImageServer):
         self.scheme = "http"
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "reliability.misbehaving_server", str(seed)],
+            [sys.executable, "-m", "tests.reliability.misbehaving_server", str(seed)],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

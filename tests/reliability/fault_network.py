@@ -1,6 +1,7 @@
 """Faults of the network, each try in a namespace of its own: a ``Place`` comes in, a ``Trial`` goes out.
 
-``python -m reliability.fault_network OUTSIDE FAULT`` is the half that runs in there: as root, with iproute2.
+``python -m tests.reliability.fault_network OUTSIDE FAULT`` is the half that runs in there: as root, with
+iproute2.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from reliability.fault_place import SAMPLE_INTERVAL_S, Place, Trial
-from reliability.fault_trials import NotPossible
 from tests.fetching.dns_server import DnsServer
 from tests.fetching.own_network import HERE, behind_an_interface, enter, set_up
 from tests.pictures import photograph
+from tests.reliability.fault_place import SAMPLE_INTERVAL_S, Place, Trial
+from tests.reliability.fault_trials import NotPossible
 from tests.servers import ImageServer, Nginx, TestAuthority, find_nginx
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 TRY_TIME_LIMIT_S = 300
 
 
@@ -39,7 +40,7 @@ def in_own_network(fault: str) -> Callable[[Place], Trial]:
             raise NotPossible("network namespaces are not permitted")
         outside = os.readlink("/proc/self/ns/net")
         done = subprocess.run(
-            ["unshare", "-nm", sys.executable, "-m", "reliability.fault_network", outside, fault],
+            ["unshare", "-nm", sys.executable, "-m", "tests.reliability.fault_network", outside, fault],
             cwd=REPOSITORY,
             input=pickle.dumps((place.program, place.folder, place.chance, place.part)),
             capture_output=True,

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reliability.fault_account import Account, account_of
-from reliability.programs import Program
-from reliability.running import Run
 from tests.pictures import photograph
+from tests.reliability.fault_account import Account, account_of
+from tests.reliability.programs import Program
+from tests.reliability.running import Run
 from tests.servers import ImageServer
 
 ROWS, SHARD_SIZE = 200, 20

@@ -1,11 +1,11 @@
 """Fuzzes the shrinking decoder (imaging/native): seconds come in, a line of what was tried goes out.
 
-``python -m fuzzing.native --seconds 120``, or ``make fuzz-native``. Needs gcc. The decoder is built with
-AddressSanitizer and UndefinedBehaviorSanitizer into ``fuzzing/work/native_driver``, and fed with JPEGs whose
-bytes were changed; those that reach new code are changed further, stay in ``fuzzing/work/native/`` and are
-what the next run begins with. Exit status 1 if anything was found: the file stays in
-``fuzzing/work/native-crash-….jpg`` with what the sanitizers said beside it, and is tried again by
-``fuzzing/work/native_driver FILE``.
+``python -m tests.fuzzing.native --seconds 120``, or ``make fuzz-native``. Needs gcc. The decoder is built
+with AddressSanitizer and UndefinedBehaviorSanitizer into ``tests/fuzzing/work/native_driver``, and fed with
+JPEGs whose bytes were changed; those that reach new code are changed further, stay in
+``tests/fuzzing/work/native/`` and are what the next run begins with. Exit status 1 if anything was found: the
+file stays in ``tests/fuzzing/work/native-crash-….jpg`` with what the sanitizers said beside it, and is tried
+again by ``tests/fuzzing/work/native_driver FILE``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import sys
 import time
 from pathlib import Path
 
-from fuzzing.native_seeds import seeds
+from tests.fuzzing.native_seeds import seeds
 
-WORK = Path("fuzzing/work")
+WORK = Path("tests/fuzzing/work")
 REACHED = WORK / "native"
 DRIVER = WORK / "native_driver"
 NATIVE = Path("img2dataset/imaging/native")
@@ -40,7 +40,7 @@ _MARKERS = bytes.fromhex("c0 c1 c2 c4 c9 d0 d1 d7 d8 d9 da db dc dd e0 ee fe ff"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="fuzzing.native", description="Fuzz the shrinking decoder.")
+    parser = argparse.ArgumentParser(prog="tests.fuzzing.native", description="Fuzz the shrinking decoder.")
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--seed", type=int, default=None, help="of what is tried; the time of day without")
     asked = parser.parse_args()
@@ -67,7 +67,14 @@ def build() -> None:
             str(NATIVE / f"{name}.c"),
         ]
         subprocess.run([*command, "-o", objects[-1]], check=True)
-    command = ["gcc", *_SANITIZED, _CHECKS, "fuzzing/native_driver.c", *objects, "-Wl,--wrap=posix_memalign"]
+    command = [
+        "gcc",
+        *_SANITIZED,
+        _CHECKS,
+        "tests/fuzzing/native_driver.c",
+        *objects,
+        "-Wl,--wrap=posix_memalign",
+    ]
     subprocess.run([*command, "-lm", "-o", str(DRIVER)], check=True)
 
 

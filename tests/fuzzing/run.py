@@ -1,9 +1,9 @@
 """Every fuzzer for a while, one after the other: seconds come in, a table of what was tried goes out.
 
-``python -m fuzzing.run --seconds 120 [NAME ...]``. Exit status 1 if anything was found; the bytes that did it
-stay in ``fuzzing/work/NAME-crash-…`` (or ``-timeout-``, ``-oom-``), and are tried again by
-``python -m fuzzing.harness NAME fuzzing/work/NAME FILE``. What reached new code stays in
-``fuzzing/work/NAME/`` and is what the next run begins with.
+``python -m tests.fuzzing.run --seconds 120 [NAME ...]``. Exit status 1 if anything was found; the bytes that
+did it stay in ``tests/fuzzing/work/NAME-crash-…`` (or ``-timeout-``, ``-oom-``), and are tried again by
+``python -m tests.fuzzing.harness NAME tests/fuzzing/work/NAME FILE``. What reached new code stays in
+``tests/fuzzing/work/NAME/`` and is what the next run begins with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-WORK = Path("fuzzing/work")
+WORK = Path("tests/fuzzing/work")
 # Of inputs of a few KB. A row that took longer would hold a core that others wait for.
 SLOWEST_INPUT_S = 5
 MOST_MEMORY_MB = 2048
@@ -33,7 +33,7 @@ NAMES = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="fuzzing.run", description="Run the fuzzers.")
+    parser = argparse.ArgumentParser(prog="tests.fuzzing.run", description="Run the fuzzers.")
     parser.add_argument("--seconds", type=int, default=120, help="for each fuzzer")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all without any")
     asked = parser.parse_args()
@@ -55,7 +55,7 @@ def fuzz(name: str, seconds: int) -> bool:
         f"-rss_limit_mb={MOST_MEMORY_MB}",
         f"-artifact_prefix={WORK / name}-",
     )
-    command = [sys.executable, "-m", "fuzzing.harness", name, str(WORK / name), *flags]
+    command = [sys.executable, "-m", "tests.fuzzing.harness", name, str(WORK / name), *flags]
     with open(log, "w", encoding="utf-8") as file:
         status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
     text = log.read_text(encoding="utf-8", errors="replace")

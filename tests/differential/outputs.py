@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from differential.environments import program_environment
+from tests.differential.environments import program_environment
 
 # This project's record of its runs; 1.47.0 keeps none.
 OWN_FILES = frozenset({".img2dataset_manifest"})

@@ -1,8 +1,8 @@
 """One fuzzer: a name comes in, libFuzzer runs until it is told to stop or finds something.
 
-``python -m fuzzing.harness NAME FOLDER [libFuzzer's flags]``; FOLDER holds the bytes to begin with, and gets
-those that reached new code. Called by ``fuzzing.run``. A finding is any exception, a crash of the process,
-or an input that takes seconds (``-timeout``).
+``python -m tests.fuzzing.harness NAME FOLDER [libFuzzer's flags]``; FOLDER holds the bytes to begin with, and
+gets those that reached new code. Called by ``tests.fuzzing.run``. A finding is any exception, a crash of the
+process, or an input that takes seconds (``-timeout``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import atheris
 for imported in ("email.utils", "email._parseaddr"):
     sys.modules.pop(imported, None)
 with atheris.instrument_imports(include=["img2dataset", "exifread", "PIL", "email", "idna"]):
-    from fuzzing import lists, pictures, seeds, words
+    from tests.fuzzing import lists, pictures, seeds, words
 
     # Readers are imported by lists of their format only: here, so that their branches are seen.
     for _, module, _ in pkgutil.iter_modules(["img2dataset/reading"], "img2dataset.reading."):

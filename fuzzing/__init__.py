@@ -1,3 +1,0 @@
-"""Fuzzers for everything that strangers send: images, headers, URLs, lists. Run by ``make fuzz`` and
-``make fuzz-native``.
-"""
