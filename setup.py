@@ -7,6 +7,7 @@ built the package is installed without it, and JPEGs take the slower way through
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from building.compilers import other_compiler, usual_compiler, without_library, 
 
 FOLDER = "img2dataset/imaging/native"
 SCRATCH = tempfile.TemporaryDirectory(prefix="img2dataset-build-")
+
+
+PARTS = ("bits", "blocks", "decoder", "huffman", "markers", "memory", "png", "shrink", "taps")
+AVX2 = ("-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mlzcnt")
 
 
 class Build(build):
@@ -38,6 +43,15 @@ class BuildLibrary(build_ext):
         """Build the library, or say in one line that it is left out."""
         try:
             self._take_a_compiler()
+            if platform.machine() in ("x86_64", "amd64"):
+                # The same once more, for processors with AVX2.
+                ext.define_macros = [("WITH_AVX2", "1")]
+                ext.extra_objects = self.compiler.compile(
+                    [f"{FOLDER}/decoder.c"],
+                    output_dir=f"{self.build_temp}/avx2",
+                    macros=[("SHRINK", "shrink_avx2")],
+                    extra_postargs=[*ext.extra_compile_args, *AVX2],
+                )
             super().build_extension(ext)
         except (CCompilerError, BaseError, OSError) as error:
             self.warn(f"img2dataset is built without its C library, and will take longer: {error}")
@@ -67,7 +81,7 @@ class Wheel(bdist_wheel):
 
 LIBRARY = Extension(
     "img2dataset.imaging.native.libshrink",
-    sources=[f"{FOLDER}/{name}.c" for name in ("shrink", "any", "avx2", "png")],
+    sources=[f"{FOLDER}/{name}.c" for name in PARTS],
     depends=["setup.py", *sorted(str(path) for path in Path(FOLDER).glob("*.h"))],
     # Products are rounded before they are added, so that pixels are the same on every processor.
     extra_compile_args=["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-psabi"],

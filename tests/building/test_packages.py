@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+NATIVE = ROOT / "img2dataset" / "imaging" / "native"
 PARTS = ("building", "img2dataset", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
 CALL = """
 import json, sys
@@ -90,10 +91,21 @@ def test_a_wheel_is_for_any_python_and_has_the_library_and_no_sources(sources: P
 def test_a_compiler_that_warns_of_everything_warns_of_nothing(compiler: str, tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
-    for source in sorted((ROOT / "img2dataset" / "imaging" / "native").glob("*.c")):
-        # A change of the calling convention between functions of one file, of which -Wpsabi tells, is none.
-        flags = ["-O1", "-std=gnu11", "-fPIC", "-Wall", "-Wextra", "-Wno-psabi", "-Werror"]
+    # A change of the calling convention between functions of one file, of which -Wpsabi tells, is none.
+    flags = ["-O1", "-std=gnu11", "-fPIC", "-Wall", "-Wextra", "-Wno-psabi", "-Werror"]
+    for source in sorted(NATIVE.glob("*.c")):
         subprocess.run([compiler, *flags, "-c", source, "-o", tmp_path / "object"], check=True, timeout=240)
+
+
+@needs_compiler
+def test_every_header_brings_what_it_uses_and_may_be_included_twice(tmp_path: Path) -> None:
+    source = tmp_path / "header.c"
+    headers = sorted(NATIVE.glob("*.h"))
+    assert headers
+    for header in headers:
+        source.write_text(f'#include "{header.name}"\n' * 2)
+        flags = ["-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi", "-Wno-unused-function", "-Werror"]
+        subprocess.run([str(COMPILER), *flags, f"-I{NATIVE}", "-fsyntax-only", source], check=True)
 
 
 @needs_compiler
