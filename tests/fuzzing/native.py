@@ -31,7 +31,7 @@ MISSING = (
     "fuzzing the C library needs clang with libFuzzer (on Debian: apt-get install clang libclang-rt-dev)"
 )
 _CHECKED = (
-    "clang", "-g", "-O2", "-std=gnu11", "-Wno-psabi", "-fno-sanitize-recover=all",
+    "clang", "-g", "-O2", "-std=gnu11", "-ffp-contract=off", "-Wno-psabi", "-fno-sanitize-recover=all",
     "-fsanitize=address,undefined,float-cast-overflow",
 )  # fmt: skip
 _AVX2 = ("-DSHRINK=shrink_avx2", "-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mlzcnt")

@@ -87,14 +87,14 @@ typedef int shrinking(const jpeg_request *);
 
 /* Calls the decoder over memory that holds one byte and then another. Returns the outcome, and the pixels in memory
    that is just as large as it must be. */
-static int shrink_twice(shrinking *function, jpeg_request asked, size_t room, uint8_t **pixels) {
+static int shrink_twice(shrinking *function, jpeg_request request, size_t room, uint8_t **pixels) {
     uint8_t *made[2] = {malloc(room), malloc(room)};
     int outcomes[2];
     for (int i = 0; i < 2; i++) {
         fill = i ? 0xA5 : 0x5A;
         memset(made[i], fill, room);
-        asked.pixels = made[i];
-        outcomes[i] = function(&asked);
+        request.pixels = made[i];
+        outcomes[i] = function(&request);
         if (large_is_taken) refuse("memory is kept", i, outcomes[i]);
     }
     if (outcomes[0] != outcomes[1]) refuse("the outcome depends on memory", outcomes[0], outcomes[1]);
@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *body, size_t length) {
     int way = body[length - 1] % 192, reduction = reductions[way % 4], by = divisors[way / 4 % 6];
     /* What a wrong reader of headers would say: then there is room for so many channels only. */
     if (way % 5 == 4) of.channels = of.channels == 1 ? 3 : 1;
-    jpeg_request asked = {
+    jpeg_request request = {
         .body = body,
         .length = length,
         .width = of.width,
@@ -126,14 +126,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *body, size_t length) {
         .colour_reduction = reduction > 1 ? reduction / 2 : 1,
         .flags = way / 24 | (of.channels == 1 ? GREY : 0),
     };
-    size_t room = (size_t)asked.target_width * asked.target_height * (of.channels == 1 ? 1 : 3);
+    size_t room = (size_t)request.target_width * request.target_height * (of.channels == 1 ? 1 : 3);
     if (room > MOST_RESULT) return 0;
     uint8_t *pixels;
-    int outcome = shrink_twice(shrink_any, asked, room, &pixels);
+    int outcome = shrink_twice(shrink_any, request, room, &pixels);
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) {
         uint8_t *others;
-        int other = shrink_twice(shrink_avx2, asked, room, &others);
+        int other = shrink_twice(shrink_avx2, request, room, &others);
         if (outcome != other) refuse("the outcome depends on the processor", outcome, other);
         for (size_t i = 0; outcome == 0 && i < room; i++)
             if (pixels[i] != others[i]) refuse("a pixel depends on the processor", pixels[i], others[i]);

@@ -16,10 +16,10 @@ static int paeth(int a, int b, int c) {
 }
 
 /* Returns 1 for a filter that there is none of. */
-static int unfilter_plainly(const png_request *asked, uint8_t *pixels) {
-    size_t channels = (size_t)asked->channels, bytes = asked->width * channels;
-    for (size_t y = 0; y < asked->height; y++) {
-        const uint8_t *from = asked->rows + y * (bytes + 1);
+static int unfilter_plainly(const png_request *request, uint8_t *pixels) {
+    size_t channels = (size_t)request->channels, bytes = request->width * channels;
+    for (size_t y = 0; y < request->height; y++) {
+        const uint8_t *from = request->rows + y * (bytes + 1);
         uint8_t *row = pixels + y * bytes;
         for (size_t x = 0; x < bytes; x++) {
             int a = x < channels ? 0 : row[x - channels], b = y ? (row - bytes)[x] : 0;
@@ -29,7 +29,7 @@ static int unfilter_plainly(const png_request *asked, uint8_t *pixels) {
             row[x] = (uint8_t)(from[1 + x] + added[from[0]]);
         }
     }
-    for (size_t i = 0; channels >= 3 && i < asked->height * bytes; i += channels) {
+    for (size_t i = 0; channels >= 3 && i < request->height * bytes; i += channels) {
         uint8_t red = pixels[i];
         pixels[i] = pixels[i + 2], pixels[i + 2] = red;
     }
@@ -39,19 +39,19 @@ static int unfilter_plainly(const png_request *asked, uint8_t *pixels) {
 int LLVMFuzzerTestOneInput(const uint8_t *body, size_t length) {
     static const int channels[] = {1, 3, 4, 2};
     if (length < 3 || body[1] == 0) return 0;
-    png_request asked = {.width = body[1], .channels = channels[body[0] & 3]};
-    size_t bytes = asked.width * (size_t)asked.channels;
-    asked.height = (length - 2) / (bytes + 1);
-    size_t rows = asked.height * (bytes + 1), room = asked.height * bytes;
+    png_request request = {.width = body[1], .channels = channels[body[0] & 3]};
+    size_t bytes = request.width * (size_t)request.channels;
+    request.height = (length - 2) / (bytes + 1);
+    size_t rows = request.height * (bytes + 1), room = request.height * bytes;
     /* Memory that is just as large as it must be. */
     uint8_t *copy = malloc(rows), *right = malloc(room);
     memcpy(copy, body + 2, rows);
-    asked.rows = copy, asked.pixels = malloc(room);
-    int outcome = unfilter_png(&asked), expected = asked.channels == 2 || unfilter_plainly(&asked, right);
-    if (outcome != expected || (outcome == 0 && memcmp(asked.pixels, right, room))) {
+    request.rows = copy, request.pixels = malloc(room);
+    int outcome = unfilter_png(&request), expected = request.channels == 2 || unfilter_plainly(&request, right);
+    if (outcome != expected || (outcome == 0 && memcmp(request.pixels, right, room))) {
         fprintf(stderr, "native_png: not as the specification has it: outcome %d, expected %d\n", outcome, expected);
         abort();
     }
-    free(copy), free(right), free(asked.pixels);
+    free(copy), free(right), free(request.pixels);
     return 0;
 }
