@@ -209,5 +209,5 @@ def test_what_an_engine_ships_are_plain_values(run: Run) -> None:
 
 
 def test_an_engine_that_is_not_there_is_named() -> None:
-    with pytest.raises(OptionError, match="--distributor is 'ray'; this version takes 'multiprocessing'"):
+    with pytest.raises(OptionError, match="--distributor is 'ray', which no installed package adds"):
         create_engine("ray", 1, 1, lambda statuses: None, StopRequest())
