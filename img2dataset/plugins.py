@@ -2,17 +2,19 @@
 
 A package declares it in its ``pyproject.toml``, for example
 ``[project.entry-points."img2dataset.engines"]`` with ``mine = "my_package:MyEngine"``; from then on its name
-is a value of the option like those built in. Nothing is looked up before a name is met that is not built in, or
-the names are to be told.
+is a value of the option like those built in. Nothing is looked up before a name is met that is not built in,
+or the names are to be told.
 """
 
 from __future__ import annotations
 
 import functools
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import MissingDependency, OptionError, one_line
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 # What can be added, and the option that takes the names.
 FORMATS = "img2dataset.formats"
@@ -56,6 +58,9 @@ def load_plugin(group: str, name: str) -> Any:
 
 @functools.cache
 def _entry_points(group: str) -> dict[str, list[EntryPoint]]:
+    # Here, since it takes 30 ms, and most runs ask for no name that is not built in.
+    from importlib.metadata import entry_points
+
     found: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=group):
         found.setdefault(point.name, []).append(point)

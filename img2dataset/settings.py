@@ -8,29 +8,9 @@ from img2dataset.fetching import FetchSettings, HostManners, check_schemes, load
 from img2dataset.fetching.http.certificates import find_ca_bundle
 from img2dataset.imaging import ImageSettings
 from img2dataset.options import Options
-from img2dataset.reading import ReadSettings
 from img2dataset.storage.runs import new_run_id
 from img2dataset.working import WorkSettings
 from img2dataset.writing import WriteSettings
-
-
-def read_settings(options: Options) -> ReadSettings:
-    """What the reading room is told."""
-    return ReadSettings(
-        url_list=options.url_list,
-        input_format=options.input_format,
-        url_col=options.url_col,
-        caption_col=options.caption_col,
-        bbox_col=options.bbox_col,
-        expected_hash_col=options.verify_hash[0] if options.verify_hash else None,
-        additional_columns=options.save_additional_columns or (),
-        rows_per_shard=options.number_sample_per_shard,
-        column_names=options.input_columns,
-        delimiter=options.input_delimiter,
-        quote_character=options.input_quote,
-        escape_character=options.input_escape,
-        encoding=options.input_encoding,
-    )
 
 
 def work_settings(options: Options) -> WorkSettings:

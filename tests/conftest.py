@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.installed_packages import Install, installer
 from tests.servers import ImageServer, Nginx, TestAuthority, find_nginx
 
 
@@ -54,3 +56,9 @@ def nginx(certificates: TestAuthority, tmp_path_factory: pytest.TempPathFactory)
     server = Nginx(home, home / "files", certificates.certificate())
     yield server
     server.close()
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Installs a package (name, source, lines of entry_points.txt) for one test."""
+    yield from installer(tmp_path / "installed", monkeypatch)

@@ -2,38 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
-from img2dataset import plugins
 from img2dataset.errors import MissingDependency, OptionError
 from img2dataset.plugins import ENGINES, FORMATS, load_plugin, plugin_names
-
-Install = Callable[[str, str, str], None]
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Puts a package (name, source, lines of entry_points.txt) where Python finds it."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    names: list[str] = []
-
-    def put(name: str, source: str, entries: str) -> None:
-        names.append(name)
-        (tmp_path / f"{name}.py").write_text(source)
-        metadata = tmp_path / f"{name}-1.0.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (metadata / "entry_points.txt").write_text(entries)
-        plugins._entry_points.cache_clear()
-
-    yield put
-    plugins._entry_points.cache_clear()
-    for name in names:
-        sys.modules.pop(name, None)
+from tests.installed_packages import Install
 
 
 def test_what_a_package_adds_is_found_by_its_name_and_in_its_group_only(install: Install) -> None:

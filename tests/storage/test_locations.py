@@ -34,7 +34,8 @@ for module in ("s3fs", "gcsfs", "adlfs", "huggingface_hub"):
     sys.modules[module] = None
 from img2dataset.errors import MissingDependency
 from img2dataset.fetching import check_schemes
-from img2dataset.reading import ReadSettings, open_reader
+from img2dataset.options import InputOptions
+from img2dataset.reading import open_reader
 from img2dataset.training.shard_folder import FinishedShards
 from img2dataset.verifying import verify
 from img2dataset.writing import OutputFolder, WriteSettings
@@ -48,8 +49,8 @@ for scheme in sys.argv[1:]:
         (output_folder, path),
         (verify, path),
         (FinishedShards, path),
-        (lambda path: open_reader(ReadSettings(path, "txt")), path),
-        (lambda path: open_reader(ReadSettings(path, "txt")), "simplecache::" + path),
+        (lambda path: open_reader(InputOptions(url_list=path), 10_000), path),
+        (lambda path: open_reader(InputOptions(url_list=path), 10_000), "simplecache::" + path),
         (check_schemes, [scheme]),
     ):
         try:

@@ -36,7 +36,7 @@ ANY_TYPE = {
 @pytest.mark.parametrize("name", ANY_TYPE)
 def test_additional_columns_keep_any_type(tmp_path, shards, name):
     path = written(tmp_path, {"x": ANY_TYPE[name], "url": ["http://a", "http://b"]})
-    [shard] = shards(path, "parquet", additional_columns=("x",))
+    [shard] = shards(path, "parquet", save_additional_columns=("x",))
     assert shard.rows.column("x").to_pylist() == ANY_TYPE[name].to_pylist()
     assert shard.rows.schema.field("x").type == pq.read_schema(path).field("x").type
 
@@ -52,8 +52,8 @@ def test_columns_pass_unchanged_under_their_final_names(tmp_path, shards):
         url_col="URL",
         caption_col="T",
         bbox_col="b",
-        expected_hash_col="h",
-        additional_columns=("b", "URL"),
+        verify_hash=("h", "sha256"),
+        save_additional_columns=("b", "URL"),
     )
     assert shard.rows.column_names == ["b", "URL", "caption", "url", BBOX_COLUMN, EXPECTED_HASH_COLUMN]
     assert shard.rows.schema.field(BBOX_COLUMN).type == pq.read_schema(path).field("b").type
@@ -101,7 +101,7 @@ def test_captions_of_any_type_become_text(tmp_path, shards, captions, expected):
 
 def test_names_with_dots_are_columns_and_not_paths(tmp_path, rows):
     path = written(tmp_path, {"a": [1], "a.b": [2], "s": [{"b": 3}], "url": ["http://a"]})
-    assert rows(path, "parquet", additional_columns=("a.b", "a", "s")) == [
+    assert rows(path, "parquet", save_additional_columns=("a.b", "a", "s")) == [
         {"a.b": 2, "a": 1, "s": {"b": 3}, "url": "http://a"}
     ]
 
@@ -117,7 +117,7 @@ def test_shards_and_row_groups_need_not_meet(tmp_path, shards):
 
 def test_a_shard_is_in_one_piece_and_keeps_nothing_else_alive(tmp_path, shards):
     path = written(tmp_path, {"url": ["u" * 100] * 5000, "d": pa.array(["x"] * 5000).dictionary_encode()})
-    [first, second] = shards(path, "parquet", rows_per_shard=4900, additional_columns=("d",))
+    [first, second] = shards(path, "parquet", rows_per_shard=4900, save_additional_columns=("d",))
     assert {column.num_chunks for shard in (first, second) for column in shard.rows.columns} == {1}
 
 

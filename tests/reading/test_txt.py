@@ -64,4 +64,4 @@ def test_a_caption_column_of_a_txt_list_is_warned_about(write, shards, caplog):
 
 def test_other_columns_of_a_txt_list_are_missing_columns(write, shards):
     with pytest.raises(InputError, match='no column "id"'):
-        shards(write("a.txt", "http://a/1\n"), "txt", additional_columns=("id",))
+        shards(write("a.txt", "http://a/1\n"), "txt", save_additional_columns=("id",))

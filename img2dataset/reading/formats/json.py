@@ -1,7 +1,6 @@
-"""json and jsonl lists.
+"""json: one document of rows.
 
-jsonl is read a line at a time. json is one document, and the only format that needs memory in
-proportion to its file: about six times its size while it is being read.
+The only format that needs memory in proportion to its file: about six times its size while it is being read.
 """
 
 from __future__ import annotations
@@ -11,64 +10,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from img2dataset.errors import InputError
+from img2dataset.options import InputOptions
 from img2dataset.reading.columns import SelectedColumn
 from img2dataset.reading.files import ListFile
-from img2dataset.reading.records import Record, RecordColumns, RecordRows, as_record, parsed_line
-from img2dataset.reading.rows import PendingRows, Warnings
-from img2dataset.reading.settings import ReadSettings
-from img2dataset.reading.text import text_blocks, whole_text
+from img2dataset.reading.list_format import ListFormat
+from img2dataset.reading.records import Record, RecordColumns, RecordRows, as_record
+from img2dataset.reading.rows import PendingRows, RowSource, Warnings
+from img2dataset.reading.text import whole_text
 
 
-class JsonLinesSource:
-    """One object a line; a line that is none is a row that failed."""
+class Format(ListFormat):
+    compressible = True
+    read_whole = True
 
-    def __init__(
-        self, file: ListFile, settings: ReadSettings, columns: Sequence[SelectedColumn], warnings: Warnings
-    ) -> None:
-        self.file = file
-        self.settings = settings
-        self.columns = RecordColumns(columns, file.path, warnings)
-
-    def row_count(self) -> int | None:
-        return None
-
-    def pending(self) -> Iterator[PendingRows]:
-        first_row = 0
-        for block in self._blocks():
-            # Only LF ends a line: JSON may hold the other line ends as white space.
-            lines = [line for line in block.split("\n") if line and not line.isspace()]
-            if lines:
-                rows = RecordRows(lines, first_row, self.columns, parsed_line)
-                if not self.columns.settled:
-                    self._settle([parsed_line(line) for line in lines])
-                yield rows
-                first_row += len(lines)
-
-    def _blocks(self) -> Iterator[str]:
-        return text_blocks(self.file, self.settings.input_format, encoding=self.settings.encoding)
-
-    def _settle(self, records: list[Record]) -> None:
-        """Take the columns of the first rows; those that they lack from where they first appear."""
-        missing = self.columns.missing(records)
-        if missing and not self.file.is_pipe:
-            for block in self._blocks():
-                lines = [line for line in block.split("\n") if any(f'"{name}"' in line for name in missing)]
-                found = [record for line in lines if (record := parsed_line(line)) is not None]
-                records = [*records, *(record for record in found if missing & record.keys())]
-                missing = self.columns.missing(records)
-                if not missing:
-                    break
-        self.columns.settle(records)
+    def source(
+        self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
+    ) -> RowSource:
+        return JsonSource(file, options, columns, warnings)
 
 
 class JsonSource:
     """One document: by columns, as pandas writes it or with lists, or by records."""
 
     def __init__(
-        self, file: ListFile, settings: ReadSettings, columns: Sequence[SelectedColumn], warnings: Warnings
+        self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
     ) -> None:
         self.file = file
-        self.settings = settings
+        self.options = options
         self.columns = RecordColumns(columns, file.path, warnings)
         self._rows: int | None = None
         self._kept: list[Record] | None = None
@@ -81,7 +49,7 @@ class JsonSource:
         records = self._kept
         self._kept = None
         if records is None:
-            records = records_of(parsed_document(self.file, self.settings), self.file.path)
+            records = records_of(parsed_document(self.file, self.options), self.file.path)
             if self._rows is None:
                 self._kept = records
         self._rows = len(records)
@@ -91,8 +59,8 @@ class JsonSource:
             yield rows
 
 
-def parsed_document(file: ListFile, settings: ReadSettings) -> Any:
-    content = whole_text(file, settings.input_format, settings.encoding)
+def parsed_document(file: ListFile, options: InputOptions) -> Any:
+    content = whole_text(file, options)
     if not content.strip():
         return []
     try:

@@ -10,15 +10,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from img2dataset.errors import InputError, one_line
+from img2dataset.options import InputOptions
 from img2dataset.reading.columns import SelectedColumn, build_from_table, check_columns
 from img2dataset.reading.files import ListFile
-from img2dataset.reading.rows import BuiltRows, PendingRows
+from img2dataset.reading.list_format import ListFormat
+from img2dataset.reading.rows import BuiltRows, PendingRows, RowSource, Warnings
 from img2dataset.reading.sniffing import HEAD_BYTES, check_parquet_head
 
 MAX_BATCH_ROWS = 8192
 BATCH_BYTES = 8 << 20
 # Column chunks are read through a buffer of this size: a row group of a gigabyte is never held whole.
 BUFFER_BYTES = 1 << 20
+
+
+class Format(ListFormat):
+    def source(
+        self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
+    ) -> RowSource:
+        return ParquetSource(file, columns)
 
 
 class RowGroupRows:

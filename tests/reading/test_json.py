@@ -25,7 +25,7 @@ def test_lines_that_are_no_objects_are_rows_that_failed(write, shards):
     path = write(
         "a.jsonl", lines({"url": "http://a", "n": 1}) + "\n".join(bad) + "\n" + lines({"url": "http://b"})
     )
-    [shard] = shards(path, "jsonl", additional_columns=("n",))
+    [shard] = shards(path, "jsonl", save_additional_columns=("n",))
     assert shard.rows.column("url").to_pylist() == ["http://a", *[None] * 7, "http://b"]
     assert shard.invalid_urls == dict.fromkeys(range(1, 8), "invalid row: not a JSON object")
 
@@ -65,7 +65,7 @@ def test_additional_columns_keep_their_structure(write, shards):
             {"url": "http://b", "n": None, "f": 0.5, "s": {"a": 2}, "l": []},
         ),
     )
-    [shard] = shards(path, "jsonl", additional_columns=("n", "f", "s", "d", "l"))
+    [shard] = shards(path, "jsonl", save_additional_columns=("n", "f", "s", "d", "l"))
     assert [str(field.type).replace("item:", "element:") for field in shard.rows.schema] == [
         "int64",
         "double",
@@ -109,7 +109,7 @@ def test_what_does_not_fit_the_type_at_the_top_is_never_cut_to_fit(write, rows, 
     # The first block, of a mebibyte, settles the type.
     filler = [{"url": "http://a", "x": top, "pad": "p" * 1000} for _ in range(1100)]
     path = write("a.jsonl", lines(*filler, {"url": "http://b", "x": later}, {"url": "http://c", "x": later}))
-    found = rows(path, "jsonl", additional_columns=("x",))
+    found = rows(path, "jsonl", save_additional_columns=("x",))
     assert [row["x"] for row in found[-2:]] == [kept, kept]
     assert [row["url"] for row in found[-2:]] == ["http://b", "http://c"]
     loses = kept is None or (isinstance(kept, dict) and len(kept) < len(later))
@@ -118,7 +118,12 @@ def test_what_does_not_fit_the_type_at_the_top_is_never_cut_to_fit(write, rows, 
 
 def test_types_mixed_at_the_top_are_kept_as_text(write, rows, caplog):
     path = write("a.jsonl", lines(*({"url": "http://a", "x": x} for x in (1, "one", [1], None))))
-    assert [row["x"] for row in rows(path, "jsonl", additional_columns=("x",))] == ["1", "one", "[1]", None]
+    assert [row["x"] for row in rows(path, "jsonl", save_additional_columns=("x",))] == [
+        "1",
+        "one",
+        "[1]",
+        None,
+    ]
     assert "several types" in caplog.text
 
 
@@ -132,7 +137,7 @@ def test_boxes_and_hashes_are_carried_under_hidden_names(write, rows):
     path = write(
         "a.jsonl", lines({"url": "http://a", "b": boxes, "h": "00ff"}, {"url": "http://b", "b": "x", "h": 12})
     )
-    assert rows(path, "jsonl", bbox_col="b", expected_hash_col="h") == [
+    assert rows(path, "jsonl", bbox_col="b", verify_hash=("h", "sha256")) == [
         {"url": "http://a", BBOX_COLUMN: boxes, EXPECTED_HASH_COLUMN: "00ff"},
         {"url": "http://b", BBOX_COLUMN: [[]], EXPECTED_HASH_COLUMN: "12"},
     ]
@@ -160,7 +165,7 @@ def test_the_lists_of_sbu_are_columns(write, rows):
         "json",
         url_col="image_urls",
         caption_col="captions",
-        additional_columns=("user_ids",),
+        save_additional_columns=("user_ids",),
     )
     assert found[1] == {"user_ids": "v", "caption": "y", "url": "http://b"}
 
