@@ -55,8 +55,8 @@ class Engine(Protocol):
             One report a shard, as they end. After a stop was asked for, of those only that were open.
 
         Raises:
-            Img2datasetError: raised by ``shards``; after the shards that it had handed out are done.
-            RunFailed: ``shards`` raised another error, likewise; or no worker can be kept running.
+            Exception: what ``shards`` raised, after the shards that it had handed out are done.
+            RunFailed: no worker can be kept running.
         """
 
 
