@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from img2dataset.errors import RunFailed
 from img2dataset.types import Shard
 
+
 @dataclass(frozen=True, slots=True)
 class ShardRead:
     """The next shard of the list."""

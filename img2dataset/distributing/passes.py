@@ -56,8 +56,8 @@ def run_passes(
 
     Raises:
         Img2datasetError: raised by ``read``; see ``Engine.run``.
-        RunFailed: ``read`` raised another error; or many shards in a row could not be made: the message has the
-            reason of the last.
+        RunFailed: ``read`` raised another error; or many shards in a row could not be made (the message has
+            the reason of the last).
     """
     skip: Container[int] = done
     failed: set[int] = set()
