@@ -35,7 +35,7 @@ for module in ("s3fs", "gcsfs", "adlfs", "huggingface_hub"):
 from img2dataset.errors import MissingDependency
 from img2dataset.fetching import check_schemes
 from img2dataset.reading import ReadSettings, open_reader
-from img2dataset.training.shard_folder import FinishedShards
+from img2dataset.training.data.shard_folder import FinishedShards
 from img2dataset.verifying import verify
 from img2dataset.writing import OutputFolder, WriteSettings
 
