@@ -17,7 +17,7 @@ from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.shared_paces import VARIABLE, SharedPaces, make_shared_file
 from img2dataset.fetching.hosts.slots import HostSlots
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 A, B = "a.example", "b.example"
 # Counts 500 connections that fail, one by one, in the pace that it shares.
 COUNTER = """

@@ -14,7 +14,7 @@ import pytest
 from img2dataset.fetching.hosts.machine_slots import MachineSlots
 from tests.servers import ImageServer
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 # A process that takes a slot of "a.example", of two, says so, and keeps it until it is ended.
 HOLDER = """
 import sys
