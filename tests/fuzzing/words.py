@@ -10,7 +10,6 @@ import re
 
 from img2dataset.failures import of_status
 from img2dataset.fetching.consent.x_robots_tag import is_opted_out
-from img2dataset.fetching.data_urls import decode_data_url
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
 from img2dataset.fetching.requests.retry import (
     LONGEST_DELAY_S,
@@ -18,7 +17,7 @@ from img2dataset.fetching.requests.retry import (
     delay_before_retry,
     parse_retry_after,
 )
-from img2dataset.fetching.urls import UrlRefused, host_and_port, redirect_target, to_uri
+from img2dataset.fetching.urls import UrlRefused, decode_data_url, host_and_port, redirect_target, to_uri
 
 REFUSALS = re.compile(
     r"invalid url: [A-Za-z ]+|scheme: ([a-z0-9]+ )?not allowed|too large: [a-z]+|[a-z]+: [a-z ]+|empty[ a-z]*"

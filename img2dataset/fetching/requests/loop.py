@@ -16,7 +16,7 @@ import pycurl
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent.robots_txt import MAX_REDIRECTS
-from img2dataset.fetching.dns.system_resolver import NameFailures
+from img2dataset.fetching.dns.system import NameFailures
 from img2dataset.fetching.hosts.politeness import leads_elsewhere
 from img2dataset.fetching.http.contradictions import CONTRADICTIONS, undone
 from img2dataset.fetching.http.cookies import with_cookies

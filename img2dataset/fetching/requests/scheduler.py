@@ -14,9 +14,9 @@ from collections.abc import Callable
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent.robots_txt import LARGEST_BYTES, RobotsTxt, site_of
-from img2dataset.fetching.hosts.endings import Ending, ending_of
 from img2dataset.fetching.hosts.politeness import host_of
 from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.states import Ending, ending_of
 from img2dataset.fetching.http.response_head import Answer
 from img2dataset.fetching.requests.retry import parse_retry_after
 from img2dataset.fetching.requests.row_order import LOOK_AHEAD_ROWS, RowOrder

@@ -14,8 +14,8 @@ from dataclasses import replace
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.consent.robots_txt import LARGEST_BYTES
 from img2dataset.fetching.http.access import RequestAccess
-from img2dataset.fetching.http.handles import RECEIVE_BUFFER_BYTES
-from img2dataset.fetching.http.proxies import Proxies
+from img2dataset.fetching.http.curl import RECEIVE_BUFFER_BYTES
+from img2dataset.fetching.http.destinations import Proxies
 from img2dataset.fetching.http.response_head import AnswerPolicy
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.requests.waiting_rows import Job
