@@ -9,6 +9,8 @@ import math
 import re
 
 from img2dataset.failures import of_status
+from img2dataset.fetching import FetchSettings
+from img2dataset.fetching.consent import wanted_headers
 from img2dataset.fetching.consent.x_robots_tag import is_opted_out
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
 from img2dataset.fetching.requests.retry import (
@@ -25,7 +27,8 @@ REFUSALS = re.compile(
 DISALLOWED = ("noai", "noimageai", "noindex", "noimageindex")
 _BASE = "https://example.com/folder/a.jpg?x=0"
 _NOW = 1_700_000_000.0
-_POLICY = AnswerPolicy(max_body_bytes=1000, disallowed=DISALLOWED, token="mybot", respect_tdm=True)
+_SETTINGS = FetchSettings(disallowed_header_directives=DISALLOWED, user_agent_token="mybot", respect_tdm=True)
+_POLICY = AnswerPolicy(1000, wanted_headers(_SETTINGS))
 
 
 def check_robots_tag(data: bytes) -> None:
