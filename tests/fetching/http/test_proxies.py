@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from img2dataset.fetching import load_access
-from img2dataset.fetching.http.proxies import Proxies
+from img2dataset.fetching.http.destinations import Proxies
 from tests.fetching.download_all import download, failure_of
 from tests.servers import ImageServer, Proxy
 

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 import pytest
 
 from img2dataset.fetching import Fetcher, FetchSettings
-from img2dataset.fetching.hosts.endings import Ending
-from img2dataset.fetching.hosts.host import TRIAL_AFTER_S, TRIAL_REQUESTS, HostState
 from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.states import TRIAL_AFTER_S, TRIAL_REQUESTS, Ending, HostState
 from img2dataset.fetching.requests.row_order import RowOrder
 from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.types import Fetched, Row

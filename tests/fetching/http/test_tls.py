@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from img2dataset.errors import OptionError
 from img2dataset.fetching import Fetcher, FetchSettings
-from img2dataset.fetching.http.certificates import find_ca_bundle
+from img2dataset.fetching.http.access import find_ca_bundle
 from img2dataset.types import Fetched, Row
 from tests.fetching.download_all import HANG_GUARD_S, download, failure_of
 from tests.servers import ImageServer, TestAuthority

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from img2dataset.fetching import FetchSettings
+from img2dataset.fetching.consent import wanted_headers
 from img2dataset.fetching.http.response_head import Answer, AnswerPolicy, read_answer
 
-POLICY = AnswerPolicy(max_body_bytes=1000, disallowed=frozenset({"noai"}), token="mybot")
+SETTINGS = FetchSettings(disallowed_header_directives=("noai",), user_agent_token="mybot", respect_tdm=True)
+POLICY = AnswerPolicy(1000, wanted_headers(SETTINGS))
 
 
 def read(text: str) -> Answer | None:

@@ -15,10 +15,10 @@ import pytest
 from img2dataset.errors import OptionError
 from img2dataset.failures import of_text
 from img2dataset.fetching import Fetcher, FetchSettings
-from img2dataset.fetching.dns.name_cache import Resolved
+from img2dataset.fetching.dns.lookup import Resolved
 from img2dataset.fetching.dns.name_servers import NameServers
 from img2dataset.fetching.dns.resolver import MOST_QUESTIONS, Resolver
-from img2dataset.fetching.dns.system_settings import SearchRules, has_ipv6
+from img2dataset.fetching.dns.system import SearchRules, has_ipv6
 from img2dataset.fetching.http.transport import Transport
 from img2dataset.types import Fetched, Row
 from tests.fetching.dns_server import DnsServer

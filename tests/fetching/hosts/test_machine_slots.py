@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from img2dataset.fetching.hosts.machine_slots import MachineSlots
+from img2dataset.fetching.hosts.sharing import MachineSlots
 from tests.servers import ImageServer
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 # A process that takes a slot of "a.example", of two, says so, and keeps it until it is ended.
 HOLDER = """
 import sys
-from img2dataset.fetching.hosts.machine_slots import MachineSlots
+from img2dataset.fetching.hosts.sharing import MachineSlots
 slots = MachineSlots(sys.argv[1])
 print(slots.acquire("a.example", 2), flush=True)
 sys.stdin.read()

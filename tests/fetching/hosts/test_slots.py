@@ -10,9 +10,9 @@ import pytest
 
 from img2dataset.errors import OptionError
 from img2dataset.failures import of_text
-from img2dataset.fetching.hosts.endings import Ending, ending_of
 from img2dataset.fetching.hosts.politeness import HostManners, host_of, is_own_network
 from img2dataset.fetching.hosts.slots import REMEMBERED_HOSTS, HostSlots
+from img2dataset.fetching.hosts.states import Ending, ending_of
 
 A, B = "a.example", "b.example"
 

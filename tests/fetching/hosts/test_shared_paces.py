@@ -11,18 +11,18 @@ from typing import BinaryIO
 import pytest
 
 from img2dataset.failures import of_status
-from img2dataset.fetching.hosts.endings import Ending
 from img2dataset.fetching.hosts.pace import HostPace
 from img2dataset.fetching.hosts.politeness import HostManners
-from img2dataset.fetching.hosts.shared_paces import VARIABLE, SharedPaces, make_shared_file
+from img2dataset.fetching.hosts.sharing import VARIABLE, SharedPaces, make_shared_file
 from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.states import Ending
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 A, B = "a.example", "b.example"
 # Counts 500 connections that fail, one by one, in the pace that it shares.
 COUNTER = """
 from img2dataset.fetching.hosts.pace import HostPace
-from img2dataset.fetching.hosts.shared_paces import SharedPaces
+from img2dataset.fetching.hosts.sharing import SharedPaces
 paces, pace = SharedPaces.of_run(), HostPace(8.0, 0.0)
 for _ in range(500):
     paces.change("a.example", pace, 1.0, lambda: pace.connect_failed(1.0))

@@ -14,12 +14,14 @@ import pytest
 from img2dataset.errors import MissingDependency
 from img2dataset.failures import of_status
 from img2dataset.fetching import Fetcher, FetchSettings, HostManners
-from img2dataset.fetching.consent.robots_txt import (
+from img2dataset.fetching.consent.robots_txt import RobotsTxt
+from img2dataset.fetching.consent.site_files import (
     FAILURE_KEPT_S,
     KEPT_S,
     LARGEST_BYTES,
-    REMEMBERED_SITES,
-    RobotsTxt,
+    REMEMBERED_FILES,
+    Consent,
+    SiteFiles,
     site_of,
 )
 from img2dataset.types import Fetched, Row
@@ -135,11 +137,11 @@ def test_what_is_beyond_the_limit_of_size_is_not_read(site: ImageServer) -> None
 
 
 def test_a_line_cut_in_half_by_the_limit_is_not_a_rule() -> None:
-    robots: RobotsTxt[str] = RobotsTxt(None)
+    robots: SiteFiles[str] = SiteFiles((RobotsTxt(None),))
     start = b"User-agent: *\nDisallow: /"
     body = b"#" * (LARGEST_BYTES - len(start) - 1) + b"\n" + start + b"only-this\n"
-    robots.learned("http://a.example", body, None, 0.0)
-    assert robots.judge("http://a.example/x", 0.0) == "allowed"
+    robots.learned("http://a.example/robots.txt", body, None, 0.0)
+    assert robots.judge("http://a.example/x", 0.0) == Consent()
 
 
 def test_the_target_of_a_redirect_has_its_say(site: ImageServer, image_server: ImageServer) -> None:
@@ -201,22 +203,22 @@ def test_a_site_is_a_scheme_a_host_and_a_port() -> None:
 
 
 def test_what_is_known_ends_after_a_day_and_a_failure_after_minutes() -> None:
-    robots: RobotsTxt[str] = RobotsTxt(None)
-    robots.learned("http://a.example", b"User-agent: *\nDisallow: /x\n", None, 0.0)
-    robots.learned("http://b.example", None, of_status(500), 0.0)
-    assert robots.judge("http://a.example/x", KEPT_S - 1) == FORBIDDEN
-    assert robots.judge("http://a.example/x", KEPT_S) == "unknown"
-    assert robots.judge("http://b.example/x", FAILURE_KEPT_S - 1) == UNAVAILABLE
-    assert robots.judge("http://b.example/x", FAILURE_KEPT_S) == "unknown"
+    robots: SiteFiles[str] = SiteFiles((RobotsTxt(None),))
+    robots.learned("http://a.example/robots.txt", b"User-agent: *\nDisallow: /x\n", None, 0.0)
+    robots.learned("http://b.example/robots.txt", None, of_status(500), 0.0)
+    assert robots.judge("http://a.example/x", KEPT_S - 1) == Consent(FORBIDDEN)
+    assert robots.judge("http://a.example/x", KEPT_S) == Consent(None, "http://a.example/robots.txt")
+    assert robots.judge("http://b.example/x", FAILURE_KEPT_S - 1) == Consent(UNAVAILABLE)
+    assert robots.judge("http://b.example/x", FAILURE_KEPT_S).ask_first == "http://b.example/robots.txt"
 
 
 def test_what_is_remembered_is_bounded_in_number_and_size() -> None:
-    robots: RobotsTxt[str] = RobotsTxt(None)
-    for n in range(REMEMBERED_SITES + 10):
-        robots.learned(f"http://{n}.example", None, of_status(404), 0.0)
-    assert len(robots._sites) == REMEMBERED_SITES
+    robots: SiteFiles[str] = SiteFiles((RobotsTxt(None),))
+    for n in range(REMEMBERED_FILES + 10):
+        robots.learned(f"http://{n}.example/robots.txt", None, of_status(404), 0.0)
+    assert len(robots._kept) == REMEMBERED_FILES
     for n in range(40):
-        robots.learned(f"http://large{n}.example", b"#" * LARGEST_BYTES, None, 0.0)
+        robots.learned(f"http://large{n}.example/robots.txt", b"#" * LARGEST_BYTES, None, 0.0)
     assert robots._size <= 16 << 20
 
 

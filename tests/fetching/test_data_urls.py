@@ -6,8 +6,7 @@ import base64
 
 import pytest
 
-from img2dataset.fetching.data_urls import decode_data_url
-from img2dataset.fetching.urls import UrlRefused
+from img2dataset.fetching.urls import UrlRefused, decode_data_url
 
 BYTES = bytes(range(256))
 

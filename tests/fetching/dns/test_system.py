@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching.dns.name_cache import KnownNames, Resolved
-from img2dataset.fetching.dns.system_settings import (
+from img2dataset.fetching.dns.lookup import NameCache, Resolved
+from img2dataset.fetching.dns.system import (
     SearchRules,
     has_ipv6,
     name_server,
@@ -89,7 +89,7 @@ def test_what_is_no_name_server_is_refused(text: str) -> None:
 
 
 def test_addresses_are_kept_for_their_time_within_bounds() -> None:
-    known = KnownNames(10.0, 100.0)
+    known = NameCache(10.0, 100.0)
     for ttl_s, kept_s in ((0.0, 10.0), (50.0, 50.0), (1000.0, 100.0)):
         known.put("name", FOUND, ttl_s, 0.0)
         assert known.get("name", kept_s - 0.1) == FOUND
@@ -97,7 +97,7 @@ def test_addresses_are_kept_for_their_time_within_bounds() -> None:
 
 
 def test_what_does_not_exist_is_kept_long_and_what_failed_shortly_but_longer_each_time() -> None:
-    known = KnownNames(10.0, 100.0)
+    known = NameCache(10.0, 100.0)
     known.put("missing", MISSING, 0.0, 0.0)
     assert known.get("missing", 99.0) == MISSING
     for kept_s in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0):
@@ -110,7 +110,7 @@ def test_what_does_not_exist_is_kept_long_and_what_failed_shortly_but_longer_eac
 
 
 def test_names_are_bounded_and_those_in_use_stay() -> None:
-    known = KnownNames(10.0, 100.0, limit=3)
+    known = NameCache(10.0, 100.0, limit=3)
     for name in ("a", "b", "c"):
         known.put(name, FOUND, 50.0, 0.0)
     assert known.get("a", 1.0) == FOUND
