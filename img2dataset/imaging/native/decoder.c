@@ -1,21 +1,29 @@
-/* A JPEG comes in, its pixels at a smaller size go out: the parts put together. Included once for each kind of
-   processor, so that everything below is static. */
-#include <stdlib.h>
+/* A JPEG comes in, its pixels at a smaller size go out: the parts put together.
 
+   Compiled once for each kind of processor, under the name in SHRINK; what runs for every block or row is inline in
+   the headers, so that it is made for that processor too. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bits.h"
+#include "blocks.h"
+#include "colour.h"
+#include "huffman.h"
 #include "interface.h"
 #include "markers.h"
+#include "memory.h"
 #include "progressive.h"
-#include "transform.h"
-
-static void *owned(decoder *all, size_t bytes) {
-    if (all->owned_count == (int)(sizeof all->owned / sizeof *all->owned)) return NULL;
-    void *made = NULL;
-    if (posix_memalign(&made, 64, bytes + 64)) return NULL;
-    return all->owned[all->owned_count++] = made;
-}
-
 #include "resample.h"
-#include "colour.h"
+#include "sequential.h"
+#include "taps.h"
+#include "transform.h"
+#include "types.h"
+
+#if !defined(SHRINK)
+#define SHRINK shrink_any
+#endif
 
 /* Room for the rows, taps and planes of each component. */
 static enum outcome prepare(decoder *all) {
@@ -67,7 +75,7 @@ static enum outcome read_sequential(decoder *all, const scan *only) {
     enum outcome outcome = next_interval(all, &at, &reader);
     int number = 0, until_restart = all->restart_interval;
     int16_t block[BLOCK_ROOM] __attribute__((aligned(32)));
-    uint8_t orders[MOST_COMPONENTS][sizeof BLOCK_ORDER];
+    uint8_t orders[MOST_COMPONENTS][ORDER_LENGTH];
     for (int i = 0; i < all->components_count; i++) {
         /* Means of 4 x 4 and more show next to nothing of the higher coefficients. */
         all->components[i].kept = all->components[i].reduction >= 4 ? LOW_SIDE * LOW_SIDE : 64;
@@ -254,7 +262,7 @@ static enum outcome decode_all(decoder *all, const jpeg_request *asked) {
 
 static int is_within(int32_t side, int32_t most) { return side >= 1 && side <= most; }
 
-static enum outcome shrink(const jpeg_request *asked) {
+int SHRINK(const jpeg_request *asked) {
     if (!is_within(asked->target_width, asked->width) || !is_within(asked->target_height, asked->height))
         return NOT_FOR_US;
     if (!is_reduction(asked->luma_reduction) || !is_reduction(asked->colour_reduction)) return NOT_FOR_US;
@@ -265,8 +273,8 @@ static enum outcome shrink(const jpeg_request *asked) {
     all->width = asked->width, all->height = asked->height;
     all->target_width = asked->target_width, all->target_height = asked->target_height;
     all->adobe_transform = -1;
-    enum outcome outcome = decode_all(all, asked);
-    while (all->owned_count) free(all->owned[--all->owned_count]);
+    int outcome = (int)decode_all(all, asked);
+    give_back(all);
     free(all);
     return outcome;
 }
