@@ -16,7 +16,7 @@ from img2dataset.resizer import Resizer
 
 if TYPE_CHECKING:
     from img2dataset.options import Options
-    from img2dataset.training.downloading import EngineDownloader
+    from img2dataset.training.load.downloading import EngineDownloader
     from img2dataset.types import Shard
 
 __all__ = ["Downloader", "download_image", "download_image_with_retry"]
@@ -75,7 +75,7 @@ def _downloader(
     """One event loop for all calls of a process with the same options."""
     from img2dataset.options import resolve
     from img2dataset.settings import fetch_settings
-    from img2dataset.training.downloading import EngineDownloader
+    from img2dataset.training.load.downloading import EngineDownloader
 
     options = {
         "url_list": [],

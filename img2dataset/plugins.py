@@ -2,8 +2,8 @@
 
 A package declares it in its ``pyproject.toml``, for example
 ``[project.entry-points."img2dataset.engines"]`` with ``mine = "my_package:MyEngine"``; from then on its name
-is a value of the option like those built in. Nothing is looked up before a name is met that is not built in,
-or the names are to be told.
+is a value of the option like those built in. Nothing is looked up before a name is met that is not built
+in, or the names are to be told.
 """
 
 from __future__ import annotations

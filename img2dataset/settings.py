@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from img2dataset.fetching import FetchSettings, HostManners, check_schemes, load_access
-from img2dataset.fetching.http.certificates import find_ca_bundle
+from img2dataset.fetching.http.access import find_ca_bundle
 from img2dataset.imaging import ImageSettings
 from img2dataset.options import Options
 from img2dataset.storage.runs import new_run_id

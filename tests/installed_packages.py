@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ def installer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
     # Programs that the test starts find it there too.
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     names: list[str] = []
 
     def put(name: str, source: str, entries: str) -> None:

@@ -1,6 +1,6 @@
 """What an engine is: who has the worker of ``working`` make shards, on one machine or on many.
 
-Shards come in, one report for each goes out; the api knows this file and no engine. An engine is chosen here.
+Shards come in, one report for each goes out; the api knows this file and no engine. ``engines`` chooses one.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from img2dataset.distributing.stopping import StopRequest
-from img2dataset.plugins import ENGINES, load_plugin
 from img2dataset.types import Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 
@@ -55,39 +53,6 @@ class Engine(Protocol):
             One report a shard, as they end. After a stop was asked for, of those only that were open.
 
         Raises:
-            Img2datasetError: raised by ``shards``; after the shards that it had handed out are done.
-            RunFailed: ``shards`` raised another error, likewise; or no worker can be kept running.
+            Exception: what ``shards`` raised, after the shards that it had handed out are done.
+            RunFailed: no worker can be kept running.
         """
-
-
-class MakesEngine(Protocol):
-    """An entry point of the group ``img2dataset.engines``: a class or function that makes an ``Engine``."""
-
-    def __call__(
-        self, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
-    ) -> Engine:
-        """A new engine; the arguments are those of ``create_engine``."""
-
-
-def create_engine(
-    distributor: str, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
-) -> Engine:
-    """The engine that the option ``distributor`` names: built in, or of another package.
-
-    Args:
-        distributor: its name.
-        processes_count: worker processes, on each machine.
-        max_kills: how many lost workers a shard is forgiven.
-        on_progress: called with the rows done so far in this pass, by status, when they have changed.
-        stop: asked for from outside; open shards then have a few seconds to be completed.
-
-    Raises:
-        OptionError: no engine has the name.
-        MissingDependency: the package that has it cannot be imported.
-    """
-    if distributor == "multiprocessing":
-        from img2dataset.distributing.local import LocalPool
-
-        return LocalPool(processes_count, max_kills, on_progress, stop)
-    makes_engine: MakesEngine = load_plugin(ENGINES, distributor)
-    return makes_engine(processes_count, max_kills, on_progress, stop)

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from img2dataset.errors import Img2datasetError
-from img2dataset.fetching.http.certificates import find_ca_bundle
+from img2dataset.fetching.http.access import find_ca_bundle
 from img2dataset.fetching.http.transport import Transport
+from img2dataset.fetching.machine import most_transfers
 from img2dataset.fetching.requests.body_memory import BodyBudget
-from img2dataset.fetching.requests.descriptors import most_transfers
 from img2dataset.fetching.requests.loop import DownloadLoop
 from img2dataset.fetching.requests.waiting_rows import PendingRows
 from img2dataset.fetching.settings import FetchSettings

@@ -114,7 +114,7 @@ def test_brackets_without_a_colon_are_no_host() -> None:
 
 
 def test_a_status_of_many_digits_is_none() -> None:
-    policy = AnswerPolicy(max_body_bytes=1000, disallowed=(), token=None)
+    policy = AnswerPolicy(max_body_bytes=1000)
     answer = read_answer(b"HTTP/1.1 " + b"2" * 40 + b" OK\n\n", policy)
     assert answer is not None
     assert answer.failure == "HTTP 0"

@@ -49,6 +49,12 @@ images = [bytes(ImageProcessor(settings)(picture).image) for picture in pictures
 pickle.dump((can_shrink(), images), sys.stdout.buffer)
 """
 
+# An installation in place has a finder that comes before PYTHONPATH.
+NOT_IN_PLACE = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "ScikitBuildInplaceFinder"]
+"""
+
 # The command line, and which heavy packages its own process has loaded at the end.
 COMMAND_LINE = """
 import json, sys
@@ -64,6 +70,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("without-library")
     package = Path(img2dataset.__file__).parent
     shutil.copytree(package, folder / "img2dataset", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    (folder / "sitecustomize.py").write_text(NOT_IN_PLACE)
     return folder
 
 
@@ -95,6 +102,7 @@ def test_the_processor_makes_nearly_the_same_images_without_it(copy: Path, mode:
         input=pickle.dumps((PICTURES, settings)),
         capture_output=True,
         check=True,
+        env={**os.environ, "PYTHONPATH": str(copy)},
         cwd=copy,
         timeout=120,
     )

@@ -1,7 +1,7 @@
 """What one host takes, learned from its answers: how many requests at a time, how many a second, or none.
 
 Pure: time comes in as an argument, seconds of one clock; nothing here waits or sends. Used by ``slots``,
-one ``HostPace`` a host; ``shared_paces`` makes those of a run's processes one.
+one ``HostPace`` a host; ``sharing`` makes those of a run's processes one.
 
 A host that pushes back (429, or 503 with Retry-After) is left alone for as long as it says, gets half the
 connections, and then requests evenly spaced at nine tenths of the rate it last accepted. Concurrency alone
@@ -41,7 +41,7 @@ REMEMBERED_REQUESTS = 1000
 # Fewer accepted requests than this say nothing about a rate.
 ENOUGH_ACCEPTED = 3
 RATE_WINDOW_S = 10.0
-# What the processes of a run share of a host (``shared_paces``); the rest are choices, equal in all of them.
+# What the processes of a run share of a host (``sharing``); the rest are choices, equal in all of them.
 SHARED_FIELDS = (
     "limit",
     "per_s",

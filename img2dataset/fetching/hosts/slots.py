@@ -1,6 +1,6 @@
 """One slot a host: which of the rows that wait may be requested now. Time comes in as an argument, and
-nothing is sent; the effects are what processes agree on: a lock where they outnumber connections
-(``machine_slots``), and the pace of a host that has pushed back (``shared_paces``).
+nothing is sent; the effects are what processes agree on: a lock where they outnumber connections,
+and the pace of a host that has pushed back (both in ``sharing``).
 
 Comes in: jobs (of any kind) with the host they go to. Goes out: those whose host can take them, fair
 between hosts, or the reason why a host is not asked at all. Called by ``scheduler``, on the fetcher's thread.
@@ -18,12 +18,10 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from img2dataset.failures import Failure
-from img2dataset.fetching.hosts.endings import Ending
-from img2dataset.fetching.hosts.host import NOBODY, Host, HostState
-from img2dataset.fetching.hosts.machine_slots import LOOK_AGAIN_S, MachineSlots
 from img2dataset.fetching.hosts.pace import HostPace
 from img2dataset.fetching.hosts.politeness import HostManners
-from img2dataset.fetching.hosts.shared_paces import SharedPaces
+from img2dataset.fetching.hosts.sharing import LOOK_AGAIN_S, MachineSlots, SharedPaces
+from img2dataset.fetching.hosts.states import NOBODY, Ending, Host, HostState
 
 # Idle hosts whose state is kept, some half a kilobyte each.
 REMEMBERED_HOSTS = 10_000

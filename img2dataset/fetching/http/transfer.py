@@ -19,11 +19,10 @@ from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.http.clocks import TransferClocks
-from img2dataset.fetching.http.curl_failures import of_transfer
-from img2dataset.fetching.http.handles import HandedOver, address_of, new_handle
+from img2dataset.fetching.http.curl import HandedOver, address_of, new_handle, of_transfer
 from img2dataset.fetching.http.response_head import Answer, AnswerPolicy, read_answer
+from img2dataset.fetching.machine import MEANS_ERRORS
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.system_errors import MEANS_ERRORS
 
 # A short error page is read to its end, so that the connection can be used again; a longer one costs
 # more than a new connection.

@@ -9,12 +9,11 @@ from collections.abc import Callable
 
 from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach
-from img2dataset.fetching.data_urls import decode_data_url
 from img2dataset.fetching.requests.body_memory import BodyBudget
 from img2dataset.fetching.requests.waiting_rows import Job, PendingRows
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.stored_files import Reading, StoredReader
-from img2dataset.fetching.urls import UrlRefused, scheme_of
+from img2dataset.fetching.urls import UrlRefused, decode_data_url, scheme_of
 from img2dataset.types import Fetched
 
 

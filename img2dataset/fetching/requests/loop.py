@@ -15,8 +15,8 @@ import pycurl
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.consent.robots_txt import MAX_REDIRECTS
-from img2dataset.fetching.dns.system_resolver import NameFailures
+from img2dataset.fetching.consent.site_files import MAX_REDIRECTS
+from img2dataset.fetching.dns.system import NameFailures
 from img2dataset.fetching.hosts.politeness import leads_elsewhere
 from img2dataset.fetching.http.contradictions import CONTRADICTIONS, undone
 from img2dataset.fetching.http.cookies import with_cookies
@@ -271,7 +271,7 @@ class DownloadLoop:
             self._admission.called_off(job)
             self._tries.restart(job)
             self._pending.put_off(job)
-        elif failure in CONTRADICTIONS and not (job.as_sent or job.robots_of):
+        elif failure in CONTRADICTIONS and not (job.as_sent or job.site_file):
             job.as_sent = failure
             self._set_free(transfer)
             self._admission.called_off(job)
@@ -302,9 +302,9 @@ class DownloadLoop:
 
     def _succeed(self, transfer: Transfer, job: Job) -> None:
         body, held = transfer.take_body(), transfer.reserved
-        if job.robots_of:
+        if job.site_file:
             self._set_free(transfer)
-            self._admission.learned_robots(job.robots_of, bytes(body), None)
+            self._admission.learned(job.site_file, bytes(body), None)
             return
         if job.as_sent:
             unfolded = undone(body, self._settings.max_body_bytes)
@@ -332,7 +332,7 @@ class DownloadLoop:
         """Follow one hop, under the policy of the first and within the row's deadline."""
         now = time.monotonic()
         try:
-            if job.redirects >= (MAX_REDIRECTS if job.robots_of else self._settings.max_redirects):
+            if job.redirects >= (MAX_REDIRECTS if job.site_file else self._settings.max_redirects):
                 raise UrlRefused(failures.REDIRECT_TOO_MANY)
             uri = redirect_target(job.uri, location)
         except UrlRefused as refusal:

@@ -7,17 +7,15 @@ machine is asked: whether there is a route, whether it slept, and how many trans
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.requests.descriptors import most_transfers
+from img2dataset.fetching.machine import has_route, most_transfers, seconds_slept
 from img2dataset.fetching.requests.network import Network
 from img2dataset.fetching.requests.tries import Tries
 from img2dataset.fetching.requests.waiting_rows import Job
-from img2dataset.fetching.system_errors import UNREACHABLE_ERRORS
 
 logger = logging.getLogger("img2dataset")
 LOOK_INTERVAL_S = 1.0
@@ -51,7 +49,7 @@ class Holding:
         self._cap = self._most
         self._want_at = self._cut_at = float("-inf")
         self._next_look = 0.0
-        self._slept = _seconds_slept()
+        self._slept = seconds_slept()
         self._told: set[str] = set()
 
     @property
@@ -83,7 +81,7 @@ class Holding:
             now: the present.
             overslept_s: how much longer the latest wait was than asked for.
         """
-        slept, before = _seconds_slept(), self._slept
+        slept, before = seconds_slept(), self._slept
         self._slept = slept
         lost = overslept_s > STOOD_STILL_S or slept - before > STOOD_STILL_S
         if lost:
@@ -92,7 +90,7 @@ class Holding:
             self._next_look = now + LOOK_INTERVAL_S
             asked = self._name_servers() if self._address is None else [self._address]
             if asked and self._patience_s:
-                self._network.has_route(any(map(_has_route, asked)), now)
+                self._network.has_route(any(map(has_route, asked)), now)
                 self._tell_of_network()
             if self._cap < self._most and now - self._want_at > CALM_S:
                 self._cap = min(self._most, self._cap + max(1, self._cap // 16))
@@ -105,7 +103,7 @@ class Holding:
             held = job.held_since is None or now - job.held_since < LONGEST_WANT_S
             self._have_fewer(in_flight, now)
         else:
-            has_way = failure != failures.CONNECTION_UNREACHABLE or _has_route(self._address or ANYWHERE)
+            has_way = failure != failures.CONNECTION_UNREACHABLE or has_route(self._address or ANYWHERE)
             held = self._network.holds(job.host, failure, started_at, job.held_since, has_way, now)
             self._tell_of_network()
         if held:
@@ -137,21 +135,3 @@ class Holding:
         if text not in self._told:
             self._told.add(text)
             logger.warning(text)
-
-
-def _has_route(address: str) -> bool:
-    """Whether this machine has a way to ``address``. Sends nothing."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.setblocking(False)
-            probe.connect((address, 9))
-    except OSError as error:
-        return error.errno not in UNREACHABLE_ERRORS
-    return True
-
-
-def _seconds_slept() -> float:
-    """For how long the machine has slept since it was started, where the system tells; else 0."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.clock_gettime(clock) - time.monotonic() if clock is not None else 0.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from img2dataset.fetching.hosts.host import TRIAL_REQUESTS, HostState
+from img2dataset.fetching.hosts.states import TRIAL_REQUESTS, HostState
 from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.types import Row
 

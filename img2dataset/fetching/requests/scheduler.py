@@ -13,10 +13,11 @@ from collections.abc import Callable
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.consent.robots_txt import LARGEST_BYTES, RobotsTxt, site_of
-from img2dataset.fetching.hosts.endings import Ending, ending_of
+from img2dataset.fetching.consent import wanted_files
+from img2dataset.fetching.consent.site_files import LARGEST_BYTES, SiteFiles
 from img2dataset.fetching.hosts.politeness import host_of
 from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.states import Ending, ending_of
 from img2dataset.fetching.http.response_head import Answer
 from img2dataset.fetching.requests.retry import parse_retry_after
 from img2dataset.fetching.requests.row_order import LOOK_AHEAD_ROWS, RowOrder
@@ -64,9 +65,8 @@ class Admission:
         self._order = RowOrder(self._hosts.state)
         # Guards the hosts and what waits for them. Taken before that of the pending rows, never after it.
         self._lock = threading.RLock()
-        self._robots: RobotsTxt[Job] | None = None
-        if settings.respect_robots_txt:
-            self._robots = RobotsTxt(settings.user_agent_token)
+        files = wanted_files(settings)
+        self._site_files: SiteFiles[Job] | None = SiteFiles(files) if files else None
         self._next: Job | None = None
         self._unfinished = False
 
@@ -92,7 +92,11 @@ class Admission:
         if closed is not None:
             self.refuse(job, closed, now)
             return False
-        if self._robots is not None and not job.robots_of and not self._has_consent(job, self._robots, now):
+        if (
+            self._site_files is not None
+            and not job.site_file
+            and not self._has_consent(job, self._site_files, now)
+        ):
             return False
         with self._lock:
             if self._hosts.enter(job.host, now):
@@ -138,7 +142,7 @@ class Admission:
             or self._hosts.closed(job.host, now) is not None
         ):
             return False
-        job.reservation = self._usual_reservation() if not job.robots_of else job.reservation
+        job.reservation = self._usual_reservation() if not job.site_file else job.reservation
         # The second time others go before it, to tell a limited host from one URL that is always refused.
         self._hosts.set_aside(job.host, job, now, first=job.push_backs == 1)
         return True
@@ -161,22 +165,22 @@ class Admission:
             with self._lock:
                 self._hosts.leave(job.host, time.monotonic(), Ending.NOTHING)
 
-    def learned_robots(self, site: str, body: bytes | None, failure: Failure | None) -> None:
-        """A robots.txt has come, or not: those who waited for it go on."""
-        assert self._robots is not None
+    def learned(self, site_file: str, body: bytes | None, failure: Failure | None) -> None:
+        """A site's file has come, or not: those who waited for it go on."""
+        assert self._site_files is not None
         now = time.monotonic()
-        waiting, delay = self._robots.learned(site, body, failure, now)
+        waiting, delay = self._site_files.learned(site_file, body, failure, now)
         if delay:
             with self._lock:
-                self._hosts.space(host_of(site), delay)
+                self._hosts.space(host_of(site_file), delay)
         for job in waiting:
             if not job.called_off:
                 self._pending.put_off(job)
 
     def refuse(self, job: Job, failure: Failure, now: float) -> None:
         """``job`` is not requested."""
-        if job.robots_of:
-            self.learned_robots(job.robots_of, None, failure)
+        if job.site_file:
+            self.learned(job.site_file, None, failure)
         elif not job.called_off:
             self._refuse(job.row, failure)
 
@@ -194,8 +198,8 @@ class Admission:
         with self._lock:
             self._order.forget(shard_ids)
             self._hosts.drop(lambda job: job.row.shard_id in shard_ids)
-        if self._robots is not None:
-            for job in self._robots.waiting():
+        if self._site_files is not None:
+            for job in self._site_files.waiting():
                 job.called_off = job.called_off or job.row.shard_id in shard_ids
 
     @property
@@ -271,16 +275,12 @@ class Admission:
         self.aim(job, uri)
         return job
 
-    def _has_consent(self, job: Job, robots: RobotsTxt[Job], now: float) -> bool:
-        verdict = robots.judge(job.uri, now)
-        if verdict == "allowed":
-            return True
-        if isinstance(verdict, Failure):
-            self._refuse(job.row, verdict)
-            return False
-        site = site_of(job.uri)
-        if robots.wait(site, job):
-            question = Job(NOBODY, "", min(LARGEST_BYTES, self._usual_reservation()), robots_of=site)
-            self.aim(question, f"{site}/robots.txt")
+    def _has_consent(self, job: Job, site_files: SiteFiles[Job], now: float) -> bool:
+        refusal, ask_first = site_files.judge(job.uri, now)
+        if refusal is not None:
+            self._refuse(job.row, refusal)
+        elif ask_first and site_files.wait(ask_first, job):
+            question = Job(NOBODY, "", min(LARGEST_BYTES, self._usual_reservation()), site_file=ask_first)
+            self.aim(question, ask_first)
             self._pending.put_off(question)
-        return False
+        return refusal is None and not ask_first

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from img2dataset.fetching.addresses import Reach
-from img2dataset.fetching.consent.robots_txt import LARGEST_BYTES
+from img2dataset.fetching.consent import wanted_headers
+from img2dataset.fetching.consent.site_files import LARGEST_BYTES
 from img2dataset.fetching.http.access import RequestAccess
-from img2dataset.fetching.http.handles import RECEIVE_BUFFER_BYTES
-from img2dataset.fetching.http.proxies import Proxies
+from img2dataset.fetching.http.curl import RECEIVE_BUFFER_BYTES
+from img2dataset.fetching.http.destinations import Proxies
 from img2dataset.fetching.http.response_head import AnswerPolicy
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.requests.waiting_rows import Job
@@ -45,12 +46,7 @@ class TransferPool:
         self._access = RequestAccess(settings.access)
         self._may_take_turns = settings.manners.processes > 1
         self._has_certificate = settings.access.client_certificate is not None
-        disallowed = frozenset(
-            directive.strip().lower() for directive in settings.disallowed_header_directives
-        )
-        self._policy = AnswerPolicy(
-            settings.max_body_bytes, disallowed, settings.user_agent_token, settings.respect_tdm
-        )
+        self._policy = AnswerPolicy(settings.max_body_bytes, wanted_headers(settings))
         # One received block more than is read: what is cut off is then always longer than that.
         self._robots_settings = replace(settings, max_body_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1)
         self._proxies = Proxies(settings.access)
@@ -106,13 +102,13 @@ class TransferPool:
             transfer.easy.close()
 
     def _home(self, job: Job) -> list[Transfer]:
-        if job.robots_of:
+        if job.site_file:
             return self._idle_for_robots
         return self._idle_anonymous if self._has_certificate and job.foreign else self._idle
 
     def _new(self, home: list[Transfer]) -> Transfer:
         if home is self._idle_for_robots:
-            policy = AnswerPolicy(sys.maxsize, (), None)
+            policy = AnswerPolicy(sys.maxsize)
             transfer = Transfer(
                 self._robots_settings,
                 self._ca_bundle,

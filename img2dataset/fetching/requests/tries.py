@@ -60,5 +60,4 @@ class Tries:
         job.resent = 0
         job.redirects, job.foreign, job.time_left, job.after_public = 0, False, None, False
         job.cookies = ()
-        robots = f"{job.robots_of}/robots.txt"
-        self._aim(job, robots if job.robots_of else to_uri(job.row.url, self._more_schemes))
+        self._aim(job, job.site_file or to_uri(job.row.url, self._more_schemes))

@@ -24,7 +24,7 @@ class Job:
     ``called_off``: its shard was given up, nobody wants its outcome. ``host``: as ``manners.host_of`` names
     it, empty for what no host is asked for. ``push_backs``: how often a host has answered that it is asked
     too often. ``foreign``: a redirect has led to another host. ``time_left``: seconds to its deadline, if it
-    has begun before. ``robots_of``: the site whose robots.txt it fetches, for no row.
+    has begun before. ``site_file``: the file of a site that it fetches, for no row: its URI.
     ``after_public``: a redirect from a public address has led here. ``taken``: it has begun, or was dropped
     before. ``as_sent``: its body is taken as it comes, since its headers contradicted it in this way.
     ``cookies``: what the redirects so far have set. ``proxied``: its request goes through a proxy.
@@ -42,7 +42,7 @@ class Job:
     push_backs: int = 0
     foreign: bool = False
     time_left: float | None = None
-    robots_of: str = ""
+    site_file: str = ""
     after_public: bool = False
     taken: bool = False
     as_sent: Failure | None = None
@@ -55,7 +55,7 @@ class Job:
     def is_untouched(self) -> bool:
         """Whether nothing has been requested for its row yet, so that another process may as well do it."""
         begun = self.redirects or self.push_backs or self.resent
-        return not (self.robots_of or self.called_off or begun) and self.tries == 1
+        return not (self.site_file or self.called_off or begun) and self.tries == 1
 
 
 class PendingRows:
