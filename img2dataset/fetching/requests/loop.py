@@ -18,9 +18,9 @@ from img2dataset.failures import Failure
 from img2dataset.fetching.consent.site_files import MAX_REDIRECTS
 from img2dataset.fetching.dns.system import NameFailures
 from img2dataset.fetching.hosts.politeness import leads_elsewhere
-from img2dataset.fetching.http.contradictions import CONTRADICTIONS, undone
 from img2dataset.fetching.http.cookies import with_cookies
 from img2dataset.fetching.http.destinations import Destination, Destinations
+from img2dataset.fetching.http.response import undone
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.http.transport import Transport
 from img2dataset.fetching.requests.autotuning import Adapting
@@ -39,6 +39,8 @@ from img2dataset.types import Fetched, Row
 # While enough bodies wait for their pixels nothing is urgent: what the sockets have is left to gather, so
 # that a turn carries many transfers on. 0.5 ms of CPU a row without, 0.2 with it.
 GATHERING_S = 0.02
+# What a second request may mend: a header that contradicts the body. That is then taken as it comes.
+CONTRADICTIONS = frozenset({failures.ENCODING_UNKNOWN, failures.ENCODING_BROKEN, failures.PROTOCOL_LENGTH})
 # So that it can be seen from outside that the thread moves.
 LONGEST_SLEEP_S = 5.0
 
@@ -254,7 +256,11 @@ class DownloadLoop:
             self._admission.called_off(job)
             self._pending.put_off(job)
             return
-        failure, answer, started_at = transfer.outcome(code, message), transfer.answer, transfer.started_at
+        failure, answer, started_at = (
+            transfer.outcome(code, message),
+            transfer.response.answer,
+            transfer.started_at,
+        )
         self._transport.remove(easy)
         if answer is not None:
             self._holding.answered(job, transfer.easy.getinfo(pycurl.PRIMARY_IP), time.monotonic())
@@ -264,9 +270,9 @@ class DownloadLoop:
             job.after_public = job.after_public or self._destinations.is_public(job.uri, address, job.proxied)
             job.cookies = with_cookies(job.cookies, answer.cookies, job.uri, time.time())
             self._redirect(transfer, job, answer.location)
-        elif transfer.needs:
+        elif transfer.response.needs:
             # It could not be told before that it is so large. It starts again when there is room.
-            job.reservation = transfer.needs
+            job.reservation = transfer.response.needs
             self._set_free(transfer)
             self._admission.called_off(job)
             self._tries.restart(job)
@@ -301,7 +307,7 @@ class DownloadLoop:
         return True
 
     def _succeed(self, transfer: Transfer, job: Job) -> None:
-        body, held = transfer.take_body(), transfer.reserved
+        body, held = transfer.response.take_body(), transfer.response.reserved
         if job.site_file:
             self._set_free(transfer)
             self._admission.learned(job.site_file, bytes(body), None)
@@ -318,14 +324,14 @@ class DownloadLoop:
                 return
             body = unfolded
         self._budget.delivered(held, len(body))
-        transfer.reserved = 0
+        transfer.response.reserved = 0
         self._pool.put_back(transfer)
         self._hand_over(Fetched(job.row, body, None, len(body)))
 
     def _set_free(self, transfer: Transfer) -> None:
-        self._budget.cancel(transfer.reserved)
+        self._budget.cancel(transfer.response.reserved)
         transfer.begin_again(0.0)
-        transfer.reserved = 0
+        transfer.response.reserved = 0
         self._pool.put_back(transfer)
 
     def _redirect(self, transfer: Transfer, job: Job, location: bytes) -> None:
@@ -348,7 +354,7 @@ class DownloadLoop:
             self._pending.put_off(job)
         elif self._admission.enter(job, now):
             job.time_left = None
-            self._request(transfer, job, transfer.reserved, now)
+            self._request(transfer, job, transfer.response.reserved, now)
         else:
             self._set_free(transfer)
 

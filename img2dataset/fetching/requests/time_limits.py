@@ -65,18 +65,19 @@ class ClockWatch:
         for easy, (transfer, job) in list(running.items()):
             if self._has_to_end(transfer, job, now):
                 yield easy
-            elif not transfer.count and now - transfer.started_at >= SILENT_AFTER_S:
+            elif not transfer.response.count and now - transfer.started_at >= SILENT_AFTER_S:
                 silent += 1
-                transfer.hold_less(SMALLEST_RESERVATION)
+                transfer.response.hold_less(SMALLEST_RESERVATION)
         self.silent = silent
 
     def _has_to_end(self, transfer: Transfer, job: Job, now: float) -> bool:
-        count = transfer.count
+        count = transfer.response.count
         if count and not transfer.heard:
             transfer.heard = True
             self._heard_from(job, now)
         failure = transfer.clocks.check(now, count, None if count else self._sent_at(transfer, now))
-        if transfer.answer is not None and not transfer.answer.wants_body:
+        answer = transfer.response.answer
+        if answer is not None and not answer.wants_body:
             # The answer is known; what follows only keeps the connection, and may not hold the row.
             transfer.discard_until = transfer.discard_until or now + LONGEST_DISCARD_S
             return failure is not None or now >= transfer.discard_until
