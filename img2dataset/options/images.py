@@ -100,6 +100,8 @@ class ImageOptions:
         minimum=1,
         shapes_output=True,
     )
+    # Above the largest sensors in common use (200 megapixels in telephones, 102 in medium format) and 600 MB
+    # as colour, twice that while it is turned: what one process can be asked to hold, and no more.
     max_decoded_pixels: int = option(
         200_000_000,
         help="refuse, unread, images that say they are larger (decompression bombs)",
