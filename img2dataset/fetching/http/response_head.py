@@ -6,7 +6,7 @@ answer; only the few fields that matter are looked for, when the status makes th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from img2dataset import failures
@@ -64,7 +64,9 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     if not 200 <= status < 300:
         waits = _values(head, lowered, b"\nretry-after:")
         retry_after = waits[0].decode("latin-1") if waits else None
-        return Answer(status, failures.of_status(status), retry_after=retry_after, length=length)
+        # What a 304 says of the length is that of the body it stands for (RFC 9110, 8.6): none follows.
+        follows = None if status == 304 else length
+        return Answer(status, failures.of_status(status), retry_after=retry_after, length=follows)
     if policy.disallowed and b"\nx-robots-tag:" in lowered:
         tags = [value.decode("latin-1") for value in _values(head, lowered, b"\nx-robots-tag:")]
         if is_opted_out(tags, policy.disallowed, policy.token):
@@ -80,6 +82,15 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     if length == 0:
         return Answer(status, failures.EMPTY_BODY, length=0)
     return Answer(status, length=length, encoded=encoded)
+
+
+def kept_values(head: bytes | bytearray, names: Sequence[str]) -> tuple[str | None, ...]:
+    """The first value of each of these fields, None where the answer has none."""
+    if not names:
+        return ()
+    lowered = head.lower()
+    values = (_values(head, lowered, b"\n%s:" % name.lower().encode("ascii")) for name in names)
+    return tuple(found[0].decode("latin-1") if found else None for found in values)
 
 
 def _status(head: bytes | bytearray) -> int:

@@ -83,7 +83,7 @@ class Transfer:
         "discarded",
         "easy",
         "failure",
-        "has_cookie",
+        "had_own",
         "head",
         "heard",
         "home",
@@ -127,7 +127,7 @@ class Transfer:
         self.home: list[Transfer] = []
         self.keeps_connection = True
         self.contradiction: Failure | None = None
-        self.has_cookie = False
+        self.had_own = False
         self.begin_again(0.0)
 
     def begin(self, uri: str, reserved: int, now: float) -> None:

@@ -21,6 +21,7 @@ from img2dataset.fetching.hosts.politeness import leads_elsewhere
 from img2dataset.fetching.http.contradictions import CONTRADICTIONS, undone
 from img2dataset.fetching.http.cookies import with_cookies
 from img2dataset.fetching.http.destinations import Destination, Destinations
+from img2dataset.fetching.http.response_head import kept_values
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.http.transport import Transport
 from img2dataset.fetching.requests.autotuning import Adapting
@@ -302,6 +303,7 @@ class DownloadLoop:
 
     def _succeed(self, transfer: Transfer, job: Job) -> None:
         body, held = transfer.take_body(), transfer.reserved
+        headers = kept_values(transfer.head, self._settings.kept_headers)
         if job.robots_of:
             self._set_free(transfer)
             self._admission.learned_robots(job.robots_of, bytes(body), None)
@@ -320,7 +322,7 @@ class DownloadLoop:
         self._budget.delivered(held, len(body))
         transfer.reserved = 0
         self._pool.put_back(transfer)
-        self._hand_over(Fetched(job.row, body, None, len(body)))
+        self._hand_over(Fetched(job.row, body, None, len(body), headers))
 
     def _set_free(self, transfer: Transfer) -> None:
         self._budget.cancel(transfer.reserved)

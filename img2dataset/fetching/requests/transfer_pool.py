@@ -80,8 +80,8 @@ class TransferPool:
         proxy = self._proxies.of(job.uri)
         job.proxied = bool(proxy)
         transfer.go_through(proxy, self._proxied_reach if proxy else self._reach)
-        transfer.has_cookie = self._access.prepare(
-            transfer.easy, job.uri, job.foreign, job.cookies, transfer.has_cookie
+        transfer.had_own = self._access.prepare(
+            transfer.easy, job.uri, job.foreign, job.cookies, job.row.headers, transfer.had_own
         )
         if self._may_take_turns:
             # An idle connection would keep another process's from being the host's last one.
