@@ -8,7 +8,7 @@ from typing import Literal
 
 from img2dataset.errors import OptionError
 from img2dataset.fetching.consent.robots_txt import check_installed
-from img2dataset.fetching.dns.system_settings import name_server
+from img2dataset.fetching.dns.system import name_server
 from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.http.access import Access
 from img2dataset.fetching.urls import SCHEME, WEB_SCHEMES

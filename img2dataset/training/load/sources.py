@@ -92,8 +92,7 @@ class SourceReader:
         return self._read_fsspec(source, scheme[1].lower()) if scheme else self._read_path(source)
 
     def _read_data_url(self, source: str) -> bytes:
-        from img2dataset.fetching.data_urls import decode_data_url
-        from img2dataset.fetching.urls import UrlRefused
+        from img2dataset.fetching.urls import UrlRefused, decode_data_url
 
         try:
             return decode_data_url(source, self.max_bytes)

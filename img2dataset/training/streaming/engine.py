@@ -15,7 +15,7 @@ from typing import Any, Literal
 from img2dataset.fetching import Fetcher
 from img2dataset.imaging import ImageProcessor
 from img2dataset.options import Options
-from img2dataset.settings import fetch_settings, image_settings
+from img2dataset.settings import fetch_settings
 from img2dataset.training.load.image_bytes import DecodeFailed, decode_image
 from img2dataset.training.load.image_pixels import rgb_array
 from img2dataset.training.streaming.rows import StreamRow
@@ -77,7 +77,7 @@ class SampleEngine:
         self._image = image
         self._maker = OutcomeMaker(
             # Encoding only to decode again would cost 2 ms an image and the loss of one more JPEG.
-            ImageProcessor(image_settings(options), None if image == "bytes" else rgb_array),
+            ImageProcessor(options, None if image == "bytes" else rgb_array),
             options.compute_hash,
             options.verify_hash is not None,
             options.bbox_col is not None,

@@ -84,9 +84,10 @@ def stream_options(url_list: Any, given: dict[str, Any]) -> Options:
 
 
 def _told_by_ending(path: str) -> dict[str, str]:
-    formats = option_specs()["input_format"].choices or ()
-    longest_first = sorted(formats, key=len, reverse=True)
-    return next(({"input_format": name} for name in longest_first if path.endswith("." + name)), {})
+    formats = option_specs()["input_format"]
+    parts = path.rpartition("/")[2].split(".")[1:]
+    told = (".".join(parts[-count:]) for count in (2, 1) if len(parts) >= count)
+    return next(({"input_format": name} for name in told if formats.has_choice(name)), {})
 
 
 def open_list_of(options: Options) -> Reader:
@@ -96,9 +97,8 @@ def open_list_of(options: Options) -> Reader:
         InputError: the list cannot be read as described, or has no rows: a stream that repeats would not end.
     """
     from img2dataset.reading import open_reader
-    from img2dataset.settings import read_settings
 
-    reader = open_reader(read_settings(options))
+    reader = open_reader(options, options.number_sample_per_shard)
     if not reader.has_rows:
         raise InputError("the url_list of a stream has no rows")
     return reader
