@@ -289,7 +289,8 @@ class DownloadLoop:
             return
         held, response.reserved = response.reserved, 0
         self._pool.put_back(transfer)
-        self._end_body(download, unfolded, held, fields)
+        headers = kept_values(response.head, self._settings.kept_headers)
+        self._end_body(download, unfolded, held, headers)
 
     def _is_no_outcome(
         self, download: Download, failure: Failure, started_at: float, answer: Answer | None
@@ -339,11 +340,15 @@ class DownloadLoop:
             self._deliver(Fetched(download.row, None, failure))
 
     def _end_body(
-        self, download: Download, body: bytes | bytearray, held: int, fields: tuple[str | None, ...] = ()
+        self,
+        download: Download,
+        body: bytes | bytearray,
+        held: int,
+        headers: tuple[str | None, ...] = (),
     ) -> None:
         if self._ledger.close(download):
             self._budget.delivered(held, len(body))
-            self._deliver(Fetched(download.row, body, None, len(body), fields))
+            self._deliver(Fetched(download.row, body, None, len(body), headers))
         else:
             self._budget.cancel(held)
 
