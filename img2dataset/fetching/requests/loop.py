@@ -275,7 +275,6 @@ class DownloadLoop:
 
     def _take_body(self, transfer: Transfer, download: Download) -> None:
         response = transfer.response
-        fields = kept_values(response.head, self._settings.kept_headers)
         body = response.take_body()
         if download.site_file:
             self._set_free(transfer)
