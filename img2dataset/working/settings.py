@@ -13,8 +13,8 @@ from img2dataset.writing import WriteSettings
 class WorkSettings:
     """The settings of the rooms a row passes in a worker.
 
-    ``verify_hash`` says that the rows bring the hash their bytes must have, ``blur`` that they bring regions to
-    blur.
+    ``verify_hash`` says that the rows bring the hash their bytes must have, ``blur`` that they bring regions
+    to blur.
     """
 
     fetch: FetchSettings

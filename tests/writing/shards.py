@@ -17,7 +17,7 @@ from img2dataset.writing import ShardWriter, WriteSettings, sample_key
 
 
 def settings_for(folder: Path | str, output_format: str, **changes: Any) -> WriteSettings:
-    """What a run with these options would have its shards written with; ``changes`` by the names of the room."""
+    """What a run with these options would have its shards written with."""
     output = {"number_sample_per_shard": changes.pop("rows_per_shard", 10)}
     if "shard_digits" in changes:
         output["oom_shard_count"] = changes.pop("shard_digits")
