@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from img2dataset.failures import Failure
 
@@ -39,7 +39,7 @@ class Shard:
     rows: pa.Table
     invalid_urls: Mapping[int, Failure] = field(default_factory=dict)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # Arrow pickles the whole buffers behind a slice (35 MB for 100 rows of a million): send the slice.
         import pyarrow as pa
 
@@ -107,7 +107,7 @@ class Sample:
     image: bytes | bytearray | memoryview | None
     extension: str
     caption: str | None
-    metadata: dict[str, Any]
+    metadata: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class ShardStats:
     def duration(self) -> float:
         return self.end_time - self.start_time
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The fields of the statistics file, in its order."""
         return {
             "count": self.count,

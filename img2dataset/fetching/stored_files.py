@@ -165,10 +165,6 @@ class StoredReader(Generic[Waiting]):
             del self._readings[id(reading)]
             yield reading
 
-    def waiting(self) -> list[Waiting]:
-        """Who has not been given back yet."""
-        return [reading.waiting for reading in self._readings.values()]
-
     def shift(self, seconds: float) -> None:
         """Forget that much time: it was the program that stood still, not a store."""
         for reading in self._readings.values():

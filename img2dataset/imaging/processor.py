@@ -85,9 +85,7 @@ class ImageProcessor:
         # Who names another interpolation wants that one.
         self._fast = not settings.exact_resize and settings.downscale_interpolation == "area"
 
-    def __call__(
-        self, body: bytes | bytearray, boxes: Sequence[Sequence[float]] | None = None
-    ) -> ProcessedImage:
+    def __call__(self, body: bytes | bytearray, boxes: object = None) -> ProcessedImage:
         """Process one image.
 
         Args:

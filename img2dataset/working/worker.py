@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from img2dataset.fetching import Fetcher
+from img2dataset.fetching.hosts.states import LOOK_AHEAD_ROWS
 from img2dataset.fetching.machine import raise_limit
-from img2dataset.fetching.requests.row_order import LOOK_AHEAD_ROWS
 from img2dataset.imaging import ImageProcessor
 from img2dataset.types import Fetched, Row, Shard, ShardReport, Status
 from img2dataset.working.decoding_budget import decoding_turn

@@ -157,14 +157,14 @@ def test_time_in_which_nobody_looked_is_not_held_against_the_thread() -> None:
     assert watch.silence_s(2, 1101.0) == 0
 
 
-@pytest.mark.parametrize("callback", ["read_answer", "address_of"])
+@pytest.mark.parametrize("callback", ["response.read_answer", "transfer.address_of"])
 def test_an_error_within_a_callback_of_libcurl_is_the_downloaders_and_no_rows(
     callback: str, image_server: ImageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*arguments: object) -> None:
         raise MemoryError(callback)
 
-    monkeypatch.setattr(f"img2dataset.fetching.http.transfer.{callback}", broken)
+    monkeypatch.setattr(f"img2dataset.fetching.http.{callback}", broken)
     delivered: Delivered = queue.SimpleQueue()
     with Fetcher(FetchSettings(), delivered.put) as fetcher:
         fetcher.submit([Row(0, 0, image_server.put("/callback.jpg", b"callback"))])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
-from img2dataset.fetching.requests.retry import parse_retry_after
+from img2dataset.fetching.requests.outcomes import parse_retry_after
 from img2dataset.fetching.urls import UrlRefused, to_uri
 from img2dataset.imaging.header import read_header
 from tests.fuzzing import lists, pictures, seeds, words

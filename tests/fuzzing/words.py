@@ -13,7 +13,7 @@ from img2dataset.fetching import FetchSettings
 from img2dataset.fetching.consent import wanted_headers
 from img2dataset.fetching.consent.x_robots_tag import is_opted_out
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
-from img2dataset.fetching.requests.retry import (
+from img2dataset.fetching.requests.outcomes import (
     LONGEST_DELAY_S,
     LONGEST_RETRY_AFTER_S,
     delay_before_retry,

@@ -95,10 +95,6 @@ class SiteFiles(Generic[Waiting]):
             self._forget(next(iter(self._kept)))
         return self._waiting.pop(file_uri, []), rules.delay_s if rules is not None else 0.0
 
-    def waiting(self) -> list[Waiting]:
-        """Who still waits."""
-        return [waiting for group in self._waiting.values() for waiting in group]
-
     def _forget(self, file_uri: str) -> None:
         forgotten = self._kept.pop(file_uri, None)
         if forgotten is not None:

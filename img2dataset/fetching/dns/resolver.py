@@ -153,11 +153,6 @@ class Resolver(Generic[Waiting]):
         while self._answered:
             yield self._answered.popleft()
 
-    def waiting(self) -> list[Waiting]:
-        """Who still waits."""
-        waits = [waiting for question in self._questions.values() for waiting in question.waiting]
-        return waits + [waiting for waiting, _ in self._answered]
-
     def close(self) -> None:
         """Drop every question."""
         self._quick.close()

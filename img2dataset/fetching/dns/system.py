@@ -203,10 +203,6 @@ class NameFailures(Generic[Waiting]):
             came += [(waiting, failure) for waiting in self._waiting.pop(host)]
         return came
 
-    def waiting(self) -> list[Waiting]:
-        """Who still waits."""
-        return [waiting for group in self._waiting.values() for waiting in group]
-
     def close(self) -> None:
         """Let the threads end; those inside the system's resolver end when it returns."""
         for _ in self._threads:

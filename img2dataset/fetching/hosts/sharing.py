@@ -42,9 +42,6 @@ _MARK_BYTES = 8
 _RECORD = struct.Struct(f"={_MARK_BYTES}sd{len(SHARED_FIELDS)}d48s")
 _BUCKET_BYTES = _RECORD.size * _RECORDS_A_BUCKET
 
-# How long a process that found no slot waits before it looks again, and one that had a slot lets the others
-# look first.
-LOOK_AGAIN_S = 0.05
 # Bytes of the machine's file for each host: more than there are processes on a machine.
 _HOST_BYTES = 4096
 

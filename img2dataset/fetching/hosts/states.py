@@ -1,123 +1,48 @@
-"""One host as a process sees it: what is running, what waits, and its state. Pure; used by ``slots``.
+"""A host's state: its states, what leads from one to the next, and every figure of how hosts are treated.
+
+One page, without code that acts: ``host`` finds out the state of one host, ``pace`` how fast it is asked,
+``slots`` which row may be requested. ``docs/host-states.md`` draws this page, and a simulation holds the
+code to it.
 
 A host that accepts connections and never answers would cost each of its rows a whole timeout, one after the
 other as their turn comes, to the end of the list. So a host from which nothing has come for a second is on
 trial: a few requests find out, each with its whole timeout, and its other rows wait for what they find.
 
-| from | when | to |
-| --- | --- | --- |
-| new | its first request is begun | asked |
-| asked | nothing has come for ``TRIAL_AFTER_S`` | on trial |
-| asked, on trial | anything has come, ever | known |
-| on trial | ``TRIAL_REQUESTS`` are out, or rows wait already | known: one more would find out nothing |
-| on trial | as many silences as its bound: it is closed for ``CLOSED_S`` (``pace``) | known |
-
-New, asked and on trial decide which rows begin early (``requests.row_order``); how many requests a known host
-gets at a time, and how fast, is its ``pace``.
+A host that pushes back (429, or 503 with Retry-After) is left alone for as long as it says, gets half the
+connections, and then requests evenly spaced at nine tenths of the rate it last accepted. Concurrency alone
+cannot hold a rate: one connection to a host that answers in a millisecond is a thousand requests a second.
+Both are given back slowly, so that the limit is touched about once in some minutes. A host that refuses two
+requests in a hundred or fewer, whatever the rate, is left alone for as long as it says, and not slowed
+down.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import NamedTuple
 
-from img2dataset import failures
 from img2dataset.failures import Failure, OfHost
-from img2dataset.fetching.hosts.pace import CLOSED_S, HostPace
-
-Waiting = TypeVar("Waiting")
-TRIAL_AFTER_S = 1.0
-# Requests at a time while it is on trial, and, of each of their tries, the silences that close it.
-TRIAL_REQUESTS = 5
-# Stands for the queue of a host that has none: an empty deque of its own is 760 bytes, and most hosts never
-# need one. Never appended to.
-NOBODY: deque[Any] = deque(maxlen=0)
 
 
 class HostState(Enum):
-    """What is known of a host; the table above says how it changes."""
+    """What is known of a host."""
 
-    NEW = "nothing"
-    ASKED = "it was asked just now"
-    ON_TRIAL = "nothing has come yet, and one more request may find out"
-    KNOWN = "enough"
+    NEW = "it has not been asked"
+    ASKED = "it was asked, and nothing has come yet"
+    ON_TRIAL = "nothing has come for a while: a few requests find out, its other rows wait"
+    ANSWERING = "it answers: as many requests as its bound of connections allows"
+    PACED = "it has pushed back: fewer connections, evenly spaced requests"
+    LEFT_ALONE = "it has pushed back just now: nothing is asked for as long as it says"
+    PROBED = "one request at a time finds out whether it is back"
+    CLOSED = "nothing is asked for a while, and its rows fail"
 
 
-class Host(Generic[Waiting]):
-    """What is running and waiting, and what is known.
+class Transition(NamedTuple):
+    """One arrow of the picture."""
 
-    Args:
-        name: as ``politeness.host_of`` names it.
-        pace: what it takes.
-        machine_bound: connections that all processes of the machine take in turn; 0: this one has a share
-            of its own.
-        tries: of one row. A row that is tried again may find a host that answers then, so each of them has
-            to fail before the host is given up.
-    """
-
-    __slots__ = (
-        "asked_at",
-        "heard",
-        "listed",
-        "machine_bound",
-        "most_silences",
-        "name",
-        "pace",
-        "running",
-        "silences",
-        "waiting",
-    )
-
-    def __init__(self, name: str, pace: HostPace, machine_bound: int, tries: int) -> None:
-        self.name = name
-        self.machine_bound = machine_bound
-        self.pace = pace
-        self.running = 0
-        self.waiting: deque[Waiting] = NOBODY
-        # Among those that ``slots`` will look at; at most once, so that its lists do not grow with the rows.
-        self.listed = False
-        # When it was first asked, whether anything has ever come from it, and how often nothing has.
-        self.asked_at: float | None = None
-        self.heard = False
-        self.silences = 0
-        self.most_silences = TRIAL_REQUESTS * tries
-
-    def state(self, now: float) -> HostState:
-        """What is known of it."""
-        if self.asked_at is None and not self.waiting:
-            return HostState.NEW
-        if self.heard or self.pace.is_closed(now) or self.silences >= self.most_silences:
-            return HostState.KNOWN
-        if not self.is_on_trial(now):
-            return HostState.ASKED
-        return HostState.ON_TRIAL if not self.waiting and self.trial_allows(now) else HostState.KNOWN
-
-    def is_on_trial(self, now: float) -> bool:
-        """Whether it was asked a while ago and nothing has come from it."""
-        return not self.heard and self.asked_at is not None and now - self.asked_at > TRIAL_AFTER_S
-
-    def trial_allows(self, now: float) -> bool:
-        """Whether one more request may go out, as far as the trial is concerned."""
-        if not self.is_on_trial(now):
-            return True
-        if self.silences >= self.most_silences:
-            return self.running < 1  # it was closed: one request finds out whether it is back
-        # No more than it takes: one that begins late would make the others wait for it.
-        return self.running < min(TRIAL_REQUESTS, self.most_silences - self.silences)
-
-    def hear(self) -> None:
-        """Something has come from it."""
-        self.heard, self.silences = True, 0
-
-    def was_silent(self, now: float, ending: Ending) -> None:
-        """A request got nothing in the whole timeout. A host that only does that is closed for a while."""
-        if self.heard:
-            return
-        self.silences += 1
-        if self.silences >= self.most_silences and not self.pace.is_closed(now):
-            silence = ending is Ending.SILENT
-            self.pace.close(now + CLOSED_S, failures.TIMEOUT_SILENCE if silence else failures.TIMEOUT_CONNECT)
+    before: HostState
+    after: HostState
+    when: str
 
 
 class Ending(Enum):
@@ -131,6 +56,92 @@ class Ending(Enum):
     SILENT = "it was connected to, and fell silent for the whole timeout"
     NOTHING = "called off, begun again, or failed in a way that says nothing of the host"
 
+
+# Trials of silent hosts.
+TRIAL_AFTER_S = 1.0
+# Requests at a time while it is on trial, and, of each of their tries, the silences that close it.
+TRIAL_REQUESTS = 5
+
+# Hosts that cannot be connected to: so many failures in a row close one.
+CONNECT_FAILURES = 10
+CLOSED_S = 60.0
+LONGEST_CLOSED_S = 86_400.0
+
+# Hosts that push back without saying for how long: 1, 2, 4 … s.
+LONGEST_BACKOFF_S = 32.0
+# Without having ever accepted anything, so many times in a row close one. If other processes ask it too,
+# they may be the ones that it accepts: 8 and 16 s more.
+ROUNDS_OF_A_STRANGER, SHARED_ROUNDS_OF_A_STRANGER = 3, 5
+# How often one row is sent round again by its host's pace. In the burst before the pace is learned this
+# happens once or twice; more means that it is this URL, not the pace.
+MOST_PUSH_BACKS = 8
+
+# The pace. The share of the accepted rate that is asked for after a push back, and the steps of giving it
+# back.
+SHARE = 0.9
+STEP, STEP_S = 1.05, 60.0
+# Where other processes ask the host too and what they learn cannot be shared, what one of them gives up
+# another must find: larger steps, and the limit is touched some times a minute.
+SHARED_STEP, SHARED_STEP_S = 1.1, 10.0
+# Far below what the host is known to take, or if that is not known, it is given back in larger steps.
+LARGE_STEP, LARGE_STEP_S = 1.5, 5.0
+SLOWEST_PER_S, FASTEST_PER_S = 0.1, 1000.0
+# So many accepted ones to a refused one, and it says nothing about the rate. Without that, a host that
+# answers 429 to one request in 500, whatever the rate, would be asked twice a second.
+ACCEPTED_TO_A_REFUSED = 50
+REMEMBERED_REQUESTS = 1000
+# Fewer accepted requests than this say nothing about a rate.
+ENOUGH_ACCEPTED = 3
+RATE_WINDOW_S = 10.0
+
+# How many connections. At 150 ms an answer this is 200 images a second of one host: more than two cores can
+# work on, and what some five browsers open. Lists of many hosts never get there.
+USUAL_CONNECTIONS_PER_HOST = 32
+# Where processes take few connections in turn: how long one that found none waits before it looks again,
+# and one that had one lets the others look first.
+LOOK_AGAIN_S = 0.05
+
+# Idle hosts whose state is kept, some half a kilobyte each.
+REMEMBERED_HOSTS = 10_000
+# Rows looked at before their turn, some 400 bytes each, so that new hosts are asked early: what one process
+# makes in ten seconds, the usual timeout.
+LOOK_AHEAD_ROWS = 4096
+
+_NOTHING_CAME = (
+    f"{TRIAL_REQUESTS} requests (for each try of a row) have brought nothing in their whole timeout"
+)
+_UNREACHABLE = f"{CONNECT_FAILURES} times in a row it could not be connected to"
+_TOO_LONG = "it asks to be left alone for longer than max_retry_after_s"
+_PUSHED_BACK = "429, or 503 with Retry-After"
+_HALVED = "503 without Retry-After"
+_S = HostState
+TRANSITIONS = (
+    Transition(_S.NEW, _S.ASKED, "its first request is sent"),
+    Transition(_S.ASKED, _S.ANSWERING, "anything comes, or it fails in a way that is no silence"),
+    Transition(_S.ASKED, _S.ON_TRIAL, f"nothing has come for {TRIAL_AFTER_S:g} s"),
+    Transition(_S.ASKED, _S.LEFT_ALONE, _PUSHED_BACK),
+    Transition(_S.ASKED, _S.PACED, _HALVED),
+    Transition(_S.ASKED, _S.CLOSED, f"{_UNREACHABLE}; or {_TOO_LONG}"),
+    Transition(_S.ON_TRIAL, _S.ANSWERING, "anything comes"),
+    Transition(_S.ON_TRIAL, _S.LEFT_ALONE, _PUSHED_BACK),
+    Transition(_S.ON_TRIAL, _S.PACED, _HALVED),
+    Transition(_S.ON_TRIAL, _S.CLOSED, f"{_NOTHING_CAME}; or {_UNREACHABLE}; or {_TOO_LONG}"),
+    Transition(_S.ANSWERING, _S.LEFT_ALONE, _PUSHED_BACK),
+    Transition(_S.ANSWERING, _S.PACED, _HALVED),
+    Transition(_S.ANSWERING, _S.CLOSED, f"{_UNREACHABLE}; or {_TOO_LONG}"),
+    Transition(_S.LEFT_ALONE, _S.PROBED, "the time that it asked for is over"),
+    Transition(_S.LEFT_ALONE, _S.CLOSED, f"{_TOO_LONG}, or has pushed back for that long"),
+    Transition(_S.PROBED, _S.ANSWERING, "the request is answered, and nothing was slowed down"),
+    Transition(_S.PROBED, _S.PACED, "the request is answered"),
+    Transition(_S.PROBED, _S.LEFT_ALONE, "it pushes back again"),
+    Transition(_S.PROBED, _S.CLOSED, f"it is not back; {_TOO_LONG}, or has pushed back for that long"),
+    Transition(_S.PACED, _S.ANSWERING, "all connections and the whole rate are given back"),
+    Transition(_S.PACED, _S.LEFT_ALONE, "it pushes back again"),
+    Transition(_S.PACED, _S.CLOSED, f"{_UNREACHABLE}; or {_TOO_LONG}"),
+    Transition(_S.CLOSED, _S.PROBED, f"{CLOSED_S:.0f} s are over"),
+    Transition(_S.CLOSED, _S.ANSWERING, "the time that was longer than max_retry_after_s is over"),
+    Transition(_S.CLOSED, _S.PACED, "the same, where it was slowed down before"),
+)
 
 _OF_HOST = {
     OfHost.NOTHING: Ending.NOTHING,

@@ -105,10 +105,6 @@ class Destinations(Generic[Waiting]):
         """When ``answered`` has something to do though nothing else happens."""
         return None if self._resolver is None else self._resolver.next_due()
 
-    def waiting(self) -> list[Waiting]:
-        """Who still waits."""
-        return [] if self._resolver is None else [asked.waiting for asked in self._resolver.waiting()]
-
     def is_public(self, uri: str, address: str, proxied: bool) -> bool:
         """Whether ``uri``, which was answered from ``address``, is on the public side.
 

@@ -15,8 +15,6 @@ from img2dataset.fetching import Fetcher, FetchSettings
 from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.slots import HostSlots
 from img2dataset.fetching.hosts.states import TRIAL_AFTER_S, TRIAL_REQUESTS, Ending, HostState
-from img2dataset.fetching.requests.row_order import RowOrder
-from img2dataset.fetching.requests.waiting_rows import Job
 from img2dataset.types import Fetched, Row
 from tests.fetching.download_all import HANG_GUARD_S, download_all
 from tests.servers import ImageServer
@@ -57,10 +55,6 @@ def silent() -> Iterator[SilentHosts]:
     hosts = SilentHosts(10)
     yield hosts
     hosts.close()
-
-
-def jobs(hosts: str) -> list[Job]:
-    return [Job(Row(0, index, ""), "", 1, host=host) for index, host in enumerate(hosts)]
 
 
 def test_the_rows_of_a_silent_host_fail_with_the_first_few(silent: SilentHosts) -> None:
@@ -167,39 +161,3 @@ def test_where_rows_are_tried_again_a_silent_host_gets_that_many_trials() -> Non
         assert hosts.enter(A, asked * 10.0)
         hosts.leave(A, asked * 10.0 + 9.0, Ending.SILENT)
     assert hosts.closed(A, asked * 10.0 + 9.0) == "timeout: silence"
-
-
-def test_every_second_row_is_one_of_a_host_nothing_is_known_of() -> None:
-    known: set[str] = set()
-    order = RowOrder(lambda host, now: HostState.KNOWN if host in known else HostState.NEW)
-    for job in jobs("aaaaaabbcd"):
-        order.add(job, 0.0)
-    begun = []
-    while (begins := order.take(0.0)) is not None:
-        known.add(begins.host)
-        begun.append(begins.row.index)
-    assert begun == [0, 1, 6, 2, 8, 3, 9, 4, 5, 7]
-
-
-def test_a_host_on_trial_is_tried_before_hosts_nothing_is_known_of() -> None:
-    order = RowOrder(lambda host, now: HostState.ON_TRIAL if host == "s" and now > 0 else HostState.NEW)
-    for job in jobs("xsssyy"):
-        order.add(job, 0.0)
-    begun = []
-    while (begins := order.take(1.0)) is not None:
-        begun.append(begins.row.index)
-    assert begun == [2, 0, 3, 1, 4, 5]
-
-
-def test_rows_that_are_taken_back_or_forgotten_do_not_begin() -> None:
-    order = RowOrder(lambda host, now: HostState.NEW)
-    for job in jobs("aabbccdd"):
-        job.row = Row(job.row.index % 2, job.row.index, "")
-        order.add(job, 0.0)
-    assert [row.index for row in order.take_back(3, lambda job: job.host != "d")] == [5, 4, 3]
-    order.forget({1})
-    assert [job.row.index for job in order.take_all_of("d")] == [6]
-    assert len(order) == 2
-    assert [row.index for row in order.take_back(2, lambda job: True)] == [2, 0]
-    assert order.take(0.0) is None
-    assert len(order) == 0

@@ -11,14 +11,18 @@ import pytest
 from img2dataset.errors import OptionError
 from img2dataset.failures import of_text
 from img2dataset.fetching.hosts.politeness import HostManners, host_of, is_own_network
-from img2dataset.fetching.hosts.slots import REMEMBERED_HOSTS, HostSlots
-from img2dataset.fetching.hosts.states import Ending, ending_of
+from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.states import REMEMBERED_HOSTS, Ending, ending_of
 
 A, B = "a.example", "b.example"
 
 
 def slots(concurrency: int = 100, **manners: object) -> HostSlots[str]:
     return HostSlots(HostManners(**manners), concurrency)  # type: ignore[arg-type]
+
+
+def waiting(hosts: HostSlots[str]) -> int:
+    return sum(len(host.waiting) for host in hosts._busy.values())
 
 
 def begin(hosts: HostSlots[str], host: str, job: str, now: float = 0.0) -> bool:
@@ -74,7 +78,7 @@ def test_a_host_at_its_bound_does_not_block_another() -> None:
     hosts.leave(A, 1.0, Ending.ACCEPTED)
     assert hosts.next_job(1.0) == ("a2", None)
     assert hosts.next_job(1.0) is None
-    assert len(hosts) == 2
+    assert waiting(hosts) == 2
 
 
 def test_the_processes_of_a_run_share_the_bound() -> None:
@@ -109,7 +113,7 @@ def test_rows_of_one_host_among_others_cost_a_constant_number_of_steps_each() ->
     hosts = HostSlots(Counting(max_connections_per_host=1), 100)
     for n in range(20_000):
         begin(hosts, A, str(n))
-    assert len(hosts) == 19_999
+    assert waiting(hosts) == 19_999
     for n in range(1, 20_000):
         hosts.leave(A, 0.0, Ending.ACCEPTED)
         assert hosts.next_job(0.0) == (str(n), None)
@@ -307,13 +311,29 @@ def test_jobs_that_wait_are_taken_back_from_the_hosts_with_the_most_the_last_one
             begin(hosts, host, f"{host[0]}{n}")
     # Of A wait a1 to a6; a5 is not to go.
     assert hosts.take_back(3, lambda job: job != "a5") == ["a6", "a4", "a3"]
-    assert len(hosts) == 7
+    assert waiting(hosts) == 7
     assert hosts.take_back(100, lambda job: job != "a5") == ["b4", "b3", "b2", "b1", "a2", "a1"]
-    assert len(hosts) == 1
+    assert waiting(hosts) == 1
     hosts.leave(B, 1.0, Ending.ACCEPTED)
     assert hosts.next_job(1.0) is None
     hosts.leave(A, 1.0, Ending.ACCEPTED)
     assert hosts.next_job(1.0) == ("a5", None)
+
+
+def test_jobs_that_nobody_wants_any_more_are_passed_over_and_take_no_slot() -> None:
+    unwanted = {"a1", "a2", "a3"}
+    hosts: HostSlots[str] = HostSlots(
+        HostManners(max_connections_per_host=1), 100, is_open=lambda job: job not in unwanted
+    )
+    for n in range(5):
+        begin(hosts, A, f"a{n}")
+    hosts.leave(A, 1.0, Ending.ACCEPTED)
+    assert hosts.next_job(1.0) == ("a4", None)
+    unwanted.add("a5")
+    begin(hosts, A, "a5")
+    hosts.leave(A, 2.0, Ending.ACCEPTED)
+    assert hosts.next_job(2.0) is None
+    assert begin(hosts, A, "a6")
 
 
 def test_idle_hosts_are_forgotten_beyond_some_thousand() -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from img2dataset.fetching.requests.retry import parse_retry_after
+from img2dataset.fetching.requests.outcomes import parse_retry_after
 from tests.fetching.download_all import download, failure_of
 from tests.pictures import photograph
 

@@ -13,7 +13,7 @@ NO_WAY, NO_NAMES = "connection: unreachable", "DNS: name servers unreachable"
 def holds(
     network: Network, host: str, failure: str, now: float, *, has_way: bool = False, began: float = 1.0
 ) -> bool:
-    return network.holds(host, of_text(failure), began, None, has_way, now)
+    return network.explains(host, of_text(failure), began, None, has_way, now)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_one_suspicion_ends_by_an_answer_or_by_itself() -> None:
         assert holds(network, host, NO_WAY, 10.0)
         network.answered("good", 10.0)
     assert not network.is_waited_for
-    assert not network.holds("a", of_text(NO_WAY), 12.0, 9.0, False, 14.0)
+    assert not network.explains("a", of_text(NO_WAY), 12.0, 9.0, False, 14.0)
 
 
 def test_what_was_under_way_when_it_came_back_or_the_machine_woke_is_repeated() -> None:

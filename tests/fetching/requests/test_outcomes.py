@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from img2dataset.failures import of_text
-from img2dataset.fetching.requests.retry import (
+from img2dataset.fetching.requests.outcomes import (
     FIRST_DELAY_S,
     LONGEST_DELAY_S,
     LONGEST_RETRY_AFTER_S,

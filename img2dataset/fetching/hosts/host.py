@@ -1,0 +1,115 @@
+"""One host as a process sees it: what is running, what waits, and its state. Pure; used by ``slots``.
+
+``states`` has the states and the figures.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Generic, Literal, TypeVar
+
+from img2dataset import failures
+from img2dataset.fetching.hosts.pace import HostPace
+from img2dataset.fetching.hosts.states import (
+    CLOSED_S,
+    TRIAL_AFTER_S,
+    TRIAL_REQUESTS,
+    Ending,
+    HostState,
+)
+
+Waiting = TypeVar("Waiting")
+# What a row of a host that has its turn late in the list is good for earlier: a first request, another one
+# of a trial, perhaps one of a trial in a second (``soon``), or nothing.
+EarlyUse = Literal["first", "trial", "soon", "none"]
+# Stands for the queue of a host that has none: an empty deque of its own is 760 bytes, and most hosts never
+# need one. Never appended to.
+NOBODY: deque[Any] = deque(maxlen=0)
+
+
+class Host(Generic[Waiting]):
+    """What is running and waiting, and what has come.
+
+    Args:
+        name: as ``politeness.host_of`` names it.
+        pace: what it takes.
+        machine_bound: connections that all processes of the machine take in turn; 0: this one has a share
+            of its own.
+        tries: of one row. A row that is tried again may find a host that answers then, so each of them has
+            to fail before the host is given up.
+    """
+
+    __slots__ = (
+        "asked_at",
+        "heard",
+        "listed",
+        "machine_bound",
+        "most_silences",
+        "name",
+        "pace",
+        "running",
+        "silences",
+        "waiting",
+    )
+
+    def __init__(self, name: str, pace: HostPace, machine_bound: int, tries: int) -> None:
+        self.name = name
+        self.machine_bound = machine_bound
+        self.pace = pace
+        self.running = 0
+        self.waiting: deque[Waiting] = NOBODY
+        # Among those that ``slots`` will look at; at most once, so that its lists do not grow with the rows.
+        self.listed = False
+        # When it was first asked, whether anything has ever come from it, and how often nothing has.
+        self.asked_at: float | None = None
+        self.heard = False
+        self.silences = 0
+        self.most_silences = TRIAL_REQUESTS * tries
+
+    def state(self, now: float) -> HostState:
+        """What is known of it."""
+        if self.pace.is_closed(now):
+            return HostState.CLOSED
+        if self.asked_at is None:
+            return HostState.NEW
+        if self.silences >= self.most_silences or self.pace.is_probed:
+            return HostState.LEFT_ALONE if self.pace.is_left_alone(now) else HostState.PROBED
+        if self.heard:
+            return HostState.PACED if self.pace.is_slowed_down else HostState.ANSWERING
+        return HostState.ON_TRIAL if self.is_on_trial(now) else HostState.ASKED
+
+    def early_use(self, now: float) -> EarlyUse:
+        """What one of its rows is good for before its turn."""
+        if self.asked_at is None and not self.waiting:
+            return "first"
+        if self.heard or self.silences >= self.most_silences or self.pace.is_closed(now):
+            return "none"
+        if not self.is_on_trial(now):
+            return "soon"
+        return "trial" if not self.waiting and self.trial_allows(now) else "none"
+
+    def is_on_trial(self, now: float) -> bool:
+        """Whether it was asked a while ago and nothing has come from it."""
+        return not self.heard and self.asked_at is not None and now - self.asked_at > TRIAL_AFTER_S
+
+    def trial_allows(self, now: float) -> bool:
+        """Whether one more request may be sent, as far as the trial is concerned."""
+        if not self.is_on_trial(now):
+            return True
+        if self.silences >= self.most_silences:
+            return self.running < 1  # it was closed: one request finds out whether it is back
+        # No more than it takes: one that begins late would make the others wait for it.
+        return self.running < min(TRIAL_REQUESTS, self.most_silences - self.silences)
+
+    def hear(self) -> None:
+        """Something has come from it."""
+        self.heard, self.silences = True, 0
+
+    def was_silent(self, now: float, ending: Ending) -> None:
+        """A request got nothing in the whole timeout. A host that only does that is closed for a while."""
+        if self.heard:
+            return
+        self.silences += 1
+        if self.silences >= self.most_silences and not self.pace.is_closed(now):
+            silence = ending is Ending.SILENT
+            self.pace.close(now + CLOSED_S, failures.TIMEOUT_SILENCE if silence else failures.TIMEOUT_CONNECT)
