@@ -58,24 +58,31 @@ def _unpickle_shard(shard_id: int, rows: bytes, invalid_urls: dict[int, Failure]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One URL to fetch: the ``index``-th row of shard ``shard_id``."""
+    """One URL to fetch: the ``index``-th row of shard ``shard_id``.
+
+    ``headers``: lines that go with its request only, ``Name: value`` of printable ASCII.
+    """
 
     shard_id: int
     index: int
     url: str
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """The outcome of one row's download: a body, or a failure in the small language of failures.
 
-    ``size`` is what the body counts for against the memory budget until it is given back.
+    ``size`` is what the body counts for against the memory budget until it is given back. ``headers``: the
+    values of the answer's fields that ``kept_headers`` of the fetcher's settings names, None where it has
+    none; empty without an answer.
     """
 
     row: Row
     body: bytes | bytearray | None
     failure: Failure | None = None
     size: int = 0
+    headers: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from img2dataset.failures import Failure
 from img2dataset.fetching.dns.system import NameFailures
 from img2dataset.fetching.http.destinations import Destination, Destinations
 from img2dataset.fetching.http.response import undone
-from img2dataset.fetching.http.response_head import Answer
+from img2dataset.fetching.http.response_head import Answer, kept_values
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.http.transport import Transport
 from img2dataset.fetching.requests.autotuning import Adapting
@@ -275,6 +275,7 @@ class DownloadLoop:
 
     def _take_body(self, transfer: Transfer, download: Download) -> None:
         response = transfer.response
+        fields = kept_values(response.head, self._settings.kept_headers)
         body = response.take_body()
         if download.site_file:
             self._set_free(transfer)
@@ -288,7 +289,7 @@ class DownloadLoop:
             return
         held, response.reserved = response.reserved, 0
         self._pool.put_back(transfer)
-        self._end_body(download, unfolded, held)
+        self._end_body(download, unfolded, held, fields)
 
     def _is_no_outcome(
         self, download: Download, failure: Failure, started_at: float, answer: Answer | None
@@ -337,10 +338,12 @@ class DownloadLoop:
         if self._ledger.close(download):
             self._deliver(Fetched(download.row, None, failure))
 
-    def _end_body(self, download: Download, body: bytes | bytearray, held: int) -> None:
+    def _end_body(
+        self, download: Download, body: bytes | bytearray, held: int, fields: tuple[str | None, ...] = ()
+    ) -> None:
         if self._ledger.close(download):
             self._budget.delivered(held, len(body))
-            self._deliver(Fetched(download.row, body, None, len(body)))
+            self._deliver(Fetched(download.row, body, None, len(body), fields))
         else:
             self._budget.cancel(held)
 
