@@ -245,7 +245,7 @@ class DownloadLoop:
             failure = failures.TOO_LARGE_BODY if unfolded is None else failures.EMPTY_BODY
             self._try_again_or_end(download, failure, None)
             return
-        headers = kept_values(response.head, self._settings.kept_headers)
+        headers = kept_values(transfer.response.head, self._settings.kept_headers)
         self._end_body(download, unfolded, self._transfers.hand_over(transfer), headers)
 
     def _is_no_outcome(
