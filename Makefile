@@ -119,6 +119,8 @@ format: $(VENV)/.dev
 
 readme: $(VENV)/.dev
 	$(BIN)/python -m img2dataset.options.readme README.md
+	@(head -6 docs/failures.md; $(BIN)/python -c "from img2dataset.failures import table; print(table())") \
+	    > docs/failures.new && mv docs/failures.new docs/failures.md
 
 # About 40 minutes on two cores, on a machine that does nothing else.
 bench: $(VENV)/.dev

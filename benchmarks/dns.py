@@ -125,7 +125,7 @@ def serve(port: int) -> None:
 def resolve_here(names: list[str], server: str) -> Outcome:
     """With this project's resolver."""
     from img2dataset.fetching.dns.resolver import Resolver
-    from img2dataset.fetching.dns.system_settings import SearchRules
+    from img2dataset.fetching.dns.system import SearchRules
     from img2dataset.fetching.http.transport import Transport
 
     transport = Transport(1)

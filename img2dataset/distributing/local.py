@@ -31,7 +31,7 @@ from img2dataset.distributing.row_sharing import RowSharing
 from img2dataset.distributing.stopping import StopAsked, StopRequest
 from img2dataset.distributing.watching import WATCH_INTERVAL_S, StopDeadline, Watch, end_workers, how_it_ended
 from img2dataset.errors import RunFailed
-from img2dataset.fetching.hosts.shared_paces import VARIABLE, make_shared_file
+from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
@@ -155,6 +155,7 @@ class PoolPass:
             worker.rows_done += message.statuses
             worker.rows_waiting = message.rows_waiting
             if message.statuses:
+                self._sharing.rows_done(worker)
                 self._tell_progress()
         elif isinstance(message, Pulse):
             worker.step_s = message.step_s

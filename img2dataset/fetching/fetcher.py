@@ -1,6 +1,6 @@
 """The fetcher: rows in from any thread, each out once, with its body or its failure.
 
-Called by the worker. The work itself is ``loop.py``, which runs on the one thread that lives and ends here.
+Called by the worker. The work itself is ``requests.loop``, on the one thread that lives and ends here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable
 
 from img2dataset.errors import Img2datasetError
-from img2dataset.fetching.http.certificates import find_ca_bundle
+from img2dataset.fetching.http.access import find_ca_bundle
 from img2dataset.fetching.http.transport import Transport
+from img2dataset.fetching.machine import most_transfers
 from img2dataset.fetching.requests.body_memory import BodyBudget
-from img2dataset.fetching.requests.descriptors import most_transfers
+from img2dataset.fetching.requests.ledger import Ledger, Stage
 from img2dataset.fetching.requests.loop import DownloadLoop
-from img2dataset.fetching.requests.waiting_rows import PendingRows
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.types import Fetched, Row
 
@@ -50,14 +50,14 @@ class Fetcher:
         ca_bundle = find_ca_bundle(settings.ca_bundle) if settings.verify_certificates else None
         self._deliver = deliver
         self._budget = BodyBudget(settings.body_budget_bytes, settings.ready_limit, settings.max_body_bytes)
-        self._pending = PendingRows()
+        self._ledger = Ledger()
         self._transport = Transport(min(settings.most_concurrency, most_transfers()))
         self._loop = DownloadLoop(
-            settings, ca_bundle, self._pending, self._budget, self._transport, deliver, self._wake
+            settings, ca_bundle, self._ledger, self._budget, self._transport, deliver, self._wake
         )
         self._watch = ProgressWatch()
         self._closing = False
-        # Set under the lock of the pending rows: after it no row is taken and no wake-up sent.
+        # Set under the ledger's lock: after it no row is taken and no wake-up sent.
         self._ended = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="img2dataset-fetcher", daemon=True)
@@ -70,12 +70,12 @@ class Fetcher:
         Those set aside for the sake of their host, or until a site's robots.txt is known, are not counted:
         more rows would let the transfers work on other hosts meanwhile.
         """
-        return len(self._pending) + self._loop.waiting
+        return self._ledger.waiting
 
     @property
     def not_begun(self) -> int:
         """What ``take_back`` may give: ``waiting``, and the rows set aside for the sake of their host."""
-        return self.waiting + self._loop.set_aside
+        return self.waiting + self._ledger.count(Stage.FOR_ITS_HOST)
 
     @property
     def in_flight(self) -> int:
@@ -99,12 +99,12 @@ class Fetcher:
             Img2datasetError: the fetcher is closed, or its thread has ended by an error.
         """
         rows = list(rows)
-        with self._pending.lock:
+        with self._ledger.lock:
             if self._error is not None:
                 raise _died_of(self._error) from self._error
             if self._ended or self._closing:
                 raise Img2datasetError("the downloader is closed; make a new one")
-            self._pending.submit(rows)
+            self._ledger.submit(rows)
             self._transport.wake()
 
     def check(self) -> None:
@@ -125,9 +125,9 @@ class Fetcher:
 
         Rows of the same shard submitted afterwards are new ones. Thread safe.
         """
-        with self._pending.lock:
+        with self._ledger.lock:
             if not self._ended:
-                self._pending.forget(shard_id)
+                self._ledger.forget(shard_id)
                 self._transport.wake()
 
     def take_back(self, count: int, *, even_on_trial: bool = False) -> list[Row]:
@@ -137,9 +137,7 @@ class Fetcher:
         host that has been silent so far are kept, unless ``even_on_trial``: a few requests that are under
         way decide on all of them.
         """
-        with self._pending.lock:
-            rows = self._pending.take_back(count)
-        return rows + self._loop.take_back(count - len(rows), even_on_trial) if len(rows) < count else rows
+        return self._loop.take_back(count, even_on_trial)
 
     def release(self, size: int) -> None:
         """Give back the memory of a delivered body; 0, the size of failures, is nothing. Thread safe."""
@@ -160,7 +158,7 @@ class Fetcher:
         self.close()
 
     def _wake(self) -> None:
-        with self._pending.lock:
+        with self._ledger.lock:
             if not self._ended:
                 self._transport.wake()
 
@@ -175,9 +173,9 @@ class Fetcher:
             self._end()
 
     def _end(self) -> None:
-        with self._pending.lock:
+        with self._ledger.lock:
             self._ended = True
-            self._pending.clear()
+            self._ledger.empty()
         self._loop.close()
 
 

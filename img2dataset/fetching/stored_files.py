@@ -19,7 +19,7 @@ from img2dataset import failures
 from img2dataset.errors import MissingDependency, OptionError
 from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach
-from img2dataset.fetching.system_errors import MEANS_ERRORS
+from img2dataset.fetching.machine import MEANS_ERRORS
 from img2dataset.fetching.urls import WEB_SCHEMES
 from img2dataset.storage.schemes import way_to_install
 
@@ -164,10 +164,6 @@ class StoredReader(Generic[Waiting]):
             reading = self._done.get()
             del self._readings[id(reading)]
             yield reading
-
-    def waiting(self) -> list[Waiting]:
-        """Who has not been given back yet."""
-        return [reading.waiting for reading in self._readings.values()]
 
     def shift(self, seconds: float) -> None:
         """Forget that much time: it was the program that stood still, not a store."""

@@ -1,5 +1,7 @@
 """One URL as people write it → the URI that goes on the wire, or the reason why it cannot be fetched.
 
+``data:`` URLs (RFC 2397), whose body is in the list itself, → that body.
+
 Comes in: any text of a list, or a redirect's Location. Goes out: an ASCII URI without fragment, in
 the terms of RFC 3986 and 3987 (spaces and non-ASCII characters percent-encoded as UTF-8, escapes that
 are there kept, host names in IDNA, IPv4 addresses as four decimal numbers), and nothing that could break out
@@ -8,9 +10,10 @@ of a request line. Pure functions; called by the fetcher for each row and each r
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Collection
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
 
 from img2dataset import failures
 from img2dataset.failures import Failure
@@ -20,7 +23,7 @@ MAX_URL_CHARACTERS = 65_536
 WEB_SCHEMES = frozenset({"http", "https", "data"})
 # Named in failures because lists have them; any other scheme stays unnamed, to keep the texts few.
 KNOWN_SCHEMES = frozenset(
-    (
+    [
         "about",
         "blob",
         "file",
@@ -35,7 +38,7 @@ KNOWN_SCHEMES = frozenset(
         "s3",
         "sftp",
         "tel",
-    )
+    ]
 )
 
 _BYTE = r"(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
@@ -56,6 +59,9 @@ _IPV6 = re.compile(r"\[(?=[^\]]*:)[0-9A-Fa-f:.]{2,45}\]")
 # Control characters and the space, as browsers; and what spreadsheets leave around an address.
 _WHITESPACE = "".join(map(chr, range(0x21))) + "\u00a0\u3000\ufeff"
 _TABS_AND_LINE_ENDS = {ord(character): None for character in "\t\r\n"}
+# In base64: what is skipped, and what remains.
+_IGNORED = re.compile(rb"[\s=]+")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]*")
 _AUTHORITY = re.compile(rb"[\x00-\x20]*(?:[A-Za-z][A-Za-z0-9+.\-]*:)?[/\\]{2,}[^/\\?#]*")
 
 
@@ -260,3 +266,35 @@ def _ascii_label(label: str) -> str:
     except idna.IDNAError:
         # Strict where browsers are not: underscores, emoji, which have living names.
         return "xn--" + label.encode("punycode").decode("ascii")
+
+
+def decode_data_url(url: str, max_body_bytes: int) -> bytes:
+    """The bytes that ``url`` carries, percent-encoded or base64 (URL-safe and unpadded too).
+
+    Raises:
+        UrlRefused: it is malformed, carries nothing, or more than ``max_body_bytes``.
+    """
+    # Three characters a byte at most; checked before anything is copied.
+    if len(url) > 3 * max_body_bytes + 1000:
+        raise UrlRefused(failures.TOO_LARGE_BODY)
+    description, comma, data = url[len("data:") :].partition(",")
+    if not comma:
+        raise UrlRefused(failures.URL_DATA)
+    try:
+        body = unquote_to_bytes(data)
+    except UnicodeEncodeError:
+        raise UrlRefused(failures.URL_NOT_UNICODE) from None
+    if description.replace(" ", "").lower().endswith(";base64"):
+        body = _decode_base64(body)
+    if len(body) > max_body_bytes:
+        raise UrlRefused(failures.TOO_LARGE_BODY)
+    if not body:
+        raise UrlRefused(failures.EMPTY_BODY)
+    return body
+
+
+def _decode_base64(text: bytes) -> bytes:
+    text = _IGNORED.sub(b"", text).replace(b"-", b"+").replace(b"_", b"/")
+    if not _BASE64.fullmatch(text) or len(text) % 4 == 1:
+        raise UrlRefused(failures.URL_DATA)
+    return binascii.a2b_base64(text + b"=" * (-len(text) % 4))

@@ -1,7 +1,7 @@
 """Large images are decoded one after another in all the worker processes of a run. Called by the worker.
 
 Two that come at once would take twice the memory of one. The lock is of a byte of the file that the workers
-inherit from the program (``fetching.hosts.shared_paces``), far behind what is written there; a process that
+inherit from the program (``fetching.hosts.sharing``), far behind what is written there; a process that
 dies gives it back.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from img2dataset.fetching.hosts.shared_paces import inherited_file
+from img2dataset.fetching.hosts.sharing import inherited_file
 from img2dataset.storage.locks import give_byte_back, take_byte
 
 _PLACE = 1 << 40

@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from img2dataset.fetching import Fetcher
-from img2dataset.fetching.requests.descriptors import raise_limit
-from img2dataset.fetching.requests.row_order import LOOK_AHEAD_ROWS
+from img2dataset.fetching.hosts.states import LOOK_AHEAD_ROWS
+from img2dataset.fetching.machine import raise_limit
 from img2dataset.imaging import ImageProcessor
 from img2dataset.types import Fetched, Row, Shard, ShardReport, Status
 from img2dataset.working.decoding_budget import decoding_turn
@@ -83,7 +83,7 @@ class Worker:
         self._say = say or (lambda message: None)
         self._maker = OutcomeMaker(
             ImageProcessor(settings.image, in_turn=decoding_turn()),
-            settings.compute_hash,
+            settings.image.compute_hash,
             settings.verify_hash,
             settings.blur,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
-from img2dataset.fetching.requests.retry import parse_retry_after
+from img2dataset.fetching.requests.outcomes import parse_retry_after
 from img2dataset.fetching.urls import UrlRefused, to_uri
 from img2dataset.imaging.header import read_header
 from tests.fuzzing import lists, pictures, seeds, words
@@ -114,7 +114,7 @@ def test_brackets_without_a_colon_are_no_host() -> None:
 
 
 def test_a_status_of_many_digits_is_none() -> None:
-    policy = AnswerPolicy(max_body_bytes=1000, disallowed=(), token=None)
+    policy = AnswerPolicy(max_body_bytes=1000)
     answer = read_answer(b"HTTP/1.1 " + b"2" * 40 + b" OK\n\n", policy)
     assert answer is not None
     assert answer.failure == "HTTP 0"

@@ -9,16 +9,17 @@ import math
 import re
 
 from img2dataset.failures import of_status
+from img2dataset.fetching import FetchSettings
+from img2dataset.fetching.consent import wanted_headers
 from img2dataset.fetching.consent.x_robots_tag import is_opted_out
-from img2dataset.fetching.data_urls import decode_data_url
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
-from img2dataset.fetching.requests.retry import (
+from img2dataset.fetching.requests.outcomes import (
     LONGEST_DELAY_S,
     LONGEST_RETRY_AFTER_S,
     delay_before_retry,
     parse_retry_after,
 )
-from img2dataset.fetching.urls import UrlRefused, host_and_port, redirect_target, to_uri
+from img2dataset.fetching.urls import UrlRefused, decode_data_url, host_and_port, redirect_target, to_uri
 
 REFUSALS = re.compile(
     r"invalid url: [A-Za-z ]+|scheme: ([a-z0-9]+ )?not allowed|too large: [a-z]+|[a-z]+: [a-z ]+|empty[ a-z]*"
@@ -26,7 +27,8 @@ REFUSALS = re.compile(
 DISALLOWED = ("noai", "noimageai", "noindex", "noimageindex")
 _BASE = "https://example.com/folder/a.jpg?x=0"
 _NOW = 1_700_000_000.0
-_POLICY = AnswerPolicy(max_body_bytes=1000, disallowed=DISALLOWED, token="mybot", respect_tdm=True)
+_SETTINGS = FetchSettings(disallowed_header_directives=DISALLOWED, user_agent_token="mybot", respect_tdm=True)
+_POLICY = AnswerPolicy(1000, wanted_headers(_SETTINGS))
 
 
 def check_robots_tag(data: bytes) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from img2dataset.fetching import Fetcher, FetchSettings
-from img2dataset.fetching.requests import descriptors
+from img2dataset.fetching import Fetcher, FetchSettings, machine
 from img2dataset.types import Fetched, Row
 from tests.fetching.own_network import Visit, visit
 from tests.pictures import photograph
@@ -61,11 +60,11 @@ def test_the_soft_limit_is_raised_towards_the_hard_one() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
     try:
-        assert descriptors.most_transfers() == 96
-        descriptors.raise_limit()
+        assert machine.most_transfers() == 96
+        machine.raise_limit()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         assert hard == before[1]
-        assert soft == min(hard, descriptors.ENOUGH_DESCRIPTORS)
+        assert soft == min(hard, machine.ENOUGH_DESCRIPTORS)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from img2dataset.fetching.hosts import shared_paces
+from img2dataset.fetching.hosts import sharing
 from img2dataset.storage import locks
 from img2dataset.working import decoding_budget
 from img2dataset.working.decoding_budget import decoding_turn
@@ -29,7 +29,7 @@ sys.stdin.readline()
 @pytest.fixture
 def descriptor(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     with tempfile.TemporaryFile() as file:
-        monkeypatch.setenv(shared_paces.VARIABLE, str(file.fileno()))
+        monkeypatch.setenv(sharing.VARIABLE, str(file.fileno()))
         yield file.fileno()
 
 
@@ -56,9 +56,9 @@ def has_turn(monkeypatch: pytest.MonkeyPatch, descriptor: int) -> bool:
 def test_without_other_processes_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in (None, "", "x", "987654"):
         if value is None:
-            monkeypatch.delenv(shared_paces.VARIABLE, raising=False)
+            monkeypatch.delenv(sharing.VARIABLE, raising=False)
         else:
-            monkeypatch.setenv(shared_paces.VARIABLE, value)
+            monkeypatch.setenv(sharing.VARIABLE, value)
         assert decoding_turn() is None
 
 
@@ -99,7 +99,7 @@ def test_where_no_lock_can_be_had_at_all_none_is_waited_for(monkeypatch: pytest.
     monkeypatch.setattr(locks.time, "sleep", waits.append)
     monkeypatch.setattr(decoding_budget, "LONGEST_WAIT_S", 1.0)
     with open(os.devnull, "rb") as unlockable:
-        monkeypatch.setenv(shared_paces.VARIABLE, str(unlockable.fileno()))
+        monkeypatch.setenv(sharing.VARIABLE, str(unlockable.fileno()))
         turn = decoding_turn()
         assert turn is not None
         with turn():

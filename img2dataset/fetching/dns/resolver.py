@@ -1,10 +1,10 @@
-"""Names → addresses, without blocking: what is known, what is asked for, and when it is asked again.
+"""Names → addresses, without blocking: what is asked for, and when it is asked again.
 
 A host goes in; its addresses come out, or the failure that says why there are none. Called by the loop,
 on its thread. The system's resolver loses many names of a large list; this one keeps asking until the
 row's own timeout: packets get lost, and a name server that has to find out needs seconds.
 
-Equal questions are asked once (``lookup``), answers are kept (``name_cache``), and special names
+Equal questions are asked once and answers are kept (both in ``lookup``), and special names
 (RFC 6761) are not asked for at all.
 """
 
@@ -18,10 +18,9 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from img2dataset import failures
-from img2dataset.fetching.dns.lookup import ROUNDS_S, Next, Question
-from img2dataset.fetching.dns.name_cache import KnownNames, Resolved
+from img2dataset.fetching.dns.lookup import ROUNDS_S, NameCache, Next, Question, Resolved
 from img2dataset.fetching.dns.name_servers import IPV4, IPV6, NameServers, Records, Watch
-from img2dataset.fetching.dns.system_settings import SearchRules
+from img2dataset.fetching.dns.system import SearchRules
 
 # The first asking: c-ares itself repeats it for lost packets, at 20 ms an answer after 0.25 and 0.75 s.
 QUICK_TIMEOUT_S, QUICK_TRIES = 1.0, 3
@@ -44,12 +43,12 @@ class Resolver(Generic[Waiting]):
 
     Args:
         watch: see ``name_servers.Watch``.
-        servers: name servers to ask, as ``system_settings.name_server`` gives them; empty: the system's.
+        servers: name servers to ask, as ``system.name_server`` gives them; empty: the system's.
         timeout_s: a host that is not found by then has failed.
         min_ttl_s: answers are kept at least that long, seconds.
         max_ttl_s: answers are kept at most that long, seconds.
         rules: how short names are completed.
-        hosts: names that are known, in lower case.
+        hosts: the addresses of names in /etc/hosts; names in lower case.
         ipv6: ask for IPv6 addresses along with IPv4, or only when there are no others.
 
     Raises:
@@ -78,7 +77,7 @@ class Resolver(Generic[Waiting]):
         if not servers and not rules.has_servers and self._quick.addresses in ([], ["127.0.0.1:53"]):
             self.close()
             raise OSError("no name server is set in /etc/resolv.conf")
-        self._known = KnownNames(min_ttl_s, max_ttl_s)
+        self._cache = NameCache(min_ttl_s, max_ttl_s)
         self._questions: dict[str, Question[Waiting]] = {}
         self._queued: deque[Question[Waiting]] = deque()
         self._asking = 0
@@ -93,7 +92,7 @@ class Resolver(Generic[Waiting]):
         return self._quick.addresses
 
     def resolve(self, host: str, waiting: Waiting, now: float) -> Resolved | None:
-        """What is known of ``host``; None if it must be asked for, and ``answered`` will tell ``waiting``.
+        """The answer for ``host`` if it is kept; None if ``answered`` will tell ``waiting``.
 
         Args:
             host: a name, in any case.
@@ -101,9 +100,9 @@ class Resolver(Generic[Waiting]):
             now: the present, on the monotonic clock.
         """
         host = host.lower()
-        known = self._known.get(host, now)
-        if known is not None:
-            return known
+        cached = self._cache.get(host, now)
+        if cached is not None:
+            return cached
         question = self._questions.get(host)
         if question is None:
             local = self._local(host)
@@ -139,7 +138,7 @@ class Resolver(Generic[Waiting]):
             question = self._queued.popleft()
             if question.deadline <= now:
                 question.give_up()
-                self._settle(question, now)
+                self._end(question, now)
             else:
                 self._begin(question, now)
 
@@ -153,11 +152,6 @@ class Resolver(Generic[Waiting]):
         """Who has an answer by now; each is then forgotten here."""
         while self._answered:
             yield self._answered.popleft()
-
-    def waiting(self) -> list[Waiting]:
-        """Who still waits."""
-        waits = [waiting for question in self._questions.values() for waiting in question.waiting]
-        return waits + [waiting for waiting, _ in self._answered]
 
     def close(self) -> None:
         """Drop every question."""
@@ -181,8 +175,8 @@ class Resolver(Generic[Waiting]):
 
     def _follow(self, question: Question[Waiting], what: Next, now: float) -> None:
         """Do what an answer leads to."""
-        if what == "settled":
-            self._settle(question, now)
+        if what == "ended":
+            self._end(question, now)
         elif what == "soon":
             self._set_timer(now + RESOLUTION_DELAY_S, question)
         elif what in ("next candidate", "other family"):
@@ -207,7 +201,7 @@ class Resolver(Generic[Waiting]):
             self._set_timer(now + wait, question)
             self._ask(question, now)
         if question.resolved is not None:
-            self._settle(question, now)
+            self._end(question, now)
 
     def _ask(self, question: Question[Waiting], now: float) -> None:
         number = question.number
@@ -223,12 +217,12 @@ class Resolver(Generic[Waiting]):
             question.out += 1
             servers.ask(question.name, kind, now, came)
 
-    def _settle(self, question: Question[Waiting], now: float) -> None:
+    def _end(self, question: Question[Waiting], now: float) -> None:
         assert question.resolved is not None
         if question.begun:
             self._asking -= 1
         del self._questions[question.host]
-        self._known.put(question.host, question.resolved, question.ttl_s, now)
+        self._cache.put(question.host, question.resolved, question.ttl_s, now)
         self._answered += [(waiting, question.resolved) for waiting in question.waiting]
 
     def _set_timer(self, due: float, question: Question[Waiting]) -> None:

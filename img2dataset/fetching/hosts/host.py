@@ -1,51 +1,34 @@
 """One host as a process sees it: what is running, what waits, and its state. Pure; used by ``slots``.
 
-A host that accepts connections and never answers would cost each of its rows a whole timeout, one after the
-other as their turn comes, to the end of the list. So a host from which nothing has come for a second is on
-trial: a few requests find out, each with its whole timeout, and its other rows wait for what they find.
-
-| from | when | to |
-| --- | --- | --- |
-| new | its first request is begun | asked |
-| asked | nothing has come for ``TRIAL_AFTER_S`` | on trial |
-| asked, on trial | anything has come, ever | known |
-| on trial | ``TRIAL_REQUESTS`` are out, or rows wait already | known: one more would find out nothing |
-| on trial | as many silences as its bound: it is closed for ``CLOSED_S`` (``pace``) | known |
-
-New, asked and on trial decide which rows begin early (``requests.row_order``); how many requests a known host
-gets at a time, and how fast, is its ``pace``.
+``states`` has the states and the figures.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from img2dataset import failures
-from img2dataset.fetching.hosts.endings import Ending
-from img2dataset.fetching.hosts.pace import CLOSED_S, HostPace
+from img2dataset.fetching.hosts.pace import HostPace
+from img2dataset.fetching.hosts.states import (
+    CLOSED_S,
+    TRIAL_AFTER_S,
+    TRIAL_REQUESTS,
+    Ending,
+    HostState,
+)
 
 Waiting = TypeVar("Waiting")
-TRIAL_AFTER_S = 1.0
-# Requests at a time while it is on trial, and, of each of their tries, the silences that close it.
-TRIAL_REQUESTS = 5
+# What a row of a host that has its turn late in the list is good for earlier: a first request, another one
+# of a trial, perhaps one of a trial in a second (``soon``), or nothing.
+EarlyUse = Literal["first", "trial", "soon", "none"]
 # Stands for the queue of a host that has none: an empty deque of its own is 760 bytes, and most hosts never
 # need one. Never appended to.
 NOBODY: deque[Any] = deque(maxlen=0)
 
 
-class HostState(Enum):
-    """What is known of a host; the table above says how it changes."""
-
-    NEW = "nothing"
-    ASKED = "it was asked just now"
-    ON_TRIAL = "nothing has come yet, and one more request may find out"
-    KNOWN = "enough"
-
-
 class Host(Generic[Waiting]):
-    """What is running and waiting, and what is known.
+    """What is running and waiting, and what has come.
 
     Args:
         name: as ``politeness.host_of`` names it.
@@ -85,20 +68,32 @@ class Host(Generic[Waiting]):
 
     def state(self, now: float) -> HostState:
         """What is known of it."""
-        if self.asked_at is None and not self.waiting:
+        if self.pace.is_closed(now):
+            return HostState.CLOSED
+        if self.asked_at is None:
             return HostState.NEW
-        if self.heard or self.pace.is_closed(now) or self.silences >= self.most_silences:
-            return HostState.KNOWN
-        if not self.is_on_trial(now):
-            return HostState.ASKED
-        return HostState.ON_TRIAL if not self.waiting and self.trial_allows(now) else HostState.KNOWN
+        if self.silences >= self.most_silences or self.pace.is_probed:
+            return HostState.LEFT_ALONE if self.pace.is_left_alone(now) else HostState.PROBED
+        if self.heard:
+            return HostState.PACED if self.pace.is_slowed_down else HostState.ANSWERING
+        return HostState.ON_TRIAL if self.is_on_trial(now) else HostState.ASKED
+
+    def early_use(self, now: float) -> EarlyUse:
+        """What one of its rows is good for before its turn."""
+        state = self.state(now)
+        if state is HostState.NEW:
+            return "soon" if self.waiting else "first"
+        if state is HostState.ASKED:
+            return "soon"
+        on_trial = state is HostState.ON_TRIAL and not self.waiting and self.trial_allows(now)
+        return "trial" if on_trial else "none"
 
     def is_on_trial(self, now: float) -> bool:
         """Whether it was asked a while ago and nothing has come from it."""
         return not self.heard and self.asked_at is not None and now - self.asked_at > TRIAL_AFTER_S
 
     def trial_allows(self, now: float) -> bool:
-        """Whether one more request may go out, as far as the trial is concerned."""
+        """Whether one more request may be sent, as far as the trial is concerned."""
         if not self.is_on_trial(now):
             return True
         if self.silences >= self.most_silences:

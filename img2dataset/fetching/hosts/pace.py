@@ -1,13 +1,7 @@
 """What one host takes, learned from its answers: how many requests at a time, how many a second, or none.
 
 Pure: time comes in as an argument, seconds of one clock; nothing here waits or sends. Used by ``slots``,
-one ``HostPace`` a host; ``shared_paces`` makes those of a run's processes one.
-
-A host that pushes back (429, or 503 with Retry-After) is left alone for as long as it says, gets half the
-connections, and then requests evenly spaced at nine tenths of the rate it last accepted. Concurrency alone
-cannot hold a rate: one connection to a host that answers in a millisecond is a thousand requests a second.
-Both are given back slowly, so that the limit is touched about once in some minutes. A host that refuses two
-requests in a hundred or fewer, whatever the rate, is left alone for as long as it says, and not slowed down.
+one ``HostPace`` a host; ``sharing`` makes those of a run's processes one. ``states`` says what it is for.
 """
 
 from __future__ import annotations
@@ -17,31 +11,29 @@ from collections.abc import Sequence
 
 from img2dataset import failures
 from img2dataset.failures import Failure
+from img2dataset.fetching.hosts.states import (
+    ACCEPTED_TO_A_REFUSED,
+    CLOSED_S,
+    CONNECT_FAILURES,
+    ENOUGH_ACCEPTED,
+    FASTEST_PER_S,
+    LARGE_STEP,
+    LARGE_STEP_S,
+    LONGEST_BACKOFF_S,
+    LONGEST_CLOSED_S,
+    RATE_WINDOW_S,
+    REMEMBERED_REQUESTS,
+    ROUNDS_OF_A_STRANGER,
+    SHARE,
+    SHARED_ROUNDS_OF_A_STRANGER,
+    SHARED_STEP,
+    SHARED_STEP_S,
+    SLOWEST_PER_S,
+    STEP,
+    STEP_S,
+)
 
-# Pushing back without having ever accepted anything: 1 + 2 + 4 s are waited, then the host is closed. If
-# other processes ask it too, they may be the ones that it accepts: 8 and 16 s more.
-ROUNDS_OF_A_STRANGER, SHARED_ROUNDS_OF_A_STRANGER = 3, 5
-LONGEST_BACKOFF_S = 32.0
-CONNECT_FAILURES = 10
-CLOSED_S = 60.0
-LONGEST_CLOSED_S = 86_400.0
-# The share of the accepted rate that is asked for after a push back, and the steps of giving it back.
-SHARE = 0.9
-STEP, STEP_S = 1.05, 60.0
-# Where other processes ask the host too and what they learn cannot be shared, what one of them gives up
-# another must find: larger steps, and the limit is touched some times a minute.
-SHARED_STEP, SHARED_STEP_S = 1.1, 10.0
-# Far below what the host is known to take, or if that is not known, it is given back in larger steps.
-LARGE_STEP, LARGE_STEP_S = 1.5, 5.0
-SLOWEST_PER_S, FASTEST_PER_S = 0.1, 1000.0
-# So many accepted ones to a refused one, and it says nothing about the rate. Without that, a host that
-# answers 429 to one request in 500, whatever the rate, would be asked twice a second.
-ACCEPTED_TO_A_REFUSED = 50
-REMEMBERED_REQUESTS = 1000
-# Fewer accepted requests than this say nothing about a rate.
-ENOUGH_ACCEPTED = 3
-RATE_WINDOW_S = 10.0
-# What the processes of a run share of a host (``shared_paces``); the rest are choices, equal in all of them.
+# What the processes of a run share of a host (``sharing``); the rest are choices, equal in all of them.
 SHARED_FIELDS = (
     "limit",
     "per_s",
@@ -127,9 +119,23 @@ class HostPace:
         """Whether nothing is to be asked of this host at this time; ``closed_reason`` is the failure."""
         return now < self.closed_until
 
+    @property
+    def is_probed(self) -> bool:
+        """Whether one request at a time is to find out whether the host is back."""
+        return bool(self.rounds) or self.connect_failures >= CONNECT_FAILURES
+
+    def is_left_alone(self, now: float) -> bool:
+        """Whether the host has pushed back, and the time that it asked for is not over."""
+        return bool(self.rounds) and now < self.since
+
+    @property
+    def is_slowed_down(self) -> bool:
+        """Whether the host gets fewer connections or requests than it might."""
+        return self.limit < self.bound or self.per_s is not None
+
     def allows(self, running: int) -> bool:
         """Whether one more connection may be used beside ``running`` ones."""
-        if self.rounds or self.connect_failures >= CONNECT_FAILURES:
+        if self.is_probed:
             return running < 1  # one request finds out whether the host is back
         return running < self.limit
 

@@ -10,10 +10,8 @@ import math
 from dataclasses import dataclass
 
 from img2dataset.errors import OptionError
+from img2dataset.fetching.hosts.states import USUAL_CONNECTIONS_PER_HOST
 
-# At 150 ms an answer this is 200 images a second of one host: more than two cores can work on, and
-# what some five browsers open. Lists of many hosts never get there.
-USUAL_CONNECTIONS_PER_HOST = 32
 _OWN_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
@@ -80,9 +78,9 @@ def host_of(uri: str) -> str:
     The name and not the address: the sites behind one address of a content network set their limits each
     for itself, and one address may serve a third of a list. http and https of a name are one host.
     """
-    place = uri.find("://") + 3
-    end = uri.find("/", place)
-    authority = uri[place : end if end >= 0 else len(uri)]
+    start = uri.find("://") + 3
+    end = uri.find("/", start)
+    authority = uri[start : end if end >= 0 else len(uri)]
     if "@" in authority:
         authority = authority.rpartition("@")[2]
     host = authority.lower()

@@ -1,6 +1,6 @@
 """One slot a host: which of the rows that wait may be requested now. Time comes in as an argument, and
-nothing is sent; the effects are what processes agree on: a lock where they outnumber connections
-(``machine_slots``), and the pace of a host that has pushed back (``shared_paces``).
+nothing is sent; the effects are what processes agree on: a lock where they outnumber connections,
+and the pace of a host that has pushed back (both in ``sharing``).
 
 Comes in: jobs (of any kind) with the host they go to. Goes out: those whose host can take them, fair
 between hosts, or the reason why a host is not asked at all. Called by ``scheduler``, on the fetcher's thread.
@@ -18,15 +18,12 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from img2dataset.failures import Failure
-from img2dataset.fetching.hosts.endings import Ending
-from img2dataset.fetching.hosts.host import NOBODY, Host, HostState
-from img2dataset.fetching.hosts.machine_slots import LOOK_AGAIN_S, MachineSlots
+from img2dataset.fetching.hosts.host import NOBODY, EarlyUse, Host
 from img2dataset.fetching.hosts.pace import HostPace
 from img2dataset.fetching.hosts.politeness import HostManners
-from img2dataset.fetching.hosts.shared_paces import SharedPaces
+from img2dataset.fetching.hosts.sharing import MachineSlots, SharedPaces
+from img2dataset.fetching.hosts.states import LOOK_AGAIN_S, REMEMBERED_HOSTS, Ending, HostState
 
-# Idle hosts whose state is kept, some half a kilobyte each.
-REMEMBERED_HOSTS = 10_000
 Waiting = TypeVar("Waiting")
 Result = TypeVar("Result")
 
@@ -38,10 +35,18 @@ class HostSlots(Generic[Waiting]):
         manners: the user's choices.
         concurrency: transfers of this process, which bounds what no manner does.
         tries: of one row, for hosts on trial.
+        is_open: whether a job is still wanted; one that waits for its host is dropped when its turn comes.
     """
 
-    def __init__(self, manners: HostManners, concurrency: int, tries: int = 1) -> None:
+    def __init__(
+        self,
+        manners: HostManners,
+        concurrency: int,
+        tries: int = 1,
+        is_open: Callable[[Waiting], bool] = lambda job: True,
+    ) -> None:
         self._tries = tries
+        self._is_open = is_open
         self._manners = manners
         self._concurrency = concurrency
         self._busy: dict[str, Host[Waiting]] = {}
@@ -49,13 +54,8 @@ class HostSlots(Generic[Waiting]):
         self._ready: deque[Host[Waiting]] = deque()
         self._later: list[tuple[float, int, Host[Waiting]]] = []
         self._order = 0
-        self._waiting = 0
         self._machine = MachineSlots()
         self._paces = SharedPaces.of_run() if manners.processes > 1 else None
-
-    def __len__(self) -> int:
-        """Jobs set aside."""
-        return self._waiting
 
     def closed(self, name: str, now: float) -> Failure | None:
         """The failure of every row of a host that is not to be asked at this time; None if it may be."""
@@ -63,9 +63,14 @@ class HostSlots(Generic[Waiting]):
         return host.pace.closed_reason if host is not None and host.pace.is_closed(now) else None
 
     def state(self, name: str, now: float) -> HostState:
-        """What is known of a host, for the order in which rows begin."""
+        """What is known of a host."""
         host = self._busy.get(name) or self._idle.get(name)
         return HostState.NEW if host is None else host.state(now)
+
+    def early_use(self, name: str, now: float) -> EarlyUse:
+        """What a row of a host is good for before its turn, for the order in which rows begin."""
+        host = self._busy.get(name) or self._idle.get(name)
+        return "first" if host is None else host.early_use(now)
 
     def is_on_trial(self, name: str, now: float) -> bool:
         """Whether the rows of a host wait for what a few requests find out."""
@@ -96,7 +101,6 @@ class HostSlots(Generic[Waiting]):
             host.waiting.appendleft(job)
         else:
             host.waiting.append(job)
-        self._waiting += 1
         self._list(host, now)
 
     def next_job(self, now: float) -> tuple[Waiting, Failure | None] | None:
@@ -105,6 +109,8 @@ class HostSlots(Generic[Waiting]):
         while self._ready:
             host = self._ready.popleft()
             host.listed = False
+            while host.waiting and not self._is_open(host.waiting[0]):
+                host.waiting.popleft()
             if not host.waiting:
                 self._rest(host)
                 continue
@@ -113,7 +119,6 @@ class HostSlots(Generic[Waiting]):
                 self._list(host, now)
                 continue
             job = host.waiting.popleft()
-            self._waiting -= 1
             self._list(host, now)
             self._rest(host)
             return job, failure
@@ -172,15 +177,6 @@ class HostSlots(Generic[Waiting]):
         host.pace.spacing_s = max(self._manners.seconds_between_requests, spacing_s)
         self._rest(host)
 
-    def drop(self, unwanted: Callable[[Waiting], bool]) -> None:
-        """Forget jobs set aside."""
-        for host in list(self._busy.values()):
-            if host.waiting:
-                kept = deque(job for job in host.waiting if not unwanted(job))
-                self._waiting -= len(host.waiting) - len(kept)
-                host.waiting = kept
-                self._rest(host)
-
     def take_back(self, count: int, wanted: Callable[[Waiting], bool]) -> list[Waiting]:
         """Give up to ``count`` jobs back that are ``wanted``: the last ones of the hosts with the most."""
         taken: list[Waiting] = []
@@ -195,7 +191,6 @@ class HostSlots(Generic[Waiting]):
                 else:
                     kept.appendleft(job)
             host.waiting += kept  # ``next_job`` forgets the host if nothing is left
-        self._waiting -= len(taken)
         return taken
 
     def close(self) -> None:

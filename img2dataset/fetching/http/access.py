@@ -1,7 +1,8 @@
 """By which way and as whom servers are asked: proxies, headers, cookies, credentials, client certificate.
 
 ``load_access`` turns the user's options and files into an ``Access``, once, where the files are; it travels
-to workers and shows none of its secrets. ``RequestAccess`` tells a libcurl handle what goes with one request.
+to workers and shows none of its secrets. ``find_ca_bundle`` says which certificates are trusted in turn.
+``RequestAccess`` tells a libcurl handle what goes with one request.
 
 What a redirect to another host (or from https to http) takes along: cookies of that host, headers of
 ``HARMLESS`` names; no credentials, not even that host's own, no other extra header, no client certificate.
@@ -23,13 +24,16 @@ from img2dataset.fetching.http.credentials import (
     ENVIRONMENT_VARIABLE,
     Credential,
     Credentials,
+    Secret,
     load_credentials,
 )
-from img2dataset.fetching.http.secret import Secret
 
 if TYPE_CHECKING:
     import pycurl
 
+
+# They name the file of trusted certificates, the first that is set.
+CA_BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 # They say what is wanted, not who asks: these follow a redirect to another host.
 HARMLESS = frozenset({"accept", "accept-language", "dnt", "save-data", "sec-gpc"})
@@ -102,6 +106,35 @@ def load_access(
     )
 
 
+def find_ca_bundle(chosen: str | None, environment: Mapping[str, str] = os.environ) -> str:
+    """The path of the PEM file to trust: the chosen one, the first named by the environment, or certifi's.
+
+    Raises:
+        OptionError: the file is missing or holds no certificate. Said here once, not by each row.
+    """
+    source, path = "ca_bundle", chosen
+    if path is None:
+        for source in CA_BUNDLE_VARIABLES:
+            path = environment.get(source)
+            if path:
+                break
+    if not path:
+        import certifi
+
+        return certifi.where()
+    way_out = "name a PEM file of trusted certificates, or leave it out to use certifi's"
+    try:
+        with open(path, "rb") as file:
+            has_certificate = b"-----BEGIN " in file.read()
+    except OSError as error:
+        raise OptionError(
+            f"{source} names {path!r}, which cannot be read ({error.strerror}); {way_out}"
+        ) from error
+    if not has_certificate:
+        raise OptionError(f"{source} names {path!r}, which holds no certificate; {way_out}")
+    return path
+
+
 def masked_proxy(url: str) -> str:
     """``url`` as it may be shown or written down: without user and password."""
     scheme, separator, rest = url.partition("://")
@@ -137,7 +170,8 @@ class RequestAccess:
         uri: str,
         foreign: bool,
         cookies: tuple[Cookie, ...] = (),
-        has_cookie: bool = False,
+        own_headers: tuple[str, ...] = (),
+        had_own: bool = False,
     ) -> bool:
         """Set everything on ``easy``, whatever its last request was for.
 
@@ -146,12 +180,13 @@ class RequestAccess:
             uri: what it is going to ask for.
             foreign: it was redirected there from another host.
             cookies: what the redirects that led there have set.
-            has_cookie: the last request of the handle had a cookie.
+            own_headers: lines that go with this request only.
+            had_own: the last request of the handle had a cookie or headers of its own.
 
         Returns:
-            Whether this one has a cookie.
+            Whether this one has.
         """
-        if self.is_plain and not cookies and not has_cookie:
+        if self.is_plain and not cookies and not own_headers and not had_own:
             return False
         import pycurl
 
@@ -161,17 +196,17 @@ class RequestAccess:
             headers = self._headers
             if authorization is not None:
                 headers = (*self._unauthorized, f"Authorization: {authorization}")
-        if headers:
-            easy.setopt(pycurl.HTTPHEADER, headers)
+        if headers or own_headers:
+            easy.setopt(pycurl.HTTPHEADER, (*headers, *own_headers))
         else:
             easy.unsetopt(pycurl.HTTPHEADER)
         jar = CookieJar((*self._own_cookies, *cookies)) if cookies else self._cookies
         cookie = jar.header_for(uri, time.time())
         if cookie is not None:
             easy.setopt(pycurl.COOKIE, cookie)
-        elif has_cookie:
+        elif had_own:
             easy.unsetopt(pycurl.COOKIE)
-        return cookie is not None
+        return cookie is not None or bool(own_headers)
 
 
 def _is_authorization(line: str) -> bool:

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching.http.secret import Secret
+from img2dataset.fetching.http.credentials import Secret
 
 _HTTP_ONLY = "#HttpOnly_"
 # Some programs write fractions of a second, or nothing for never.

@@ -15,7 +15,6 @@ from typing import Any
 
 from img2dataset.errors import OptionError
 from img2dataset.fetching.hosts.politeness import host_of, is_own_network
-from img2dataset.fetching.http.secret import Secret
 
 ENVIRONMENT_VARIABLE = "IMG2DATASET_CREDENTIALS"
 _FORMS = (
@@ -24,9 +23,31 @@ _FORMS = (
 )
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A text that must not be seen: a password, token or cookie. Picklable, for workers.
+
+    ``reveal`` is the one way to it: not ``str``, ``repr``, ``format``, nor JSON.
+    """
+
+    _text: str
+
+    def reveal(self) -> str:
+        """The text itself, for the wire."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The value of Authorization for one host (``manners.host_of``); ``scheme``: only for that one."""
+    """The value of Authorization for one host.
+
+    ``host``: as ``politeness.host_of`` names it; ``scheme``: only for that one.
+    """
 
     host: str
     scheme: str | None

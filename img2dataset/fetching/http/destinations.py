@@ -1,4 +1,4 @@
-"""Where a request may connect: the addresses of its host that are allowed, for libcurl to choose from.
+"""Where a request connects: to which proxy, or to which of the allowed addresses of its host.
 
 A URI goes in; what libcurl is told of its host, or the failure, comes out, at once or later. Called by the
 loop before each request. ``transfer`` looks again at the address that is really connected to.
@@ -6,18 +6,22 @@ loop before each request. ``transfer`` looks again at the address that is really
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach, kind_of, numeric_address
-from img2dataset.fetching.dns import system_settings
-from img2dataset.fetching.dns.name_cache import Resolved
+from img2dataset.fetching.dns import system
+from img2dataset.fetching.dns.lookup import Resolved
 from img2dataset.fetching.dns.name_servers import Watch
 from img2dataset.fetching.dns.resolver import Resolver
+from img2dataset.fetching.http.access import Access
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.urls import host_and_port
 
@@ -101,10 +105,6 @@ class Destinations(Generic[Waiting]):
         """When ``answered`` has something to do though nothing else happens."""
         return None if self._resolver is None else self._resolver.next_due()
 
-    def waiting(self) -> list[Waiting]:
-        """Who still waits."""
-        return [] if self._resolver is None else [asked.waiting for asked in self._resolver.waiting()]
-
     def is_public(self, uri: str, address: str, proxied: bool) -> bool:
         """Whether ``uri``, which was answered from ``address``, is on the public side.
 
@@ -135,15 +135,13 @@ def _new_resolver(settings: FetchSettings, watch: Watch) -> Resolver[_Asked[Wait
     try:
         return Resolver(
             watch,
-            servers=tuple(system_settings.name_server(text) for text in settings.dns_servers),
+            servers=tuple(system.name_server(text) for text in settings.dns_servers),
             timeout_s=min(settings.timeout_s, settings.deadline_s),
             min_ttl_s=settings.dns_min_ttl_s,
             max_ttl_s=settings.dns_max_ttl_s,
-            rules=system_settings.parse_resolver_file(
-                system_settings.read_text(system_settings.RESOLVER_FILE)
-            ),
-            hosts=system_settings.parse_hosts_file(system_settings.read_text(system_settings.HOSTS_FILE)),
-            ipv6=system_settings.has_ipv6(),
+            rules=system.parse_resolver_file(system.read_text(system.RESOLVER_FILE)),
+            hosts=system.parse_hosts_file(system.read_text(system.HOSTS_FILE)),
+            ipv6=system.has_ipv6(),
         )
     except (ImportError, OSError) as error:
         _warn_once(str(error))
@@ -155,3 +153,57 @@ def _warn_once(reason: str) -> None:
     logging.getLogger(__name__).warning(
         "names are resolved by the system, which is slower and may lose many: %s", reason
     )
+
+
+class Proxies:
+    """Chooses the proxy of each request of one fetcher, and tells libcurl of it.
+
+    The user's proxies, in turn; or those that the environment names, by curl's rules: ``http_proxy``,
+    ``https_proxy``, ``all_proxy`` and ``no_proxy``. Whether a request is direct decides what is checked of
+    the address it goes to, so that must not be left to a guess.
+
+    Args:
+        access: has the user's proxies.
+        environment: whose variables count where the user names none; ``no_proxy`` counts in any case.
+    """
+
+    def __init__(self, access: Access, environment: Mapping[str, str] = os.environ) -> None:
+        own = [proxy.reveal() for proxy in access.proxies]
+        self._own = itertools.cycle(own) if own else None
+        by_all = _first(environment, "all_proxy", "ALL_PROXY")
+        self._of_environment = {
+            # HTTP_PROXY is left out, as curl does: a web server sets it from a header of its visitors.
+            "http": _first(environment, "http_proxy") or by_all,
+            "https": _first(environment, "https_proxy", "HTTPS_PROXY") or by_all,
+        }
+        no_proxy = _first(environment, "no_proxy", "NO_PROXY")
+        self._direct = [entry.strip().lower() for entry in no_proxy.replace(",", " ").split()]
+        self.are_none = self._own is None and not any(self._of_environment.values())
+
+    def of(self, uri: str) -> str:
+        """The proxy for a request to ``uri``, empty for none."""
+        if self.are_none or (self._direct and self._is_direct(host_and_port(uri)[0])):
+            return ""
+        if self._own is not None:
+            return next(self._own)
+        return self._of_environment["https" if uri.startswith("https:") else "http"]
+
+    def _is_direct(self, host: str) -> bool:
+        name = host.lower().strip("[]").removesuffix(".")
+        return any(_covers(entry, name) for entry in self._direct)
+
+
+def _covers(entry: str, name: str) -> bool:
+    """Whether an entry of ``no_proxy`` stands for a host: ``*``, its network, its name, a domain it is in."""
+    if entry == "*":
+        return True
+    try:
+        return ipaddress.ip_address(name) in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        pass
+    entry = entry.strip(".")
+    return bool(entry) and (name == entry or name.endswith(f".{entry}"))
+
+
+def _first(environment: Mapping[str, str], *names: str) -> str:
+    return next((value for name in names if (value := environment.get(name))), "")

@@ -6,12 +6,12 @@ answer; only the few fields that matter are looked for, when the status makes th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.consent.x_robots_tag import is_opted_out
+from img2dataset.fetching.consent import HeaderSignal
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_ENCODED = frozenset({"", "identity", "none"})
@@ -40,12 +40,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class AnswerPolicy:
-    """What is accepted; see ``FetchSettings``."""
+    """What is accepted: bodies up to ``max_body_bytes``, unless one of ``signals`` refuses."""
 
     max_body_bytes: int
-    disallowed: Collection[str]
-    token: str | None
-    respect_tdm: bool = False
+    signals: tuple[HeaderSignal, ...] = ()
 
 
 def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
@@ -64,13 +62,12 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     if not 200 <= status < 300:
         waits = _values(head, lowered, b"\nretry-after:")
         retry_after = waits[0].decode("latin-1") if waits else None
-        return Answer(status, failures.of_status(status), retry_after=retry_after, length=length)
-    if policy.disallowed and b"\nx-robots-tag:" in lowered:
-        tags = [value.decode("latin-1") for value in _values(head, lowered, b"\nx-robots-tag:")]
-        if is_opted_out(tags, policy.disallowed, policy.token):
-            return Answer(status, failures.OPT_OUT_ROBOTS_TAG, length=length)
-    if policy.respect_tdm and b"1" in _values(head, lowered, b"\ntdm-reservation:"):
-        return Answer(status, failures.OPT_OUT_TDM, length=length)
+        # What a 304 says of the length is that of the body it stands for (RFC 9110, 8.6): none follows.
+        follows = None if status == 304 else length
+        return Answer(status, failures.of_status(status), retry_after=retry_after, length=follows)
+    refusal = _refusal(head, lowered, policy)
+    if refusal is not None:
+        return Answer(status, refusal, length=length)
     encoded = b"\ncontent-encoding:" in lowered and any(
         value.decode("latin-1").lower() not in _NOT_ENCODED
         for value in _values(head, lowered, b"\ncontent-encoding:")
@@ -80,6 +77,25 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     if length == 0:
         return Answer(status, failures.EMPTY_BODY, length=0)
     return Answer(status, length=length, encoded=encoded)
+
+
+def _refusal(head: bytes | bytearray, lowered: bytes | bytearray, policy: AnswerPolicy) -> Failure | None:
+    """What the first signal that refuses the image says."""
+    for signal in policy.signals:
+        if signal.line_start in lowered:
+            values = [value.decode("latin-1") for value in _values(head, lowered, signal.line_start)]
+            if signal.refuses(values):
+                return signal.failure
+    return None
+
+
+def kept_values(head: bytes | bytearray, names: Sequence[str]) -> tuple[str | None, ...]:
+    """The first value of each of these fields, None where the answer has none."""
+    if not names:
+        return ()
+    lowered = head.lower()
+    values = (_values(head, lowered, b"\n%s:" % name.lower().encode("ascii")) for name in names)
+    return tuple(found[0].decode("latin-1") if found else None for found in values)
 
 
 def _status(head: bytes | bytearray) -> int:

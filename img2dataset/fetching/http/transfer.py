@@ -1,8 +1,8 @@
-"""One slot for a transfer: a libcurl handle that is used again and again, and what it is receiving.
+"""One transfer at a time on a libcurl handle that is used again and again: how it connects, and how it ended.
 
-Comes in: a URI and a reservation of memory. Goes out: the ``Answer`` and the body in one buffer, or why
-there is none. Its two callbacks are the hottest Python of the room (some 15 header lines and a call for
-each 16 KB of body): they append, and decide only at the end of the headers and when a limit is met.
+Comes in: a URI, where it may connect and a reservation of memory. Goes out: the ``Response``, or why there is
+none. The address is judged here where it counts: when a socket is opened, and when a connection is used
+again. Made by ``requests.transfer_pool``.
 """
 
 from __future__ import annotations
@@ -19,21 +19,14 @@ from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.http.clocks import TransferClocks
-from img2dataset.fetching.http.curl_failures import of_transfer
-from img2dataset.fetching.http.handles import HandedOver, address_of, new_handle
-from img2dataset.fetching.http.response_head import Answer, AnswerPolicy, read_answer
+from img2dataset.fetching.http.curl import HandedOver, address_of, new_handle, of_transfer
+from img2dataset.fetching.http.response import REFUSE, Response
+from img2dataset.fetching.http.response_head import AnswerPolicy
+from img2dataset.fetching.machine import MEANS_ERRORS
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.system_errors import MEANS_ERRORS
 
-# A short error page is read to its end, so that the connection can be used again; a longer one costs
-# more than a new connection.
-LONGEST_DISCARDED_BYTES = 32 * 1024
+# An answer that needs no body keeps its connection if it ends this soon.
 LONGEST_DISCARD_S = 1.0
-# Allocated at once when the length is known: growing by steps copies. More only as it arrives.
-LARGEST_PREALLOCATION = 8 << 20
-# A compressed body is expected to unfold to this many times its length.
-USUAL_EXPANSION = 4
-REFUSE = -1
 _ENDED_CONNECTION = frozenset(
     {
         pycurl.E_GOT_NOTHING,
@@ -55,43 +48,32 @@ SHORTEST_COUNTED_WAIT_S = 0.02
 
 
 class Transfer:
-    """A slot; ``begin`` starts it on a URI, ``outcome`` says how it ended."""
+    """``begin`` and ``aim`` start it on a URI, ``outcome`` says how it ended."""
 
     __slots__ = (
         "_connect_ms",
         "_connects_anew",
         "_error",
-        "_grow",
         "_http1_only",
         "_is_ipv6",
         "_is_told",
         "_lacks_means",
         "_longest_connect_ms",
-        "_max_body",
-        "_policy",
         "_proxy",
         "_reach",
-        "_received",
         "_refused",
-        "_truncates",
         "after_public",
-        "answer",
-        "body",
         "clocks",
         "contradiction",
         "discard_until",
-        "discarded",
         "easy",
         "failure",
-        "has_cookie",
-        "head",
+        "had_own",
         "heard",
         "home",
         "keeps_connection",
-        "needs",
-        "reserved",
+        "response",
         "started_at",
-        "truncated",
     )
 
     def __init__(
@@ -105,16 +87,12 @@ class Transfer:
         truncates: bool = False,
         with_certificate: bool = True,
     ) -> None:
-        self._truncates = truncates
         self._proxy: str | None = None
-        self._grow = grow
-        self._policy = policy
-        self._max_body = settings.max_body_bytes
         self.clocks = TransferClocks(settings.timeout_s, settings.minimum_bytes_per_s)
-        self.head = bytearray()
+        self.response = Response(policy, settings.max_body_bytes, grow, truncates)
         self.easy = new_handle(settings, ca_bundle, with_certificate)
-        self.easy.setopt(pycurl.HEADERFUNCTION, self._guarded(self._receive_header, REFUSE))
-        self.easy.setopt(pycurl.WRITEFUNCTION, self._guarded(self._receive_body, REFUSE))
+        self.easy.setopt(pycurl.HEADERFUNCTION, self._guarded(self.response.receive_header, REFUSE))
+        self.easy.setopt(pycurl.WRITEFUNCTION, self._guarded(self.response.receive_body, REFUSE))
         self.easy.setopt(pycurl.OPENSOCKETFUNCTION, self._guarded(self._open_socket, SOCKET_BAD))
         self.easy.setopt(pycurl.PREREQFUNCTION, self._guarded(self._may_request, ABORT))
         # What a callback has died of, which libcurl would tell as a failure of the transfer.
@@ -122,17 +100,16 @@ class Transfer:
         self._reach = reach
         self._is_told = self._is_ipv6 = self._connects_anew = self._http1_only = False
         self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout_s * 1000))
-        self.reserved = 0
         # Where the loop keeps it while it is idle: with those that are set up alike.
         self.home: list[Transfer] = []
         self.keeps_connection = True
         self.contradiction: Failure | None = None
-        self.has_cookie = False
+        self.had_own = False
         self.begin_again(0.0)
 
     def begin(self, uri: str, reserved: int, now: float) -> None:
-        """Aim the slot at ``uri``, with ``reserved`` bytes of memory."""
-        self.reserved = reserved
+        """Prepare a request for ``uri``, with ``reserved`` bytes of memory."""
+        self.response.reserved = reserved
         self.begin_again(now)
         self.easy.setopt(pycurl.URL, uri)
 
@@ -208,44 +185,28 @@ class Transfer:
         A server may end such a connection at any time (RFC 9112, 9.3.1; RFC 9113, 6.8), and what is
         under way then is to be sent again.
         """
-        if code not in _ENDED_CONNECTION or self.count or self.failure is not None:
+        if code not in _ENDED_CONNECTION or self.response.count or self.failure is not None:
             return False
         return not self.easy.getinfo(pycurl.NUM_CONNECTS)
 
     def begin_again(self, now: float) -> None:
-        self.head.clear()
+        """Forget the latest request; what is reserved stays."""
+        self.response.clear()
         self.after_public = False
         self._refused: Failure | None = None
         self._lacks_means = False
-        self.answer: Answer | None = None
         # Whether the first bytes have been told of.
         self.heard = False
-        self.body = bytearray()
+        # Why it is ended here: by its clocks, or for the address of a connection.
         self.failure: Failure | None = None
-        self.needs = 0
-        self.truncated = False
-        self._received = 0
-        self.discarded = 0
         self.discard_until = 0.0
         self.started_at = now
         self.clocks.restart()
-
-    @property
-    def count(self) -> int:
-        """Bytes seen so far, of headers and body."""
-        return len(self.head) + self._received + self.discarded
 
     def sent_at(self) -> float | None:
         """When the request went out, on the clock of ``begin``; None while connecting."""
         after: float = self.easy.getinfo(pycurl.PRETRANSFER_TIME)
         return self.started_at + after if after else None
-
-    def take_body(self) -> bytearray:
-        """The received body, which the slot forgets."""
-        body, self.body = self.body, bytearray()
-        if len(body) > self._received:
-            del body[self._received :]
-        return body
 
     def outcome(self, code: int, message: str) -> Failure | None:
         """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded.
@@ -255,25 +216,31 @@ class Transfer:
         """
         if self._error is not None:
             raise self._error
-        if self.failure is not None or self.truncated:
-            return self.failure
-        if self.answer is not None and not self.answer.wants_body:
-            return self.answer.failure
+        response = self.response
+        answer = response.answer
+        failure = self.failure or response.failure
+        if failure is not None or response.truncated:
+            return failure
+        if answer is not None and not answer.wants_body:
+            return answer.failure
+        if code == pycurl.E_WRITE_ERROR and answer is not None and response.received and not response.needs:
+            # Not refused here: something stood behind the end of compressed data, which libcurl has undone.
+            return None
+        if code and not self._ended_without_notice(code, message):
+            return self._failure_of(code, message)
+        if answer is None:
+            return failures.PROTOCOL_NOT_HTTP
+        return None if response.received else failures.EMPTY_BODY
+
+    def _failure_of(self, code: int, message: str) -> Failure:
         if code == pycurl.E_COULDNT_CONNECT and self._lacks_means:
             return failures.OUT_OF_MEANS
         if code == pycurl.E_COULDNT_CONNECT and self._refused is not None:
             return self._refused
-        if code == pycurl.E_WRITE_ERROR and self.answer is not None and self._received and not self.needs:
-            # Not refused here: something stood behind the end of compressed data, which libcurl has undone.
-            return None
-        if code and not self._ended_without_notice(code, message):
-            system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
-            if system_error == errno.EADDRNOTAVAIL and not self._is_ipv6:
-                return failures.OUT_OF_MEANS  # no port is left; with IPv6 it is a machine without an address
-            return of_transfer(code, message, system_error, bool(self._proxy))
-        if self.answer is None:
-            return failures.PROTOCOL_NOT_HTTP
-        return None if self._received else failures.EMPTY_BODY
+        system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
+        if system_error == errno.EADDRNOTAVAIL and not self._is_ipv6:
+            return failures.OUT_OF_MEANS  # no port is left; with IPv6 it is a machine without an address
+        return of_transfer(code, message, system_error, bool(self._proxy))
 
     def _guarded(self, callback: Callable[..., Any], refusal: int) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -290,15 +257,10 @@ class Transfer:
 
         Many servers leave that out; the decoder judges what has come.
         """
-        answer = self.answer
+        answer = self.response.answer
         if code != pycurl.E_RECV_ERROR or "unexpected eof" not in message or answer is None:
             return False
-        return answer.length is None and b"\ntransfer-encoding:" not in self.head.lower()
-
-    def hold_less(self, size: int) -> None:
-        """Give back what is reserved beyond ``size`` bytes, until there is a body to hold."""
-        if self.reserved > size and self._grow(self.reserved, size):
-            self.reserved = size
+        return answer.length is None and b"\ntransfer-encoding:" not in self.response.head.lower()
 
     def _open_socket(self, purpose: int, address: tuple[int, int, int, Any]) -> HandedOver | int:
         """Libcurl is about to connect: the last and only certain moment to refuse an address."""
@@ -326,62 +288,3 @@ class Transfer:
             return GO_ON
         self.failure = refused
         return ABORT
-
-    def _receive_header(self, line: bytes) -> int | None:
-        head = self.head
-        if self.answer is not None:
-            # After the headers come a proxied host's own headers, or trailers, which are of no use.
-            if self._received or self.discarded or not line.startswith(b"HTTP/"):
-                return None
-            self.answer = None
-            head.clear()
-        head += line
-        if len(line) > 2 or line.strip():
-            return None
-        answer = read_answer(head, self._policy)
-        if answer is None:
-            head.clear()
-            return None
-        self.answer = answer
-        if answer.wants_body:
-            return self._make_room(answer)
-        return None if (answer.length or 0) <= LONGEST_DISCARDED_BYTES else REFUSE
-
-    def _make_room(self, answer: Answer) -> int | None:
-        if answer.length is None:
-            return None
-        if answer.encoded:
-            expected = min(max(self.reserved, answer.length * USUAL_EXPANSION), self._max_body)
-        else:
-            expected = min(answer.length, self._max_body)
-        if not self._resize(expected):
-            return REFUSE
-        if not answer.encoded:
-            self.body = bytearray(min(expected, LARGEST_PREALLOCATION))
-        return None
-
-    def _resize(self, wanted: int) -> bool:
-        if self._grow(self.reserved, wanted):
-            self.reserved = wanted
-            return True
-        exact = self.answer is not None and self.answer.length is not None and not self.answer.encoded
-        # What is not announced may be much more: few large steps cost fewer requests than many small ones.
-        self.needs = wanted if exact else min(2 * wanted, self._max_body)
-        return False
-
-    def _receive_body(self, data: bytes) -> int | None:
-        start = self._received
-        end = start + len(data)
-        if end > self.reserved or self.answer is None or not self.answer.wants_body:
-            if self.answer is None or not self.answer.wants_body:
-                self.discarded += len(data)
-                return None if self.discarded <= LONGEST_DISCARDED_BYTES else REFUSE
-            if end > self._max_body:
-                self.truncated = self._truncates
-                self.failure = None if self._truncates else failures.TOO_LARGE_BODY
-                return REFUSE
-            if not self._resize(min(max(end, 2 * self.reserved), self._max_body)):
-                return REFUSE
-        self.body[start:end] = data
-        self._received = end
-        return None

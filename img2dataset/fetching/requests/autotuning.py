@@ -7,10 +7,10 @@ bring more; it falls when more of them bring failures, and never leaves its boun
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from img2dataset.fetching.machine import most_transfers
 from img2dataset.fetching.settings import MOST_TRANSFERS
 from img2dataset.types import Fetched
 
@@ -32,7 +32,8 @@ class Interval:
     """What happened since the last decision.
 
     ``bodies`` and ``failures`` (timeouts, connections, names: what too many connections cause) are counts of
-    outcomes; ``full``: every slot was in use; ``starved``: the pixels had nothing ready to work on.
+    outcomes; ``full``: as many were in flight as may be; ``starved``: the pixels had nothing ready to work
+    on.
     """
 
     bodies: int = 0
@@ -97,9 +98,7 @@ class Adapting:
     """
 
     def __init__(self, start: int, deliver: Callable[[Fetched], None]) -> None:
-        # Each transfer holds a descriptor; files, pipes and idle connections need the rest.
-        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._concurrency = AdaptiveConcurrency(start, min(MOST_TRANSFERS, max(start, descriptors // 2)))
+        self._concurrency = AdaptiveConcurrency(start, min(MOST_TRANSFERS, max(start, most_transfers())))
         self._pass_on = deliver
         self._interval = Interval()
         self._since: float | None = None

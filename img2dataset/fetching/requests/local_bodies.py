@@ -1,6 +1,6 @@
 """Rows that need no request: the body is in the list itself, or in a file or store.
 
-Called by the loop, on its thread. Settles them itself, but leaves tries and failures to the loop.
+Called by the loop, on its thread. Reads them, and leaves tries and outcomes to the loop.
 """
 
 from __future__ import annotations
@@ -9,42 +9,40 @@ from collections.abc import Callable
 
 from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach
-from img2dataset.fetching.data_urls import decode_data_url
 from img2dataset.fetching.requests.body_memory import BodyBudget
-from img2dataset.fetching.requests.waiting_rows import Job, PendingRows
+from img2dataset.fetching.requests.ledger import Download
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.stored_files import Reading, StoredReader
-from img2dataset.fetching.urls import UrlRefused, scheme_of
-from img2dataset.types import Fetched
+from img2dataset.fetching.urls import UrlRefused, decode_data_url, scheme_of
 
 
-class OtherSources:
-    """Bodies from elsewhere.
+class LocalBodies:
+    """Bodies that are not asked of a host.
 
     Args:
         settings: see ``FetchSettings``.
-        pending: where a row goes back to that needs more memory.
+        again: called with a download that needs more memory, and begins again.
         budget: the memory of bodies.
-        hand_over: called with each body.
-        fail: called with a job whose try has failed, and its failure.
+        deliver: called with a download, its body, and the bytes of memory that are held for it.
+        fail: called with a download whose try has failed, and its failure.
         wake: ends the loop's wait.
     """
 
     def __init__(
         self,
         settings: FetchSettings,
-        pending: PendingRows,
+        again: Callable[[Download], None],
         budget: BodyBudget,
-        hand_over: Callable[[Fetched], None],
-        fail: Callable[[Job, Failure], None],
+        deliver: Callable[[Download, bytes | bytearray, int], None],
+        fail: Callable[[Download, Failure], None],
         wake: Callable[[], None],
     ) -> None:
         self._max_body = settings.max_body_bytes
-        self._pending = pending
+        self._again = again
         self._budget = budget
-        self._hand_over = hand_over
+        self._deliver = deliver
         self._fail = fail
-        self._stored: StoredReader[Job] = StoredReader(
+        self._stored: StoredReader[Download] = StoredReader(
             timeout_s=settings.timeout_s,
             deadline_s=settings.deadline_s,
             max_body_bytes=settings.max_body_bytes,
@@ -58,50 +56,40 @@ class OtherSources:
         """Rows that were begun and have not ended."""
         return len(self._stored)
 
-    def start(self, job: Job) -> None:
-        """Begin ``job``, which has its reservation; ``data:`` ends at once."""
-        if scheme_of(job.uri) != "data":
-            self._stored.begin(job.uri, job.reservation, job)
+    def start(self, download: Download) -> None:
+        """Begin ``download``, which has its reservation; ``data:`` ends at once."""
+        if scheme_of(download.uri) != "data":
+            self._stored.begin(download.uri, download.reservation, download)
             return
         try:
-            body = decode_data_url(job.uri, self._max_body)
+            body = decode_data_url(download.uri, self._max_body)
         except UrlRefused as refusal:
-            self._budget.cancel(job.reservation)
-            self._fail(job, refusal.failure)
+            self._budget.cancel(download.reservation)
+            self._fail(download, refusal.failure)
             return
-        self._deliver(job, body, job.reservation)
+        self._deliver(download, body, download.reservation)
 
-    def settle(self, now: float) -> None:
+    def look(self, now: float) -> None:
         """Deliver what has been read since the last call, and give up what takes too long."""
         for reading in self._stored.ended(now):
-            self._settle(reading)
+            self._end(reading)
 
     def shift(self, seconds: float) -> None:
         """Forget that much time, in which the program stood still."""
         self._stored.shift(seconds)
 
-    def waiting(self) -> list[Job]:
-        """The jobs that have not ended."""
-        return self._stored.waiting()
-
     def close(self) -> None:
         """Let go of everything."""
         self._stored.close()
 
-    def _settle(self, reading: Reading[Job]) -> None:
-        job = reading.waiting
-        if reading.failure is None and not reading.needs and not job.called_off:
-            self._deliver(job, reading.body, reading.held)
+    def _end(self, reading: Reading[Download]) -> None:
+        download = reading.waiting
+        if reading.failure is None and not reading.needs:
+            self._deliver(download, reading.body, reading.held)
             return
         self._budget.cancel(reading.held)
-        if job.called_off:
-            return
         if reading.failure is not None:
-            self._fail(job, reading.failure)
+            self._fail(download, reading.failure)
         else:
-            job.reservation = reading.needs
-            self._pending.put_off(job)
-
-    def _deliver(self, job: Job, body: bytes | bytearray, held: int) -> None:
-        self._budget.delivered(held, len(body))
-        self._hand_over(Fetched(job.row, body, None, len(body)))
+            download.reservation = reading.needs
+            self._again(download)

@@ -1,7 +1,9 @@
-"""Whether this machine reaches anything at all, judged by how tries end. Pure: time comes in as an argument.
+"""Tries that fail because of this machine or its network, and not of the host: they are repeated.
 
 A try that failed while the network was away says nothing about its host: it is repeated, which is no retry,
-and until something answers only one try a second goes out. Called by ``repeats``, on the fetcher's thread.
+and until something answers only one try a second is sent. So is one for which this machine lacked
+descriptors, memory or ports. ``Network`` judges by how tries end, and is pure; ``OwnFailures`` asks the
+machine what it has (a route, time slept, means) and is called by the loop, on its thread.
 
 The network is away if there is no route to what has answered before, if no name server can be reached, or if
 several hosts cannot be reached, with nothing answered since the first of them: any hosts where this machine
@@ -11,8 +13,16 @@ silent are no evidence: a list may have nothing else.
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
+
 from img2dataset import failures
 from img2dataset.failures import Failure, OfNetwork
+from img2dataset.fetching.machine import has_route, most_transfers, seconds_slept
+from img2dataset.fetching.requests.ledger import Download
+
+logger = logging.getLogger("img2dataset")
 
 ENOUGH_HOSTS = 3
 # Until there are so many, a failure waits for what becomes of the others.
@@ -21,6 +31,17 @@ REMEMBERED_HOSTS = 1000
 TRY_INTERVAL_S = 1.0
 # A network that wakes with its machine needs a moment.
 WAKING_S = 1.0
+LOOK_INTERVAL_S = 1.0
+# Longer than any wait that nobody asked for, on a machine that is busy.
+STOOD_STILL_S = 2.0
+# How long a row waits for descriptors, memory or ports before that is its failure.
+LONGEST_WANT_S = 120.0
+# When a failed try is repeated.
+REPEAT_AFTER_S = 0.5
+# Without a want for so long, a few more transfers are tried.
+CALM_S = 5.0
+# Asked for a route to, and never sent anything (RFC 5737).
+ANYWHERE = "192.0.2.1"
 
 
 class Network:
@@ -85,12 +106,12 @@ class Network:
         """The machine slept, or the program was stopped, until now."""
         self._shaken_until = now + WAKING_S
 
-    def holds(
+    def explains(
         self,
         host: str,
         failure: Failure,
         started_at: float,
-        held_since: float | None,
+        repeated_since: float | None,
         has_way: bool,
         now: float,
     ) -> bool:
@@ -100,21 +121,21 @@ class Network:
             host: what was asked.
             failure: of the try.
             started_at: when the try began.
-            held_since: when a try of the row was first held; None: this is the first.
+            repeated_since: when a try of the row was first repeated; None: this would be the first time.
             has_way: whether this machine has a way out at all, as far as it knows.
             now: the present.
         """
         if failure.kind.network is OfNetwork.NOTHING or not self._patience_s:
             return False
-        held_s = 0.0 if held_since is None else now - held_since
+        repeating_s = 0.0 if repeated_since is None else now - repeated_since
         if self.away_since is None:
             if started_at <= self._shaken_until:
-                return held_s <= self._patience_s
-            if failure.kind.network is not OfNetwork.NO_WAY or held_s > self._patience_s:
+                return repeating_s <= self._patience_s
+            if failure.kind.network is not OfNetwork.NO_WAY or repeating_s > self._patience_s:
                 return False
             self._is_names = failure == failures.DNS_UNREACHABLE
             if not self._is_names and not self._is_certain(host, has_way):
-                return held_s < LONGEST_SUSPICION_S and (not has_way or host in self._good)
+                return repeating_s < LONGEST_SUSPICION_S and (not has_way or host in self._good)
             self._is_away(now)
         if now - (self.away_since or now) > self._left_s:
             self.is_given_up = True
@@ -124,8 +145,8 @@ class Network:
         self._suspected.add(host)
         if not has_way:
             return host in self._good or len(self._suspected) >= ENOUGH_HOSTS
-        known = len(self._suspected & self._good.keys())
-        return known >= max(1, min(ENOUGH_HOSTS, len(self._good)))
+        were_good = len(self._suspected & self._good.keys())
+        return were_good >= max(1, min(ENOUGH_HOSTS, len(self._good)))
 
     def _is_away(self, now: float) -> None:
         self._left_s = min(self._patience_s, self._left_s + now - self._back_at)
@@ -139,3 +160,107 @@ class Network:
         self._is_names = self._is_route = False
         self._suspected.clear()
         self._shaken_until = self._back_at = now
+
+
+class OwnFailures:
+    """Finds them out.
+
+    Args:
+        patience_s: see ``Network``.
+        name_servers: gives the addresses of those that are asked.
+    """
+
+    def __init__(self, patience_s: float, name_servers: Callable[[], list[str]]) -> None:
+        self._name_servers = name_servers
+        self._network = Network(patience_s)
+        self._patience_s = patience_s
+        self._address: str | None = None
+        self._most = most_transfers()
+        self._limit = self._most
+        self._want_at = self._cut_at = float("-inf")
+        self._next_look = 0.0
+        self._slept = seconds_slept()
+        self._told: set[str] = set()
+
+    @property
+    def most_transfers(self) -> int:
+        """The transfers that the machine has the means for."""
+        return self._limit
+
+    def next_due(self, now: float) -> float:
+        """When ``look`` has something to do."""
+        return self._next_look if self._network.is_waited_for else now + LOOK_INTERVAL_S
+
+    def may_begin(self, now: float) -> bool:
+        """Whether a try may begin now."""
+        return self._network.may_begin(now)
+
+    def answered(self, download: Download, address: str, now: float) -> None:
+        """Something has come from the host of ``download``, whose address it is."""
+        self._network.answered(download.host, now)
+        self._address = address or self._address
+
+    def names_answered(self, now: float) -> None:
+        """A name server has answered."""
+        self._network.names_answered(now)
+
+    def look(self, now: float, overslept_s: float) -> bool:
+        """See whether there is a network, about once a second. True if time was lost.
+
+        Args:
+            now: the present.
+            overslept_s: how much longer the latest wait was than asked for.
+        """
+        slept, before = seconds_slept(), self._slept
+        self._slept = slept
+        lost = overslept_s > STOOD_STILL_S or slept - before > STOOD_STILL_S
+        if lost:
+            self._network.stood_still(now)
+        if now >= self._next_look:
+            self._next_look = now + LOOK_INTERVAL_S
+            asked = self._name_servers() if self._address is None else [self._address]
+            if asked and self._patience_s:
+                self._network.has_route(any(map(has_route, asked)), now)
+                self._tell_of_network()
+            if self._limit < self._most and now - self._want_at > CALM_S:
+                self._limit = min(self._most, self._limit + max(1, self._limit // 16))
+        return lost
+
+    def explain(self, download: Download, failure: Failure, started_at: float, in_flight: int) -> bool:
+        """Whether a try of ``download`` failed by this machine or its network, so that it is repeated."""
+        now, since = time.monotonic(), download.repeated_since
+        if failure == failures.OUT_OF_MEANS:
+            explained = since is None or now - since < LONGEST_WANT_S
+            self._have_fewer(in_flight, now)
+        else:
+            has_way = failure != failures.CONNECTION_UNREACHABLE or has_route(self._address or ANYWHERE)
+            explained = self._network.explains(download.host, failure, started_at, since, has_way, now)
+            self._tell_of_network()
+        if explained and since is None:
+            download.repeated_since = now
+        return explained
+
+    def _have_fewer(self, in_flight: int, now: float) -> None:
+        self._want_at = now
+        if now - self._cut_at > REPEAT_AFTER_S:
+            self._cut_at = now
+            self._limit = max(1, min(self._limit, in_flight) * 3 // 4)
+        self._tell_once(
+            "this machine is out of descriptors, memory or ports; fewer downloads are made at a time"
+        )
+
+    def _tell_of_network(self) -> None:
+        if self._network.is_given_up:
+            self._tell_once(
+                "the network has not come back within network_patience; rows fail until something answers"
+            )
+        elif self._network.is_waited_for:
+            self._tell_once(
+                "the network or all name servers cannot be reached; waiting up to"
+                f" {self._patience_s:.0f} s (network_patience), no row fails by it"
+            )
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            logger.warning(text)

@@ -1,124 +1,159 @@
-"""The order in which new rows begin: that of the list, and between them those of hosts not heard from yet.
+"""The order in which rows begin: that of the list, and between them those of hosts not heard from yet.
 
 A host that never answers holds a row for the whole timeout. Asked as late as the list names it, it holds the
 end of the run as well; so every second row is one of a host that nothing is known of, as far as the rows
 looked at go. Half of the rows keep the order of the list, so that its shards are finished one after another.
 
-Comes in: new jobs. Goes out: the next to begin. Owned by ``scheduler``, under its lock.
+What has begun before and goes on (``Resumed``) goes before all new rows (``RowOrder``).
+
+Comes in: downloads. Goes out: the next to begin. Owned by ``scheduler``, under the ledger's lock.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from img2dataset.fetching.hosts.host import TRIAL_REQUESTS, HostState
-from img2dataset.fetching.requests.waiting_rows import Job
-from img2dataset.types import Row
-
-# Rows looked at before their turn, some 400 bytes each: what one process makes in ten seconds, the usual
-# timeout.
-LOOK_AHEAD_ROWS = 4096
+from img2dataset.fetching.hosts.host import EarlyUse
+from img2dataset.fetching.hosts.states import TRIAL_REQUESTS
+from img2dataset.fetching.requests.ledger import Download
 
 
 class RowOrder:
-    """New jobs that have not begun.
+    """Downloads that have not begun.
 
     Args:
-        state_of: what is known of a host at a time.
+        early_use: as ``HostSlots.early_use``.
     """
 
-    def __init__(self, state_of: Callable[[str, float], HostState]) -> None:
-        self._state_of = state_of
-        # Each job once in order; and perhaps once more, to ask an unknown host with, or to try one with.
-        self._in_order: deque[Job] = deque()
-        self._first: deque[Job] = deque()
-        self._further: deque[Job] = deque()
-        self._jobs_of: dict[str, int] = {}
-        self._count = 0
-        self._strangers_turn = False
+    def __init__(self, early_use: Callable[[str, float], EarlyUse]) -> None:
+        self._early_use = early_use
+        # Each once, in order; and some more than once, to begin earlier: as the first of their host, or in
+        # a trial.
+        self._in_order: OrderedDict[Download, None] = OrderedDict()
+        self._first: deque[Download] = deque()
+        self._further: deque[Download] = deque()
+        self._count_of: dict[str, int] = {}
+        self._takes_early = False
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._in_order)
 
-    def add(self, job: Job, now: float) -> None:
-        """Put ``job`` last."""
-        self._in_order.append(job)
-        self._count += 1
-        if not job.host:
+    def add(self, download: Download, now: float) -> None:
+        """Put ``download`` last."""
+        self._in_order[download] = None
+        host = download.host
+        if not host:
             return
-        jobs = self._jobs_of[job.host] = self._jobs_of.get(job.host, 0) + 1
-        if jobs > TRIAL_REQUESTS:
+        count = self._count_of[host] = self._count_of.get(host, 0) + 1
+        if count > TRIAL_REQUESTS:
             return
-        state = self._state_of(job.host, now)
-        if state == HostState.NEW and jobs == 1:
-            self._first.append(job)
-        elif state != HostState.KNOWN:
-            self._further.append(job)
+        use = self._early_use(host, now)
+        if use == "first" and count == 1:
+            self._first.append(download)
+        elif use != "none":
+            self._further.append(download)
 
-    def take(self, now: float) -> Job | None:
+    def take(self, now: float) -> Download | None:
         """The next to begin; None if there is none."""
-        self._strangers_turn = not self._strangers_turn
-        job = self._of_a_stranger(now) if self._strangers_turn else None
-        while job is None and self._in_order:
-            next_job = self._in_order.popleft()
-            job = None if next_job.taken else next_job
-        if job is not None:
-            self._remove(job)
-        return job
-
-    def take_back(self, count: int, wanted: Callable[[Job], bool]) -> list[Row]:
-        """Give up to ``count`` rows back that are ``wanted``, the last ones."""
-        rows: list[Row] = []
-        kept: deque[Job] = deque()
-        while len(rows) < count and self._in_order:
-            job = self._in_order.pop()
-            if job.taken:
-                continue
-            if wanted(job):
-                self._remove(job)
-                rows.append(job.row)
+        self._takes_early = not self._takes_early
+        download = self._early(now) if self._takes_early else None
+        while download is None and self._in_order:
+            following = next(iter(self._in_order))
+            if following.is_open:
+                download = following
             else:
-                kept.appendleft(job)
-        self._in_order += kept
-        return rows
+                self._remove(following)
+        if download is not None:
+            self._remove(download)
+        return download
 
-    def take_all_of(self, host: str) -> list[Job]:
-        """Take every job of a host."""
-        if host not in self._jobs_of:
+    def take_back(self, count: int, wanted: Callable[[Download], bool]) -> list[Download]:
+        """Give up to ``count`` downloads back that are ``wanted``, the last ones."""
+        taken: list[Download] = []
+        for download in reversed(list(self._in_order)):
+            if len(taken) >= count:
+                break
+            if wanted(download):
+                self._remove(download)
+                taken.append(download)
+        return taken
+
+    def take_all_of(self, host: str) -> list[Download]:
+        """Take every download of a host."""
+        if host not in self._count_of:
             return []
-        jobs = [job for job in self._in_order if job.host == host and not job.taken]
-        for job in jobs:
-            self._remove(job)
-        return jobs
+        taken = [download for download in self._in_order if download.host == host]
+        for download in taken:
+            self._remove(download)
+        return [download for download in taken if download.is_open]
 
-    def forget(self, shard_ids: set[int]) -> None:
-        """Drop the rows of shards that were given up."""
-        for job in self._in_order:
-            if not job.taken and job.row.shard_id in shard_ids:
-                self._remove(job)
-
-    def _of_a_stranger(self, now: float) -> Job | None:
+    def _early(self, now: float) -> Download | None:
+        """One to begin before its turn, for the sake of its host."""
         while self._further:
-            job = self._further[0]
-            state = self._state_of(job.host, now)
-            if not job.taken and state in (HostState.NEW, HostState.ASKED):
-                break  # its host may still answer; so may those of the jobs behind it
+            download = self._further[0]
+            waits = self._is_here(download)
+            use = self._early_use(download.host, now)
+            if waits and use in ("first", "soon"):
+                break  # its host may still answer; so may those of the downloads behind it
             self._further.popleft()
-            if not job.taken and state == HostState.ON_TRIAL:
-                return job
+            if waits and use == "trial":
+                return download
         while self._first:
-            job = self._first.popleft()
-            if not job.taken and self._state_of(job.host, now) == HostState.NEW:
-                return job
+            download = self._first.popleft()
+            if self._is_here(download) and self._early_use(download.host, now) == "first":
+                return download
         return None
 
-    def _remove(self, job: Job) -> None:
-        job.taken = True
-        self._count -= 1
-        if job.host:
-            left = self._jobs_of[job.host] - 1
+    def _is_here(self, download: Download) -> bool:
+        return download in self._in_order and download.is_open
+
+    def _remove(self, download: Download) -> None:
+        del self._in_order[download]
+        host = download.host
+        if host:
+            left = self._count_of[host] - 1
             if left:
-                self._jobs_of[job.host] = left
+                self._count_of[host] = left
             else:
-                del self._jobs_of[job.host]
+                del self._count_of[host]
+
+
+class Resumed:
+    """Downloads that go on as soon as there is room, or from some time on.
+
+    They go before all new rows, so that none waits for ever behind a list that has no end.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[Download] = deque()
+        self._later: list[tuple[float, int, Download]] = []
+        self._count = 0
+
+    def put(self, download: Download) -> None:
+        """``download`` goes on as soon as there is room."""
+        self._ready.append(download)
+
+    def put_at(self, download: Download, due: float) -> None:
+        """``download`` goes on at the time ``due``."""
+        self._count += 1
+        heapq.heappush(self._later, (due, self._count, download))
+
+    def take(self, now: float) -> Download | None:
+        """The next; None if there is none at this time."""
+        self._make_ready(now)
+        while self._ready:
+            download = self._ready.popleft()
+            if download.is_open:
+                return download
+        return None
+
+    def next_due(self, now: float) -> float | None:
+        """When the earliest later one is due; those that are due already wait for room, not for time."""
+        self._make_ready(now)
+        return self._later[0][0] if self._later else None
+
+    def _make_ready(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            self._ready.append(heapq.heappop(self._later)[2])

@@ -1,26 +1,28 @@
 """Which row begins next: it has its host's slot, and the site's consent where that is asked for.
 
-Between ``waiting_rows``, where rows come in, and the loop, which requests them. Holds the rows that wait
-for a host (``slots``) or for a robots.txt (``robots_txt``); they take no transfer and no memory for a body.
-Another thread may take back rows that wait for their host: one lock guards the hosts.
+Between the ledger, where rows come in, and the loop, which requests them. Keeps the orders in which downloads
+wait: to go on, for a time, for their turn in the list (``row_order``), for their host (``hosts.slots``) or
+for a site's file (``consent``); none of these takes a transfer or memory for a body. What was struck out of
+the ledger meanwhile is passed over when its turn comes. Another thread may take rows back: the ledger's
+lock guards the hosts and the order of the rows.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.consent.robots_txt import LARGEST_BYTES, RobotsTxt, site_of
-from img2dataset.fetching.hosts.endings import Ending, ending_of
+from img2dataset.fetching.consent import wanted_files
+from img2dataset.fetching.consent.site_files import LARGEST_BYTES, SiteFiles
 from img2dataset.fetching.hosts.politeness import host_of
 from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.states import LOOK_AHEAD_ROWS, MOST_PUSH_BACKS, Ending, ending_of
 from img2dataset.fetching.http.response_head import Answer
-from img2dataset.fetching.requests.retry import parse_retry_after
-from img2dataset.fetching.requests.row_order import LOOK_AHEAD_ROWS, RowOrder
-from img2dataset.fetching.requests.waiting_rows import Job, PendingRows
+from img2dataset.fetching.requests.ledger import Download, Ledger, Stage
+from img2dataset.fetching.requests.outcomes import parse_retry_after
+from img2dataset.fetching.requests.row_order import Resumed, RowOrder
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.urls import UrlRefused, to_uri
 from img2dataset.types import Row
@@ -29,214 +31,207 @@ from img2dataset.types import Row
 ROWS_AT_ONCE = 512
 # New rows put in order each time that one begins: half a millisecond, until as many are as are looked ahead.
 ROWS_ORDERED_AT_ONCE = 64
-# How often one row is sent round again by its host's pace. In the burst before the pace is known this happens
-# once or twice; more means that it is this URL, not the pace.
-MOST_PUSH_BACKS = 8
 # The row number of what nobody submitted.
 NOBODY = Row(-1, 0, "")
 
 
-class Admission:
-    """Owned by the loop, on its thread; ``take_back`` and ``set_aside`` may be called from any.
+class Scheduler:
+    """Owned by the loop, on its thread; ``take_back`` may be called from any.
 
     Args:
         settings: see ``FetchSettings``.
-        pending: where rows come from.
-        most_transfers: bounds what no manner does.
-        usual_reservation: bytes a new row reserves.
-        refuse: called with a row that is not to be requested, and its failure.
+        ledger: where rows come from.
+        usual_reservation: bytes a new request reserves.
+        refuse: called with a download that is not to be requested, and its failure.
+        clock: the present, seconds.
     """
 
     def __init__(
         self,
         settings: FetchSettings,
-        pending: PendingRows,
-        most_transfers: int,
+        ledger: Ledger,
         usual_reservation: Callable[[], int],
-        refuse: Callable[[Row, Failure], None],
+        refuse: Callable[[Download, Failure], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._manners = settings.manners
         self._more_schemes = settings.more_schemes
-        self._pending = pending
+        self._ledger = ledger
+        self._lock = ledger.lock
         self._usual_reservation = usual_reservation
         self._refuse = refuse
-        self._hosts: HostSlots[Job] = HostSlots(settings.manners, most_transfers, 1 + settings.retries)
-        self._order = RowOrder(self._hosts.state)
-        # Guards the hosts and what waits for them. Taken before that of the pending rows, never after it.
-        self._lock = threading.RLock()
-        self._robots: RobotsTxt[Job] | None = None
-        if settings.respect_robots_txt:
-            self._robots = RobotsTxt(settings.user_agent_token)
-        self._next: Job | None = None
+        self._hosts: HostSlots[Download] = HostSlots(
+            settings.manners,
+            settings.most_concurrency,
+            1 + settings.retries,
+            is_open=lambda download: download.is_open,
+        )
+        self._order = RowOrder(self._hosts.early_use)
+        self._resumed = Resumed()
+        files = wanted_files(settings)
+        self._site_files: SiteFiles[Download] | None = SiteFiles(files) if files else None
+        self._next: Download | None = None
         self._unfinished = False
 
-    def next(self, now: float) -> Job | None:
-        """The job to begin, which holds its host's slot, left in its place; None if none may begin now."""
+    def next(self, now: float) -> Download | None:
+        """The download to begin, which holds its host's slot; None if none may begin now.
+
+        It stays the next one until ``take``.
+        """
+        if self._next is not None and not self._next.is_open:
+            self.release(self._next)
+            self._next = None
         if self._next is None:
             with self._lock:
                 self._next = self._find(now)
         return self._next
 
-    def take(self) -> Job:
-        """Take what ``next`` named."""
-        job = self._next
-        assert job is not None
+    def take(self) -> None:
+        """What ``next`` named begins."""
+        assert self._next is not None
+        self._ledger.move(self._next, Stage.UNDER_WAY)
         self._next = None
-        return job
 
-    def enter(self, job: Job, now: float) -> bool:
-        """Take the slot of ``job``'s host. If False, the job waits here, or was refused."""
-        if not job.host:
+    def put_ready(self, download: Download) -> None:
+        """``download`` goes on as soon as there is room."""
+        self._ledger.move(download, Stage.WAITING)
+        self._resumed.put(download)
+
+    def put_later(self, download: Download, due: float) -> None:
+        """``download`` begins its next try at the time ``due``."""
+        self.start_again(download)
+        download.reservation = self._usual_reservation()
+        self._ledger.move(download, Stage.FOR_SOMETHING_ELSE)
+        self._resumed.put_at(download, due)
+
+    def start_again(self, download: Download) -> None:
+        """Let the present try of ``download`` begin anew, with the URL of its row."""
+        download.start_again()
+        self.aim(download, download.site_file or to_uri(download.row.url, self._more_schemes))
+
+    def aim(self, download: Download, uri: str) -> None:
+        """Let ``download`` go to ``uri``; it must ``enter`` again."""
+        download.uri, download.host = uri, host_of(uri) if uri.startswith("http") else ""
+
+    def enter(self, download: Download, now: float) -> bool:
+        """Take the slot of the host of ``download``. If False, it waits here, or was refused."""
+        if not download.host:
             return True
-        closed = self._hosts.closed(job.host, now)
+        closed = self._hosts.closed(download.host, now)
         if closed is not None:
-            self.refuse(job, closed, now)
+            self.refuse(download, closed, now)
             return False
-        if self._robots is not None and not job.robots_of and not self._has_consent(job, self._robots, now):
+        files = None if download.site_file else self._site_files
+        if files is not None and not self._has_consent(download, files, now):
             return False
         with self._lock:
-            if self._hosts.enter(job.host, now):
+            if self._hosts.enter(download.host, now):
                 return True
-            self._hosts.set_aside(job.host, job, now)
+            self._set_aside(download, now)
         return False
 
-    def aim(self, job: Job, uri: str) -> None:
-        """Let ``job`` go to ``uri``; it must ``enter`` again."""
-        job.uri, job.host = uri, host_of(uri) if uri.startswith("http") else ""
-
-    def leave(self, job: Job, started_at: float, failure: Failure | None, answer: Answer | None) -> bool:
-        """A request has ended. True if its host pushed it back and it waits here to be sent again."""
-        if not job.host:
-            return False
-        with self._lock:
-            return self._leave(job, started_at, failure, answer, time.monotonic())
-
-    def _leave(
-        self, job: Job, started_at: float, failure: Failure | None, answer: Answer | None, now: float
+    def leave(
+        self, download: Download, started_at: float, failure: Failure | None, answer: Answer | None
     ) -> bool:
+        """A request has ended. True if its host pushed it back and it waits here to be sent again."""
+        if not download.host:
+            return False
         asked = answer.retry_after if answer is not None else None
         status = answer.status if answer is not None and answer.status else None
-        ending = ending_of(failure, status, asked is not None)
-        if ending is Ending.OVERLOADED:
-            self._hosts.overloaded(job.host, now, started_at)
-        elif job.proxied and ending in (Ending.NO_CONNECTION, Ending.CONNECT_TIMEOUT, Ending.SILENT):
-            ending = Ending.NOTHING
-        if ending is Ending.NOTHING:
-            self._hosts.heard_from(job.host, now)
-        if ending is not Ending.PUSHED_BACK:
-            self._hosts.leave(job.host, now, ending, started_at)
-            self._fail_early(job.host, now)
-            return False
-        wait = parse_retry_after(asked, time.time()) if asked else None
-        self._hosts.pushed_back(job.host, now, started_at, wait, failure or failures.of_status(429))
-        self._hosts.leave(job.host, now, ending)
-        job.push_backs += 1
-        if (
-            job.called_off
-            or not self._manners.max_retry_after_s
-            or job.push_backs > MOST_PUSH_BACKS
-            or self._hosts.closed(job.host, now) is not None
-        ):
-            return False
-        job.reservation = self._usual_reservation() if not job.robots_of else job.reservation
-        # The second time others go before it, to tell a limited host from one URL that is always refused.
-        self._hosts.set_aside(job.host, job, now, first=job.push_backs == 1)
-        return True
+        ending, host, now = ending_of(failure, status, asked is not None), download.host, self._clock()
+        with self._lock:
+            if ending is Ending.PUSHED_BACK:
+                wait_s = parse_retry_after(asked, time.time()) if asked else None
+                self._hosts.pushed_back(host, now, started_at, wait_s, failure or failures.of_status(429))
+                self._hosts.leave(host, now, ending)
+                return self._is_sent_again(download, now)
+            if ending is Ending.OVERLOADED:
+                self._hosts.overloaded(host, now, started_at)
+            elif download.proxied and ending in (Ending.NO_CONNECTION, Ending.CONNECT_TIMEOUT, Ending.SILENT):
+                ending = Ending.NOTHING
+            if ending is Ending.NOTHING:
+                self._hosts.heard_from(host, now)
+            self._hosts.leave(host, now, ending, started_at)
+            if self._hosts.closed(host, now) is not None:
+                # Its rows do not wait for their turn to fail.
+                for waiting in self._order.take_all_of(host):
+                    self._set_aside(waiting, now)
+        return False
 
-    def _fail_early(self, host: str, now: float) -> None:
-        """Do not let the rows of a host that has been closed wait for their turn."""
-        if self._hosts.closed(host, now) is not None:
-            for job in self._order.take_all_of(host):
-                self._hosts.set_aside(host, job, now)
+    def release(self, download: Download) -> None:
+        """A request was aborted, or is to begin again: it says nothing of its host."""
+        if download.host:
+            with self._lock:
+                self._hosts.leave(download.host, self._clock(), Ending.NOTHING)
 
-    def heard_from(self, job: Job, now: float) -> None:
+    def heard_from(self, download: Download, now: float) -> None:
         """The first bytes of an answer have come."""
-        if job.host:
+        if download.host:
             with self._lock:
-                self._hosts.heard_from(job.host, now)
+                self._hosts.heard_from(download.host, now)
 
-    def called_off(self, job: Job) -> None:
-        """A request was aborted, or is to begin again."""
-        if job.host:
-            with self._lock:
-                self._hosts.leave(job.host, time.monotonic(), Ending.NOTHING)
-
-    def learned_robots(self, site: str, body: bytes | None, failure: Failure | None) -> None:
-        """A robots.txt has come, or not: those who waited for it go on."""
-        assert self._robots is not None
-        now = time.monotonic()
-        waiting, delay = self._robots.learned(site, body, failure, now)
+    def learned(self, download: Download, body: bytes | None, failure: Failure | None) -> None:
+        """A site's file has come, or not: those who waited for it go on."""
+        assert self._site_files is not None
+        self._ledger.close(download)
+        waiting, delay = self._site_files.learned(download.site_file, body, failure, self._clock())
         if delay:
             with self._lock:
-                self._hosts.space(host_of(site), delay)
-        for job in waiting:
-            if not job.called_off:
-                self._pending.put_off(job)
+                self._hosts.space(host_of(download.site_file), delay)
+        for each in waiting:
+            if each.is_open:
+                self.put_ready(each)
 
-    def refuse(self, job: Job, failure: Failure, now: float) -> None:
-        """``job`` is not requested."""
-        if job.robots_of:
-            self.learned_robots(job.robots_of, None, failure)
-        elif not job.called_off:
-            self._refuse(job.row, failure)
+    def refuse(self, download: Download, failure: Failure, now: float) -> None:
+        """``download`` is not requested any more."""
+        if download.site_file:
+            self.learned(download, None, failure)
+        else:
+            self._refuse(download, failure)
 
     def next_due(self, now: float) -> float | None:
         """When ``next`` may have something new though nothing else happens; at once if it was not through."""
         if self._unfinished:
             return now
-        dues = [due for due in (self._pending.next_due(now), self._hosts.next_due(now)) if due is not None]
-        return min(dues, default=None)
-
-    def forget(self, shard_ids: set[int]) -> None:
-        """Drop the rows of shards that were given up."""
-        if self._next is not None and self._next.row.shard_id in shard_ids:
-            self.called_off(self.take())
-        with self._lock:
-            self._order.forget(shard_ids)
-            self._hosts.drop(lambda job: job.row.shard_id in shard_ids)
-        if self._robots is not None:
-            for job in self._robots.waiting():
-                job.called_off = job.called_off or job.row.shard_id in shard_ids
-
-    @property
-    def waiting(self) -> int:
-        """New rows that were put in order here and may begin."""
-        return len(self._order)
-
-    @property
-    def set_aside(self) -> int:
-        """Rows that wait for their host, those that have been requested before among them."""
-        return len(self._hosts)
+        dues = (self._resumed.next_due(now), self._hosts.next_due(now))
+        return min((due for due in dues if due is not None), default=None)
 
     def take_back(self, count: int, even_on_trial: bool) -> list[Row]:
-        """Give up to ``count`` unrequested rows back, last those that wait for their host.
+        """Give up to ``count`` rows back that nothing was requested for, last those that wait for their host.
 
         Those of a host on trial only if ``even_on_trial``: elsewhere it would be tried once more.
         """
-        now = time.monotonic()
+        now = self._clock()
 
-        def wanted(job: Job) -> bool:
-            return job.is_untouched and (even_on_trial or not self._hosts.is_on_trial(job.host, now))
+        def wanted(download: Download) -> bool:
+            return download.is_untouched and (
+                even_on_trial or not self._hosts.is_on_trial(download.host, now)
+            )
 
         with self._lock:
-            rows = self._order.take_back(count, wanted)
-            return rows + [job.row for job in self._hosts.take_back(count - len(rows), wanted)]
+            rows = self._ledger.give_back(count)
+            taken = self._order.take_back(count - len(rows), wanted)
+            taken += self._hosts.take_back(count - len(rows) - len(taken), wanted)
+            return rows + [download.row for download in taken if self._ledger.close(download)]
 
     def close(self) -> None:
         """Give back what other processes may wait for."""
         self._hosts.close()
 
-    def _find(self, now: float) -> Job | None:
+    def _find(self, now: float) -> Download | None:
         self._unfinished = False
         self._look_ahead(now)
         for _ in range(ROWS_AT_ONCE):
-            if self._pending.next_job(now) is not None:
-                job = self._pending.take_job()
+            download = self._resumed.take(now)
+            if download is not None:
+                self._ledger.move(download, Stage.WAITING)
             elif (found := self._hosts.next_job(now)) is not None:
-                job, failure = found
+                download, failure = found
                 if failure is None:
-                    return job
-                self.refuse(job, failure, now)
+                    self._ledger.move(download, Stage.WAITING)
+                    return download
+                self.refuse(download, failure, now)
                 continue
             else:
                 new = self._order.take(now)
@@ -244,43 +239,56 @@ class Admission:
                     return None
                 if new is None:
                     continue
-                job = new
-            if self.enter(job, now):
-                return job
+                download = new
+            if self.enter(download, now):
+                return download
         self._unfinished = True
         return None
 
     def _look_ahead(self, now: float) -> bool:
         """Put some more new rows in order; False if there are none."""
         for count in range(ROWS_ORDERED_AT_ONCE):
-            row = self._pending.take_row() if len(self._order) < LOOK_AHEAD_ROWS else None
-            if row is None:
+            download = self._ledger.next_new() if len(self._order) < LOOK_AHEAD_ROWS else None
+            if download is None:
                 return count > 0
-            job = self._new_job(row)
-            if job is not None:
-                self._order.add(job, now)
+            try:
+                self.aim(download, to_uri(download.row.url, self._more_schemes))
+            except UrlRefused as refusal:
+                self._refuse(download, refusal.failure)
+                continue
+            download.reservation = self._usual_reservation()
+            self._order.add(download, now)
         return True
 
-    def _new_job(self, row: Row) -> Job | None:
-        try:
-            uri = to_uri(row.url, self._more_schemes)
-        except UrlRefused as refusal:
-            self._refuse(row, refusal.failure)
-            return None
-        job = Job(row, uri, self._usual_reservation())
-        self.aim(job, uri)
-        return job
+    def _set_aside(self, download: Download, now: float, first: bool = False) -> None:
+        self._ledger.move(download, Stage.FOR_ITS_HOST)
+        self._hosts.set_aside(download.host, download, now, first=first)
 
-    def _has_consent(self, job: Job, robots: RobotsTxt[Job], now: float) -> bool:
-        verdict = robots.judge(job.uri, now)
-        if verdict == "allowed":
-            return True
-        if isinstance(verdict, Failure):
-            self._refuse(job.row, verdict)
+    def _is_sent_again(self, download: Download, now: float) -> bool:
+        """Whether ``download``, which was pushed back, waits for its host; it does from here on."""
+        download.push_backs += 1
+        if (
+            not download.is_open
+            or not self._manners.max_retry_after_s
+            or download.push_backs > MOST_PUSH_BACKS
+            or self._hosts.closed(download.host, now) is not None
+        ):
             return False
-        site = site_of(job.uri)
-        if robots.wait(site, job):
-            question = Job(NOBODY, "", min(LARGEST_BYTES, self._usual_reservation()), robots_of=site)
-            self.aim(question, f"{site}/robots.txt")
-            self._pending.put_off(question)
-        return False
+        if not download.site_file:
+            download.reservation = self._usual_reservation()
+        # The second time others go before it, to tell a limited host from one URL that is always refused.
+        self._set_aside(download, now, first=download.push_backs == 1)
+        return True
+
+    def _has_consent(self, download: Download, files: SiteFiles[Download], now: float) -> bool:
+        refusal, ask_first = files.judge(download.uri, now)
+        if refusal is not None:
+            self._refuse(download, refusal)
+        elif ask_first:
+            self._ledger.move(download, Stage.FOR_SOMETHING_ELSE)
+            if files.wait(ask_first, download):
+                reservation = min(LARGEST_BYTES, self._usual_reservation())
+                question = self._ledger.open(Download(NOBODY, reservation=reservation, site_file=ask_first))
+                self.aim(question, ask_first)
+                self.put_ready(question)
+        return refusal is None and not ask_first

@@ -1,0 +1,70 @@
+"""What is asked of every signal: one list names it, and it can be switched off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from img2dataset.failures import of_text
+from img2dataset.fetching import FetchSettings, consent
+from img2dataset.fetching.consent import HeaderSignal, SiteFile, wanted_files, wanted_headers
+from img2dataset.fetching.consent.site_files import Consent, SiteFiles
+from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
+
+ALL = FetchSettings(respect_robots_txt=True, respect_tdm=True)
+NONE = FetchSettings(disallowed_header_directives=())
+NO_TRAINING = HeaderSignal("No-Training", of_text("opt-out: TDM reservation"), lambda values: "yes" in values)
+
+
+class NoTrainingFile:
+    """A site's file of another kind, which forbids what is named in it."""
+
+    path = "/no-training.txt"
+
+    def parse(self, body: bytes) -> NoTrainingFile:
+        self.names = body.decode().split()
+        return self
+
+    delay_s = 0.0
+
+    def refusal(self, uri: str) -> object:
+        return of_text("opt-out: robots.txt") if uri.rpartition("/")[2] in self.names else None
+
+    def refusal_without(self, failure: object) -> None:
+        return None
+
+
+def test_each_file_of_the_folder_is_named_in_one_list_and_can_be_switched_off() -> None:
+    folder = Path(consent.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "site_files"}
+    assert set(consent._IN_HEADERS) | set(consent._IN_FILES) == files
+    assert (len(wanted_headers(ALL)), len(wanted_files(ALL))) == (len(consent._IN_HEADERS), 1)
+    assert (wanted_headers(NONE), wanted_files(NONE)) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "line", ["No-Training: yes", "no-training:yes", "NO-TRAINING: no\r\nNo-training: yes"]
+)
+def test_a_header_of_another_signal_refuses_by_its_values(line: str) -> None:
+    policy = AnswerPolicy(1000, (*wanted_headers(ALL), NO_TRAINING))
+    answer = read_answer(f"HTTP/1.1 200 OK\r\n{line}\r\n\r\n".encode(), policy)
+    assert answer is not None
+    assert answer.failure == "opt-out: TDM reservation"
+    accepted = read_answer(b"HTTP/1.1 200 OK\r\nNo-Training: no\r\n\r\n", policy)
+    assert accepted is not None
+    assert accepted.failure is None
+
+
+def test_the_files_of_several_signals_are_asked_for_one_after_the_other_and_each_may_refuse() -> None:
+    other: SiteFile = NoTrainingFile()  # type: ignore[assignment]
+    files: SiteFiles[str] = SiteFiles((*wanted_files(ALL), other))
+    uri, robots, own = (f"http://a.example/{name}" for name in ("a.jpg", "robots.txt", "no-training.txt"))
+    assert files.judge(uri, 0.0) == Consent(None, robots)
+    assert [files.wait(robots, each) for each in "ab"] == [True, False]
+    assert files.learned(robots, b"User-agent: *\nDisallow: /b\n", None, 0.0) == (["a", "b"], 0.0)
+    assert files.judge(uri, 0.0) == Consent(None, own)
+    files.learned(own, b"a.jpg", None, 0.0)
+    assert files.judge(uri, 0.0) == Consent(of_text("opt-out: robots.txt"))
+    assert files.judge("http://a.example/b.jpg", 0.0) == Consent(of_text("opt-out: robots.txt"))
+    assert files.judge("http://a.example/c.jpg", 0.0) == Consent()
