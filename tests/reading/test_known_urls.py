@@ -19,7 +19,7 @@ from img2dataset.reading import KnownUrls, hash_partitions, sorted_hashes
 from img2dataset.reading.hash_partitions import HashPartitions, url_hashes
 from img2dataset.reading.sorted_hashes import SortedHashes
 from tests.reading.test_streaming import CountingFile
-from tests.writing.shards import input_table, settings_for, write_shard
+from tests.working.shards import input_table, settings_for, write_shard
 
 LARGEST = 2**64 - 1
 
