@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What an installation in place is made anew for: the C library is built by it.
-BUILT := pyproject.toml setup.py $(wildcard building/*.py img2dataset/imaging/native/*.[ch])
+BUILT := pyproject.toml img2dataset/imaging/native/CMakeLists.txt $(wildcard img2dataset/imaging/native/*.[ch])
+# What that leaves beside the sources of the library.
+LEFT := $(addprefix img2dataset/imaging/native/,libshrink.so .cmake .ninja_deps .ninja_log .skbuild-info.json \
+    CMakeCache.txt CMakeFiles CMakeInit.txt cmake_install.cmake build.ninja Makefile)
 
 # Tests start the program a thousand times: it is compiled once, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -115,6 +118,8 @@ format: $(VENV)/.dev
 
 readme: $(VENV)/.dev
 	$(BIN)/python -m img2dataset.options.readme README.md
+	@(head -6 docs/failures.md; $(BIN)/python -c "from img2dataset.failures import table; print(table())") \
+	    > docs/failures.new && mv docs/failures.new docs/failures.md
 
 # About 40 minutes on two cores, on a machine that does nothing else.
 bench: $(VENV)/.dev
@@ -144,4 +149,4 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m tests.reliability.faults
 
 clean:
-	rm -rf $(VENV) demo_output build *.egg-info img2dataset/imaging/native/*.so
+	rm -rf $(VENV) demo_output build *.egg-info $(LEFT)

@@ -17,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.corpus import PHOTOGRAPHS_3000, WEB, make_corpus
-from img2dataset.imaging import ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageProcessor
+from img2dataset.options import ImageOptions
 
 WORK = Path(__file__).parent / "work" / "corpus"
 PATTERN_SIDES = (300, 400, 512, 600, 720, 900, 1100, 1500, 2100, 3000)
@@ -53,7 +54,7 @@ def row_of_corpus(name: str, bodies: list[bytes]) -> str:
         for column in ratios.T
     )
     milliseconds = [
-        cpu(ImageProcessor(ImageSettings(exact_resize=is_exact)), bodies) for is_exact in (True, False)
+        cpu(ImageProcessor(ImageOptions(exact_resize=is_exact)), bodies) for is_exact in (True, False)
     ]
     return f"| {name} | {len(bodies)} | {fidelity} | {milliseconds[0]:.2f}, {milliseconds[1]:.2f} ms |"
 
@@ -79,7 +80,7 @@ def row_of_pattern(name: str, pattern: Pixels) -> str:
 def processor(exact: bool) -> ImageProcessor:
     """Resizes to a longest side of ``SIDE``, and stores without a loss."""
     return ImageProcessor(
-        ImageSettings(
+        ImageOptions(
             image_size=SIDE,
             exact_resize=exact,
             resize_mode="keep_ratio_largest",

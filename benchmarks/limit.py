@@ -30,9 +30,8 @@ def work_through(
     """
     from img2dataset.imaging import ImageProcessor
     from img2dataset.options import resolve
-    from img2dataset.settings import image_settings
 
-    process_image = ImageProcessor(image_settings(resolve({"url_list": "the defaults"})))
+    process_image = ImageProcessor(resolve({"url_list": "the defaults"}))
     for body in bodies[:WARM_UP_IMAGES]:
         process_image(body, None)
     if ready is not None:

@@ -16,7 +16,7 @@ from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import prepare
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary
-from img2dataset.settings import processes_count, read_settings, work_settings
+from img2dataset.settings import processes_count, work_settings
 from img2dataset.writing import OutputFolder
 
 logger = logging.getLogger("img2dataset")
@@ -58,7 +58,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     """
     stop = stop or StopRequest()
     settings = work_settings(options)
-    reader = open_reader(read_settings(options))
+    reader = open_reader(options, options.number_sample_per_shard)
     output = OutputFolder(settings.write)
     here = prepare(output, options, reader)
     if missing := missing_library(settings.image):

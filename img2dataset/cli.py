@@ -98,7 +98,7 @@ def _run_download(words: list[str]) -> int:
     texts = dict(read.texts)
     config = texts.pop(CONFIG, None)
     print_config = texts.pop(PRINT_CONFIG, "False").lower() not in ("false", "no", "0")
-    given = {**(read_config(config) if config else {}), **from_texts(texts, read.alone)}
+    given = {**(read_config(config, _text_at) if config else {}), **from_texts(texts, read.alone)}
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))
@@ -118,6 +118,15 @@ def _run_download(words: list[str]) -> int:
         if stop.signal_number is not None:
             return _say_stopped(exit_status_of(stop.signal_number))
         return summary.exit_status
+
+
+def _text_at(path: str) -> str:
+    from img2dataset.storage.locations import open_path
+
+    file_system, path_on_it = open_path(path)
+    with file_system.open(path_on_it, "r", encoding="utf-8") as file:
+        text: str = file.read()
+        return text
 
 
 def _say_stopped(exit_status: int) -> int:

@@ -16,7 +16,7 @@ from img2dataset.resizer import Resizer
 
 if TYPE_CHECKING:
     from img2dataset.options import Options
-    from img2dataset.training.downloading import EngineDownloader
+    from img2dataset.training.load.downloading import EngineDownloader
     from img2dataset.types import Shard
 
 __all__ = ["Downloader", "download_image", "download_image_with_retry"]
@@ -75,7 +75,7 @@ def _downloader(
     """One event loop for all calls of a process with the same options."""
     from img2dataset.options import resolve
     from img2dataset.settings import fetch_settings
-    from img2dataset.training.downloading import EngineDownloader
+    from img2dataset.training.load.downloading import EngineDownloader
 
     options = {
         "url_list": [],
@@ -188,27 +188,27 @@ class Downloader:
 
         shard_id, path = row
         settings = work_settings(self.options)
-        file_system, place = open_path(path)
-        shard = self._shard(shard_id, file_system, place)
+        file_system, remote_path = open_path(path)
+        shard = self._shard(shard_id, file_system, remote_path)
         OutputFolder(settings.write).prepare()
         (report,) = Worker(settings).run([shard])
         if report.error is not None:
             raise RunFailed(report.error)
-        file_system.rm(place)
+        file_system.rm(remote_path)
 
-    def _shard(self, shard_id: int, file_system: Any, place: str) -> Shard:
+    def _shard(self, shard_id: int, file_system: Any, remote_path: str) -> Shard:
         from pyarrow import feather
 
         from img2dataset.reading.columns import SelectedColumn, build_from_table, check_columns
         from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN, Shard
 
         # The file is written by pandas or Arrow, by the caller: nothing a stranger sent.
-        with file_system.open(place, "rb") as file:
+        with file_system.open(remote_path, "rb") as file:
             table = feather.read_table(file)
         hidden = {self.verify_hash_type: EXPECTED_HASH_COLUMN, self.blurring_bbox_col: BBOX_COLUMN}
         names = [name for name in self.column_list if name not in hidden]
         wanted = [SelectedColumn(name, name, "column_list") for name in names]
         wanted += [SelectedColumn(name, hidden[name], "column_list") for name in hidden if name is not None]
-        check_columns(wanted, table.column_names, str(place))
+        check_columns(wanted, table.column_names, str(remote_path))
         rows = build_from_table(wanted, table)
         return Shard(shard_id, rows.table, rows.invalid_urls)

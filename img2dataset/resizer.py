@@ -45,7 +45,6 @@ class Resizer:
     ) -> None:
         from img2dataset.imaging import ImageProcessor
         from img2dataset.options import resolve
-        from img2dataset.settings import image_settings
 
         if blurrer is not None and not isinstance(blurrer, BoundingBoxBlurrer):
             raise OptionError(f"blurrer is {blurrer!r}; it takes a BoundingBoxBlurrer or None")
@@ -69,7 +68,7 @@ class Resizer:
             }
         )
         self.blurrer = blurrer
-        self._process = ImageProcessor(image_settings(self.options))
+        self._process = ImageProcessor(self.options)
 
     def __call__(
         self, img_stream: IO[bytes], blurring_bbox_list: Sequence[Sequence[float]] | None = None

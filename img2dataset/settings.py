@@ -6,31 +6,10 @@ import os
 
 from img2dataset.fetching import FetchSettings, HostManners, check_schemes, load_access
 from img2dataset.fetching.http.access import find_ca_bundle
-from img2dataset.imaging import ImageSettings
-from img2dataset.options import Options
-from img2dataset.reading import ReadSettings
+from img2dataset.options import ImageOptions, Options
 from img2dataset.storage.runs import new_run_id
 from img2dataset.working import WorkSettings
 from img2dataset.writing import WriteSettings
-
-
-def read_settings(options: Options) -> ReadSettings:
-    """What the reading room is told."""
-    return ReadSettings(
-        url_list=options.url_list,
-        input_format=options.input_format,
-        url_col=options.url_col,
-        caption_col=options.caption_col,
-        bbox_col=options.bbox_col,
-        expected_hash_col=options.verify_hash[0] if options.verify_hash else None,
-        additional_columns=options.save_additional_columns or (),
-        rows_per_shard=options.number_sample_per_shard,
-        column_names=options.input_columns,
-        delimiter=options.input_delimiter,
-        quote_character=options.input_quote,
-        escape_character=options.input_escape,
-        encoding=options.input_encoding,
-    )
 
 
 def work_settings(options: Options) -> WorkSettings:
@@ -44,7 +23,7 @@ def work_settings(options: Options) -> WorkSettings:
     """
     return WorkSettings(
         fetch=fetch_settings(options),
-        image=image_settings(options),
+        image=options.part(ImageOptions),
         write=WriteSettings(
             output_folder=options.output_folder,
             output_format=options.output_format,
@@ -122,28 +101,4 @@ def fetch_settings(options: Options) -> FetchSettings:
         network_patience_s=options.network_patience,
         private_addresses="deny" if options.private_addresses == "deny" else "allow",
         allow_schemes=options.allow_schemes,
-    )
-
-
-def image_settings(options: Options) -> ImageSettings:
-    """What the imaging room is told."""
-    return ImageSettings(
-        image_size=options.image_size,
-        resize_mode=options.resize_mode,
-        resize_only_if_bigger=options.resize_only_if_bigger,
-        upscale_interpolation=options.upscale_interpolation,
-        downscale_interpolation=options.downscale_interpolation,
-        encode_format=options.encode_format,
-        encode_quality=options.encode_quality,
-        skip_reencode=options.skip_reencode,
-        disable_all_reencoding=options.disable_all_reencoding,
-        min_image_size=options.min_image_size,
-        max_image_area=options.max_image_area,
-        max_aspect_ratio=options.max_aspect_ratio,
-        extract_exif=options.extract_exif,
-        apply_orientation=options.apply_orientation,
-        exact_resize=options.exact_resize,
-        max_decoded_pixels=options.max_decoded_pixels,
-        convert_to_srgb=options.convert_to_srgb,
-        store_true_extension=options.store_true_extension,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from img2dataset.failures import Failure
 
@@ -39,7 +39,7 @@ class Shard:
     rows: pa.Table
     invalid_urls: Mapping[int, Failure] = field(default_factory=dict)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # Arrow pickles the whole buffers behind a slice (35 MB for 100 rows of a million): send the slice.
         import pyarrow as pa
 
@@ -58,24 +58,31 @@ def _unpickle_shard(shard_id: int, rows: bytes, invalid_urls: dict[int, Failure]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One URL to fetch: the ``index``-th row of shard ``shard_id``."""
+    """One URL to fetch: the ``index``-th row of shard ``shard_id``.
+
+    ``headers``: lines that go with its request only, ``Name: value`` of printable ASCII.
+    """
 
     shard_id: int
     index: int
     url: str
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """The outcome of one row's download: a body, or a failure in the small language of failures.
 
-    ``size`` is what the body counts for against the memory budget until it is given back.
+    ``size`` is what the body counts for against the memory budget until it is given back. ``headers``: the
+    values of the answer's fields that ``kept_headers`` of the fetcher's settings names, None where it has
+    none; empty without an answer.
     """
 
     row: Row
     body: bytes | bytearray | None
     failure: Failure | None = None
     size: int = 0
+    headers: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ class Sample:
     image: bytes | bytearray | memoryview | None
     extension: str
     caption: str | None
-    metadata: dict[str, Any]
+    metadata: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ class ShardStats:
     def duration(self) -> float:
         return self.end_time - self.start_time
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The fields of the statistics file, in its order."""
         return {
             "count": self.count,

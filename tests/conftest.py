@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from img2dataset import plugins
+from tests.installed_packages import Install, installer
 from tests.servers import ImageServer, Nginx, TestAuthority, find_nginx
 
 
@@ -54,3 +61,31 @@ def nginx(certificates: TestAuthority, tmp_path_factory: pytest.TempPathFactory)
     server = Nginx(home, home / "files", certificates.certificate())
     yield server
     server.close()
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Installs a package (name, source, lines of entry_points.txt) for one test."""
+    yield from installer(tmp_path / "installed", monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def installed_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package of ``examples/plugin`` in it, installed by pip."""
+    work = tmp_path_factory.mktemp("example")
+    source = Path(__file__).resolve().parents[1] / "examples" / "plugin"
+    shutil.copytree(source, work / "source")
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "install", *options, "--target", str(work / "installed")]
+    subprocess.run([*pip, str(work / "source")], check=True)
+    return work / "installed"
+
+
+@pytest.fixture
+def example_package(installed_example: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Has the package of ``examples/plugin`` found by this process and those that it starts."""
+    monkeypatch.syspath_prepend(str(installed_example))
+    monkeypatch.setenv("PYTHONPATH", str(installed_example), prepend=os.pathsep)
+    plugins._entry_points.cache_clear()
+    yield installed_example
+    plugins._entry_points.cache_clear()

@@ -1,6 +1,6 @@
 """What an engine is: who has the worker of ``working`` make shards, on one machine or on many.
 
-Shards come in, one report for each goes out; the api knows this file and no engine. An engine is chosen here.
+Shards come in, one report for each goes out; the api knows this file and no engine. ``engines`` chooses one.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from img2dataset.distributing.stopping import StopRequest
-from img2dataset.errors import OptionError
 from img2dataset.types import Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 
@@ -55,28 +53,6 @@ class Engine(Protocol):
             One report a shard, as they end. After a stop was asked for, of those only that were open.
 
         Raises:
-            Img2datasetError: raised by ``shards``; after the shards that it had handed out are done.
-            RunFailed: ``shards`` raised another error, likewise; or no worker can be kept running.
+            Exception: what ``shards`` raised, after the shards that it had handed out are done.
+            RunFailed: no worker can be kept running.
         """
-
-
-def create_engine(
-    distributor: str, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
-) -> Engine:
-    """The engine that the option ``distributor`` names.
-
-    Args:
-        distributor: its name.
-        processes_count: worker processes, on each machine.
-        max_kills: how many lost workers a shard is forgiven.
-        on_progress: called with the rows settled so far in this pass, by status, when they have changed.
-        stop: asked for from outside; open shards then have a few seconds to be completed.
-
-    Raises:
-        OptionError: this version has no engine of the name.
-    """
-    if distributor == "multiprocessing":
-        from img2dataset.distributing.local import LocalPool
-
-        return LocalPool(processes_count, max_kills, on_progress, stop)
-    raise OptionError(f"--distributor is {distributor!r}; this version takes 'multiprocessing'")

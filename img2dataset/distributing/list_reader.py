@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.errors import RunFailed
 from img2dataset.types import Shard
-
-logger = logging.getLogger("img2dataset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +58,7 @@ class ListReader:
             for shard in self._shards:
                 self._room.acquire()
                 self._tell(ShardRead(shard))
-        except Img2datasetError as raised:
-            error = raised
         except BaseException as raised:
-            logger.debug("reading the list broke off", exc_info=True)
-            error = RunFailed(f"reading the list broke off: {type(raised).__name__}: {raised}")
-            error.__cause__ = raised
+            error = raised
         self._tell(ListEnded(error))
         self._has_told_its_end = True

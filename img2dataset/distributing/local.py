@@ -155,6 +155,7 @@ class PoolPass:
             worker.rows_done += message.statuses
             worker.rows_waiting = message.rows_waiting
             if message.statuses:
+                self._sharing.rows_done(worker)
                 self._tell_progress()
         elif isinstance(message, Pulse):
             worker.step_s = message.step_s

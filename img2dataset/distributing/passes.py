@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
-from img2dataset.errors import RunFailed
+from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.types import Shard, ShardReport
 
 logger = logging.getLogger("img2dataset")
@@ -55,14 +55,16 @@ def run_passes(
         One report a shard: its success, or its last failure.
 
     Raises:
-        RunFailed: many shards in a row could not be made; the message has the reason of the last.
+        Img2datasetError: raised by ``read``; see ``Engine.run``.
+        RunFailed: ``read`` raised another error; or many shards in a row could not be made (the message has
+            the reason of the last).
     """
     skip: Container[int] = done
     failed: set[int] = set()
     for passes_left in range(max_shard_retry, -1, -1):
         failed, waiting = set(), failed
         in_a_row = 0
-        for report in run(read(skip)):
+        for report in run(_told_as_run_failed(read(skip))):
             waiting.discard(report.shard_id)
             in_a_row = in_a_row + 1 if report.error is not None else 0
             if in_a_row >= FAILURES_IN_A_ROW:
@@ -84,3 +86,14 @@ def run_passes(
         if not failed:
             return
         skip = _AllBut(frozenset(failed))
+
+
+def _told_as_run_failed(shards: Iterable[Shard]) -> Iterator[Shard]:
+    """The shards; what is no error of a user's is told in a line, and its traceback logged, once."""
+    try:
+        yield from shards
+    except Img2datasetError:
+        raise
+    except Exception as error:
+        logger.debug("reading the list broke off", exc_info=True)
+        raise RunFailed(f"reading the list broke off: {type(error).__name__}: {error}") from error

@@ -20,7 +20,8 @@ class RowSharing:
     """Decides who helps whom; the rows on loan are in ``PoolWorker.shared_rows`` of the helper."""
 
     def __init__(self) -> None:
-        self._nothing_to_share: set[int] = set()  # workers that had nothing to give
+        # Workers that had nothing to give when they were asked, and have answered no row since.
+        self._nothing_to_share: set[int] = set()
 
     def ask_to_share(self, workers: Collection[PoolWorker]) -> bool:
         """Ask the busiest worker to share, for a worker that has nothing to do.
@@ -28,18 +29,22 @@ class RowSharing:
         Returns:
             Whether one more worker would be of use.
         """
+        idle = sum(1 for worker in workers if worker.idle)
         donors = [
             worker
             for worker in workers
             if worker.rows_left >= 2 * FEWEST_SHARED_ROWS
-            and not (worker.isolated or worker.can_help or worker.number in self._nothing_to_share)
+            # Rows that wait for their host's connections: only a worker that holds none has some to spare.
+            and (idle or not worker.can_help)
+            and not (worker.isolated or worker.number in self._nothing_to_share)
         ]
         asked = sum(1 for worker in donors if worker.asked_to_share)
         free = [worker for worker in donors if not worker.asked_to_share]
         if not free:
             return False
-        busiest = max(free, key=lambda worker: worker.rows_left)
-        if sum(1 for worker in workers if worker.can_help) > asked:
+        busiest = max(free, key=lambda worker: (not worker.can_help, worker.rows_left))
+        helpers = idle if busiest.can_help else sum(1 for worker in workers if worker.can_help)
+        if helpers > asked:
             busiest.asked_to_share = True
             busiest.process.send(ShareRows())
             return False
@@ -52,13 +57,18 @@ class RowSharing:
         if not message.rows:
             self._nothing_to_share.add(owner.number)
             return
-        helper = next((worker for worker in workers if worker.can_help and worker is not owner), None)
+        others = [worker for worker in workers if worker.can_help and worker is not owner]
+        helper = next((worker for worker in others if worker.idle or not owner.can_help), None)
         if helper is None:
             owner.process.send(TakeBack(message.rows))
             return
         helper.rows_waiting = None
         helper.shared_rows.update((spare.name, spare) for spare in message.rows)
         helper.process.send(HelpWith(message.rows))
+
+    def rows_done(self, worker: PoolWorker) -> None:
+        """A worker has answered rows, so a host may no longer be on trial: the worker is asked again."""
+        self._nothing_to_share.discard(worker.number)
 
     def pass_to_owner(self, helper: PoolWorker, message: Helped, workers: Collection[PoolWorker]) -> None:
         """Send a helper's outcomes to the owner of the shard, if it still has it."""

@@ -62,6 +62,7 @@ class FetchSettings:
         verify_certificates: False accepts any certificate.
         ca_bundle: file of trusted certificates (PEM); None: the file named by SSL_CERT_FILE,
             REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, else certifi's.
+        kept_headers: names of fields of the answer that are handed on with its body.
         body_budget_bytes: bodies being received, and delivered but not yet released. Default 64 MiB.
         ready_limit: no new transfer starts while this many delivered bodies wait to be released.
             Default 64: enough to feed one thread of pixels through a pause of the network of 0.3 s.
@@ -96,6 +97,7 @@ class FetchSettings:
     allow_schemes: tuple[str, ...] = ()
     verify_certificates: bool = True
     ca_bundle: str | None = None
+    kept_headers: tuple[str, ...] = ()
     body_budget_bytes: int = 64 * MEBIBYTE
     ready_limit: int = 64
 

@@ -1,6 +1,6 @@
 """The imaging room: the bytes of one download go in, an image ready to be stored comes out.
 
-``ImageSettings`` says what is wanted, ``ImageProcessor`` does it, ``ImageFailure`` is the reason why it
+``ImageOptions`` says what is wanted, ``ImageProcessor`` does it, ``ImageFailure`` is the reason why it
 could not be done. No I/O, no state but constants. Called by the worker and by the training-side stream.
 ``missing_library`` says what makes it slower than it need be. Settings can be made without importing OpenCV;
 the processor, made where used, brings it in.
@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.missing_library import missing_library
-from img2dataset.imaging.settings import ImageSettings
 from img2dataset.installation import check_installed
 
 if TYPE_CHECKING:
     from img2dataset.imaging.processor import ImageProcessor
 
-__all__ = ["ImageFailure", "ImageProcessor", "ImageSettings", "missing_library"]
+__all__ = ["ImageFailure", "ImageProcessor", "missing_library"]
 
 
 def __getattr__(name: str) -> Any:

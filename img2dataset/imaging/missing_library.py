@@ -6,13 +6,13 @@ import os
 
 from img2dataset.errors import OptionError
 from img2dataset.imaging.native import FILE, SWITCH, native_library
-from img2dataset.imaging.settings import ImageSettings
+from img2dataset.options import ImageOptions
 
 # pip would else install again the wheel that it made without a compiler, or 1.47.0, which has the name.
 _WAY_OUT = "pip install --force-reinstall --no-deps --no-cache-dir . (in a clone of img2dataset)"
 
 
-def missing_library(settings: ImageSettings) -> str | None:
+def missing_library(settings: ImageOptions) -> str | None:
     """One line with the way out.
 
     Returns:

@@ -33,8 +33,8 @@ from img2dataset.imaging.memory import (
 from img2dataset.imaging.orientation import upright, upright_box, upright_size
 from img2dataset.imaging.reduction import jpeg_shortcuts, usual_reduction
 from img2dataset.imaging.resize import INTERPOLATIONS, crop_and_pad, reduce_in_steps, scale
-from img2dataset.imaging.settings import ImageSettings
 from img2dataset.imaging.shrinking import can_shrink, shrink_jpeg
+from img2dataset.options import ImageOptions
 from img2dataset.types import ProcessedImage
 
 # Each scan of a JPEG passes over all of its pixels, were it empty. Ten scans are usual, and 20 of the
@@ -59,7 +59,7 @@ class ImageProcessor:
 
     def __init__(
         self,
-        settings: ImageSettings,
+        settings: ImageOptions,
         encode: Callable[[Pixels], Any] | None = None,
         in_turn: Callable[[], AbstractContextManager[None]] | None = None,
     ):
@@ -85,9 +85,7 @@ class ImageProcessor:
         # Who names another interpolation wants that one.
         self._fast = not settings.exact_resize and settings.downscale_interpolation == "area"
 
-    def __call__(
-        self, body: bytes | bytearray, boxes: Sequence[Sequence[float]] | None = None
-    ) -> ProcessedImage:
+    def __call__(self, body: bytes | bytearray, boxes: object = None) -> ProcessedImage:
         """Process one image.
 
         Args:
@@ -239,7 +237,7 @@ class ImageProcessor:
     def _as_it_came(self, body: bytes | bytearray) -> ProcessedImage:
         """The body unchanged and unchecked; its header is read for the EXIF and the true size only."""
         settings = self._settings
-        extension = settings.encode_format
+        extension: str = settings.encode_format
         stored: tuple[int | None, int | None] = (None, None)
         original = stored
         header: Header | None = None

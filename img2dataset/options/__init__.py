@@ -1,9 +1,15 @@
-"""Every option, declared once: a mapping of names to values comes in, checked ``Options`` go out."""
+"""Every option, declared once: a mapping of names to values comes in, checked ``Options`` go out.
+
+``Options`` is made of parts, ``InputOptions`` to ``RunOptions``; each room takes its part as it is.
+"""
 
 from img2dataset.options.checking import from_texts, resolve
 from img2dataset.options.config import read_config, shown_config
+from img2dataset.options.dataset import InputOptions, OutputOptions
 from img2dataset.options.declaring import OptionSpec, option_specs
 from img2dataset.options.describing import describe_options, help_page, option_table
+from img2dataset.options.downloads import DownloadOptions, MannersOptions
+from img2dataset.options.images import ImageOptions
 from img2dataset.options.positions import POSITIONS, by_name
 from img2dataset.options.table import Options
 from img2dataset.options.words import CONFIG, PRINT_CONFIG, Words, asks_for_help, read_words
@@ -12,8 +18,13 @@ __all__ = [
     "CONFIG",
     "POSITIONS",
     "PRINT_CONFIG",
+    "DownloadOptions",
+    "ImageOptions",
+    "InputOptions",
+    "MannersOptions",
     "OptionSpec",
     "Options",
+    "OutputOptions",
     "Words",
     "asks_for_help",
     "by_name",

@@ -13,17 +13,19 @@ import math
 import numbers
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from img2dataset.errors import OptionError
 from img2dataset.failures import CLASSES
+from img2dataset.options.dataset import list_formats
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
-from img2dataset.options.images import HASHES
+from img2dataset.options.images import HashName
 from img2dataset.options.table import Options
 from img2dataset.options.unused import without_unused_columns, without_unused_values
 
 logger = logging.getLogger("img2dataset")
 
+HASHES = get_args(HashName)
 RESERVED_COLUMNS = (
     "key",
     "caption",
@@ -185,7 +187,7 @@ def _checked_boolean(spec: OptionSpec, value: Any) -> bool:
 def _checked_text(spec: OptionSpec, value: Any) -> str:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    if not isinstance(value, str) or (spec.choices and value not in spec.choices):
+    if not isinstance(value, str) or (spec.choices and not spec.has_choice(value)):
         raise _wrong(spec, value)
     return value
 
@@ -228,7 +230,7 @@ def _check_together(options: Options) -> None:
         text = getattr(options, name)
         if text is not None and not (text.isprintable() and text.isascii()):
             raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
-    if options.distributor != "multiprocessing":
+    if options.distributor in ("pyspark", "ray"):
         raise OptionError(
             f"--distributor {options.distributor} is not available yet; this version takes multiprocessing"
         )
@@ -281,8 +283,9 @@ def _check_columns(options: Options) -> None:
     doubled = sorted({column for column in columns if columns.count(column) > 1})
     if doubled:
         raise OptionError(f"--save_additional_columns names {doubled[0]!r} twice; name each column once")
-    delimited = options.input_format.split(".")[0] in ("csv", "tsv")
-    if options.input_columns is not None and not delimited:
+    bare_format = options.input_format.removesuffix(".gz")
+    names_columns = bare_format in list_formats() and bare_format not in ("csv", "tsv")
+    if options.input_columns is not None and names_columns:
         raise OptionError(
             f"--input_columns is for csv and tsv; --input_format {options.input_format} names its own columns"
         )

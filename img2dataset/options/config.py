@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from img2dataset.errors import OptionError
@@ -9,20 +10,20 @@ from img2dataset.options.declaring import option_specs
 from img2dataset.options.table import Options
 
 
-def read_config(path: str) -> dict[str, Any]:
-    """The options of a YAML file, on any fsspec file system; the command line wins over them.
+def read_config(path: str, read: Callable[[str], str]) -> dict[str, Any]:
+    """The options of a YAML file; the command line wins over them.
+
+    Args:
+        path: of the file, on any fsspec file system.
+        read: gives the text at a path.
 
     Raises:
         OptionError: it cannot be read, or is no mapping of options to values.
     """
     import yaml
 
-    from img2dataset.storage.locations import open_path
-
     try:
-        file_system, path_on_it = open_path(path)
-        with file_system.open(path_on_it, "r", encoding="utf-8") as file:
-            values = yaml.safe_load(file)
+        values = yaml.safe_load(read(path))
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f" at line {place.line + 1}" if place is not None else ""

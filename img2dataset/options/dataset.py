@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from img2dataset.failures import PASSING, PASSING_CLASSES
 from img2dataset.options.declaring import option
+from img2dataset.plugins import FORMATS, LISTS
 
-TEXT_FORMATS = ("txt", "csv", "tsv", "json", "jsonl")
-INPUT_FORMATS = (*TEXT_FORMATS, *(name + ".gz" for name in TEXT_FORMATS), "parquet")
+OutputFormat = Literal["files", "webdataset", "parquet", "tfrecord", "dummy"]
+IncrementalMode = Literal["incremental", "overwrite", "extend", "retry_failed", "new_only"]
 
 INPUT, OUTPUT = "Input", "Output"
+LIST_FORMATS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "reading", "formats")
+
+
+def list_formats() -> tuple[str, ...]:
+    """The built-in formats of lists: each is a file of its name in ``reading/formats``, not imported here."""
+    names = (name.removesuffix(".py") for name in os.listdir(LIST_FORMATS) if name.endswith(".py"))
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,13 @@ class InputOptions:
         group=INPUT,
     )
     input_format: str = option(
-        "txt", help="format of the URL list", group=INPUT, choices=INPUT_FORMATS, shapes_output=True
+        "txt",
+        help="format of the URL list",
+        group=INPUT,
+        choices=list_formats,
+        endings=(".gz",),
+        plugins=LISTS,
+        shapes_output=True,
     )
     url_col: str = option("url", help="column with the URLs", group=INPUT, shapes_output=True)
     caption_col: str | None = option(None, help="column with the captions", group=INPUT, shapes_output=True)
@@ -85,7 +100,8 @@ class OutputOptions:
         "files",
         help="how samples are packed; dummy writes statistics only",
         group=OUTPUT,
-        choices=("files", "webdataset", "parquet", "tfrecord", "dummy"),
+        choices=lambda: get_args(OutputFormat),
+        plugins=FORMATS,
         shapes_output=True,
     )
     number_sample_per_shard: int = option(
@@ -106,13 +122,12 @@ class OutputOptions:
         group=OUTPUT,
         shapes_output=True,
     )
-    incremental_mode: str = option(
+    incremental_mode: IncrementalMode = option(
         "incremental",
         help="incremental: go on, skipping finished shards; overwrite: empty the folder first;"
         " extend: new shards after the highest; retry_failed: go on, and take rows again whose failure can"
         " pass; new_only: extend with the rows whose URL is not there yet",
         group=OUTPUT,
-        choices=("incremental", "overwrite", "extend", "retry_failed", "new_only"),
     )
     retry_classes: tuple[str, ...] = option(
         PASSING,

@@ -1,7 +1,8 @@
 """How one option is declared: a dataclass field whose metadata holds all that is known of it.
 
 ``table.py`` and the files of its themes declare with ``option(...)``; everything else asks
-``option_specs()``.
+``option_specs()``. The type of the field is the type of the option, and a ``Literal`` its choices: the check,
+the help and the README are drawn from it, and so is what the rooms are typed with.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from img2dataset.plugins import plugin_names
 
 Kind = Literal["text", "integer", "number", "boolean", "texts", "any"]
 KIND_NAMES = {
@@ -26,7 +30,11 @@ KIND_NAMES = {
 
 @dataclass(frozen=True)
 class OptionSpec:
-    """What is known of one option. ``minimum`` and ``maximum`` are inclusive unless ``above`` is set."""
+    """What is known of one option. ``minimum`` and ``maximum`` are inclusive, ``above`` is not.
+
+    ``choices`` are the built-in ones; each may also bear one of ``endings``. ``plugins`` is the group of
+    entry points with which packages add to them. ``part`` is the class that declares the option.
+    """
 
     name: str
     kind: Kind
@@ -37,17 +45,34 @@ class OptionSpec:
     unit: str
     group: str
     choices: tuple[str, ...]
+    endings: tuple[str, ...]
+    plugins: str | None
     minimum: float | None
     maximum: float | None
     above: float | None
     shapes_output: bool
     secret: bool
     default_text: str
+    part: type
+
+    def has_choice(self, value: str) -> bool:
+        """Whether ``value`` is one of the choices; installed packages are looked at only if none fits."""
+        bare = next((value.removesuffix(end) for end in self.endings if value.endswith(end)), value)
+        return bare in self.choices or bare in self.added_choices()
+
+    def added_choices(self) -> tuple[str, ...]:
+        """The choices that installed packages add."""
+        return tuple(plugin_names(self.plugins)) if self.plugins is not None else ()
+
+    def choices_text(self, choices: tuple[str, ...]) -> str:
+        """These choices in words."""
+        endings = f", with {' or '.join(self.endings)} if compressed" if self.endings else ""
+        return ", ".join(choices) + endings
 
     def allowed(self) -> str:
         """What values this option takes, in words, for error messages and tables."""
         if self.choices:
-            text = ", ".join(self.choices)
+            text = self.choices_text((*self.choices, *self.added_choices()))
         else:
             text = KIND_NAMES[self.kind]
             if self.minimum is not None and self.maximum is not None:
@@ -70,7 +95,9 @@ def option(
     help: str,
     unit: str = "",
     group: str,
-    choices: tuple[str, ...] = (),
+    choices: Callable[[], tuple[str, ...]] | None = None,
+    endings: tuple[str, ...] = (),
+    plugins: str | None = None,
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
@@ -85,7 +112,9 @@ def option(
         help: one line that says what it does.
         unit: the unit of its value, such as ``pixels``.
         group: the heading it stands under in the help and in the table of the README.
-        choices: the texts it may take, where it is one of a few.
+        choices: gives the texts it may take, where its type does not say them.
+        endings: what may stand behind each choice.
+        plugins: the group of entry points with which packages add choices.
         minimum, maximum: inclusive bounds; above: an exclusive lower bound.
         shapes_output: whether two runs that differ in it make different datasets.
         secret: its value is never shown.
@@ -96,6 +125,8 @@ def option(
         "unit": unit,
         "group": group,
         "choices": choices,
+        "endings": endings,
+        "plugins": plugins,
         "minimum": minimum,
         "maximum": maximum,
         "above": above,
@@ -106,17 +137,19 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _kind_of(annotation: Any) -> tuple[Kind, bool]:
-    """The kind an annotation stands for, and whether None is allowed too."""
+def _kind_of(annotation: Any) -> tuple[Kind, bool, tuple[str, ...]]:
+    """The kind an annotation stands for, whether None is allowed too, and the choices it names."""
     optional = False
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = [member for member in typing.get_args(annotation) if member is not type(None)]
         optional = len(members) < len(typing.get_args(annotation))
         annotation = members[0]
     if typing.get_origin(annotation) is tuple:
-        return "texts", optional
+        return "texts", optional, ()
+    if typing.get_origin(annotation) is Literal:
+        return "text", optional, typing.get_args(annotation)
     kinds: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "boolean", Any: "any"}
-    return kinds[annotation], optional
+    return kinds[annotation], optional, ()
 
 
 @functools.cache
@@ -127,16 +160,18 @@ def option_specs() -> dict[str, OptionSpec]:
     hints = typing.get_type_hints(Options)
     specs = {}
     for field in dataclasses.fields(Options):
-        kind, optional = _kind_of(hints[field.name])
+        kind, optional, choices = _kind_of(hints[field.name])
         required = field.default is dataclasses.MISSING
         metadata = dict(field.metadata)
-        default_text = metadata.pop("default_text")
+        default_text, more_choices = metadata.pop("default_text"), metadata.pop("choices")
         if default_text is None:
             default_text = "required" if required else repr(_plain(field.default))
         specs[field.name] = OptionSpec(
             name=field.name,
             kind=kind,
             optional=optional,
+            choices=more_choices() if more_choices is not None else choices,
+            part=next(part for part in Options.__bases__ if field.name in typing.get_type_hints(part)),
             default=None if required else field.default,
             required=required,
             default_text=default_text,

@@ -64,8 +64,8 @@ def help_page(everything: bool = False, width: int = 80) -> str:
 def _help_lines(spec: OptionSpec, width: int) -> list[str]:
     default = "" if spec.required else f" [{spec.default_text}{' ' + spec.unit if spec.unit else ''}]"
     text = spec.help + default
-    if spec.choices and not all(choice in spec.help for choice in spec.choices):
-        text = f"{spec.help}: {', '.join(spec.choices)}{default}"
+    if spec.choices and not all(choice in spec.help for choice in (*spec.choices, *spec.added_choices())):
+        text = f"{spec.help}: {spec.allowed()}{default}"
     head, indent = f"  --{spec.name} ", " " * 26
     wrapped = textwrap.wrap(text, width - len(indent)) or [""]
     if len(head) > len(indent):
@@ -118,7 +118,7 @@ def option_table() -> str:
         if spec.group != group:
             group = spec.group
             lines += ["", f"**{group}**", "", "| option | default | what it does |", "| --- | --- | --- |"]
-        takes = f" ({', '.join(spec.choices)})" if spec.choices and spec.name != "resize_mode" else ""
+        takes = f" ({spec.choices_text(spec.choices)})" if spec.choices and spec.name != "resize_mode" else ""
         unit = f" {spec.unit}" if spec.unit else ""
         default = spec.default_text if spec.required else f"`{spec.default_text}`{unit}"
         lines.append(f"| `{spec.name}` | {default} | {spec.help}{takes} |".replace("\n", " "))

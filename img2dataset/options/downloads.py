@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from img2dataset.options.declaring import option
 
@@ -81,11 +82,10 @@ class DownloadOptions:
 class MannersOptions:
     """Where addresses come from, what hosts are spared, and what opens doors."""
 
-    dns: str = option(
+    dns: Literal["internal", "system"] = option(
         "internal",
         help="who finds addresses: the program itself, cached and asking again, or the system",
         group=MANNERS,
-        choices=("internal", "system"),
     )
     dns_servers: tuple[str, ...] = option(
         (), help="name servers to ask, address or address:port", group=MANNERS, default_text="the system's"
@@ -129,11 +129,10 @@ class MannersOptions:
     contact: str | None = option(
         None, help="where site owners can reach you, named in the User-Agent", group=MANNERS
     )
-    private_addresses: str = option(
+    private_addresses: Literal["allow", "deny"] = option(
         "allow",
         help="addresses of one's own network, named in the list; deny for lists from the web",
         group=MANNERS,
-        choices=("allow", "deny"),
     )
     allow_schemes: tuple[str, ...] = option(
         (), help="schemes beside http, https and data that rows may have, such as file or s3", group=MANNERS

@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from img2dataset.options.declaring import option
 
-INTERPOLATIONS = ("nearest", "linear", "bilinear", "cubic", "bicubic", "area", "lanczos", "lanczos4")
-HASHES = ("md5", "sha256", "sha512")
+ResizeMode = Literal["no", "border", "keep_ratio", "keep_ratio_largest", "center_crop"]
+Interpolation = Literal["nearest", "linear", "bilinear", "cubic", "bicubic", "area", "lanczos", "lanczos4"]
+EncodeFormat = Literal["jpg", "png", "webp"]
+HashName = Literal["md5", "sha256", "sha512"]
 
 IMAGES = "Images"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageOptions:
-    """How images are filtered, resized, encoded and described."""
+    """How images are filtered, resized, encoded and described: what ``imaging`` is told."""
 
     image_size: int = option(
         256, help="target size", unit="pixels", group=IMAGES, minimum=1, maximum=65535, shapes_output=True
     )
-    resize_mode: str = option(
+    resize_mode: ResizeMode = option(
         "border",
         help="no: as it is; border: longest side, padded to a square; keep_ratio: smallest side;"
         " keep_ratio_largest: longest side; center_crop: smallest side, then the central square",
         group=IMAGES,
-        choices=("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop"),
         shapes_output=True,
     )
     resize_only_if_bigger: bool = option(
         False, help="leave images that are not larger than image_size", group=IMAGES, shapes_output=True
     )
-    upscale_interpolation: str = option(
+    upscale_interpolation: Interpolation = option(
         "lanczos",
         help="how small images are enlarged",
         group=IMAGES,
-        choices=INTERPOLATIONS,
         shapes_output=True,
     )
-    downscale_interpolation: str = option(
-        "area", help="how large images are reduced", group=IMAGES, choices=INTERPOLATIONS, shapes_output=True
+    downscale_interpolation: Interpolation = option(
+        "area", help="how large images are reduced", group=IMAGES, shapes_output=True
     )
-    encode_format: str = option(
+    encode_format: EncodeFormat = option(
         "jpg",
         help="format of the stored images",
         group=IMAGES,
-        choices=("jpg", "png", "webp"),
         shapes_output=True,
     )
     encode_quality: int = option(
@@ -100,6 +100,8 @@ class ImageOptions:
         minimum=1,
         shapes_output=True,
     )
+    # Above the largest sensors in common use (200 megapixels in telephones, 102 in medium format) and 600 MB
+    # as colour, twice that while it is turned: what one process can be asked to hold, and no more.
     max_decoded_pixels: int = option(
         200_000_000,
         help="refuse, unread, images that say they are larger (decompression bombs)",
@@ -111,6 +113,6 @@ class ImageOptions:
     extract_exif: bool = option(
         True, help="keep the original's EXIF in the metadata", group=IMAGES, shapes_output=True
     )
-    compute_hash: str | None = option(
-        "sha256", help="hash of the downloaded bytes", group=IMAGES, choices=HASHES, shapes_output=True
+    compute_hash: HashName | None = option(
+        "sha256", help="hash of the downloaded bytes", group=IMAGES, shapes_output=True
     )

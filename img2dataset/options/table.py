@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Literal, TypeVar, get_args
 
 from img2dataset.options.dataset import InputOptions, OutputOptions
 from img2dataset.options.declaring import option
 from img2dataset.options.downloads import DownloadOptions, MannersOptions
 from img2dataset.options.images import ImageOptions
+from img2dataset.plugins import ENGINES
 
 RUN = "Run"
+Engine = Literal["multiprocessing", "pyspark", "ray"]
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,8 @@ class RunOptions:
         "multiprocessing",
         help="who runs the workers",
         group=RUN,
-        choices=("multiprocessing", "pyspark", "ray"),
+        choices=lambda: get_args(Engine),
+        plugins=ENGINES,
     )
     subjob_size: int = option(1000, help="shards a pyspark job", unit="shards", group=RUN, minimum=1)
     max_shard_retry: int = option(
@@ -39,3 +45,8 @@ class RunOptions:
 @dataclass(frozen=True, kw_only=True)
 class Options(RunOptions, MannersOptions, DownloadOptions, OutputOptions, ImageOptions, InputOptions):
     """Every option of a run, checked. Built by ``resolve`` only."""
+
+    def part(self, part: type[Part]) -> Part:
+        """The options of one part alone, such as ``ImageOptions``: what a room is told."""
+        names = (field.name for field in dataclasses.fields(part))  # type: ignore[arg-type]
+        return part(**{name: getattr(self, name) for name in names})

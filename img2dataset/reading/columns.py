@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from img2dataset.errors import InputError
 from img2dataset.failures import URL_NOT_A_STRING, Failure
+from img2dataset.options import InputOptions
 from img2dataset.reading.rows import BuiltRows
-from img2dataset.reading.settings import ReadSettings
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
 
 HIDDEN = (BBOX_COLUMN, EXPECTED_HASH_COLUMN)
@@ -34,16 +34,17 @@ class SelectedColumn:
     option: str
 
 
-def selected_columns(settings: ReadSettings) -> tuple[SelectedColumn, ...]:
+def selected_columns(options: InputOptions) -> tuple[SelectedColumn, ...]:
     """The columns of a shard in their final order; InputError if two would bear one name."""
-    wanted = [SelectedColumn(name, name, "save_additional_columns") for name in settings.additional_columns]
-    if settings.caption_col is not None:
-        wanted.append(SelectedColumn(settings.caption_col, "caption", "caption_col"))
-    wanted.append(SelectedColumn(settings.url_col, "url", "url_col"))
-    if settings.bbox_col is not None:
-        wanted.append(SelectedColumn(settings.bbox_col, BBOX_COLUMN, "bbox_col"))
-    if settings.expected_hash_col is not None:
-        wanted.append(SelectedColumn(settings.expected_hash_col, EXPECTED_HASH_COLUMN, "verify_hash"))
+    additional = options.save_additional_columns or ()
+    wanted = [SelectedColumn(name, name, "save_additional_columns") for name in additional]
+    if options.caption_col is not None:
+        wanted.append(SelectedColumn(options.caption_col, "caption", "caption_col"))
+    wanted.append(SelectedColumn(options.url_col, "url", "url_col"))
+    if options.bbox_col is not None:
+        wanted.append(SelectedColumn(options.bbox_col, BBOX_COLUMN, "bbox_col"))
+    if options.verify_hash is not None:
+        wanted.append(SelectedColumn(options.verify_hash[0], EXPECTED_HASH_COLUMN, "verify_hash"))
     names = [column.name for column in wanted]
     for name in names:
         if names.count(name) > 1:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 import pyarrow as pa
 
 from img2dataset.errors import InputError
-from img2dataset.reading.columnar import ParquetSource
 from img2dataset.reading.columns import SelectedColumn
 from img2dataset.reading.finished_urls import MetadataFile
+from img2dataset.reading.formats.parquet import ParquetSource
 from img2dataset.types import Shard
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from img2dataset.errors import InputError
 from img2dataset.reading.columns import SelectedColumn, build_from_table, check_columns
-from img2dataset.reading.documents import records_of
+from img2dataset.reading.formats.json import records_of
 from img2dataset.reading.records import Record, RecordColumns, RecordRows
 from img2dataset.reading.rows import BuiltRows, PendingRows, RowSource, Warnings
 from img2dataset.reading.spooling import SpooledSource

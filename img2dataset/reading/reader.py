@@ -8,16 +8,15 @@ from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
 from img2dataset.errors import InputError
-from img2dataset.reading.settings import INPUT_FORMATS, ReadSettings
+from img2dataset.options import InputOptions
 
 if TYPE_CHECKING:
     from img2dataset.reading.columns import SelectedColumn
     from img2dataset.reading.files import InputFile, ListFile
-    from img2dataset.reading.rows import RowSource, Warnings
+    from img2dataset.reading.rows import RowSource
     from img2dataset.types import Shard
 
 # Files whose beginning is looked at before the run; those after them are looked at when their turn comes.
-# A json document is only looked at by reading all of it, so there it is one.
 CHECKED_FILES = 32
 
 _logger = logging.getLogger("img2dataset")
@@ -28,7 +27,7 @@ class Reader:
 
     def __init__(
         self,
-        settings: ReadSettings,
+        rows_per_shard: int,
         selected: tuple[SelectedColumn, ...],
         files: list[ListFile],
         sources: list[RowSource],
@@ -36,7 +35,7 @@ class Reader:
     ) -> None:
         from img2dataset.reading.columns import HIDDEN
 
-        self._settings = settings
+        self._rows_per_shard = rows_per_shard
         self._files = files
         self._sources = sources
         self.has_rows = has_rows
@@ -92,7 +91,7 @@ class Reader:
         self.rows_of_files = []
         return number_shards(
             self._unchanged_sources(),
-            self._settings.rows_per_shard,
+            self._rows_per_shard,
             skip,
             first_shard_id,
             self.rows_of_files.append,
@@ -108,86 +107,44 @@ class Reader:
             file.check_unchanged()
 
 
-def open_reader(settings: ReadSettings) -> Reader:
+def open_reader(options: InputOptions, rows_per_shard: int) -> Reader:
     """Find a list and check its beginning, reading no more than about 1 MiB of each of its first files.
+
+    Args:
+        options: where the list is, its format, and which of its columns are wanted. A list in memory has no
+            format: ``input_format`` and what csv needs do not apply to it.
+        rows_per_shard: at least 1.
 
     Raises:
         InputError: nothing there, not readable, another format than said, a column missing. A list
             without rows is a warning.
-        MissingDependency: the file system of the list needs a package that is not installed.
+        OptionError: ``input_format`` names no format.
+        MissingDependency: the file system of the list, or its format, needs a package that is not installed.
     """
-    from img2dataset.reading.columns import selected_columns
     from img2dataset.reading.rows import Warnings
 
-    if settings.rows_per_shard < 1:
-        raise InputError(f"rows_per_shard is {settings.rows_per_shard}; it must be at least 1")
+    if rows_per_shard < 1:
+        raise InputError(f"rows_per_shard is {rows_per_shard}; it must be at least 1")
     warnings = Warnings()
     files: list[ListFile] = []
-    if isinstance(settings.url_list, (str, os.PathLike)):
+    checked = CHECKED_FILES
+    if isinstance(options.url_list, (str, os.PathLike)):
         from img2dataset.reading.files import find_files
+        from img2dataset.reading.list_format import list_format
 
-        if settings.input_format not in INPUT_FORMATS:
-            raise InputError(
-                f'input_format "{settings.input_format}" is unknown; it is one of {", ".join(INPUT_FORMATS)}'
-            )
-        selected = (
-            _selected_for_txt(settings) if settings.text_format == "txt" else selected_columns(settings)
-        )
-        files = find_files(os.fspath(settings.url_list), settings.input_format)
-        sources = [_source(file, settings, selected, warnings) for file in files]
+        read_as = list_format(options.input_format)
+        selected = read_as.select(options)
+        files = find_files(os.fspath(options.url_list), options.input_format)
+        sources = [read_as.source(file, options, selected, warnings) for file in files]
+        checked = 1 if read_as.read_whole else CHECKED_FILES
     else:
+        from img2dataset.reading.columns import selected_columns
         from img2dataset.reading.memory_lists import memory_source
 
-        selected = selected_columns(settings)
-        sources = [memory_source(settings.url_list, selected, settings.url_col, warnings)]
-    has_rows = _check_beginnings(
-        sources,
-        1 if settings.text_format == "json" else CHECKED_FILES,
-        settings.url_list if files else "in memory",
-    )
-    return Reader(settings, selected, files, sources, has_rows)
-
-
-def _selected_for_txt(settings: ReadSettings) -> tuple[SelectedColumn, ...]:
-    from img2dataset.reading.columns import check_columns, selected_columns
-
-    selected = selected_columns(settings)
-    if settings.caption_col is not None:
-        # 1.47.0 took the option without a word, and scripts give it; but nobody should miss it.
-        _logger.warning(
-            'a txt list has no captions: caption_col "%s" has no effect; use a format with columns',
-            settings.caption_col,
-        )
-    others = [column for column in selected if column.name not in ("url", "caption")]
-    check_columns(others, ["url"], "a txt list")
-    return tuple(column for column in selected if column.name == "url")
-
-
-def _source(
-    file: ListFile, settings: ReadSettings, selected: tuple[SelectedColumn, ...], warnings: Warnings
-) -> RowSource:
-    """The reader of one file; each format's module is imported by lists of that format only."""
-    match settings.text_format:
-        case "txt":
-            from img2dataset.reading.lines import LineSource
-
-            return LineSource(file, settings, selected)
-        case "csv" | "tsv":
-            from img2dataset.reading.delimited import DelimitedSource
-
-            return DelimitedSource(file, settings, selected, warnings)
-        case "jsonl":
-            from img2dataset.reading.documents import JsonLinesSource
-
-            return JsonLinesSource(file, settings, selected, warnings)
-        case "json":
-            from img2dataset.reading.documents import JsonSource
-
-            return JsonSource(file, settings, selected, warnings)
-        case _:
-            from img2dataset.reading.columnar import ParquetSource
-
-            return ParquetSource(file, selected)
+        selected = selected_columns(options)
+        sources = [memory_source(options.url_list, selected, options.url_col, warnings)]
+    has_rows = _check_beginnings(sources, checked, options.url_list if files else "in memory")
+    return Reader(rows_per_shard, selected, files, sources, has_rows)
 
 
 def _check_beginnings(sources: list[RowSource], checked: int, shown: object) -> bool:

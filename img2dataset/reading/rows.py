@@ -1,6 +1,6 @@
 """The two shapes every format is brought to: a source of rows, and rows that are not built yet.
 
-A format module turns one file into a ``RowSource``; ``sharding.py`` counts its rows into shards and
+A list format turns one file into a ``RowSource``; ``sharding.py`` counts its rows into shards and
 builds only those of shards that are wanted, so that skipping costs no conversion.
 """
 

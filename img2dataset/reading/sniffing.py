@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from img2dataset.errors import InputError
 
@@ -26,10 +27,22 @@ _MAGIC = (
     (b"SQLite format 3", "an SQLite database; export it as csv or parquet"),
 )
 _MARKUP = re.compile(rb"\s*<(!doctype|!--|html|head|body|title|meta|error|\?xml)", re.IGNORECASE)
-_JSON = re.compile(rb'\s*(\{\s*"|\[\s*[\{"\[])')
-_JSON_ARRAY = re.compile(rb'\s*\[\s*[\{"\[]')
 _CONTROL = bytes(set(range(32)) - {9, 10, 12, 13, 27})
-_JSON_HINT = "JSON (input_format json for one document, jsonl for one object a line)"
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How files of one text format begin, and what that format is called."""
+
+    pattern: re.Pattern[bytes]
+    name: str
+
+
+ANY_JSON = Beginning(
+    re.compile(rb'\s*(\{\s*"|\[\s*[\{"\[])'),
+    "JSON (input_format json for one document, jsonl for one object a line)",
+)
+JSON_DOCUMENT = Beginning(re.compile(rb'\s*\[\s*[\{"\[]'), "one JSON document (input_format json)")
 
 
 def looks_like(head: bytes) -> str | None:
@@ -46,15 +59,14 @@ def looks_like(head: bytes) -> str | None:
     return None
 
 
-def check_text_head(head: bytes, text_format: str, path: str) -> None:
-    """InputError if ``head``, decompressed, is not the beginning of a ``text_format`` list."""
+def check_text_head(head: bytes, input_format: str, path: str, unlike: Beginning | None = None) -> None:
+    """InputError if ``head``, decompressed, is no text, or begins as ``unlike`` does."""
     found = looks_like(head)
-    if found is None and text_format in ("txt", "csv", "tsv") and _JSON.match(head):
-        found = _JSON_HINT
-    if found is None and text_format == "jsonl" and _JSON_ARRAY.match(head):
-        found = "one JSON document (input_format json)"
+    if found is None and unlike is not None and unlike.pattern.match(head):
+        found = unlike.name
     if found is not None:
-        raise InputError(f"{path} is not {text_format} as input_format says: it looks like {found}")
+        name = input_format.removesuffix(".gz")
+        raise InputError(f"{path} is not {name} as input_format says: it looks like {found}")
 
 
 def check_gzip_head(head: bytes, input_format: str, path: str) -> None:
@@ -69,5 +81,5 @@ def check_parquet_head(head: bytes, path: str) -> None:
     if not head.startswith(PARQUET_MAGIC):
         found = looks_like(head.removeprefix(b"\xef\xbb\xbf")) if head else "an empty file"
         if found is None:
-            found = _JSON_HINT if _JSON.match(head) else "text (input_format txt, csv, tsv?)"
+            found = ANY_JSON.name if ANY_JSON.pattern.match(head) else "text (input_format txt, csv, tsv?)"
         raise InputError(f"{path} is not parquet as input_format says: it looks like {found}")

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from img2dataset.errors import InputError
+from img2dataset.options import InputOptions
 from img2dataset.reading.files import ListFile
-from img2dataset.reading.sniffing import HEAD_BYTES, check_gzip_head, check_text_head
+from img2dataset.reading.sniffing import HEAD_BYTES, Beginning, check_gzip_head, check_text_head
 
 BLOCK_BYTES = 1 << 20
 # A line is one row: no URL, caption or object is this long, so what is longer is no list.
@@ -29,39 +30,52 @@ _MARKS = (
 logger = logging.getLogger("img2dataset")
 
 
-def text_blocks(
-    file: ListFile,
-    input_format: str,
-    max_line_bytes: int = MAX_LINE_BYTES,
-    encoding: str | None = None,
-) -> Iterator[str]:
+def text_lines(file: ListFile, options: InputOptions) -> Iterator[str]:
+    """Text of ``file`` line by line, without line ends, blank lines left out; else as ``text_blocks``."""
+    for block in text_blocks(file, options):
+        yield from (line for line in universal_lines(block) if line and not line.isspace())
+
+
+def universal_lines(block: str) -> list[str]:
+    """Lines ended by LF, CRLF or CR; not by the further line ends that ``str.splitlines`` knows."""
+    if "\r" in block:
+        block = block.replace("\r\n", "\n").replace("\r", "\n")
+    return block.split("\n")
+
+
+def text_blocks(file: ListFile, options: InputOptions, unlike: Beginning | None = None) -> Iterator[str]:
     """Text of ``file`` in blocks of whole lines, about 1 MiB each; the last may lack its line end.
 
     Blocks depend on the bytes alone, not on how they arrive, so that types taken from the first block
     are the same in every run. A byte-order mark is dropped. Bytes that are no text in the encoding become
     U+FFFD, and the lines that have them are counted in one warning at the end of the file.
 
+    Args:
+        file: read from its beginning.
+        options: ``input_format`` says whether it is compressed, ``input_encoding`` how text is written in it.
+        unlike: another text format's beginning, which this one cannot have.
+
     Raises:
         InputError: the file begins as another format does; it breaks (a truncated gzip stream, a
-            failing disk or store), after the lines before the break; a line is over ``max_line_bytes``.
+            failing disk or store), after the lines before the break; a line is over ``MAX_LINE_BYTES``.
     """
     first = True
     carried = b""
     counted = _Decoder(file)
-    for chunk in _in_utf8(byte_chunks(file, input_format), encoding, counted):
+    for chunk in _in_utf8(byte_chunks(file, options.input_format), options.input_encoding, counted):
         if first:
             chunk = chunk.removeprefix(codecs.BOM_UTF8)
-            check_text_head(chunk[:HEAD_BYTES], input_format.removesuffix(".gz"), file.path)
+            check_text_head(chunk[:HEAD_BYTES], options.input_format, file.path, unlike)
             first = False
         cut = chunk.rfind(b"\n") + 1
         if cut == 0 and b"\r" in chunk[:-1]:
             cut = chunk.rfind(b"\r", 0, -1) + 1
         if cut == 0:
             carried += chunk
-            if len(carried) > max_line_bytes:
+            if len(carried) > MAX_LINE_BYTES:
                 raise InputError(
-                    f"{file.path} has a line of more than {max_line_bytes >> 20} MiB, which is no row of "
-                    f"a {input_format} list; check the file and input_format"
+                    f"{file.path} has a line of more than {MAX_LINE_BYTES >> 20} MiB, which is no row of "
+                    f"a {options.input_format} list; check the file and input_format"
                 )
             continue
         yield counted.decode(carried + chunk[:cut])
@@ -71,12 +85,12 @@ def text_blocks(
     counted.warn()
 
 
-def whole_text(file: ListFile, input_format: str, encoding: str | None = None) -> str:
+def whole_text(file: ListFile, options: InputOptions) -> str:
     """A json document, decompressed; as ``text_blocks``."""
     counted = _Decoder(file)
-    chunks = _in_utf8(byte_chunks(file, input_format), encoding, counted)
+    chunks = _in_utf8(byte_chunks(file, options.input_format), options.input_encoding, counted)
     content = b"".join(chunks).removeprefix(codecs.BOM_UTF8)
-    check_text_head(content[:HEAD_BYTES], input_format.removesuffix(".gz"), file.path)
+    check_text_head(content[:HEAD_BYTES], options.input_format, file.path)
     text = counted.decode(content)
     counted.warn()
     return text

@@ -1,4 +1,4 @@
-"""The progress of a run: counts of settled rows come in; a line goes out, as it suits who reads it.
+"""The progress of a run: counts of rows come in; a line goes out, as it suits who reads it.
 
 On a terminal a line that is drawn over and over; in a notebook a bar; in a file or a log a plain line now and
 then.
@@ -87,16 +87,16 @@ class ProgressLine:
         if total is not None:
             self._total = self._line.total = total
 
-    def show(self, settled: Counter[Status]) -> None:
-        """Show the rows settled so far, by status."""
-        count = sum(settled.values())
+    def show(self, rows_done: Counter[Status]) -> None:
+        """Show the rows done so far, by status."""
+        count = sum(rows_done.values())
         if self._line.disable:
-            self._show_plainly(settled, count)
+            self._show_plainly(rows_done, count)
             return
         if not count:
             return
-        failed = count - settled[SUCCESS]
-        self._line.set_postfix_str(f"{settled[SUCCESS] / count:.1%} ok, {failed:,} failed", refresh=False)
+        failed = count - rows_done[SUCCESS]
+        self._line.set_postfix_str(f"{rows_done[SUCCESS] / count:.1%} ok, {failed:,} failed", refresh=False)
         # Rows of a shard that is made again count once: the line may go back a little. A terminal that has
         # been closed ends the line and not the run.
         with contextlib.suppress(OSError):
@@ -107,14 +107,14 @@ class ProgressLine:
         with contextlib.suppress(OSError):
             self._line.close()
 
-    def _show_plainly(self, settled: Counter[Status], count: int) -> None:
+    def _show_plainly(self, rows_done: Counter[Status], count: int) -> None:
         now = time.monotonic()
         if now < self._next_line:
             return
         self._between_lines_s = min(2 * self._between_lines_s, _LONGEST_BETWEEN_LINES_S)
         self._next_line = now + self._between_lines_s
         of_total = f" of {self._total:,}" if self._total else ""
-        succeeded = f", {settled[SUCCESS] / count:.1%} ok" if count else ""
+        succeeded = f", {rows_done[SUCCESS] / count:.1%} ok" if count else ""
         seconds = now - self._began
         with contextlib.suppress(OSError, ValueError):  # whoever reads may have gone
             print(

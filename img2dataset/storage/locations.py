@@ -6,6 +6,7 @@ the one place that asks fsspec which file system a path is on.
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,14 @@ def locate(path: str, option: str, error_class: type[Img2datasetError]) -> Locat
         file_system, path_on_it = open_path(path)
     except ImportError as error:
         raise missing_package(path, option, error) from error
+    except ValueError as error:
+        known = _known_protocols()
+        if unknown := [scheme for scheme in schemes_of(path) if scheme not in known]:
+            raise error_class(
+                f"{option} {path!r}: no file system is known for {unknown[0]}://; give a local path, or one"
+                f" that begins with {_nearest(unknown[0], known)}"
+            ) from error
+        raise error_class(f"{option} {path!r} cannot be opened: {one_line(error)}") from error
     except Exception as error:  # every file system has its own errors
         raise error_class(f"{option} {path!r} cannot be opened: {one_line(error)}") from error
     return Location(file_system, path_on_it.rstrip("/") or path_on_it, path)
@@ -91,10 +100,21 @@ def protocols_of(file_system: Any) -> set[str]:
     return {protocol} if isinstance(protocol, str) else set(protocol)
 
 
-def _is_chain(path: str) -> bool:
-    """Whether every link but the last names a file system: ``simplecache::s3://bucket/name``."""
+def _known_protocols() -> set[str]:
     import fsspec
 
-    known = set(fsspec.available_protocols())
+    return set(fsspec.available_protocols())
+
+
+def _nearest(scheme: str, known: set[str]) -> str:
+    """The known schemes that look like this one; else those of the stores that most people use."""
+    like = difflib.get_close_matches(scheme, sorted(known), cutoff=0.7)
+    *others, last = [f"{name}://" for name in like or ("s3", "gs", "az", "hf", "https")]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _is_chain(path: str) -> bool:
+    """Whether every link but the last names a file system: ``simplecache::s3://bucket/name``."""
+    known = _known_protocols()
     links = path.split("::")[:-1]
     return all(link.partition("://")[0] in known for link in links)

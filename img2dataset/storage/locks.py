@@ -1,6 +1,6 @@
 """Locks among threads, processes and machines: of a file with a name, of a folder, of a byte of an open file.
 
-In: a path, or an open file and a place in it. Out: being alone. The operating system's locks end with the
+In: a path, or an open file and an offset in it. Out: being alone. The operating system's locks end with the
 process that holds them, so a killed process blocks nobody. Called by ``writing`` (replacing a shard),
 ``training`` (the cache), ``fetching`` (slots and paces of hosts) and ``working`` (large images).
 
@@ -98,12 +98,12 @@ def alone_in(folder: str, wait_s: float) -> Iterator[None]:
         os.close(descriptor)
 
 
-def take_byte(descriptor: int, place: int, wait_s: float | None = None) -> None:
+def take_byte(descriptor: int, offset: int, wait_s: float | None = None) -> None:
     """Lock a byte of an open file for this process, whose threads all have it then.
 
     Args:
         descriptor: of the file, open for writing. Closing any other of the same file gives the lock back.
-        place: of the byte, which need not exist.
+        offset: of the byte, which need not exist.
         wait_s: as for ``locked``.
 
     Raises:
@@ -111,19 +111,19 @@ def take_byte(descriptor: int, place: int, wait_s: float | None = None) -> None:
         OSError: the file system has no locks.
     """
     if wait_s is None:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, place)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, offset)
     else:
-        lock = partial(_lock_byte, descriptor, place)
-        _take(lock, f"byte {place}", time.monotonic() + wait_s)
+        lock = partial(_lock_byte, descriptor, offset)
+        _take(lock, f"byte {offset}", time.monotonic() + wait_s)
 
 
-def give_byte_back(descriptor: int, place: int) -> None:
+def give_byte_back(descriptor: int, offset: int) -> None:
     """Unlock a byte that ``take_byte`` has locked."""
-    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, place)
+    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset)
 
 
-def _lock_byte(descriptor: int, place: int, operation: int) -> None:
-    fcntl.lockf(descriptor, operation, 1, place)
+def _lock_byte(descriptor: int, offset: int, operation: int) -> None:
+    fcntl.lockf(descriptor, operation, 1, offset)
 
 
 def _take(lock: Callable[[int], object], name: str, deadline: float | None) -> None:

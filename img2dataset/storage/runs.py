@@ -11,12 +11,12 @@ import re
 import secrets
 import socket
 
-_RUN_ID = re.compile(r"(?P<place>.+)-(?P<process_id>\d+)-[0-9a-f]{8}")
+_RUN_ID = re.compile(r"(?P<machine>.+)-(?P<process_id>\d+)-[0-9a-f]{8}")
 
 
 def new_run_id() -> str:
     """An id for the run whose main process is this one."""
-    return f"{_place()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def run_is_dead(run_id: str) -> bool:
@@ -26,7 +26,7 @@ def run_is_dead(run_id: str) -> bool:
     process that has been given the same id since then makes a dead run look alive, never the reverse.
     """
     match = _RUN_ID.fullmatch(run_id)
-    if match is None or match["place"] != _place():
+    if match is None or match["machine"] != _machine():
         return False
     return not _process_lives(int(match["process_id"]))
 
@@ -34,7 +34,7 @@ def run_is_dead(run_id: str) -> bool:
 def other_run_lives(run_id: str) -> bool:
     """Whether another run than this process's, on this host, surely is at work under this id."""
     match = _RUN_ID.fullmatch(run_id)
-    if match is None or match["place"] != _place():
+    if match is None or match["machine"] != _machine():
         return False
     process_id = int(match["process_id"])
     return process_id != os.getpid() and _process_lives(process_id)
@@ -68,7 +68,7 @@ def _is_zombie(process_id: int) -> bool:
         return False
 
 
-def _place() -> str:
+def _machine() -> str:
     """Host and process-id namespace: two containers may share a host name and a folder."""
     try:
         namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")

@@ -4,11 +4,9 @@ Nothing here is imported by a download, and every name is loaded when it is firs
 the datasets and samplers only (in a clone: ``pip install ".[training]"``), not by ``load_image`` or
 ``stream``.
 
-Reading order: ``loading`` (one source string → one image) on ``sources``, ``cache`` and
-``downloading``; ``lists`` (any
-list format → rows) and ``datasets`` (rows → samples) with ``captions``, ``images``, ``tokenizing``;
-``buckets``, ``sampling``, ``collation`` (samples → batches); ``features`` (computed once); ``shards``
-(finished outputs read back); ``streaming`` and ``url_stream`` (train while downloading); ``preview``.
+Reading order: ``load`` (one source string → one image, transformed), ``data`` (lists and finished outputs →
+samples), ``batch`` (samples → batches), ``streaming`` (train while downloading). ``data`` and ``streaming``
+work on ``batch`` and ``load``, and do not know each other.
 """
 
 from __future__ import annotations
@@ -17,10 +15,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from img2dataset.training.buckets import SDXL_SIZES, BucketFit, Buckets, bucket_sizes
-    from img2dataset.training.cache import CacheStats, ImageCache
-    from img2dataset.training.cache_command import cache_command
-    from img2dataset.training.captions import (
+    from img2dataset.training.batch.buckets import SDXL_SIZES, BucketFit, Buckets, bucket_sizes
+    from img2dataset.training.batch.collation import Collate, collate
+    from img2dataset.training.batch.features import FeatureDataset, precompute
+    from img2dataset.training.batch.sampling import BucketSampler, ShuffleSampler
+    from img2dataset.training.batch.tokenizing import CaptionTokenizer
+    from img2dataset.training.data.datasets import ImageTextDataset
+    from img2dataset.training.data.lists import open_list
+    from img2dataset.training.data.metadata_dataset import MetadataDataset
+    from img2dataset.training.data.preview import preview
+    from img2dataset.training.data.shards import ShardDataset, ShardStream
+    from img2dataset.training.load.cache import CacheStats, ImageCache
+    from img2dataset.training.load.cache_command import cache_command
+    from img2dataset.training.load.captions import (
         AddText,
         CaptionTransform,
         CaptionTransforms,
@@ -28,59 +35,50 @@ if TYPE_CHECKING:
         DropParts,
         ShuffleParts,
     )
-    from img2dataset.training.collation import Collate, collate
-    from img2dataset.training.datasets import ImageTextDataset
-    from img2dataset.training.features import FeatureDataset, precompute
-    from img2dataset.training.images import ImageTransform
-    from img2dataset.training.lists import open_list
-    from img2dataset.training.loading import ImageLoader, load_image
-    from img2dataset.training.metadata_dataset import MetadataDataset
-    from img2dataset.training.operators import Operator, Pipeline
-    from img2dataset.training.preview import preview
-    from img2dataset.training.sampling import BucketSampler, ShuffleSampler
-    from img2dataset.training.shards import ShardDataset, ShardStream
-    from img2dataset.training.sources import ImageLoadError
-    from img2dataset.training.stream_engine import StreamedSample
-    from img2dataset.training.streaming import stream
-    from img2dataset.training.tokenizing import CaptionTokenizer
-    from img2dataset.training.url_stream import UrlStream
+    from img2dataset.training.load.images import ImageTransform
+    from img2dataset.training.load.loading import ImageLoader, load_image
+    from img2dataset.training.load.operators import Operator, Pipeline
+    from img2dataset.training.load.sources import ImageLoadError
+    from img2dataset.training.streaming.engine import StreamedSample
+    from img2dataset.training.streaming.stream import stream
+    from img2dataset.training.streaming.url_stream import UrlStream
 
 _HOMES = {
-    "AddText": "captions",
-    "BucketFit": "buckets",
-    "BucketSampler": "sampling",
-    "Buckets": "buckets",
-    "CacheStats": "cache",
-    "CaptionTokenizer": "tokenizing",
-    "CaptionTransform": "captions",
-    "CaptionTransforms": "captions",
-    "Collate": "collation",
-    "DropCaption": "captions",
-    "DropParts": "captions",
-    "FeatureDataset": "features",
-    "ImageCache": "cache",
-    "ImageLoadError": "sources",
-    "ImageLoader": "loading",
-    "ImageTextDataset": "datasets",
-    "ImageTransform": "images",
-    "MetadataDataset": "metadata_dataset",
-    "Operator": "operators",
-    "Pipeline": "operators",
-    "SDXL_SIZES": "buckets",
-    "ShardDataset": "shards",
-    "ShardStream": "shards",
-    "ShuffleParts": "captions",
-    "ShuffleSampler": "sampling",
-    "StreamedSample": "stream_engine",
-    "UrlStream": "url_stream",
-    "bucket_sizes": "buckets",
-    "cache_command": "cache_command",
-    "collate": "collation",
-    "load_image": "loading",
-    "open_list": "lists",
-    "precompute": "features",
-    "preview": "preview",
-    "stream": "streaming",
+    "AddText": "load.captions",
+    "BucketFit": "batch.buckets",
+    "BucketSampler": "batch.sampling",
+    "Buckets": "batch.buckets",
+    "CacheStats": "load.cache",
+    "CaptionTokenizer": "batch.tokenizing",
+    "CaptionTransform": "load.captions",
+    "CaptionTransforms": "load.captions",
+    "Collate": "batch.collation",
+    "DropCaption": "load.captions",
+    "DropParts": "load.captions",
+    "FeatureDataset": "batch.features",
+    "ImageCache": "load.cache",
+    "ImageLoadError": "load.sources",
+    "ImageLoader": "load.loading",
+    "ImageTextDataset": "data.datasets",
+    "ImageTransform": "load.images",
+    "MetadataDataset": "data.metadata_dataset",
+    "Operator": "load.operators",
+    "Pipeline": "load.operators",
+    "SDXL_SIZES": "batch.buckets",
+    "ShardDataset": "data.shards",
+    "ShardStream": "data.shards",
+    "ShuffleParts": "load.captions",
+    "ShuffleSampler": "batch.sampling",
+    "StreamedSample": "streaming.engine",
+    "UrlStream": "streaming.url_stream",
+    "bucket_sizes": "batch.buckets",
+    "cache_command": "load.cache_command",
+    "collate": "batch.collation",
+    "load_image": "load.loading",
+    "open_list": "data.lists",
+    "precompute": "batch.features",
+    "preview": "data.preview",
+    "stream": "streaming.stream",
 }
 
 __all__ = [
@@ -126,7 +124,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    # Kept, because ``preview`` is also the name of its module, which importing it puts in its place.
     globals()[name] = value
     return value
 

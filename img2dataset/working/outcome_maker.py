@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 from img2dataset import failures
 from img2dataset.failures import Failure
@@ -67,7 +66,7 @@ class OutcomeMaker:
                     original_height=processed.original_height,
                 )
 
-    def _processed(self, body: bytes | bytearray, boxes: Any) -> ProcessedImage | ImageFailure:
+    def _processed(self, body: bytes | bytearray, boxes: object) -> ProcessedImage | ImageFailure:
         try:
             return self._process_image(body, boxes)
         except ImageFailure as failure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from img2dataset.failures import Failure
 from img2dataset.types import ProcessedImage, Status
@@ -13,11 +12,12 @@ from img2dataset.types import ProcessedImage, Status
 class RowTask:
     """What must be known of a row, beside its URL, to make its outcome.
 
-    ``boxes`` are the regions to blur, ``expected_hash`` what the bytes must have, where the options ask.
+    Where the options ask for them: ``boxes`` are the regions to blur, unchecked, as the list has them;
+    ``expected_hash`` is what the bytes must have.
     """
 
     index: int
-    boxes: Any = None
+    boxes: object = None
     expected_hash: str | None = None
 
 

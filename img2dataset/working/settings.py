@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from img2dataset.fetching import FetchSettings
-from img2dataset.imaging import ImageSettings
+from img2dataset.options import ImageOptions
 from img2dataset.writing import WriteSettings
 
 
@@ -19,7 +19,7 @@ class WorkSettings:
     """
 
     fetch: FetchSettings
-    image: ImageSettings
+    image: ImageOptions
     write: WriteSettings
     compute_hash: str | None
     verify_hash: bool

@@ -1,6 +1,7 @@
 """What a build makes of the sources: the library in the wheel, its sources in the source distribution.
 
-The backend is called as pip calls it, with the compilers of this machine or none, and nothing is fetched.
+The backend is called as pip calls it, with the compilers of this machine or none, and nothing is fetched:
+CMake and ninja are among the dev packages.
 """
 
 from __future__ import annotations
@@ -18,13 +19,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("building", "img2dataset", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+NATIVE = ROOT / "img2dataset" / "imaging" / "native"
+PARTS = ("img2dataset", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
 CALL = """
 import json, sys
-from building import backend
+from scikit_build_core import build as backend
 print(json.dumps(getattr(backend, sys.argv[1])(*sys.argv[2:])))
 """
 
+# What an installation in place has left in this clone.
+LEFT = shutil.ignore_patterns(
+    "*.so", "__pycache__", ".*", "CMakeC*", "CMakeF*", "CMakeI*", "cmake_install.cmake", "build.ninja"
+)
+# What a build without a compiler says.
+WITHOUT = "img2dataset is built without its C library"
 COMPILER = shutil.which("gcc") or shutil.which("clang")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler; on Debian: apt-get install gcc")
 
@@ -36,7 +44,7 @@ def sources(tmp_path: Path) -> Path:
     folder.mkdir()
     for name in PARTS:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+            shutil.copytree(ROOT / name, folder / name, ignore=LEFT)
         else:
             shutil.copy(ROOT / name, folder)
     return folder
@@ -45,8 +53,12 @@ def sources(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_compiler(tmp_path: Path) -> dict[str, str]:
     """What makes an environment one without a compiler."""
-    (tmp_path / "nothing").mkdir()
-    return {"PATH": str(tmp_path / "nothing"), "CC": ""}
+    folder = tmp_path / "nothing"
+    folder.mkdir()
+    # CMake and ninja are there all the same: pip fetches them where they are missing.
+    for name in ("cmake", "ninja"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return {"PATH": str(folder), "CC": ""}
 
 
 def call(hook: str, sources: Path, *arguments: str, **environment: str) -> tuple[object, str]:
@@ -80,7 +92,12 @@ def test_a_wheel_is_for_any_python_and_has_the_library_and_no_sources(sources: P
     with zipfile.ZipFile(tmp_path / str(name)) as wheel:
         assert in_native(wheel.namelist()) == {"__init__.py", "libshrink.so"}
         assert "img2dataset/py.typed" in wheel.namelist()
-        assert not [name for name in wheel.namelist() if name.startswith("building/") or "earlier" in name]
+        assert not [
+            name
+            for name in wheel.namelist()
+            if name.endswith((".txt", ".c", ".h")) and "dist-info" not in name
+        ]
+        assert not [name for name in wheel.namelist() if "earlier" in name]
         library = ctypes.CDLL(wheel.extract("img2dataset/imaging/native/libshrink.so", tmp_path))
     assert library.shrink_jpeg
     assert library.unfilter_png
@@ -90,10 +107,21 @@ def test_a_wheel_is_for_any_python_and_has_the_library_and_no_sources(sources: P
 def test_a_compiler_that_warns_of_everything_warns_of_nothing(compiler: str, tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
-    for source in sorted((ROOT / "img2dataset" / "imaging" / "native").glob("*.c")):
-        # A change of the calling convention between functions of one file, of which -Wpsabi tells, is none.
-        flags = ["-O1", "-std=gnu11", "-fPIC", "-Wall", "-Wextra", "-Wno-psabi", "-Werror"]
+    # A change of the calling convention between functions of one file, of which -Wpsabi tells, is none.
+    flags = ["-O1", "-std=gnu11", "-fPIC", "-Wall", "-Wextra", "-Wno-psabi", "-Werror"]
+    for source in sorted(NATIVE.glob("*.c")):
         subprocess.run([compiler, *flags, "-c", source, "-o", tmp_path / "object"], check=True, timeout=240)
+
+
+@needs_compiler
+def test_every_header_brings_what_it_uses_and_may_be_included_twice(tmp_path: Path) -> None:
+    source = tmp_path / "header.c"
+    headers = sorted(NATIVE.glob("*.h"))
+    assert headers
+    for header in headers:
+        source.write_text(f'#include "{header.name}"\n' * 2)
+        flags = ["-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi", "-Wno-unused-function", "-Werror"]
+        subprocess.run([str(COMPILER), *flags, f"-I{NATIVE}", "-fsyntax-only", source], check=True)
 
 
 @needs_compiler
@@ -109,51 +137,74 @@ def test_a_source_distribution_has_all_that_a_wheel_is_built_from(sources: Path,
         assert "libshrink.so" in in_native(wheel.namelist())
 
 
-@needs_compiler
-@pytest.mark.parametrize("hook", ["get_requires_for_build_wheel", "get_requires_for_build_editable"])
-def test_zig_is_asked_for_only_where_there_is_no_compiler(
-    hook: str, sources: Path, no_compiler: dict[str, str]
-) -> None:
-    assert call(hook, sources)[0] == []
-    (wanted,) = call(hook, sources, **no_compiler)[0]  # type: ignore[misc]
-    assert wanted.startswith("ziglang")
-    assert call(hook, sources, **no_compiler, IMG2DATASET_WITHOUT_LIBRARY="1")[0] == []
-
-
 def test_a_compiler_that_makes_nothing_is_none(
     sources: Path, tmp_path: Path, no_compiler: dict[str, str]
 ) -> None:
     broken = tmp_path / "nothing" / "gcc"
     broken.write_text(f"#!{sys.executable}\nraise SystemExit(1)\n")
     broken.chmod(0o755)
-    (wanted,) = call("get_requires_for_build_wheel", sources, **no_compiler)[0]  # type: ignore[misc]
-    assert wanted.startswith("ziglang")
+    name, said = call("build_wheel", sources, str(tmp_path), **no_compiler)
+    assert str(name).endswith("-py3-none-any.whl")
+    assert said.count(WITHOUT) == 1
 
 
 @needs_compiler
-def test_another_compiler_than_pythons_own_does_too(
+def test_another_compiler_than_the_usual_does_too(
     sources: Path, tmp_path: Path, no_compiler: dict[str, str]
 ) -> None:
     compiler = tmp_path / "nothing" / "clang"
     compiler.write_text(f'#!/bin/sh\nPATH={os.environ["PATH"]} exec {COMPILER} "$@"\n')
     compiler.chmod(0o755)
     name, said = call("build_wheel", sources, str(tmp_path), **no_compiler)
-    assert "clang -fPIC" in said
+    assert WITHOUT not in said
     with zipfile.ZipFile(tmp_path / str(name)) as wheel:
         assert "libshrink.so" in in_native(wheel.namelist())
 
 
+@pytest.mark.parametrize("hook", ["build_wheel", "build_editable"])
 def test_without_any_compiler_the_wheel_is_made_and_one_line_says_what_it_lacks(
-    sources: Path, tmp_path: Path, no_compiler: dict[str, str]
+    hook: str, sources: Path, tmp_path: Path, no_compiler: dict[str, str]
 ) -> None:
-    name, said = call("build_wheel", sources, str(tmp_path), **no_compiler)
-    (line,) = [line for line in said.splitlines() if "without its C library" in line]
-    assert line.endswith("there is no C compiler; install one and build again")
+    # Of an earlier version, or built where there was a compiler.
+    (sources / "img2dataset" / "imaging" / "native" / "libshrink.so").write_text("of an earlier version")
+    name, said = call(hook, sources, str(tmp_path), **no_compiler)
+    (line,) = [line for line in said.splitlines() if WITHOUT in line]
+    assert line.endswith("install a C compiler and build again")
+    assert str(name).endswith("-py3-none-any.whl")
     with zipfile.ZipFile(tmp_path / str(name)) as wheel:
-        assert in_native(wheel.namelist()) == {"__init__.py"}
+        assert in_native(wheel.namelist()) == ({"__init__.py"} if hook == "build_wheel" else set())
 
 
 def test_a_build_can_be_asked_to_leave_the_library_out(sources: Path, tmp_path: Path) -> None:
     name, said = call("build_wheel", sources, str(tmp_path), IMG2DATASET_WITHOUT_LIBRARY="1")
     assert str(name).endswith("-py3-none-any.whl")
-    assert "without its C library" not in said
+    assert WITHOUT not in said
+
+
+@needs_compiler
+def test_in_place_the_library_is_built_beside_its_sources_and_what_else_is_left_there_is_not_packed(
+    sources: Path, tmp_path: Path
+) -> None:
+    native = sources / "img2dataset" / "imaging" / "native"
+    before = {path.name for path in native.iterdir()}
+    call("build_editable", sources, str(tmp_path))
+    left = {path.name for path in native.iterdir()} - before
+    assert "libshrink.so" in left
+    assert len(left) > 1
+    name, _ = call("build_sdist", sources, str(tmp_path))
+    with tarfile.open(tmp_path / str(name)) as archive:
+        packed = {Path(name).name for name in archive.getnames()}
+        assert not packed & left
+        assert not [name for name in archive.getnames() if "CMakeFiles" in name or "/." in name]
+    # The wheel's library is of this build, not what lies in the sources.
+    (native / "libshrink.so").write_text("of an earlier version")
+    name, _ = call("build_wheel", sources, str(tmp_path))
+    with zipfile.ZipFile(tmp_path / str(name)) as wheel:
+        assert in_native(wheel.namelist()) == {"__init__.py", "libshrink.so"}
+        assert wheel.read("img2dataset/imaging/native/libshrink.so").startswith(b"\x7fELF")
+        assert not [name for name in wheel.namelist() if "CMakeFiles" in name or "native/." in name]
+    # All of it is ignored and removed by make clean.
+    said = subprocess.run(
+        ["make", "-n", "clean"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert left <= {Path(word).name for word in said.split()}

@@ -10,7 +10,8 @@ import tempfile
 from functools import lru_cache
 
 from img2dataset.errors import InputError
-from img2dataset.reading import ReadSettings, open_reader
+from img2dataset.options import InputOptions
+from img2dataset.reading import open_reader
 
 
 def check_txt(data: bytes) -> None:
@@ -49,7 +50,8 @@ def _read(path: str, input_format: str, rows_per_shard: int) -> list[str | None]
     urls: list[str | None] = []
     numbers = []
     try:
-        for shard in open_reader(ReadSettings(path, input_format, rows_per_shard=rows_per_shard)).shards():
+        options = InputOptions(url_list=path, input_format=input_format)
+        for shard in open_reader(options, rows_per_shard).shards():
             assert 0 < shard.rows.num_rows <= rows_per_shard
             assert set(shard.invalid_urls) <= set(range(shard.rows.num_rows))
             numbers.append(shard.shard_id)

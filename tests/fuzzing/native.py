@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import hashlib
 import os
+import platform
 import random
 import struct
 import subprocess
@@ -29,6 +30,7 @@ DRIVER = WORK / "native_driver"
 NATIVE = Path("img2dataset/imaging/native")
 _SANITIZED = ("-g", "-O1", "-std=gnu11", "-Wno-psabi", "-fno-sanitize-recover=all", f"-I{NATIVE}")
 _CHECKS = "-fsanitize=address,undefined,float-cast-overflow"
+_AVX2 = ("-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mlzcnt")
 # What was freed is kept for a while, so that it is not used unseen; 256 MB of it, as usual, only costs time.
 _ASAN_OPTIONS = "quarantine_size_mb=8:detect_leaks=1"
 # So many inputs are on their way at once; their answers fit a pipe.
@@ -56,16 +58,12 @@ def main() -> int:
 def build() -> None:
     """Build the driver: the decoder with checks and counted branches, and what calls it with checks only."""
     objects = []
-    for name in ("any", "avx2"):
+    sources = [(path, path.stem, []) for path in sorted(NATIVE.glob("*.c"))]
+    if platform.machine() in ("x86_64", "amd64"):
+        sources.append((NATIVE / "decoder.c", "decoder_avx2", ["-DSHRINK=shrink_avx2", *_AVX2]))
+    for source, name, flags in sources:
         objects.append(str(WORK / f"native_{name}.o"))
-        command = [
-            "gcc",
-            *_SANITIZED,
-            _CHECKS,
-            "-fsanitize-coverage=trace-pc",
-            "-c",
-            str(NATIVE / f"{name}.c"),
-        ]
+        command = ["gcc", *_SANITIZED, _CHECKS, "-fsanitize-coverage=trace-pc", *flags, "-c", str(source)]
         subprocess.run([*command, "-o", objects[-1]], check=True)
     command = [
         "gcc",

@@ -12,10 +12,11 @@ from functools import lru_cache
 
 from PIL import Image
 
-from img2dataset.imaging import ImageFailure, ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageFailure, ImageProcessor
 from img2dataset.imaging.exif import exif_json
 from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.header import image_format, read_header
+from img2dataset.options import ImageOptions
 
 FAILURES = re.compile(
     r"decode: (not an image|truncated|corrupt|unsupported format(: [a-z]{2,4})?)"
@@ -78,19 +79,20 @@ def _check_size_against_pillow(body: bytes, header: Header) -> None:
 def processors() -> tuple[ImageProcessor, ...]:
     """Between them every way through the imaging room."""
     return (
-        ImageProcessor(ImageSettings(resize_mode="no", max_decoded_pixels=MOST_PIXELS)),
-        ImageProcessor(ImageSettings(image_size=5, exact_resize=False, max_decoded_pixels=MOST_PIXELS)),
+        ImageProcessor(ImageOptions(resize_mode="no", max_decoded_pixels=MOST_PIXELS, exact_resize=True)),
+        ImageProcessor(ImageOptions(image_size=5, exact_resize=False, max_decoded_pixels=MOST_PIXELS)),
         ImageProcessor(
-            ImageSettings(
+            ImageOptions(
                 image_size=16,
                 resize_mode="center_crop",
                 skip_reencode=True,
                 encode_format="webp",
                 convert_to_srgb=True,
                 max_decoded_pixels=MOST_PIXELS,
+                exact_resize=True,
             )
         ),
-        ImageProcessor(ImageSettings(disable_all_reencoding=True, store_true_extension=True)),
+        ImageProcessor(ImageOptions(disable_all_reencoding=True, store_true_extension=True)),
     )
 
 

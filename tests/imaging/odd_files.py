@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from img2dataset.imaging import ImageFailure, ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageFailure, ImageProcessor
+from img2dataset.options import ImageOptions
 from tests.pictures import photograph_pixels
 
 Pixels = np.ndarray[Any, Any]
@@ -28,7 +29,7 @@ ALPHA: Pixels = ((np.arange(61)[:, None] * 4 + np.arange(97) * 3) % 256).astype(
 
 def process(body: bytes | bytearray, boxes: Any = None, **settings: Any) -> Any:
     """One image through a processor of its own."""
-    return ImageProcessor(ImageSettings(**settings))(body, boxes)
+    return ImageProcessor(ImageOptions(**{"exact_resize": True, **settings}))(body, boxes)
 
 
 def stored(body: bytes | bytearray, boxes: Any = None, **settings: Any) -> Pixels:

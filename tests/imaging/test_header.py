@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from img2dataset.imaging import ImageFailure, ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageFailure, ImageProcessor
 from img2dataset.imaging.header import image_format, read_header
+from img2dataset.options import ImageOptions
 from tests.imaging.odd_files import GREY, RGB, gif, gif_frame, ico, saved, with_orientation
 from tests.imaging.test_bmp import MASKS, RLE4, bmp, run_lengths, with_palette
 from tests.imaging.tiff_files import DEFLATE, GROUP_4, PACKBITS, fax, tiff_file
@@ -103,19 +104,20 @@ def test_the_format_does_not_depend_on_a_name(body):
 
 
 PROCESSORS = [
-    ImageProcessor(ImageSettings(image_size=16, max_decoded_pixels=100_000)),
-    ImageProcessor(ImageSettings(image_size=5, exact_resize=False, max_decoded_pixels=100_000)),
+    ImageProcessor(ImageOptions(image_size=16, max_decoded_pixels=100_000, exact_resize=True)),
+    ImageProcessor(ImageOptions(image_size=5, exact_resize=False, max_decoded_pixels=100_000)),
     ImageProcessor(
-        ImageSettings(
+        ImageOptions(
             resize_mode="no",
             skip_reencode=True,
             encode_format="png",
             encode_quality=0,
             convert_to_srgb=True,
             max_decoded_pixels=100_000,
+            exact_resize=True,
         )
     ),
-    ImageProcessor(ImageSettings(disable_all_reencoding=True, store_true_extension=True)),
+    ImageProcessor(ImageOptions(disable_all_reencoding=True, store_true_extension=True)),
 ]
 
 

@@ -139,9 +139,10 @@ def test_filters_are_on_the_original_not_on_what_is_stored():
 
 
 def test_a_failure_leaves_the_metadata_as_1_47_0_does():
-    from img2dataset.imaging import ImageFailure, ImageProcessor, ImageSettings
+    from img2dataset.imaging import ImageFailure, ImageProcessor
+    from img2dataset.options import ImageOptions
 
     with pytest.raises(ImageFailure) as caught:
-        ImageProcessor(ImageSettings(min_image_size=1000))(saved(RGB, "PNG"))
+        ImageProcessor(ImageOptions(min_image_size=1000, exact_resize=True))(saved(RGB, "PNG"))
     assert (caught.value.width, caught.value.height) == (None, None)
     assert str(caught.value) == caught.value.failure == "image too small"

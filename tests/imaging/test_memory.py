@@ -6,15 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from img2dataset.imaging import ImageFailure, ImageProcessor, ImageSettings, memory
+from img2dataset.imaging import ImageFailure, ImageProcessor, memory
 from img2dataset.imaging.header import read_header
 from img2dataset.imaging.memory import LARGE_BYTES, decoding_bytes, most_bytes
+from img2dataset.options import ImageOptions
 from tests.imaging.odd_files import png, saved
 from tests.pictures import photograph
 
@@ -38,8 +40,9 @@ KINDS: dict[str, Callable[[], bytes]] = {
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from img2dataset.imaging import ImageProcessor, ImageSettings
-process = ImageProcessor(ImageSettings())
+from img2dataset.imaging import ImageProcessor
+from img2dataset.options import ImageOptions
+process = ImageProcessor(ImageOptions(exact_resize=True))
 process(Path(sys.argv[2]).read_bytes())
 body = Path(sys.argv[1]).read_bytes()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -69,20 +72,20 @@ def test_what_takes_more_memory_than_plain_pixels_is_refused_earlier(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "_USUAL_BUDGET", 0.0)
-    settings = ImageSettings(max_decoded_pixels=SIDE * SIDE, image_size=64)
+    settings = ImageOptions(max_decoded_pixels=SIDE * SIDE, image_size=64, exact_resize=True)
     with pytest.raises(ImageFailure, match="too large: pixels"):
         ImageProcessor(settings)(KINDS[name]())
     ImageProcessor(settings)(KINDS["colour png"]())
-    ImageProcessor(ImageSettings(max_decoded_pixels=8 * SIDE * SIDE, image_size=64))(KINDS[name]())
+    ImageProcessor(replace(settings, max_decoded_pixels=8 * SIDE * SIDE))(KINDS[name]())
 
 
 def test_a_large_jpeg_is_refused_only_where_it_is_decoded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_USUAL_BUDGET", 0.0)
     body = saved(PLAIN, "JPEG", progressive=True)
-    fast = ImageSettings(max_decoded_pixels=SIDE * SIDE, image_size=64, exact_resize=False)
+    fast = ImageOptions(max_decoded_pixels=SIDE * SIDE, image_size=64, exact_resize=False)
     assert ImageProcessor(fast)(body).width == 64
     damaged = body[: len(body) // 2] + b"\xff\xe5\0\2" + body[len(body) // 2 :]
-    for settings, file in ((fast, damaged), (ImageSettings(max_decoded_pixels=SIDE * SIDE), body)):
+    for settings, file in ((fast, damaged), (replace(fast, exact_resize=True), body)):
         with pytest.raises(ImageFailure, match="too large: pixels"):
             ImageProcessor(settings)(file)
 
@@ -91,7 +94,12 @@ def test_the_budget_grows_with_the_pixels_that_are_allowed_and_does_not_shrink()
     assert most_bytes(200_000_000) == most_bytes(20_000) == 640_000_000
     assert most_bytes(400_000_000) == 1_280_000_000
     body = KINDS["jpeg 2000"]()
-    assert ImageProcessor(ImageSettings(max_decoded_pixels=SIDE * SIDE, image_size=64))(body).width == 64
+    assert (
+        ImageProcessor(ImageOptions(max_decoded_pixels=SIDE * SIDE, image_size=64, exact_resize=True))(
+            body
+        ).width
+        == 64
+    )
 
 
 def test_large_images_are_decoded_in_turn_and_others_are_not() -> None:
@@ -103,7 +111,7 @@ def test_large_images_are_decoded_in_turn_and_others_are_not() -> None:
         yield
         turns.append("ended")
 
-    process = ImageProcessor(ImageSettings(image_size=64), in_turn=turn)
+    process = ImageProcessor(ImageOptions(image_size=64, exact_resize=True), in_turn=turn)
     process(photograph(640, 480, 1))
     process(KINDS["colour png"]())
     assert turns == []

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from img2dataset.errors import OptionError
-from img2dataset.imaging import ImageSettings, missing_library
+from img2dataset.imaging import missing_library
 from img2dataset.imaging.native import ABI, FILE, JpegRequest, PngRequest, load
+from img2dataset.options import ImageOptions
 
 SOURCES = FILE.parent
 REQUESTS = {"jpeg_request": JpegRequest, "png_request": PngRequest}
@@ -96,10 +97,10 @@ def test_who_switches_it_off_is_told_nothing_and_a_value_that_means_nothing_is_r
     # The package's name is the function's.
     module = sys.modules["img2dataset.imaging.missing_library"]
     monkeypatch.setattr(module, "native_library", lambda: None)
-    assert missing_library(ImageSettings()) is not None
+    assert missing_library(ImageOptions()) is not None
     monkeypatch.setenv("IMG2DATASET_NATIVE", "0")
-    assert missing_library(ImageSettings()) is None
+    assert missing_library(ImageOptions()) is None
     for value in ("off", "false", "2", " 0"):
         monkeypatch.setenv("IMG2DATASET_NATIVE", value)
         with pytest.raises(OptionError, match=f"IMG2DATASET_NATIVE is {value!r}: 0 decodes images without"):
-            missing_library(ImageSettings())
+            missing_library(ImageOptions())

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from img2dataset.imaging import ImageProcessor, ImageSettings, png_pixels
+from img2dataset.imaging import ImageProcessor, png_pixels
 from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.png_pixels import decode_png
+from img2dataset.options import ImageOptions
 from tests.imaging.odd_files import psnr, stored
 from tests.pictures import photograph_pixels
 
@@ -268,4 +269,4 @@ def test_a_file_of_several_bands_gives_the_pixels_of_opencv(mode):
 
 def test_a_damaged_file_fails_as_a_row_does():
     with pytest.raises(ImageFailure, match="decode"):
-        ImageProcessor(ImageSettings())(ODD["no data"])
+        ImageProcessor(ImageOptions(exact_resize=True))(ODD["no data"])

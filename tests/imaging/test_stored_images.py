@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from img2dataset.imaging import ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageProcessor
 from img2dataset.imaging.geometry import plan_resize
+from img2dataset.options import ImageOptions
 from tests.imaging.odd_files import (
     GREY,
     RGB,
@@ -248,13 +249,14 @@ def test_the_buffer_handed_out_outlives_the_processor():
 
 
 def test_settings_travel_to_other_processes():
-    settings = ImageSettings(image_size=77, encode_format="webp", encode_quality=3)
+    settings = ImageOptions(image_size=77, encode_format="webp", encode_quality=3, exact_resize=True)
     assert pickle.loads(pickle.dumps(settings)) == settings
 
 
 def test_importing_the_room_and_its_settings_does_not_import_opencv():
     script = (
-        "import sys; from img2dataset.imaging import ImageFailure, ImageSettings; ImageSettings();"
+        "import sys; from img2dataset.imaging import ImageFailure;"
+        "from img2dataset.options import ImageOptions; ImageOptions();"
         "sys.exit(bool({'cv2', 'numpy', 'PIL', 'exifread'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
@@ -262,7 +264,7 @@ def test_importing_the_room_and_its_settings_does_not_import_opencv():
 
 def test_a_processor_turns_opencvs_own_threads_off():
     cv2.setNumThreads(2)
-    ImageProcessor(ImageSettings())
+    ImageProcessor(ImageOptions(exact_resize=True))
     assert cv2.getNumThreads() == 1
 
 

@@ -12,6 +12,10 @@ from img2dataset.options import Options, read_config, resolve, shown_config
 from tests.program.runs import COMMAND
 
 
+def _text(path: str) -> str:
+    return Path(path).read_text()
+
+
 def test_what_is_shown_reads_back_as_the_same_options(tmp_path: Path) -> None:
     options = resolve(
         {
@@ -25,7 +29,7 @@ def test_what_is_shown_reads_back_as_the_same_options(tmp_path: Path) -> None:
         }
     )
     (tmp_path / "run.yaml").write_text(shown_config(options))
-    assert resolve(read_config(str(tmp_path / "run.yaml"))) == options
+    assert resolve(read_config(str(tmp_path / "run.yaml"), _text)) == options
     assert isinstance(options, Options)
 
 
@@ -41,7 +45,7 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
 
 def test_a_number_with_an_exponent_is_a_number(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("url_list: a\nmax_image_area: 1e6\nnumber_sample_per_shard: 1e4\n")
-    options = resolve(read_config(str(tmp_path / "run.yaml")))
+    options = resolve(read_config(str(tmp_path / "run.yaml"), _text))
     assert (options.max_image_area, options.number_sample_per_shard) == (1e6, 10000)
 
 
@@ -57,9 +61,9 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_options_is_said(text: str, part: str, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(text)
     with pytest.raises(OptionError, match=part):
-        read_config(str(tmp_path / "run.yaml"))
+        read_config(str(tmp_path / "run.yaml"), _text)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="cannot be read"):
-        read_config(str(tmp_path / "absent.yaml"))
+        read_config(str(tmp_path / "absent.yaml"), _text)

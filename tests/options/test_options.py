@@ -13,6 +13,8 @@ from img2dataset import download
 from img2dataset.errors import OptionError
 from img2dataset.failures import KINDS
 from img2dataset.options import Options, from_texts, help_page, option_specs, option_table, resolve
+from img2dataset.plugins import ENGINES, FORMATS, LISTS
+from tests.installed_packages import Install
 from tests.program.contract import DEFAULTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -162,3 +164,23 @@ def test_every_failure_there_is_may_be_taken_again() -> None:
     texts = {kind.text.strip(": ") for kind in KINDS}
     for text in texts:
         assert resolve({"url_list": "l", "retry_classes": [text, text.partition(":")[0]]})
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "built_in"),
+    [
+        ("output_format", FORMATS, "webdataset"),
+        ("input_format", LISTS, "parquet"),
+        ("distributor", ENGINES, "multiprocessing"),
+    ],
+)
+def test_a_name_that_an_installed_package_adds_is_a_choice(
+    install: Install, name: str, group: str, built_in: str
+) -> None:
+    with pytest.raises(OptionError, match=f"--{name} is 'mine'; it takes .*{built_in}"):
+        resolve({"url_list": "l", name: "mine"})
+    install("mine", "class Mine: pass\n", f"[{group}]\nmine = mine:Mine\n")
+    assert getattr(resolve({"url_list": "l", name: "mine"}), name) == "mine"
+    with pytest.raises(OptionError, match=f"--{name} is 'min'; it takes .*{built_in}.*, mine"):
+        resolve({"url_list": "l", name: "min"})
+    assert "mine" not in option_table()

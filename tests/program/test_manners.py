@@ -105,13 +105,13 @@ def test_connections_to_a_host_are_bounded_over_all_processes(tmp_path: Path) ->
 
 def test_a_list_of_one_shard_and_one_host_uses_the_connections_of_all_processes(tmp_path: Path) -> None:
     with ImageServer() as server:
-        # Slow enough that the second process has begun before the first has asked for all.
-        url = server.put("/slow.jpg", b"slow", latency_s=0.2)
-        urls = [f"{url}?{n}" for n in range(600)]
-        assert make(tmp_path, urls, processes_count=2, max_connections_per_host=16) == {None: 600}
-        # Eight are the share of one process.
+        # Eight are the share of one process: without the second, no further request would be answered.
+        url = server.url("/answers-when-open?connections=9")
+        urls = [f"{url}&row={n}" for n in range(600)]
+        options = {"processes_count": 2, "max_connections_per_host": 16, "timeout": 120}
+        assert make(tmp_path, urls, **options) == {None: 600}
         assert 8 < server.statistics()["peak"] <= 16
-        assert server.count("/slow.jpg") == 600
+        assert server.count("/answers-when-open") == 600
 
 
 def test_how_long_a_host_may_make_its_rows_wait_is_the_users_choice(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ import pytest
 from PIL import Image
 
 import img2dataset
-from img2dataset.imaging import ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageProcessor
 from img2dataset.imaging.native import ABI, FILE, native_library
+from img2dataset.options import ImageOptions
 from tests.imaging.odd_files import psnr
 from tests.imaging.test_native import library_of_abi
 from tests.pictures import photograph
@@ -42,11 +43,18 @@ LINE = "the C library of img2dataset is missing"
 # Images of the pictures on standard input, and whether the package that made them has the library.
 PROCESS = """
 import pickle, sys
-from img2dataset.imaging import ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageProcessor
+from img2dataset.options import ImageOptions
 from img2dataset.imaging.shrinking import can_shrink
 pictures, settings = pickle.load(sys.stdin.buffer)
 images = [bytes(ImageProcessor(settings)(picture).image) for picture in pictures]
 pickle.dump((can_shrink(), images), sys.stdout.buffer)
+"""
+
+# An installation in place has a finder that comes before PYTHONPATH.
+NOT_IN_PLACE = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "ScikitBuildInplaceFinder"]
 """
 
 # The command line, and which heavy packages its own process has loaded at the end.
@@ -64,6 +72,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("without-library")
     package = Path(img2dataset.__file__).parent
     shutil.copytree(package, folder / "img2dataset", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    (folder / "sitecustomize.py").write_text(NOT_IN_PLACE)
     return folder
 
 
@@ -89,12 +98,13 @@ def test_this_installation_has_the_library() -> None:
 
 @pytest.mark.parametrize("mode", ["border", "keep_ratio", "center_crop", "no"])
 def test_the_processor_makes_nearly_the_same_images_without_it(copy: Path, mode: str) -> None:
-    settings = ImageSettings(resize_mode=mode, exact_resize=False, encode_format="png", encode_quality=1)
+    settings = ImageOptions(resize_mode=mode, exact_resize=False, encode_format="png", encode_quality=1)
     made = subprocess.run(
         [sys.executable, "-c", PROCESS],
         input=pickle.dumps((PICTURES, settings)),
         capture_output=True,
         check=True,
+        env={**os.environ, "PYTHONPATH": str(copy)},
         cwd=copy,
         timeout=120,
     )

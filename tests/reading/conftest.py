@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from img2dataset.reading import Reader, ReadSettings, open_reader
+from img2dataset.options import InputOptions
+from img2dataset.reading import Reader, open_reader
 from img2dataset.types import Shard
 
 Write = Callable[..., Path]
@@ -34,8 +35,10 @@ def write(tmp_path: Path) -> Write:
 def reader() -> Callable[..., Reader]:
     """``reader(list, format, **settings)`` → an opened reader."""
 
-    def opened(url_list: Any, input_format: str, **settings: Any) -> Reader:
-        return open_reader(ReadSettings(url_list, input_format, **settings))
+    def opened(url_list: Any, input_format: str, rows_per_shard: int = 10_000, **settings: Any) -> Reader:
+        return open_reader(
+            InputOptions(url_list=url_list, input_format=input_format, **settings), rows_per_shard
+        )
 
     return opened
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from img2dataset.errors import InputError
-from img2dataset.reading import ReadSettings, open_reader
+from img2dataset.options import InputOptions
+from img2dataset.reading import open_reader
 from img2dataset.reading.delimited import BATCH_ROWS
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
 from tests.reading.breaking import urls_before_error
@@ -31,9 +32,9 @@ def test_columns_come_in_the_order_asked_for_under_their_final_names(write, shar
         "csv",
         url_col="URL",
         caption_col="TEXT",
-        additional_columns=("hash", "id", "URL"),
+        save_additional_columns=("hash", "id", "URL"),
         bbox_col="boxes",
-        expected_hash_col="hash",
+        verify_hash=("hash", "sha256"),
     )
     assert shard.rows.to_pylist() == [
         {
@@ -56,7 +57,7 @@ def test_additional_columns_take_the_types_that_arrow_infers(write, shards):
         "http://a,1,0.5,true,2020-01-01,2020-01-01 10:00:00,x,\n"
         "http://b,,NA,false,,,,\n",
     )
-    [shard] = shards(path, "csv", additional_columns=("i", "f", "b", "d", "t", "s", "none"))
+    [shard] = shards(path, "csv", save_additional_columns=("i", "f", "b", "d", "t", "s", "none"))
     assert [str(field.type) for field in shard.rows.schema] == [
         "int64",
         "double",
@@ -82,7 +83,7 @@ def test_urls_and_captions_are_always_text(write, rows):
 
 
 def test_a_row_without_a_url_is_a_row(write, shards):
-    [shard] = shards(write("a.csv", "url,x\nhttp://a,1\n,2\n  ,3\n"), "csv", additional_columns=("x",))
+    [shard] = shards(write("a.csv", "url,x\nhttp://a,1\n,2\n  ,3\n"), "csv", save_additional_columns=("x",))
     assert shard.rows.column("url").to_pylist() == ["http://a", None, None]
     assert shard.rows.column("x").to_pylist() == [1, 2, 3]
     assert shard.invalid_urls == {}
@@ -92,7 +93,7 @@ def test_a_value_far_down_of_another_type_makes_its_column_text(write, rows, cap
     count = 3 * BATCH_ROWS
     lines = [f"http://a/{i},{i},{i}.5,{i}" for i in range(count)]
     lines[count - 5] = "http://a/x,A4000,word,7"
-    options = {"additional_columns": ("n", "f", "m")}
+    options = {"save_additional_columns": ("n", "f", "m")}
     found = rows(write("a.csv", "url,n,f,m\n" + "\n".join(lines)), "csv", **options)
     assert [row["n"] for row in found[-6:-4]] == [str(count - 6), "A4000"]
     assert [row["f"] for row in found[-6:-4]] == [f"{count - 6}.5", "word"]
@@ -124,17 +125,17 @@ def test_a_number_is_one_only_where_it_gives_its_text_back(write, rows, texts, e
     for gap in (0, BATCH_ROWS):
         values = [texts[0], *[texts[0]] * gap, *texts[1:]]
         lines = [f'http://a/{i},"{text}"' for i, text in enumerate(values)]
-        found = rows(write(f"{gap}.csv", "url,x\n" + "\n".join(lines)), "csv", additional_columns=("x",))
+        found = rows(write(f"{gap}.csv", "url,x\n" + "\n".join(lines)), "csv", save_additional_columns=("x",))
         assert [found[0]["x"], *(row["x"] for row in found[gap + 1 :])] == expected
 
 
 def test_dates_among_which_one_is_none_are_text(write, rows):
     lines = [f"http://a/{i},2020-01-{i % 28 + 1:02}" for i in range(BATCH_ROWS + 50)]
-    whole = rows(write("a.csv", "url,d\n" + "\n".join(lines)), "csv", additional_columns=("d",))
+    whole = rows(write("a.csv", "url,d\n" + "\n".join(lines)), "csv", save_additional_columns=("d",))
     assert str(whole[0]["d"]) == "2020-01-01"
     assert not isinstance(whole[0]["d"], str)
     lines[-7] = "http://a/x,soon"
-    found = rows(write("b.csv", "url,d\n" + "\n".join(lines)), "csv", additional_columns=("d",))
+    found = rows(write("b.csv", "url,d\n" + "\n".join(lines)), "csv", save_additional_columns=("d",))
     assert [found[0]["d"], found[-7]["d"]] == ["2020-01-01", "soon"]
 
 
@@ -157,7 +158,7 @@ def test_what_nobody_can_have_meant_is_told(write, rows, caplog, content, said):
 
 def test_escaped_quotes_are_read_where_it_is_said_that_there_are_any(write, rows):
     path = write("a.csv", 'url,c\nhttp://a,"say \\"hi\\", now"\nhttp://b,"plain \\\\"\n')
-    found = rows(path, "csv", caption_col="c", escape_character="\\")
+    found = rows(path, "csv", caption_col="c", input_escape="\\")
     assert [row["caption"] for row in found] == ['say "hi", now', "plain \\"]
 
 
@@ -183,7 +184,7 @@ def test_other_encodings_are_read_where_they_are_named(tmp_path, shards, encodin
     path = tmp_path / f"a.{input_format}"
     path.write_bytes(content.encode(encoding))
     caption = {} if input_format == "txt" else {"caption_col": "c"}
-    [shard] = shards(path, input_format, encoding=encoding, **caption)
+    [shard] = shards(path, input_format, input_encoding=encoding, **caption)
     assert shard.rows.column("url").to_pylist() == [url]
     if caption:
         assert shard.rows.column("caption").to_pylist() == [text]
@@ -208,13 +209,13 @@ def test_lines_that_are_no_text_are_counted_in_one_warning(tmp_path, rows, caplo
 def test_a_column_that_is_empty_at_the_top_keeps_what_comes_later(write, rows):
     lines = [f"http://a/{i}," for i in range(2 * BATCH_ROWS)]
     lines[-1] += "late"
-    found = rows(write("a.csv", "url,x\n" + "\n".join(lines)), "csv", additional_columns=("x",))
+    found = rows(write("a.csv", "url,x\n" + "\n".join(lines)), "csv", save_additional_columns=("x",))
     assert (found[0]["x"], found[-1]["x"]) == (None, "late")
 
 
 def test_rows_with_too_few_or_too_many_fields_are_kept_with_a_warning(write, rows, caplog):
     path = write("a.csv", "url,a,b\nhttp://1,1,x\nhttp://2\nhttp://3,3,y,more,and more\n")
-    assert rows(path, "csv", additional_columns=("a", "b")) == [
+    assert rows(path, "csv", save_additional_columns=("a", "b")) == [
         {"a": 1, "b": "x", "url": "http://1"},
         {"a": None, "b": None, "url": "http://2"},
         {"a": 3, "b": "y", "url": "http://3"},
@@ -252,7 +253,7 @@ def test_an_open_quote_is_noticed_wherever_it_stands(write, shards, extra):
 
 def test_quotes_can_be_switched_off(write, rows):
     path = write("a.tsv", 'url\tc\nhttp://a\t"Hello\nhttp://b\tworld"\n')
-    found = rows(path, "tsv", caption_col="c", quote_character=None)
+    found = rows(path, "tsv", caption_col="c", input_quote=None)
     assert [row["caption"] for row in found] == ['"Hello', 'world"']
 
 
@@ -272,7 +273,7 @@ def test_nul_bytes_do_not_stop_the_run(write, rows):
 
 def test_files_without_a_header_take_their_names_from_the_option(write, rows):
     path = write("a.tsv", "a cat\thttp://a\na dog\thttp://b\n")
-    assert rows(path, "tsv", caption_col="caption", column_names=("caption", "url")) == [
+    assert rows(path, "tsv", caption_col="caption", input_columns=("caption", "url")) == [
         {"caption": "a cat", "url": "http://a"},
         {"caption": "a dog", "url": "http://b"},
     ]
@@ -280,14 +281,14 @@ def test_files_without_a_header_take_their_names_from_the_option(write, rows):
 
 def test_other_delimiters_and_quotes(write, rows):
     path = write("a.csv", "url;c\nhttp://a;'x; ''y'''\n")
-    assert rows(path, "csv", caption_col="c", delimiter=";", quote_character="'") == [
+    assert rows(path, "csv", caption_col="c", input_delimiter=";", input_quote="'") == [
         {"caption": "x; 'y'", "url": "http://a"}
     ]
 
 
 def test_a_delimiter_of_two_characters_is_refused(write, shards):
     with pytest.raises(InputError, match="delimiter"):
-        shards(write("a.csv", "url\nhttp://a\n"), "csv", delimiter="||")
+        shards(write("a.csv", "url\nhttp://a\n"), "csv", input_delimiter="||")
 
 
 def test_a_wrong_delimiter_is_hinted_at(write, shards):
@@ -328,9 +329,10 @@ def test_any_text_comes_back_from_csv_as_it_was_written(values, rows_per_shard, 
             ).encode()
         )
         reader = open_reader(
-            ReadSettings(
-                path, "csv", url_col="u", caption_col="c", rows_per_shard=rows_per_shard, delimiter=delimiter
-            )
+            InputOptions(
+                url_list=path, input_format="csv", url_col="u", caption_col="c", input_delimiter=delimiter
+            ),
+            rows_per_shard,
         )
         found = pa.concat_tables([shard.rows for shard in reader.shards()])
     assert found.column("caption").to_pylist() == [caption for _, caption, _ in values]

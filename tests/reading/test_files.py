@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from img2dataset.errors import InputError, MissingDependency
+from img2dataset.errors import InputError, MissingDependency, OptionError
 
 
 def urls(rows):
@@ -71,9 +71,10 @@ def test_files_are_described_for_a_fingerprint(write, reader):
 def test_a_missing_package_is_named_with_the_way_to_install_it(package, path, wanted):
     program = (
         f"import sys; sys.modules['{package}'] = None\n"
-        "from img2dataset.reading import ReadSettings, open_reader\n"
+        "from img2dataset.options import InputOptions\n"
+        "from img2dataset.reading import open_reader\n"
         "from img2dataset.errors import MissingDependency\n"
-        f"try: open_reader(ReadSettings('{path}', 'parquet'))\n"
+        f"try: open_reader(InputOptions(url_list='{path}', input_format='parquet'), 10_000)\n"
         "except MissingDependency as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
@@ -157,7 +158,7 @@ def test_a_missing_path_a_folder_without_files_and_an_unknown_format_are_named(t
         reader(tmp_path, "csv")
     with pytest.raises(InputError, match="no file matches"):
         reader(f"{tmp_path}/*.csv", "csv")
-    with pytest.raises(InputError, match='"xlsx" is unknown; it is one of txt'):
+    with pytest.raises(OptionError, match="--input_format is 'xlsx', which no installed package adds"):
         reader(tmp_path, "xlsx")
 
 
@@ -184,8 +185,8 @@ def test_an_unreadable_file_is_named(write, reader):
         {},
         {"url_col": "link", "caption_col": "url"},
         {"url_col": "link", "bbox_col": "url"},
-        {"url_col": "link", "expected_hash_col": "url"},
-        {"url_col": "link", "additional_columns": ("url2",)},
+        {"url_col": "link", "verify_hash": ("url", "md5")},
+        {"url_col": "link", "save_additional_columns": ("url2",)},
     ],
     ids=lambda settings: next(reversed(settings), "url"),
 )
@@ -215,4 +216,4 @@ def test_two_columns_of_one_name_are_refused(write, tmp_path, reader):
     with pytest.raises(InputError, match='2 columns named "url"'):
         reader(tmp_path / "a.parquet", "parquet")
     with pytest.raises(InputError, match='would be named "x"'):
-        reader(write("b.csv", "url,x\nhttp://a,1\n"), "csv", additional_columns=("x", "x"))
+        reader(write("b.csv", "url,x\nhttp://a,1\n"), "csv", save_additional_columns=("x", "x"))

@@ -27,7 +27,7 @@ def test_dictionaries_have_columns_of_any_python_type(shards):
         url_col="u",
         caption_col="c",
         bbox_col="boxes",
-        additional_columns=("when",),
+        save_additional_columns=("when",),
     )
     assert shard.rows.to_pylist()[2] == {
         "when": day,
@@ -40,7 +40,7 @@ def test_dictionaries_have_columns_of_any_python_type(shards):
 @pytest.mark.parametrize("as_list", [lambda t: t, lambda t: t.to_batches()[0], lambda t: t.to_pydict()])
 def test_arrow_tables_and_dictionaries_of_columns_are_lists(shards, as_list):
     table = pa.table({"id": [1, 2, 3], "url": ["a", "b", "c"], "t": ["x", None, "z"]})
-    found = shards(as_list(table), "txt", caption_col="t", additional_columns=("id",), rows_per_shard=2)
+    found = shards(as_list(table), "txt", caption_col="t", save_additional_columns=("id",), rows_per_shard=2)
     assert [shard.rows.to_pylist() for shard in found] == [
         [{"id": 1, "caption": "x", "url": "a"}, {"id": 2, "caption": None, "url": "b"}],
         [{"id": 3, "caption": "z", "url": "c"}],
@@ -54,7 +54,7 @@ def test_an_arrow_array_of_urls_is_a_list(shards):
 def test_a_stream_of_record_batches_is_read_once_and_can_be_repeated(reader):
     table = pa.table({"url": ["a", "b", "c"], "d": pa.array(["x", "y", "x"]).dictionary_encode()})
     stream = pa.RecordBatchReader.from_batches(table.schema, iter(table.to_batches(max_chunksize=2)))
-    opened = reader(stream, "txt", additional_columns=("d",))
+    opened = reader(stream, "txt", save_additional_columns=("d",))
     for _ in range(2):
         [shard] = opened.shards()
         assert shard.rows.to_pylist() == [{"d": d, "url": url} for url, d in zip("abc", "xyx", strict=True)]

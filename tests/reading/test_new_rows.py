@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from img2dataset.errors import InputError
 from img2dataset.failures import URL_NOT_A_STRING
-from img2dataset.reading import KnownUrls, ReadSettings, only_new_rows, open_reader
+from img2dataset.options import InputOptions
+from img2dataset.reading import KnownUrls, only_new_rows, open_reader
 from img2dataset.types import Shard
 from tests.writing.shards import settings_for, write_shard
 
@@ -68,7 +69,8 @@ def test_new_rows_of_several_files_fill_shards_in_the_order_of_the_list(
             number += len(urls)
             Path(folder, f"{name}.jsonl").write_text("".join(line + "\n" for line in lines))
         reader = open_reader(
-            ReadSettings(folder, "jsonl", additional_columns=("n",), rows_per_shard=rows_read_at_once)
+            InputOptions(url_list=folder, input_format="jsonl", save_additional_columns=("n",)),
+            rows_read_at_once,
         )
         with known_urls(folder, sorted(known_before)) as known:
             for _ in range(2):
@@ -90,7 +92,7 @@ def test_a_list_that_grew_gives_its_new_rows(tmp_path):
     table = pa.table({"caption": pa.nulls(10, pa.string()), "url": pa.array(urls, pa.string())})
     write_shard(settings_for(tmp_path / "out", "webdataset"), table)
     (tmp_path / "grown.txt").write_text("".join(f"{url}\n" for url in ["http://first", *urls, "http://last"]))
-    reader = open_reader(ReadSettings(str(tmp_path / "grown.txt"), "txt", rows_per_shard=3))
+    reader = open_reader(InputOptions(url_list=str(tmp_path / "grown.txt"), input_format="txt"), 3)
     with KnownUrls(str(tmp_path)) as known:
         assert known.add_from_metadata([str(tmp_path / "out" / "00000.parquet")]) == 10
         shards = list(only_new_rows(reader.shards(), known, 3, first_shard_id=1))
@@ -101,7 +103,7 @@ def test_a_list_that_grew_gives_its_new_rows(tmp_path):
 def test_as_many_rows_without_a_url_are_left_out_as_are_known(tmp_path):
     rows = [{"url": None}, {"url": "http://a"}, {}, {"url": "http://b"}, {"url": None}]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    reader = open_reader(ReadSettings(str(tmp_path / "a.jsonl"), "jsonl", rows_per_shard=2))
+    reader = open_reader(InputOptions(url_list=str(tmp_path / "a.jsonl"), input_format="jsonl"), 2)
     for known_nulls, left in ((0, 3), (1, 2), (2, 1), (3, 0), (9, 0)):
         with KnownUrls(str(tmp_path)) as known:
             known.add(pa.chunked_array([pa.array(["http://a"] + [None] * known_nulls, pa.string())]))
@@ -113,7 +115,7 @@ def test_as_many_rows_without_a_url_are_left_out_as_are_known(tmp_path):
 
 def test_numbers_that_no_shard_has_are_given_first(tmp_path):
     (tmp_path / "a.txt").write_text("".join(f"http://{row}\n" for row in range(50)))
-    reader = open_reader(ReadSettings(str(tmp_path / "a.txt"), "txt", rows_per_shard=7))
+    reader = open_reader(InputOptions(url_list=str(tmp_path / "a.txt"), input_format="txt"), 7)
     with known_urls(tmp_path, []) as known:
         plain = content(only_new_rows(reader.shards(), known, 10, 0))
         gapped = content(only_new_rows(reader.shards(), known, 10, 8, gaps=[2, 5]))
@@ -127,7 +129,7 @@ def test_a_stopped_run_goes_on_with_the_shards_it_lacks(tmp_path):
     """What was known before the run and the numbers of its finished shards are all it takes."""
     urls = [f"http://{row}" for row in range(100)]
     (tmp_path / "a.txt").write_text("".join(f"{url}\n" for url in urls))
-    reader = open_reader(ReadSettings(str(tmp_path / "a.txt"), "txt", rows_per_shard=8))
+    reader = open_reader(InputOptions(url_list=str(tmp_path / "a.txt"), input_format="txt"), 8)
     with known_urls(tmp_path, urls[:50:2]) as known:
         whole = content(only_new_rows(reader.shards(), known, 10, 5))
         assert sorted(whole) == [5, 6, 7, 8, 9, 10, 11, 12]
@@ -139,7 +141,7 @@ def test_a_stopped_run_goes_on_with_the_shards_it_lacks(tmp_path):
 def test_urls_are_equal_only_as_they_stand(tmp_path):
     urls = ["http://a/x", "http://A/x", "http://a/x ", "http://a/%78", "http://a/é", "http://a/e\u0301"]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps({"url": url}) + "\n" for url in urls))
-    reader = open_reader(ReadSettings(str(tmp_path / "a.jsonl"), "jsonl"))
+    reader = open_reader(InputOptions(url_list=str(tmp_path / "a.jsonl"), input_format="jsonl"), 10_000)
     with known_urls(tmp_path, ["http://a/x", "http://a/é"]) as known:
         [shard] = only_new_rows(reader.shards(), known, 100)
     assert shard.rows.column("url").to_pylist() == [
@@ -152,7 +154,7 @@ def test_urls_are_equal_only_as_they_stand(tmp_path):
 
 def test_nothing_new_is_no_shard(tmp_path):
     (tmp_path / "a.txt").write_text("http://a\nhttp://b\n")
-    reader = open_reader(ReadSettings(str(tmp_path / "a.txt"), "txt"))
+    reader = open_reader(InputOptions(url_list=str(tmp_path / "a.txt"), input_format="txt"), 10_000)
     counts = []
     with known_urls(tmp_path, ["http://a", "http://b"]) as known:
         assert list(only_new_rows(reader.shards(), known, 10, on_known=counts.append)) == []
@@ -201,7 +203,7 @@ def test_the_rows_before_a_break_come_before_its_error(tmp_path):
     second = pq.ParquetFile(tmp_path / "1.parquet").metadata.row_group(1).column(0).data_page_offset
     data[second : second + 2000] = b"\xff" * 2000
     (tmp_path / "1.parquet").write_bytes(data)
-    reader = open_reader(ReadSettings(str(tmp_path), "parquet", rows_per_shard=4000))
+    reader = open_reader(InputOptions(url_list=str(tmp_path), input_format="parquet"), 4000)
     with known_urls(tmp_path / "known", ["http://3", "http://b/" + "0" * 500]) as known:
         found = []
         with pytest.raises(InputError, match=r"1\.parquet breaks off"):

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from img2dataset.reading import ReadSettings, open_reader
+from img2dataset.options import InputOptions
+from img2dataset.reading import open_reader
 
 
 def write_list(folder, name, urls, input_format):
@@ -50,7 +51,7 @@ def test_each_file_begins_a_shard_and_skipping_changes_no_number(
             for start in range(0, count, rows_per_shard):
                 expected[first_shard_id + len(expected)] = urls[start : start + rows_per_shard]
         assert len(expected) == sum(math.ceil(count / rows_per_shard) for count in counts)
-        reader = open_reader(ReadSettings(folder, input_format, rows_per_shard=rows_per_shard))
+        reader = open_reader(InputOptions(url_list=folder, input_format=input_format), rows_per_shard)
         assert numbered(reader.shards(first_shard_id=first_shard_id)) == expected
         wanted = {shard_id: urls for shard_id, urls in expected.items() if shard_id not in skip}
         found = list(reader.shards(skip, first_shard_id))
@@ -65,7 +66,7 @@ def test_types_are_the_same_whatever_is_skipped(write, reader, input_format):
     else:
         text = "".join(json.dumps({"url": "http://a", "n": i if i < 5 else "x"}) + "\n" for i in range(9))
     opened = reader(
-        write(f"a.{input_format}", text), input_format, rows_per_shard=3, additional_columns=("n",)
+        write(f"a.{input_format}", text), input_format, rows_per_shard=3, save_additional_columns=("n",)
     )
     every = {shard.shard_id: shard.rows for shard in opened.shards()}
     [last] = opened.shards(skip={0, 1})
@@ -81,7 +82,7 @@ def test_columns_are_named_without_the_hidden_ones(write, reader):
         url_col="u",
         caption_col="t",
         bbox_col="b",
-        expected_hash_col="h",
-        additional_columns=("x",),
+        verify_hash=("h", "sha256"),
+        save_additional_columns=("x",),
     )
     assert opened.columns == ("x", "caption", "url")

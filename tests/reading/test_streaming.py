@@ -116,10 +116,12 @@ def test_a_list_through_a_pipe_hands_out_shards_before_its_end_and_can_be_read_a
 
 MEASURE = """
 import resource, sys
-from img2dataset.reading import ReadSettings, open_reader
+from img2dataset.options import InputOptions
+from img2dataset.reading import open_reader
 import pyarrow
 pyarrow.set_memory_pool(pyarrow.system_memory_pool())
-rows = sum(s.rows.num_rows for s in open_reader(ReadSettings(sys.argv[1], sys.argv[2])).shards())
+options = InputOptions(url_list=sys.argv[1], input_format=sys.argv[2])
+rows = sum(s.rows.num_rows for s in open_reader(options, 10_000).shards())
 unit = 1024 if sys.platform == "linux" else 1 << 20
 print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit)
 """

@@ -134,9 +134,10 @@ async def slow(connection: Connection, path: str, parameters: Parameters) -> Non
 
 @at("answers-when-open")
 async def answer_when_open(connection: Connection, path: str, parameters: Parameters) -> None:
-    """Nobody is answered before this many connections are open at once."""
-    while connection.site.peak < number(parameters, "connections", 2):
-        await asyncio.sleep(0.02)
+    """The first twenty are answered at once, nobody else before this many connections are open."""
+    if connection.site.counts[path] > 20:
+        while connection.site.peak < number(parameters, "connections", 2):
+            await asyncio.sleep(0.02)
     await connection.respond(200, [], SMALL_BODY)
 
 

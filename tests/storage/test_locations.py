@@ -34,8 +34,9 @@ for module in ("s3fs", "gcsfs", "adlfs", "huggingface_hub"):
     sys.modules[module] = None
 from img2dataset.errors import MissingDependency
 from img2dataset.fetching import check_schemes
-from img2dataset.reading import ReadSettings, open_reader
-from img2dataset.training.shard_folder import FinishedShards
+from img2dataset.options import InputOptions
+from img2dataset.reading import open_reader
+from img2dataset.training.data.shard_folder import FinishedShards
 from img2dataset.verifying import verify
 from img2dataset.writing import OutputFolder, WriteSettings
 
@@ -48,8 +49,8 @@ for scheme in sys.argv[1:]:
         (output_folder, path),
         (verify, path),
         (FinishedShards, path),
-        (lambda path: open_reader(ReadSettings(path, "txt")), path),
-        (lambda path: open_reader(ReadSettings(path, "txt")), "simplecache::" + path),
+        (lambda path: open_reader(InputOptions(url_list=path), 10_000), path),
+        (lambda path: open_reader(InputOptions(url_list=path), 10_000), "simplecache::" + path),
         (check_schemes, [scheme]),
     ):
         try:
@@ -80,8 +81,21 @@ def test_a_scheme_without_an_extra_has_the_words_of_fsspec(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("error_class", [InputError, OutputError])
 def test_a_path_that_cannot_be_opened_is_the_callers_error(error_class: type[InputError]) -> None:
-    with pytest.raises(error_class, match=r"^list 'zzz://a' cannot be opened: .*zzz"):
+    with pytest.raises(error_class, match=r"^list 'zzz://a': no file system .* zzz://"):
         locate("zzz://a", "list", error_class)
+
+
+@pytest.mark.parametrize(
+    ("path", "way_out"),
+    [
+        ("foo://bucket/list.txt", "foo://; .* s3://, gs://, az://, hf:// or https://"),
+        ("htps://host/list.txt", "htps://; .* begins with https://"),
+        ("zip://list.txt::s3x://bucket/lists.zip", "s3x://; .* begins with s3"),
+    ],
+)
+def test_an_unknown_scheme_is_told_with_those_it_may_be(path: str, way_out: str) -> None:
+    with pytest.raises(InputError, match=f"no file system is known for {way_out}"):
+        locate(path, "url_list", InputError)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from img2dataset.imaging import ImageProcessor, ImageSettings
+from img2dataset.imaging import ImageProcessor
+from img2dataset.options import ImageOptions
 from img2dataset.types import FAILED_TO_RESIZE, SUCCESS
 from img2dataset.working.outcome_maker import OutcomeMaker
 from img2dataset.working.outcomes import RowTask
@@ -26,7 +27,7 @@ class FaultyProcessor(ImageProcessor):
 def test_a_fault_of_the_program_fails_the_rows_that_bring_it_out_and_is_told_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    maker = OutcomeMaker(FaultyProcessor(ImageSettings()), "sha256", verify_hash=False, blur=False)
+    maker = OutcomeMaker(FaultyProcessor(ImageOptions()), "sha256", verify_hash=False, blur=False)
     with caplog.at_level(logging.ERROR):
         outcomes = [
             outcome

@@ -170,7 +170,8 @@ class RequestAccess:
         uri: str,
         foreign: bool,
         cookies: tuple[Cookie, ...] = (),
-        has_cookie: bool = False,
+        own_headers: tuple[str, ...] = (),
+        had_own: bool = False,
     ) -> bool:
         """Set everything on ``easy``, whatever its last request was for.
 
@@ -179,12 +180,13 @@ class RequestAccess:
             uri: what it is going to ask for.
             foreign: it was redirected there from another host.
             cookies: what the redirects that led there have set.
-            has_cookie: the last request of the handle had a cookie.
+            own_headers: lines that go with this request only.
+            had_own: the last request of the handle had a cookie or headers of its own.
 
         Returns:
-            Whether this one has a cookie.
+            Whether this one has.
         """
-        if self.is_plain and not cookies and not has_cookie:
+        if self.is_plain and not cookies and not own_headers and not had_own:
             return False
         import pycurl
 
@@ -194,17 +196,17 @@ class RequestAccess:
             headers = self._headers
             if authorization is not None:
                 headers = (*self._unauthorized, f"Authorization: {authorization}")
-        if headers:
-            easy.setopt(pycurl.HTTPHEADER, headers)
+        if headers or own_headers:
+            easy.setopt(pycurl.HTTPHEADER, (*headers, *own_headers))
         else:
             easy.unsetopt(pycurl.HTTPHEADER)
         jar = CookieJar((*self._own_cookies, *cookies)) if cookies else self._cookies
         cookie = jar.header_for(uri, time.time())
         if cookie is not None:
             easy.setopt(pycurl.COOKIE, cookie)
-        elif has_cookie:
+        elif had_own:
             easy.unsetopt(pycurl.COOKIE)
-        return cookie is not None
+        return cookie is not None or bool(own_headers)
 
 
 def _is_authorization(line: str) -> bool:

@@ -6,6 +6,7 @@ answer; only the few fields that matter are looked for, when the status makes th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from img2dataset import failures
@@ -61,7 +62,9 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     if not 200 <= status < 300:
         waits = _values(head, lowered, b"\nretry-after:")
         retry_after = waits[0].decode("latin-1") if waits else None
-        return Answer(status, failures.of_status(status), retry_after=retry_after, length=length)
+        # What a 304 says of the length is that of the body it stands for (RFC 9110, 8.6): none follows.
+        follows = None if status == 304 else length
+        return Answer(status, failures.of_status(status), retry_after=retry_after, length=follows)
     refusal = _refusal(head, lowered, policy)
     if refusal is not None:
         return Answer(status, refusal, length=length)
@@ -84,6 +87,15 @@ def _refusal(head: bytes | bytearray, lowered: bytes | bytearray, policy: Answer
             if signal.refuses(values):
                 return signal.failure
     return None
+
+
+def kept_values(head: bytes | bytearray, names: Sequence[str]) -> tuple[str | None, ...]:
+    """The first value of each of these fields, None where the answer has none."""
+    if not names:
+        return ()
+    lowered = head.lower()
+    values = (_values(head, lowered, b"\n%s:" % name.lower().encode("ascii")) for name in names)
+    return tuple(found[0].decode("latin-1") if found else None for found in values)
 
 
 def _status(head: bytes | bytearray) -> int:

@@ -68,7 +68,7 @@ class Transfer:
         "discard_until",
         "easy",
         "failure",
-        "has_cookie",
+        "had_own",
         "heard",
         "home",
         "keeps_connection",
@@ -104,7 +104,7 @@ class Transfer:
         self.home: list[Transfer] = []
         self.keeps_connection = True
         self.contradiction: Failure | None = None
-        self.has_cookie = False
+        self.had_own = False
         self.begin_again(0.0)
 
     def begin(self, uri: str, reserved: int, now: float) -> None:

@@ -17,7 +17,7 @@ from img2dataset.failures import Failure
 from img2dataset.fetching.dns.system import NameFailures
 from img2dataset.fetching.http.destinations import Destination
 from img2dataset.fetching.http.response import undone
-from img2dataset.fetching.http.response_head import Answer
+from img2dataset.fetching.http.response_head import Answer, kept_values
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.http.transport import Transport
 from img2dataset.fetching.requests.autotuning import Adapting
@@ -245,7 +245,8 @@ class DownloadLoop:
             failure = failures.TOO_LARGE_BODY if unfolded is None else failures.EMPTY_BODY
             self._try_again_or_end(download, failure, None)
             return
-        self._end_body(download, unfolded, self._transfers.hand_over(transfer))
+        headers = kept_values(transfer.response.head, self._settings.kept_headers)
+        self._end_body(download, unfolded, self._transfers.hand_over(transfer), headers)
 
     def _is_no_outcome(
         self, download: Download, failure: Failure, started_at: float, answer: Answer | None
@@ -294,9 +295,15 @@ class DownloadLoop:
         if self._ledger.close(download):
             self._deliver(Fetched(download.row, None, failure))
 
-    def _end_body(self, download: Download, body: bytes | bytearray, held: int) -> None:
+    def _end_body(
+        self,
+        download: Download,
+        body: bytes | bytearray,
+        held: int,
+        headers: tuple[str | None, ...] = (),
+    ) -> None:
         if self._ledger.close(download):
             self._budget.delivered(held, len(body))
-            self._deliver(Fetched(download.row, body, None, len(body)))
+            self._deliver(Fetched(download.row, body, None, len(body), headers))
         else:
             self._budget.cancel(held)

@@ -82,12 +82,13 @@ class TransferPool:
         proxy = self._proxies.of(download.uri)
         download.proxied = bool(proxy)
         transfer.go_through(proxy, self._proxied_reach if proxy else self._reach)
-        transfer.has_cookie = self._access.prepare(
+        transfer.had_own = self._access.prepare(
             transfer.easy,
             download.uri,
             download.redirects.foreign,
             download.redirects.cookies,
-            transfer.has_cookie,
+            download.row.headers,
+            transfer.had_own,
         )
         if self._may_take_turns:
             # An idle connection would keep another process's from being the host's last one.

@@ -2,6 +2,8 @@
 #ifndef SHRINK_BITS_H
 #define SHRINK_BITS_H
 
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "types.h"
@@ -49,23 +51,6 @@ static inline int all_were_there(const bit_reader *reader) {
 
 /* Copies the data of one restart interval to ``bits`` without stuffed zeros; PADDING zeros follow.
    Sets ``from`` to the marker that ended it. Returns the length, or -1 when the file ends first. */
-static ptrdiff_t unstuffed(const uint8_t **from, const uint8_t *end, uint8_t *bits) {
-    const uint8_t *at = *from;
-    uint8_t *to = bits;
-    for (;;) {
-        const uint8_t *mark = memchr(at, 0xFF, (size_t)(end - at));
-        if (mark == NULL || mark + 1 >= end) return -1;
-        memcpy(to, at, (size_t)(mark - at));
-        to += mark - at;
-        if (mark[1] != 0) {
-            *from = mark;
-            break;
-        }
-        *to++ = 0xFF;
-        at = mark + 2;
-    }
-    memset(to, 0, PADDING);
-    return to - bits;
-}
+ptrdiff_t unstuffed(const uint8_t **from, const uint8_t *end, uint8_t *bits);
 
 #endif

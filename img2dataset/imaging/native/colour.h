@@ -2,6 +2,10 @@
 #ifndef SHRINK_COLOUR_H
 #define SHRINK_COLOUR_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "resample.h"
 #include "types.h"
 
 /* A colour's distance from grey. What rounding made of none is none: grey stays grey. */

@@ -2,7 +2,13 @@
 #ifndef SHRINK_PROGRESSIVE_H
 #define SHRINK_PROGRESSIVE_H
 
-#include "sequential.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bits.h"
+#include "blocks.h"
+#include "huffman.h"
+#include "types.h"
 
 /* Where a block's bits of what is not 0 lie, after its coefficients. */
 enum { KNOWN = 4 };
@@ -144,7 +150,7 @@ static enum outcome read_scan(decoder *all, const scan *from) {
     component *single = from->count == 1 ? &all->components[from->components[0]] : NULL;
     /* Scans of several components bring means only, which lie first everywhere. */
     const component *like = single ? single : &all->components[0];
-    uint8_t order[sizeof BLOCK_ORDER];
+    uint8_t order[ORDER_LENGTH];
     set_order(like, order);
     const uint8_t *at = from->data;
     bit_reader reader;

@@ -2,27 +2,11 @@
 #ifndef SHRINK_SEQUENTIAL_H
 #define SHRINK_SEQUENTIAL_H
 
+#include <stdint.h>
+
+#include "blocks.h"
 #include "huffman.h"
-
-/* Where a coefficient goes, by zigzag place: blocks lie column after column, as the transform wants them.
-   What lies past the end goes to a place of its own, so that nothing need be asked. */
-enum { NOWHERE = 64, BLOCK_ROOM = 72 };
-static const uint8_t BLOCK_ORDER[64 + 256] = {
-    0,  8,  1,  2,  9,  16, 24, 17, 10, 3,  4,  11, 18, 25, 32, 40, 33, 26, 19, 12, 5,  6,
-    13, 20, 27, 34, 41, 48, 56, 49, 42, 35, 28, 21, 14, 7,  15, 22, 29, 36, 43, 50, 57, 58,
-    51, 44, 37, 30, 23, 31, 38, 45, 52, 59, 60, 53, 46, 39, 47, 54, 61, 62, 55, 63,
-    [64 ... 319] = NOWHERE,
-};
-
-/* Where the coefficients of ``part`` go: as above, or those of 4 x 4 only. */
-static void set_order(const component *part, uint8_t order[sizeof BLOCK_ORDER]) {
-    memset(order, part->kept, sizeof BLOCK_ORDER);
-    for (int i = 0; i < 64; i++) {
-        int column = BLOCK_ORDER[i] >> 3, row = BLOCK_ORDER[i] & 7;
-        if (part->kept == 64) order[i] = BLOCK_ORDER[i];
-        else if (column < LOW_SIDE && row < LOW_SIDE) order[i] = (uint8_t)(column * LOW_SIDE + row);
-    }
-}
+#include "types.h"
 
 /* Reads one block to ``block`` (zeros before). Returns whether it holds more than its mean, or -1. */
 static inline int read_block(bit_reader *restrict source, const huffman_table *dc, const huffman_table *ac,

@@ -1,13 +1,13 @@
 /* Which of the decoders an image goes to: asked of the processor when the library is loaded. */
 #include "interface.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(WITH_AVX2)
 #include <cpuid.h>
 
 static int has_avx2;
 
-/* Asked of the processor itself: zig's runtime is without what __builtin_cpu_supports needs. Once, when the library
-   is loaded: in a virtual machine the question goes to the host. */
+/* Whether it has all that the flags of decoder.c may use (CMakeLists.txt). Once, when the library is loaded: in a
+   virtual machine the question goes to the host. */
 __attribute__((constructor)) static void look_at_processor(void) {
     const unsigned fma = 1u << 12, system_saves = 1u << 27, bmi = 1u << 3, avx2 = 1u << 5, bmi2 = 1u << 8;
     const unsigned lzcnt = 1u << 5, sse_and_avx_saved = 6;
@@ -23,7 +23,7 @@ __attribute__((constructor)) static void look_at_processor(void) {
 int native_abi(void) { return NATIVE_ABI; }
 
 int shrink_jpeg(const jpeg_request *asked) {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(WITH_AVX2)
     if (has_avx2) return shrink_avx2(asked);
 #endif
     return shrink_any(asked);

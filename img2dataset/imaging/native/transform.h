@@ -9,7 +9,11 @@
 #ifndef SHRINK_TRANSFORM_H
 #define SHRINK_TRANSFORM_H
 
-#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #include "types.h"
 
@@ -26,35 +30,6 @@ typedef uint16_t words8 __attribute__((vector_size(16)));
 #else
 #define CHOSEN(a, b, ...) __builtin_shuffle(a, b, (ints8){__VA_ARGS__})
 #endif
-
-/* By which a coefficient of place 0-7 along one side is multiplied, for each way of decoding. */
-static double side_scale(int place, int reduction) {
-    double angle = place * M_PI / 16;
-    if (reduction == 8) return place ? 0 : 1 / sqrt(8);
-    if (reduction == 1) return (place ? cos(angle) * sqrt(2) : 1) / sqrt(8);
-    if (place == 0) return 1 / sqrt(8);
-    double fold = cos(angle) / 2 * (place > 4 ? -1 : 1);
-    if (place == 4) return 0;
-    if (reduction == 2) return place == 2 || place == 6 ? fold * cos(M_PI / 4) : fold;
-    double p = (cos(M_PI / 8) + cos(3 * M_PI / 8)) / 2, q = (cos(M_PI / 8) - cos(3 * M_PI / 8)) / 2;
-    return place == 1 || place == 7 ? fold * p : place == 3 || place == 5 ? -fold * q : 0;
-}
-
-static void set_multipliers(component *part) {
-    for (int place = 0; place < 64; place++) {
-        int at = BLOCK_ORDER[place];
-        part->multipliers[at] = (float)(part->quantisation[place] * side_scale(at >> 3, part->reduction) *
-                                        side_scale(at & 7, part->reduction) * (1 << FRACTION_BITS));
-        /* Bits left out were cut off towards zero; small values are likelier than large ones. */
-        int low = part->low_bits[place];
-        part->missing[at] = place && low > 0 ? 0.4f * (float)((1 << low) - 1) : 0;
-        if (part->missing[at] != 0) part->imprecise = 1;
-    }
-    for (int at = 0; at < 16; at++) {
-        part->low_multipliers[at] = part->multipliers[at / 4 * 8 + at % 4];
-        part->low_missing[at] = part->missing[at / 4 * 8 + at % 4];
-    }
-}
 
 static inline void transpose(floats8 r[8]) {
     floats8 a[8], b[8];
@@ -91,8 +66,7 @@ static inline void inverse(floats8 x[8]) {
 }
 
 /* Two rows of samples from 0 to LEVELS. */
-#ifdef __AVX2__
-#include <immintrin.h>
+#if defined(__AVX2__)
 static inline void put_rows(uint16_t *first, uint16_t *second, floats8 a, floats8 b) {
     /* Hostile files have samples beyond the range of integers, which would become the least of them. */
     __m256 most = _mm256_set1_ps(LEVELS), first_values = _mm256_min_ps((__m256)a, most);

@@ -27,13 +27,14 @@ enum {
 typedef struct {
     int defined;
     uint32_t lookup[1 << LOOKUP_BITS];
-    /* Of the symbols of a sequential block, where they fit, two: bits 0-7 how many bits both take (0: look closer),
-       8-15 the first alone, 16-23 by how much the first moves on, 24-31 both, 32-47 and 48-63 their values. */
-    uint64_t pairs[1 << LOOKUP_BITS];
     uint16_t prefix[1 << LOOKUP_BITS];      /* length << 8 | symbol of a code that fits, or 0 */
     int32_t first_beyond[18];               /* codes of 16 bits from here on are longer than the index */
     int32_t offset[17];
     uint8_t symbols[256];
+    /* Of the symbols of a sequential block, where they fit, two: bits 0-7 how many bits both take (0: look closer),
+       8-15 the first alone, 16-23 by how much the first moves on, 24-31 both, 32-47 and 48-63 their values.
+       Last, as only build_pairs writes it. */
+    uint64_t pairs[1 << LOOKUP_BITS];
 } huffman_table;
 
 /* The weights with which samples make one line (row or column) of the result: 65536 in all. */
@@ -92,5 +93,7 @@ typedef struct {
     void *owned[64];
     int owned_count;
 } decoder;
+
+static inline int divided_up(int number, int by) { return (number + by - 1) / by; }
 
 #endif

@@ -1,1 +1,0 @@
-"""How the package is built; no part of what is installed."""

@@ -1,0 +1,42 @@
+"""The engines by name: those built in, and those of other packages (``img2dataset.plugins``)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from img2dataset.distributing.engine import Engine, Progress
+from img2dataset.distributing.stopping import StopRequest
+from img2dataset.plugins import ENGINES, load_plugin
+
+
+class MakesEngine(Protocol):
+    """An entry point of the group ``img2dataset.engines``: a class or function that makes an ``Engine``."""
+
+    def __call__(
+        self, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
+    ) -> Engine:
+        """A new engine; the arguments are those of ``create_engine``."""
+
+
+def create_engine(
+    distributor: str, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
+) -> Engine:
+    """The engine that the option ``distributor`` names: built in, or of another package.
+
+    Args:
+        distributor: its name.
+        processes_count: worker processes, on each machine.
+        max_kills: how many lost workers a shard is forgiven.
+        on_progress: called with the rows done so far in this pass, by status, when they have changed.
+        stop: asked for from outside; open shards then have a few seconds to be completed.
+
+    Raises:
+        OptionError: no engine has the name.
+        MissingDependency: the package that has it cannot be imported.
+    """
+    if distributor == "multiprocessing":
+        from img2dataset.distributing.local import LocalPool
+
+        return LocalPool(processes_count, max_kills, on_progress, stop)
+    makes_engine: MakesEngine = load_plugin(ENGINES, distributor)
+    return makes_engine(processes_count, max_kills, on_progress, stop)

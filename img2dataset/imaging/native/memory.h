@@ -1,0 +1,14 @@
+/* Memory that is given back when the image is done. */
+#ifndef SHRINK_MEMORY_H
+#define SHRINK_MEMORY_H
+
+#include <stddef.h>
+
+#include "types.h"
+
+/* Room for ``bytes``, and 64 more that may be read, on a boundary of 64; NULL where there is none. */
+void *owned(decoder *all, size_t bytes);
+
+void give_back(decoder *all);
+
+#endif

@@ -1,0 +1,65 @@
+"""jsonl: one object a line, read a line at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from img2dataset.options import InputOptions
+from img2dataset.reading.columns import SelectedColumn
+from img2dataset.reading.files import ListFile
+from img2dataset.reading.list_format import ListFormat
+from img2dataset.reading.records import Record, RecordColumns, RecordRows, parsed_line
+from img2dataset.reading.rows import PendingRows, RowSource, Warnings
+from img2dataset.reading.sniffing import JSON_DOCUMENT
+from img2dataset.reading.text import text_blocks
+
+
+class Format(ListFormat):
+    compressible = True
+
+    def source(
+        self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
+    ) -> RowSource:
+        return JsonLinesSource(file, options, columns, warnings)
+
+
+class JsonLinesSource:
+    """One object a line; a line that is none is a row that failed."""
+
+    def __init__(
+        self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
+    ) -> None:
+        self.file = file
+        self.options = options
+        self.columns = RecordColumns(columns, file.path, warnings)
+
+    def row_count(self) -> int | None:
+        return None
+
+    def pending(self) -> Iterator[PendingRows]:
+        first_row = 0
+        for block in self._blocks():
+            # Only LF ends a line: JSON may hold the other line ends as white space.
+            lines = [line for line in block.split("\n") if line and not line.isspace()]
+            if lines:
+                rows = RecordRows(lines, first_row, self.columns, parsed_line)
+                if not self.columns.settled:
+                    self._settle([parsed_line(line) for line in lines])
+                yield rows
+                first_row += len(lines)
+
+    def _blocks(self) -> Iterator[str]:
+        return text_blocks(self.file, self.options, JSON_DOCUMENT)
+
+    def _settle(self, records: list[Record]) -> None:
+        """Take the columns of the first rows; those that they lack from where they first appear."""
+        missing = self.columns.missing(records)
+        if missing and not self.file.is_pipe:
+            for block in self._blocks():
+                lines = [line for line in block.split("\n") if any(f'"{name}"' in line for name in missing)]
+                found = [record for line in lines if (record := parsed_line(line)) is not None]
+                records = [*records, *(record for record in found if missing & record.keys())]
+                missing = self.columns.missing(records)
+                if not missing:
+                    break
+        self.columns.settle(records)

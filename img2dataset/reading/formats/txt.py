@@ -1,0 +1,71 @@
+"""txt: one URL a line. Commas and quotes are plain text, blank lines are no rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from img2dataset.options import InputOptions
+from img2dataset.reading.columns import SelectedColumn, assemble, check_columns, selected_columns
+from img2dataset.reading.files import ListFile
+from img2dataset.reading.list_format import ListFormat
+from img2dataset.reading.rows import BuiltRows, PendingRows, RowSource, Warnings
+from img2dataset.reading.sniffing import ANY_JSON
+from img2dataset.reading.text import text_blocks, universal_lines
+
+_logger = logging.getLogger("img2dataset")
+
+
+class Format(ListFormat):
+    compressible = True
+
+    def select(self, options: InputOptions) -> tuple[SelectedColumn, ...]:
+        """The URLs: a txt list has one column, whatever its name."""
+        selected = selected_columns(options)
+        if options.caption_col is not None:
+            # 1.47.0 took the option without a word, and scripts give it; but nobody should miss it.
+            _logger.warning(
+                'a txt list has no captions: caption_col "%s" has no effect; use a format with columns',
+                options.caption_col,
+            )
+        others = [column for column in selected if column.name not in ("url", "caption")]
+        check_columns(others, ["url"], "a txt list")
+        return tuple(column for column in selected if column.name == "url")
+
+    def source(
+        self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
+    ) -> RowSource:
+        return LineSource(file, options, columns)
+
+
+class LineRows:
+    def __init__(self, urls: list[str], columns: Sequence[SelectedColumn]) -> None:
+        self.urls = urls
+        self.columns = columns
+
+    @property
+    def count(self) -> int:
+        return len(self.urls)
+
+    def build(self, start: int, stop: int) -> BuiltRows:
+        return assemble(self.columns, [pa.array(self.urls[start:stop], pa.string())], {})
+
+
+class LineSource:
+    """``columns`` is the one column "url": a txt list has no other."""
+
+    def __init__(self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn]) -> None:
+        self.file = file
+        self.options = options
+        self.columns = columns
+
+    def row_count(self) -> int | None:
+        return None
+
+    def pending(self) -> Iterator[PendingRows]:
+        for block in text_blocks(self.file, self.options, ANY_JSON):
+            urls = [url for line in universal_lines(block) if (url := line.strip())]
+            if urls:
+                yield LineRows(urls, self.columns)

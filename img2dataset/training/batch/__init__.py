@@ -1,0 +1,3 @@
+"""From samples to batches: ``buckets`` of image sizes, ``sampling``, ``tokenizing``, ``collation``, and
+``features`` that a model computed once. Works on ``load``; called by ``data`` and ``streaming``.
+"""

@@ -1,0 +1,327 @@
+"""A map-style dataset of images and captions: a list comes in, samples (dictionaries) go out by number.
+
+For a PyTorch ``DataLoader``, which asks for a whole batch at once (``__getitems__``), so that its downloads
+are on their way at the same time. Rows come from ``lists``, pictures from ``loading``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from img2dataset.errors import OptionError
+from img2dataset.failures import TOO_SMALL_FOR_BUCKETS
+from img2dataset.training.batch.buckets import NO_BUCKET, BucketFit, Buckets
+from img2dataset.training.batch.collation import EmptyBatch
+from img2dataset.training.data.columns import chosen_columns
+from img2dataset.training.data.lists import RowList, list_folder, open_list
+from img2dataset.training.data.sizes import image_sizes
+from img2dataset.training.load.finishing import (
+    CaptionTransformLike,
+    ImageTransformLike,
+    SampleTransforms,
+    TokenizerLike,
+)
+from img2dataset.training.load.images import ImageTransform
+from img2dataset.training.load.loading import ImageLoader
+from img2dataset.training.load.sources import ImageLoadError, flat
+from img2dataset.training.randomness import Epoch, generator_of, number_of
+from img2dataset.training.requirements import require
+
+if TYPE_CHECKING:
+    import requests
+
+    from img2dataset.training.load.cache import ImageCache
+
+torch = require("torch", "a dataset for PyTorch")
+logger = logging.getLogger("img2dataset")
+
+REPLACEMENTS_TRIED = 16
+
+
+class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined]
+    """Images with captions from any list, ready for training.
+
+    Args:
+        path: a csv, tsv, json, jsonl or parquet file, an LMDB database, a folder of images with caption
+            files, a Hugging Face dataset, a sequence of dictionaries, or an Arrow table.
+        format: one of ``lists.LIST_FORMATS``; None: told from ``path``.
+        column_map: which columns are meant: ``{"image": "url", "caption": "text"}``. Without it, the usual
+            names are tried. Also ``width`` and ``height``, pixels, which spare buckets from opening images.
+        base_path: folder of relative paths; None: the list's own. URLs are never joined to it.
+        captions: of several captions in a row: a "random" one each epoch, the "first", or "all" (a list).
+        img_transform: keyword arguments of ``ImageTransform`` (``{"resize": [256, 256], …}``), or any
+            callable of a ``PIL.Image.Image`` (torchvision's transforms); None: the picture as it is.
+        caption_transform: keyword arguments of ``CaptionTransforms`` (``{"drop": 0.05, …}``), a
+            ``CaptionTransform``, or any callable of a caption.
+        tokenizer: called with the caption, its answer is ``tokens``; see ``CaptionTokenizer``.
+        model_transform: called with the finished sample; what it returns is the sample.
+        buckets: pictures are resized and cropped to their aspect-ratio bucket, before ``img_transform``.
+        on_error: what a sample that cannot be loaded does: "raise"; "skip": it is missing in its batch;
+            "replace": another sample (of the same bucket) stands in. The cause is logged once.
+        memory_cache: that many decoded pictures are kept, in each worker.
+        cache: folder, or ``ImageCache``, for downloaded images; shared by workers, ranks and epochs.
+        seed: a whole number: random choices depend on it, the epoch (``set_epoch``) and the row alone, the
+            same for any number of workers. None: they vary as PyTorch's generator does.
+        mode: "RGB", "RGBA" or "L".
+        session, allow_urls, timeout_s, deadline_s, retries, max_bytes: as in ``ImageLoader``.
+        loader: an ``ImageLoader`` of your own in place of all these.
+        split: of a Hugging Face dataset given by name.
+
+    A sample is a dictionary: ``img`` (what the transform returns; a list if the row has a list of images),
+    ``caption`` (a string, or a list for "all"), ``tokens`` if there is a tokenizer, ``index`` (the row), and
+    ``metadata`` (the row's other columns). With buckets also ``original_size``, ``crop_top_left`` and
+    ``target_size``, each (vertical, horizontal) in pixels: SDXL's conditioning.
+
+    Raises:
+        OptionError: a value is not one of those it takes.
+        InputError: the list cannot be read, or has no column of images.
+    """
+
+    def __init__(
+        self,
+        path: Any,
+        *,
+        format: str | None = None,
+        column_map: Mapping[str, str] | None = None,
+        base_path: str | os.PathLike[str] | None = None,
+        captions: Literal["random", "first", "all"] = "random",
+        img_transform: ImageTransformLike = None,
+        caption_transform: CaptionTransformLike = None,
+        tokenizer: TokenizerLike = None,
+        model_transform: Callable[[dict[str, Any]], Any] | None = None,
+        buckets: Buckets | Mapping[str, Any] | None = None,
+        on_error: Literal["raise", "skip", "replace"] = "raise",
+        memory_cache: int = 0,
+        cache: str | os.PathLike[str] | ImageCache | None = None,
+        seed: int | None = None,
+        mode: Literal["RGB", "RGBA", "L"] = "RGB",
+        session: requests.Session | None = None,
+        allow_urls: bool = True,
+        timeout_s: float = 10.0,
+        deadline_s: float = 60.0,
+        retries: int = 2,
+        max_bytes: int = 100_000_000,
+        loader: ImageLoader | None = None,
+        split: str = "train",
+    ):
+        for name, value, allowed in (
+            ("captions", captions, ("random", "first", "all")),
+            ("on_error", on_error, ("raise", "skip", "replace")),
+        ):
+            if value not in allowed:
+                raise OptionError(f"{name} is {value!r}; it takes {', '.join(map(repr, allowed))}")
+        if memory_cache < 0:
+            raise OptionError(f"memory_cache is {memory_cache!r}; it takes a number of images, 0 for none")
+        self.rows: RowList = open_list(path, format, split)
+        self.columns = chosen_columns(self.rows.columns, column_map)
+        self.loader = loader or ImageLoader(
+            base_path if base_path is not None else list_folder(path),
+            mode=mode,
+            cache=cache,
+            session=session,
+            allow_urls=allow_urls,
+            timeout_s=timeout_s,
+            deadline_s=deadline_s,
+            retries=retries,
+            max_bytes=max_bytes,
+        )
+        self.captions = captions
+        self.transforms = SampleTransforms(img_transform, caption_transform, tokenizer, seed is not None)
+        self.model_transform = model_transform
+        self.buckets = Buckets(**buckets) if isinstance(buckets, Mapping) else buckets
+        transform = self.transforms.img_transform
+        shapes = isinstance(transform, ImageTransform) and (transform.resize or transform.crop)
+        if self.buckets is not None and shapes:
+            raise OptionError(
+                "with buckets, img_transform must not resize or crop: the bucket gives the size"
+            )
+        self.on_error = on_error
+        self.seed = seed
+        self.failures: dict[int, str] = {}
+        self._epoch = Epoch()
+        self._bucket_ids: Any = None
+        self._memory: OrderedDict[Any, Any] = OrderedDict()
+        self._memory_size = memory_cache
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Any:
+        """The sample of row ``index``; None if it failed and ``on_error`` is "skip"."""
+        return self._samples([range(len(self))[index]])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """The samples of several rows, without those that were skipped; all downloads run at once."""
+        samples = [sample for sample in self._samples(indices) if sample is not None]
+        if not samples:
+            raise EmptyBatch(
+                f"all {len(indices)} samples of a batch failed to load: {self._last_failure(indices)};"
+                " use a larger batch, or on_error='replace'"
+            )
+        return samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch it is; all workers see it, also persistent ones."""
+        self._epoch.set(epoch)
+
+    def bucket_ids(self) -> Any:
+        """The bucket of each row, int32 of shape (rows,), −1 for none.
+
+        Sizes come from the columns ``width`` and ``height`` if the list has them, otherwise from the headers
+        of the images, which are downloaded into the cache if need be; what cannot be loaded has no bucket.
+        Computed once, best before the ``DataLoader`` starts its workers.
+
+        Raises:
+            OptionError: the dataset has no buckets.
+        """
+        if self.buckets is None:
+            raise OptionError("the dataset has no buckets; give buckets=Buckets(…)")
+        if self._bucket_ids is None:
+            widths, heights = image_sizes(self.rows, self.columns, self.loader)
+            self._bucket_ids = self.buckets.assign_many(widths, heights)
+        return self._bucket_ids
+
+    def sources(self, index: int) -> list[Any]:
+        """The image sources of row ``index``, as they stand in the list."""
+        return list(flat(self.rows.row(index).get(self.columns["image"])))
+
+    def _samples(self, indices: Sequence[int]) -> list[Any]:
+        rows = [self.rows.row(index) for index in indices]
+        wanted = [self._sources_of(row) for row in rows]
+        bodies = iter(self.loader.read_many([source for sources in wanted for source in sources]))
+        samples = []
+        for index, row, sources in zip(indices, rows, wanted, strict=True):
+            loaded = [next(bodies) for _ in sources]
+            try:
+                samples.append(self._sample(index, row, iter(loaded)))
+            except ImageLoadError as error:
+                samples.append(self._after_failure(index, error))
+        return samples
+
+    def _sources_of(self, row: Mapping[str, Any]) -> list[Any]:
+        """The sources of a row that are to be read: not pictures, and not in memory."""
+        sources = flat(row.get(self.columns["image"]))
+        return [
+            source
+            for source in sources
+            if not hasattr(source, "convert") and _key(source) not in self._memory
+        ]
+
+    def _sample(self, index: int, row: dict[str, Any], bodies: Any) -> Any:
+        generator = generator_of(self.seed, self._epoch.get(), index)
+        value = row.get(self.columns["image"])
+        sample: dict[str, Any] = {}
+        if isinstance(value, (list, tuple)):
+            pictures = [self._picture(source, bodies) for source in value]
+            sample["img"] = [self._transformed(picture, generator, index, {}) for picture in pictures]
+        else:
+            sample["img"] = self._transformed(self._picture(value, bodies), generator, index, sample)
+        sample |= self.transforms.text(self._captions_of(row, generator), generator)
+        sample["index"] = index
+        used = set(self.columns.values())
+        sample["metadata"] = {name: value for name, value in row.items() if name not in used}
+        return sample if self.model_transform is None else self.model_transform(sample)
+
+    def _picture(self, source: Any, bodies: Any) -> Any:
+        if hasattr(source, "convert"):
+            return self.loader(source)
+        key = _key(source)
+        if key in self._memory:
+            self._memory.move_to_end(key)
+            return self._memory[key]
+        body = next(bodies)
+        if isinstance(body, ImageLoadError):
+            raise body
+        picture = self._decoded(body, source)
+        if self._memory_size:
+            self._memory[key] = picture
+            while len(self._memory) > self._memory_size:
+                self._memory.popitem(last=False)
+        return picture
+
+    def _decoded(self, body: bytes, source: Any) -> Any:
+        """A picture; or its pixels, scaled, where the transform says to which size."""
+        transform = self.transforms.img_transform
+        if isinstance(transform, ImageTransform) and self.buckets is None and self.loader.mode == "RGB":
+            return self.loader.decode_scaled(body, source, transform.scaled_size)
+        return self.loader.decode(body, source)
+
+    def _transformed(self, picture: Any, generator: Any, index: int, sample: dict[str, Any]) -> Any:
+        if self.buckets is not None:
+            bucket = None if self._bucket_ids is None else int(self._bucket_ids[index])
+            if bucket == NO_BUCKET or (bucket is None and self.buckets.assign(*picture.size) == NO_BUCKET):
+                raise ImageLoadError.of(self.sources(index)[0], TOO_SMALL_FOR_BUCKETS)
+            pixels, fit = self.buckets.resize_and_crop(picture, bucket)
+            sample.update(_conditioning(picture, fit))
+            picture = (
+                pixels if isinstance(self.transforms.img_transform, ImageTransform) else _as_picture(pixels)
+            )
+        return self.transforms.image(picture, generator)
+
+    def _captions_of(self, row: Mapping[str, Any], generator: Any) -> str | list[str]:
+        value = row.get(self.columns.get("caption", ""))
+        several = list(value) if isinstance(value, (list, tuple)) else [value]
+        texts = [str(one) for one in several if one is not None] or [""]
+        if self.captions == "all":
+            return texts
+        return texts[0] if self.captions == "first" or len(texts) == 1 else str(generator.choice(texts))
+
+    def _after_failure(self, index: int, error: ImageLoadError) -> Any:
+        if self.on_error == "raise":
+            raise error
+        self._note_failure(index, error)
+        if self.on_error == "skip":
+            return None
+        for other in self._replacements(index):
+            row = self.rows.row(other)
+            try:
+                return self._sample(other, row, iter(self.loader.read_many(self._sources_of(row))))
+            except ImageLoadError as failure:
+                self._note_failure(other, failure)
+        raise EmptyBatch(
+            f"{REPLACEMENTS_TRIED} samples in place of row {index} failed as well; the first: {error}"
+        )
+
+    def _replacements(self, index: int) -> Iterable[int]:
+        import numpy as np
+
+        alike: Any = range(len(self))
+        if self._bucket_ids is not None and self._bucket_ids[index] != NO_BUCKET:
+            alike = np.flatnonzero(self._bucket_ids == self._bucket_ids[index])
+        for attempt in range(REPLACEMENTS_TRIED):
+            other = int(alike[number_of(self.seed or 0, self._epoch.get(), index, attempt) % len(alike)])
+            if other not in self.failures:
+                yield other
+
+    def _note_failure(self, index: int, error: ImageLoadError) -> None:
+        if index not in self.failures:
+            logger.warning("row %d is left out: %s", index, error)
+        self.failures[index] = str(error)
+
+    def _last_failure(self, indices: Sequence[int]) -> str:
+        return self.failures.get(indices[-1], "the log says why")
+
+
+def _conditioning(picture: Any, fit: BucketFit) -> dict[str, tuple[int, int]]:
+    return {
+        "original_size": (picture.size[1], picture.size[0]),
+        "crop_top_left": (fit.crop_top, fit.crop_left),
+        "target_size": (fit.size[1], fit.size[0]),
+    }
+
+
+def _as_picture(pixels: Any) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(pixels)
+
+
+def _key(source: Any) -> Any:
+    """What a source is remembered by."""
+    if isinstance(source, Mapping):
+        source = source.get("bytes") or source.get("path")
+    return source if isinstance(source, (str, bytes)) else str(source)

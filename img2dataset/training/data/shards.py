@@ -1,0 +1,245 @@
+"""Finished outputs read back: a folder that ``download`` wrote comes in, training samples go out.
+
+``ShardDataset`` is map-style, for folders on this machine, in every format. ``ShardStream`` is an
+``IterableDataset``, for any file system of fsspec: shards are divided among ranks and workers and read
+forwards. Both read the metadata files for the captions and filters, and only shards that are done.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from img2dataset.errors import InputError, OptionError
+from img2dataset.failures import FILE_WITHOUT_IMAGE
+from img2dataset.training.batch.sampling import distributed_place
+from img2dataset.training.data.shard_folder import FinishedShards, ShardFormat, image_pairs
+from img2dataset.training.data.shard_images import FolderImages, ParquetImages, TarImages, TfrecordImages
+from img2dataset.training.load.finishing import (
+    CaptionTransformLike,
+    ImageTransformLike,
+    SampleTransforms,
+    TokenizerLike,
+)
+from img2dataset.training.load.image_bytes import DecodeFailed
+from img2dataset.training.load.sources import ImageLoadError
+from img2dataset.training.randomness import Epoch, generator_of, number_of
+from img2dataset.training.requirements import require
+
+torch = require("torch", "a dataset for PyTorch")
+
+# Open shards a process keeps: places of 10 000 images each take about 2 MB.
+OPEN_SHARDS = 16
+_READERS: dict[str, Any] = {
+    "files": FolderImages,
+    "webdataset": TarImages,
+    "parquet": ParquetImages,
+    "tfrecord": TfrecordImages,
+}
+
+
+class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined]
+    """The successful samples of a finished output, by number.
+
+    Args:
+        folder: what was the ``output_folder``; on this machine.
+        format: "files", "webdataset", "parquet" or "tfrecord"; None: told from the files.
+        where: a condition on the metadata, such as "width >= 512 and height >= 512 and caption is not None".
+        columns: metadata columns to keep in memory and in samples; None: all.
+        image: without ``img_transform``: "pil", or "bytes" of the file as it is stored.
+        img_transform, caption_transform, tokenizer, seed: as in ``ImageTextDataset``.
+
+    A sample is a dictionary: ``img``, ``caption``, ``tokens`` if there is a tokenizer, ``index``, and
+    ``metadata`` (the columns, ``key`` among them). In the order of the keys.
+
+    Raises:
+        InputError: no finished shard is there, or its files are not what they should be.
+        OptionError: a wrong condition or value.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        format: ShardFormat | None = None,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        image: Literal["pil", "bytes"] = "pil",
+        img_transform: ImageTransformLike = None,
+        caption_transform: CaptionTransformLike = None,
+        tokenizer: TokenizerLike = None,
+        seed: int | None = None,
+    ):
+        _check_image(image, img_transform)
+        import pyarrow as pa
+
+        self._shards = FinishedShards(str(Path(folder).expanduser()), format)
+        tables = []
+        for number, name in enumerate(self._shards.names):
+            table = self._shards.metadata(name, where, columns)
+            tables.append(table.append_column("__shard__", pa.array([number] * table.num_rows, pa.int32())))
+        self._rows = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+        self.image = image
+        self.transforms = SampleTransforms(img_transform, caption_transform, tokenizer, seed is not None)
+        self.seed = seed
+        self._epoch = Epoch()
+        self._open: OrderedDict[str, Any] = OrderedDict()
+        self._process_id = os.getpid()
+
+    def __len__(self) -> int:
+        return int(self._rows.num_rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The sample number ``index``.
+
+        Raises:
+            ImageLoadError: its image is missing in the shard, or cannot be decoded.
+        """
+        index = range(len(self))[index]
+        metadata = {name: self._rows.column(name)[index].as_py() for name in self._rows.column_names}
+        shard = self._shards.names[metadata.pop("__shard__")]
+        body = self._images(shard).read(metadata["key"])
+        if body is None:
+            raise ImageLoadError.of(f"{shard}:{metadata['key']}", FILE_WITHOUT_IMAGE)
+        return finished_sample(self, body, metadata, index, self._epoch.get())
+
+    def metadata(self) -> Any:
+        """The metadata of all samples: a ``pyarrow.Table``, in order."""
+        return self._rows.drop_columns(["__shard__"])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch it is, for random choices; all workers see it."""
+        self._epoch.set(epoch)
+
+    def _images(self, shard: str) -> Any:
+        if self._process_id != os.getpid():
+            self._open, self._process_id = OrderedDict(), os.getpid()
+        if shard in self._open:
+            self._open.move_to_end(shard)
+        else:
+            self._open[shard] = _READERS[self._shards.format](self._shards.image_path(shard))
+            if len(self._open) > OPEN_SHARDS:
+                self._open.popitem(last=False)
+        return self._open[shard]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": OrderedDict()}
+
+
+class ShardStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-defined]
+    """The successful samples of a finished output, shard by shard, from any file system.
+
+    Shards are divided among all workers of all ranks, so ranks may get different numbers of samples.
+
+    Args:
+        folder: what was the ``output_folder``; any fsspec path.
+        shuffle_shards: in an order by seed and epoch.
+        shuffle_buffer: samples that are held to be given out in a random order; 0: in the order of the shard.
+        rank, world_size: None: as PyTorch's process group says, or alone.
+        others: as in ``ShardDataset``.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        format: ShardFormat | None = None,
+        where: str | None = None,
+        columns: Sequence[str] | None = None,
+        image: Literal["pil", "bytes"] = "pil",
+        img_transform: ImageTransformLike = None,
+        caption_transform: CaptionTransformLike = None,
+        tokenizer: TokenizerLike = None,
+        shuffle_shards: bool = False,
+        shuffle_buffer: int = 0,
+        seed: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ):
+        super().__init__()
+        _check_image(image, img_transform)
+        if shuffle_buffer < 0:
+            raise OptionError(
+                f"shuffle_buffer is {shuffle_buffer!r}; it takes a number of samples, 0 for none"
+            )
+        self._shards = FinishedShards(os.fspath(folder), format)
+        self.where = where
+        self.columns = columns
+        self.image = image
+        self.transforms = SampleTransforms(img_transform, caption_transform, tokenizer, seeded=True)
+        self.shuffle_shards = shuffle_shards
+        self.shuffle_buffer = shuffle_buffer
+        self.seed: int | None = seed
+        self.rank, self.world_size = distributed_place(rank, world_size)
+        self._epoch = Epoch()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch it is, for the order and random choices; all workers see it."""
+        self._epoch.set(epoch)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        worker = torch.utils.data.get_worker_info()
+        workers, worker_id = (worker.num_workers, worker.id) if worker is not None else (1, 0)
+        epoch = self._epoch.get()
+        names = list(self._shards.names)
+        if self.shuffle_shards:
+            random.Random(number_of(self.seed or 0, epoch)).shuffle(names)
+        mine = names[self.rank * workers + worker_id :: self.world_size * workers]
+        samples = (sample for name in mine for sample in self._samples(name))
+        for body, metadata in self._shuffled(samples, epoch):
+            yield finished_sample(self, body, metadata, int(metadata["key"]), epoch)
+
+    def _samples(self, name: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        wanted = {
+            row["key"]: row for row in self._shards.metadata(name, self.where, self.columns).to_pylist()
+        }
+        for key, body in image_pairs(self._shards, name, wanted):
+            metadata = wanted.pop(key, None)
+            if metadata is not None:
+                yield body, metadata
+        if wanted:
+            raise InputError(
+                f"the shard {name} has no image for {len(wanted)} of its keys, {min(wanted)} the first"
+            )
+
+    def _shuffled(self, samples: Iterator[Any], epoch: int) -> Iterator[Any]:
+        generator = random.Random(number_of(self.seed or 0, epoch, self.rank, 1))
+        held: list[Any] = []
+        for sample in samples:
+            if len(held) < self.shuffle_buffer:
+                held.append(sample)
+                continue
+            if held:
+                place = generator.randrange(len(held))
+                held[place], sample = sample, held[place]
+            yield sample
+        generator.shuffle(held)
+        yield from held
+
+
+def finished_sample(
+    dataset: ShardDataset | ShardStream, body: bytes, metadata: dict[str, Any], index: int, epoch: int
+) -> dict[str, Any]:
+    """The sample of an image and its metadata, transformed as ``dataset`` is told."""
+    generator = generator_of(dataset.seed, epoch, index)
+    transforms = dataset.transforms
+    picture: Any = body
+    if dataset.image == "pil":
+        try:
+            picture = transforms.decode(body)
+        except DecodeFailed as error:
+            raise ImageLoadError.of(metadata["key"], error.failure, error.note) from error
+        picture = transforms.image(picture, generator)
+    caption = metadata.get("caption") or ""
+    return {"img": picture, **transforms.text(caption, generator), "index": index, "metadata": metadata}
+
+
+def _check_image(image: str, img_transform: Any) -> None:
+    if image not in ("pil", "bytes"):
+        raise OptionError(f"image is {image!r}; it takes 'pil' or 'bytes'")
+    if image == "bytes" and img_transform is not None:
+        raise OptionError("image='bytes' and img_transform exclude each other: a transform needs a picture")

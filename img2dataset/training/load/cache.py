@@ -1,0 +1,314 @@
+"""A folder of downloaded bodies, shared by epochs, processes and machines.
+
+In: URLs, and a function that downloads those that are missing. Out: bodies or failures. Called by the
+loader, and by ``img2dataset cache``.
+
+    objects/ab/cdef…    one file a URL (``cache_entry``), named by the SHA-256 of the URL; renamed into place
+    locks/abc           who downloads a URL holds the lock of its first three digits: others wait, then read
+    temporary/          files on their way to ``objects``; leftovers of killed processes are swept
+    size, size.lock     bytes of all entries: raised before an entry appears, so never too low
+
+The locks are the operating system's (``storage``), so they end with the process that holds them. DiskCache
+was considered for all of this: it keeps its index in SQLite, which must not lie on a network file system, and
+it has no way for processes to wait for one download.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from img2dataset.errors import OptionError
+from img2dataset.failures import Failure
+from img2dataset.storage.locks import locked
+from img2dataset.training.load.cache_entry import BrokenEntry, Entry, decode_entry, encode_entry
+
+logger = logging.getLogger("img2dataset")
+
+FetchMany = Callable[[Sequence[tuple[str, Entry | None]]], list[Entry]]
+
+# An entry's time of use is written again after this long: reading it all day costs one write a minute.
+USE_RESOLUTION_S = 60.0
+STALE_TEMPORARY_S = 3600.0
+KEPT_AFTER_REMOVAL = 0.9
+MOST_LOCKS = 256
+
+
+@dataclass(frozen=True)
+class CacheStats:
+    """What a cache folder holds. ``failures`` are remembered failed URLs; times are Unix seconds."""
+
+    folder: str
+    entries: int
+    bytes: int
+    failures: int
+    oldest_use: float | None
+    newest_use: float | None
+
+
+class ImageCache:
+    """Bodies by URL, in a folder.
+
+    Args:
+        folder: made if it is not there. May be shared by any number of processes and machines.
+        max_bytes: bound on the sum of the entries' sizes; the least recently used are removed. None: no
+            bound.
+        revalidate_after_s: seconds after which the server is asked whether an entry has changed; None: never.
+        failure_lifetime_s: seconds for which a URL that failed for good (404, refused, …) is not asked for
+            again. Default one hour; 0: failures are not remembered.
+        lock_wait_s: how long to wait for another process's download of the same URL before doing it as well.
+
+    Raises:
+        OptionError: a value is out of its range, or the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        max_bytes: int | None = None,
+        revalidate_after_s: float | None = None,
+        failure_lifetime_s: float = 3600.0,
+        lock_wait_s: float = 600.0,
+    ):
+        if max_bytes is not None and max_bytes < 1:
+            raise OptionError(f"max_bytes of the cache is {max_bytes!r}; it must be at least 1, or None")
+        for name, value in (
+            ("revalidate_after_s", revalidate_after_s),
+            ("failure_lifetime_s", failure_lifetime_s),
+        ):
+            if value is not None and value < 0:
+                raise OptionError(f"{name} of the cache is {value!r}; it must be 0 or more")
+        self.folder = Path(folder).expanduser()
+        self.max_bytes = max_bytes
+        self.revalidate_after_s = revalidate_after_s
+        self.failure_lifetime_s = failure_lifetime_s
+        self.lock_wait_s = lock_wait_s
+        self._warned = False
+        try:
+            for name in ("objects", "locks", "temporary"):
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OptionError(f"the cache folder {str(folder)!r} cannot be made: {error.strerror}") from error
+        self._sweep_temporary()
+
+    def get(self, url: str) -> Entry | None:
+        """The entry of ``url`` as it stands in the folder, verified by its hash; None if there is none."""
+        path = self._path(url)
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+                last_use = os.fstat(file.fileno()).st_mtime
+        except OSError:
+            return None
+        try:
+            entry = decode_entry(data)
+        except BrokenEntry as error:
+            logger.warning("cache: %s is broken (%s) and is downloaded again", path, error)
+            self._remove(path, len(data))
+            return None
+        if abs(time.time() - last_use) > USE_RESOLUTION_S:
+            with contextlib.suppress(OSError):  # a cache that cannot be written to can still be read
+                os.utime(path)
+        return entry
+
+    def get_many(self, urls: Sequence[str], fetch_many: FetchMany) -> dict[str, Entry]:
+        """The entry of each URL, downloading once, however many processes ask, what is missing or too old.
+
+        Args:
+            urls: any number; equal ones are one.
+            fetch_many: called with pairs of a URL and its outdated entry (or None) and returns their entries,
+                in order; ``entry.failure`` says what failed.
+        """
+        found: dict[str, Entry] = {}
+        outdated: dict[str, Entry | None] = {}
+        for url in dict.fromkeys(urls):
+            entry = self.get(url)
+            if entry is not None and self._fresh(entry):
+                found[url] = entry
+            else:
+                outdated[url] = entry
+        # Locks are only tried while others are held, and waited for one at a time: no deadlock.
+        with contextlib.ExitStack() as held:
+            locked = self._try_locks(outdated, held)
+            mine = [url for url in outdated if self._lock_name(url) in locked]
+            found.update(self._fetch_missing(mine, fetch_many))
+        for url in outdated:
+            if url not in found:
+                with self._lock(url):
+                    found.update(self._fetch_missing([url], fetch_many))
+        return found
+
+    def put(self, entry: Entry) -> None:
+        """Store an entry. A full or read-only folder is reported once, and the program goes on without."""
+        data = encode_entry(entry)
+        if self.max_bytes is not None and len(data) > self.max_bytes:
+            return
+        path = self._path(entry.url)
+        temporary = self.folder / "temporary" / f"{path.name[:16]}.{uuid.uuid4().hex}"
+        try:
+            temporary.write_bytes(data)
+            path.parent.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                self._count(-path.stat().st_size)
+            self._count(len(data))
+            os.replace(temporary, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            if not self._warned:
+                self._warned = True
+                logger.warning("cache: nothing more can be stored in %s: %s", self.folder, error)
+
+    def stats(self) -> CacheStats:
+        """Count what is there (lists the folder)."""
+        entries = size = failures = 0
+        uses = []
+        for path, status in self._entries():
+            entries += 1
+            size += status.st_size
+            uses.append(status.st_mtime)
+            # Only a failure is this small and has an empty body; images begin at about 100 bytes.
+            if status.st_size < 4096:
+                with contextlib.suppress(OSError, BrokenEntry):
+                    failures += decode_entry(path.read_bytes()).failure is not None
+        return CacheStats(
+            str(self.folder), entries, size, failures, min(uses, default=None), max(uses, default=None)
+        )
+
+    def clear(self) -> int:
+        """Remove every entry; returns how many. Safe while others use the folder."""
+        removed = 0
+        with self._size_lock():
+            for path, _status in self._entries():
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    removed += 1
+            self._write_size(0)
+        return removed
+
+    def _fetch_missing(self, urls: list[str], fetch_many: FetchMany) -> dict[str, Entry]:
+        """With the locks of ``urls`` held: read what came in the meantime, download and store the rest."""
+        found: dict[str, Entry] = {}
+        wanted: list[tuple[str, Entry | None]] = []
+        for url in urls:
+            entry = self.get(url)
+            if entry is not None and self._fresh(entry):
+                found[url] = entry
+            else:
+                wanted.append((url, None if entry is None or entry.failure else entry))
+        if wanted:
+            for entry in fetch_many(wanted):
+                found[entry.url] = entry
+                if entry.failure is None or (self.failure_lifetime_s and is_final(entry.failure)):
+                    self.put(entry)
+        return found
+
+    def _fresh(self, entry: Entry) -> bool:
+        lifetime = self.revalidate_after_s if entry.failure is None else self.failure_lifetime_s
+        return lifetime is None or time.time() - entry.checked < lifetime
+
+    def _path(self, url: str) -> Path:
+        name = _digest(url)
+        return self.folder / "objects" / name[:2] / name[2:]
+
+    def _lock_name(self, url: str) -> str:
+        return _digest(url)[:3]
+
+    def _try_locks(self, urls: Iterable[str], held: contextlib.ExitStack) -> set[str]:
+        """Take the locks that nobody holds; at most 256, each is an open file."""
+        taken: set[str] = set()
+        for name in dict.fromkeys(map(self._lock_name, urls)):
+            if len(taken) < MOST_LOCKS:
+                with contextlib.suppress(OSError):  # busy, or a folder that cannot be written to
+                    held.enter_context(locked(self.folder / "locks" / name, wait_s=0))
+                    taken.add(name)
+        return taken
+
+    @contextlib.contextmanager
+    def _lock(self, url: str) -> Iterator[None]:
+        """Wait for the lock of ``url``; after ``lock_wait_s`` go on without: twice is better than never."""
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):
+                held.enter_context(locked(self.folder / "locks" / self._lock_name(url), self.lock_wait_s))
+            yield
+
+    def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
+        for folder in (self.folder / "objects").iterdir():
+            if not folder.is_dir():
+                continue
+            for path in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    yield path, path.stat()
+
+    def _remove(self, path: Path, size: int) -> None:
+        with contextlib.suppress(OSError):
+            path.unlink()
+            self._count(-size)
+
+    def _size_lock(self) -> contextlib.AbstractContextManager[None]:
+        return locked(self.folder / "size.lock")
+
+    def _count(self, change: int) -> None:
+        """Add to the folder's size; above the bound, remove the least recently used entries."""
+        with self._size_lock():
+            size = self._read_size()
+            if size is None:
+                size = sum(status.st_size for _path, status in self._entries())
+            size = max(0, size + change)
+            if self.max_bytes is not None and change > 0 and size > self.max_bytes:
+                size = self._remove_least_recently_used(change)
+            self._write_size(size)
+
+    def _remove_least_recently_used(self, coming: int) -> int:
+        assert self.max_bytes is not None
+        entries = sorted(self._entries(), key=lambda entry: entry[1].st_mtime)
+        size = coming + sum(status.st_size for _path, status in entries)
+        wanted = max(coming, int(self.max_bytes * KEPT_AFTER_REMOVAL))
+        for path, status in entries:
+            if size <= wanted:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            size -= status.st_size
+        self._sweep_temporary()
+        return size
+
+    def _read_size(self) -> int | None:
+        try:
+            return int((self.folder / "size").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _write_size(self, size: int) -> None:
+        # Twenty digits in one write: there is no half of it.
+        with open(self.folder / "size", "w" if self._read_size() is None else "r+") as file:
+            file.write(f"{size:020d}")
+
+    def _sweep_temporary(self) -> None:
+        with contextlib.suppress(OSError):
+            for path in (self.folder / "temporary").iterdir():
+                with contextlib.suppress(OSError):
+                    if time.time() - path.stat().st_mtime > STALE_TEMPORARY_S:
+                        path.unlink()
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it. Not safe while others use it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _digest(url: str) -> str:
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_final(failure: Failure) -> bool:
+    """Whether asking again soon is pointless; failures of the network or of the server may pass."""
+    return not failure.kind.later

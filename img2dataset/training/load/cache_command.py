@@ -1,0 +1,45 @@
+"""``img2dataset cache stats FOLDER`` and ``cache clear FOLDER``: words come in, a text goes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from img2dataset.errors import OptionError
+from img2dataset.training.load.cache import ImageCache
+
+USAGE = "img2dataset cache stats FOLDER | img2dataset cache clear FOLDER"
+
+
+def cache_command(words: Sequence[str]) -> str:
+    """Do what the words after ``cache`` ask for.
+
+    Returns:
+        What to print.
+
+    Raises:
+        OptionError: other words, or a folder that is no cache.
+    """
+    if len(words) != 2 or words[0] not in ("stats", "clear"):
+        raise OptionError(f"cache takes: {USAGE}")
+    folder = Path(words[1]).expanduser()
+    # Not made here: a mistyped name should not leave an empty cache behind.
+    if not (folder / "objects").is_dir():
+        raise OptionError(f"{words[1]!r} is not a cache folder (it has no folder objects); {USAGE}")
+    cache = ImageCache(folder)
+    if words[0] == "clear":
+        return f"{cache.clear()} entries removed from {folder}"
+    stats = cache.stats()
+    lines = [
+        f"folder    {stats.folder}",
+        f"entries   {stats.entries:,} ({stats.failures:,} remembered failures)",
+        f"size      {stats.bytes:,} bytes",
+    ]
+    if stats.oldest_use is not None and stats.newest_use is not None:
+        lines.append(f"last used {_moment(stats.oldest_use)} to {_moment(stats.newest_use)}")
+    return "\n".join(lines)
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
