@@ -109,7 +109,7 @@ def of_transfer(code: int, message: str, system_error: int, proxied: bool = Fals
 
     Args:
         code: libcurl's ``CURLE_…`` number.
-        message: libcurl's text for it, searched for known phrases and never passed on.
+        message: libcurl's text for it, searched for phrases and never passed on.
         system_error: ``errno`` of the last failed socket call, 0 if there was none.
         proxied: it was a proxy that had to be connected to.
     """
