@@ -76,6 +76,10 @@ ROUNDS_BEFORE_ANY_ANSWER, SHARED_ROUNDS_BEFORE_ANY_ANSWER = 3, 5
 # happens once or twice; more means that it is this URL, not the pace.
 MOST_PUSH_BACKS = 8
 
+# A failed row is tried again after what its server asks for, if that is no longer: it would hold its shard
+# open.
+LONGEST_RETRY_AFTER_S = 120.0
+
 # The pace. The share of the accepted rate that is asked for after a push back, and the steps of giving it
 # back.
 SHARE = 0.9

@@ -2,7 +2,7 @@
 
 Comes in: a URI, where it may connect and a reservation of memory. Goes out: the ``Response``, or why there is
 none. The address is judged here where it counts: when a socket is opened, and when a connection is used
-again. Made by ``requests.transfer_pool``.
+again. Made by ``requests.in_flight``.
 """
 
 from __future__ import annotations

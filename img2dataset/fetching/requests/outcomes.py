@@ -18,6 +18,7 @@ from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent.site_files import MAX_REDIRECTS
 from img2dataset.fetching.hosts.politeness import leads_elsewhere
+from img2dataset.fetching.hosts.states import LONGEST_RETRY_AFTER_S
 from img2dataset.fetching.http.cookies import with_cookies
 from img2dataset.fetching.http.response_head import Answer
 from img2dataset.fetching.requests.ledger import Download, Redirects
@@ -37,8 +38,6 @@ CONTRADICTIONS = frozenset(
 )
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 30.0
-# A server that asks for more is better asked in a later run: the row would hold its shard open.
-LONGEST_RETRY_AFTER_S = 120.0
 
 
 class Step(Enum):
