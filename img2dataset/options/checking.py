@@ -210,7 +210,11 @@ def _checked_number(spec: OptionSpec, value: Any) -> int | float:
     too_small = (spec.minimum is not None and number < spec.minimum) or (
         spec.above is not None and number <= spec.above
     )
-    if too_small or (spec.maximum is not None and number > spec.maximum):
+    if (
+        (math.isinf(number) and not spec.endless)
+        or too_small
+        or (spec.maximum is not None and number > spec.maximum)
+    ):
         raise _wrong(spec, given)
     return number
 
@@ -226,9 +230,10 @@ def _check_together(options: Options) -> None:
         raise OptionError("--url_list is empty; give the file or folder with the URLs")
     if not options.output_folder.strip():
         raise OptionError("--output_folder is empty; give the folder the dataset goes to")
-    for name in ("user_agent", "user_agent_token"):
+    for name in ("user_agent", "user_agent_token", "contact"):
         text = getattr(options, name)
         if text is not None and not (text.isprintable() and text.isascii()):
+            # A line break would let it write headers of its own.
             raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
     if options.distributor in ("pyspark", "ray"):
         raise OptionError(

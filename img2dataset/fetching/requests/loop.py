@@ -61,7 +61,7 @@ class DownloadLoop:
         self._scheduler = Scheduler(settings, ledger, budget.usual_reservation, self._end_failed)
         self._names: NameFailures[Download] = NameFailures(wake)
         self._destinations: Destinations[tuple[Transfer, Download]] = Destinations(settings, transport.watch)
-        self._own_failures = OwnFailures(settings.network_patience_s, lambda: self._destinations.name_servers)
+        self._own_failures = OwnFailures(settings.network_patience, lambda: self._destinations.name_servers)
         self._local = LocalBodies(
             settings, self._scheduler.put_ready, budget, self._end_body, self._fail, wake
         )
@@ -69,10 +69,10 @@ class DownloadLoop:
         # What libcurl carries. Transfers in use beside these have their host looked up.
         self._running: dict[pycurl.Curl, tuple[Transfer, Download]] = {}
         self._watch = ClockWatch(settings, self._scheduler.heard_from)
-        self._limit = settings.concurrency
+        self._limit = settings.thread_count
         self._adapting = None
-        if settings.adaptive_concurrency:
-            self._adapting = Adapting(settings.concurrency, deliver)
+        if settings.adaptive_thread_count:
+            self._adapting = Adapting(settings.thread_count, deliver)
         self._deliver = deliver if self._adapting is None else self._adapting.deliver
         # Grows with each turn: whoever waits for rows sees by it that the thread moves.
         self.turns = 0
@@ -164,7 +164,7 @@ class DownloadLoop:
                 continue
             transfer = self._pool.take(download)
             left_s = download.time_left_s
-            transfer.clocks.deadline = now + (self._settings.deadline_s if left_s is None else left_s)
+            transfer.clocks.deadline = now + (self._settings.deadline if left_s is None else left_s)
             download.time_left_s = None
             self._request(transfer, download, download.reservation, now)
 
@@ -281,7 +281,7 @@ class DownloadLoop:
             self._set_free(transfer)
             self._scheduler.learned(download, bytes(body), None)
             return
-        unfolded = undone(body, self._settings.max_body_bytes) if download.as_sent else body
+        unfolded = undone(body, self._settings.max_download_bytes) if download.as_sent else body
         if not unfolded:
             self._set_free(transfer)
             failure = failures.TOO_LARGE_BODY if unfolded is None else failures.EMPTY_BODY
