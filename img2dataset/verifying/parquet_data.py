@@ -6,8 +6,9 @@ Called by ``checking``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from img2dataset.options.images import EncodeFormat
 from img2dataset.types import SUCCESS
 from img2dataset.verifying.findings import Findings
 from img2dataset.verifying.images import ImageCheck
@@ -17,7 +18,7 @@ from img2dataset.verifying.tables import read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_IMAGE_COLUMNS = ("jpg", "png", "webp")
+_IMAGE_COLUMNS = get_args(EncodeFormat)
 
 
 def image_column(schema: pa.Schema, encode_format: str | None = None) -> str | None:

@@ -29,7 +29,8 @@ def peak():
 
 url, count, budget = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 before, delivered, sizes, failures = peak(), queue.SimpleQueue(), 0, []
-with Fetcher(FetchSettings(body_memory=budget, deadline=300, adaptive_thread_count=False), delivered.put) as fetcher:
+settings = FetchSettings(body_memory=budget, deadline=300, adaptive_thread_count=False)
+with Fetcher(settings, delivered.put) as fetcher:
     fetcher.submit(Row(0, index, f"{url}&n={index}") for index in range(count))
     for _ in range(count):
         fetched = delivered.get(timeout=240)

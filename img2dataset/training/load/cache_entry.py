@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 
 from img2dataset.failures import Failure, of_text
 
 LONGEST_DESCRIPTION = 128 * 1024
+LONGEST_VALIDATOR = 1024
 
 
 class BrokenEntry(ValueError):
@@ -26,7 +28,7 @@ class Entry:
         url: the URL as it stands in the list.
         body: the downloaded bytes; empty for a failure.
         checked: when the server last confirmed it, Unix seconds.
-        etag, last_modified: the answer's validators, for asking "has it changed?" cheaply.
+        etag, last_modified: the answer's validators, as ``validator`` lets them pass.
         failure: why it cannot be had, if so, in the small language of failures.
     """
 
@@ -36,6 +38,28 @@ class Entry:
     etag: str | None = None
     last_modified: str | None = None
     failure: Failure | None = None
+
+    def conditions(self) -> dict[str, str]:
+        """The header fields that ask for the body only if it has changed (RFC 9110, 13.1)."""
+        # Checked again: anybody who shares the folder may have written the entry.
+        fields = {"If-None-Match": validator(self.etag), "If-Modified-Since": validator(self.last_modified)}
+        return {name: value for name, value in fields.items() if value}
+
+    def confirmed(self, now: float) -> Entry:
+        """The same, as its server says that it has not changed."""
+        return replace(self, checked=now)
+
+
+def failed_entry(url: str, failure: Failure) -> Entry:
+    """What is known of a URL that has just failed."""
+    return Entry(url, b"", time.time(), failure=failure)
+
+
+def validator(value: object) -> str | None:
+    """A validator as it may be sent back; None for one that is no plain header value, or is very long."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_VALIDATOR:
+        return None
+    return value if value.isascii() and value.isprintable() else None
 
 
 def encode_entry(entry: Entry) -> bytes:

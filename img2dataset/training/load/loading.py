@@ -92,8 +92,7 @@ class ImageLoader(Operator):
             confine_to_base_path=confine_to_base_path,
         )
         limits = DownloadLimits(timeout_s, deadline_s, max_bytes, retries, concurrency)
-        revalidates = self.cache is not None and self.cache.revalidate_after_s is not None
-        self._downloader = downloader_of(limits, session, user_agent, revalidates)
+        self._downloader = downloader_of(limits, session, user_agent)
 
     def __call__(self, value: Any) -> Any:
         """Load ``value``: a source gives a picture; a list or tuple gives a list; None gives None.

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 from img2dataset.errors import OptionError
 from img2dataset.training import ImageCache, ImageLoader, ImageLoadError, cache_command
@@ -132,29 +133,86 @@ def test_what_failed_for_good_is_not_asked_for_again_but_what_can_pass_is(
     image_server: ImageServer, tmp_path: Path
 ) -> None:
     loader = ImageLoader(cache=tmp_path, retries=0)
-    for path, requests in (("/status/404?cached", 1), ("/status/503?cached", 2)):
+    for path, expected in (("/status/404?cached", 1), ("/status/503?cached", 2)):
         before = image_server.count(path.partition("?")[0])
         for _ in range(2):
             with pytest.raises(ImageLoadError, match="HTTP"):
                 loader(image_server.url(path))
-        assert image_server.count(path.partition("?")[0]) - before == requests
+        assert image_server.count(path.partition("?")[0]) - before == expected
 
 
-def test_a_changed_image_is_noticed_when_the_cache_asks(image_server: ImageServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_session", [False, True])
+@pytest.mark.parametrize(
+    ("headers", "condition"),
+    [
+        ([("ETag", '"one"')], 'If-None-Match: "one"'),
+        (
+            [("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")],
+            "If-Modified-Since: Thu, 01 Jan 2026 00:00:00 GMT",
+        ),
+        ([("etag", 'W/"1"'), ("Last-Modified", "today")], "If-Modified-Since: today"),
+    ],
+)
+def test_a_changed_image_is_noticed_when_the_cache_asks(
+    image_server: ImageServer,
+    tmp_path: Path,
+    headers: list[tuple[str, str]],
+    condition: str,
+    with_session: bool,
+) -> None:
     path = "/training/changing.jpg"
-    headers = [("ETag", '"one"')]
     url = image_server.put(path, photograph(96, 64, 1), headers=headers)
-    asking = ImageLoader(cache=ImageCache(tmp_path, revalidate_after_s=0.0))
+    session = requests.Session() if with_session else None
+    asking = ImageLoader(cache=ImageCache(tmp_path, revalidate_after_s=0.0), session=session)
     assert asking(url).size == (96, 64)
     image_server.put(path, b"", status=304, headers=headers)
     assert asking(url).size == (96, 64)
-    assert 'If-None-Match: "one"' in (image_server.last_request(path) or "")
+    assert condition in (image_server.last_request(path) or "").splitlines()
     image_server.put(path, photograph(64, 64, 2), headers=[("ETag", '"two"')])
     assert asking(url).size == (64, 64)
     never = ImageLoader(cache=tmp_path)
     before = image_server.count(path)
     assert never(url).size == (64, 64)
     assert image_server.count(path) == before
+
+
+@pytest.mark.parametrize("with_session", [False, True])
+@pytest.mark.parametrize("etag", ['"' + "x" * 2000 + '"', '"caf\u00e9"'])
+def test_a_validator_that_is_no_plain_header_value_is_not_sent_back(
+    image_server: ImageServer, tmp_path: Path, etag: str, with_session: bool
+) -> None:
+    path = "/training/odd_validator.jpg"
+    url = image_server.put(path, photograph(96, 64, 1), headers=[("ETag", etag)])
+    session = requests.Session() if with_session else None
+    asking = ImageLoader(cache=ImageCache(tmp_path, revalidate_after_s=0.0), session=session)
+    for _ in range(2):
+        assert asking(url).size == (96, 64)
+        assert "If-" not in (image_server.last_request(path) or "")
+
+
+def test_an_entry_of_a_shared_folder_writes_no_headers_of_its_own(
+    image_server: ImageServer, tmp_path: Path
+) -> None:
+    path = "/training/smuggled.jpg"
+    url = image_server.put(path, photograph(96, 64, 1))
+    cache = ImageCache(tmp_path, revalidate_after_s=0.0)
+    cache.put(Entry(url, b"old", 0.0, etag='"a"\r\nX-Smuggled: yes', last_modified="then"))
+    assert ImageLoader(cache=cache)(url).size == (96, 64)
+    request = image_server.last_request(path) or ""
+    assert "Smuggled" not in request
+    assert "If-Modified-Since: then" in request.splitlines()
+
+
+def test_a_site_that_opts_out_is_heard_also_when_the_cache_asks(
+    image_server: ImageServer, tmp_path: Path
+) -> None:
+    path = "/training/opted_out.jpg"
+    url = image_server.put(path, photograph(96, 64, 1))
+    asking = ImageLoader(cache=ImageCache(tmp_path, revalidate_after_s=0.0))
+    assert asking(url).size == (96, 64)
+    image_server.put(path, photograph(96, 64, 1), headers=[("X-Robots-Tag", "noai")])
+    with pytest.raises(ImageLoadError, match="opt-out"):
+        asking(url)
 
 
 def test_a_folder_that_cannot_be_written_to_still_serves_what_it_has(

@@ -76,7 +76,7 @@ def test_not_modified_is_told_as_its_status_and_is_not_tried_again(image_server:
 @pytest.mark.parametrize(("status", "length"), [(304, None), (404, 100_000)])
 def test_no_body_is_expected_of_not_modified_whatever_its_length(status: int, length: int | None) -> None:
     head = f"HTTP/1.1 {status} Status\r\nContent-Length: 100000\r\n\r\n".encode()
-    answer = read_answer(head, AnswerPolicy(max_body_bytes=1000, disallowed=(), token=None))
+    answer = read_answer(head, AnswerPolicy(max_body_bytes=1000))
     assert answer is not None
     assert answer.length == length
 
