@@ -18,7 +18,7 @@ from img2dataset.verifying.tables import read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_IMAGE_COLUMNS = get_args(EncodeFormat)
+_IMAGE_COLUMNS: tuple[str, ...] = get_args(EncodeFormat)
 
 
 def image_column(schema: pa.Schema, encode_format: str | None = None) -> str | None:
