@@ -6,7 +6,14 @@ import os
 
 from img2dataset.fetching import FetchSettings, check_schemes, load_access
 from img2dataset.fetching.http.access import find_ca_bundle
-from img2dataset.options import DownloadOptions, ImageOptions, MannersOptions, Options, OutputOptions
+from img2dataset.options import (
+    DownloadOptions,
+    ImageOptions,
+    MannersOptions,
+    NumberingOptions,
+    Options,
+    OutputOptions,
+)
 from img2dataset.storage.runs import new_run_id
 from img2dataset.working import WorkSettings
 from img2dataset.writing import WriteSettings
@@ -24,6 +31,7 @@ def work_settings(options: Options) -> WorkSettings:
     image = options.part(ImageOptions)
     write = WriteSettings(
         **vars(options.part(OutputOptions)),
+        **vars(options.part(NumberingOptions)),
         image=image,
         save_captions=options.caption_col is not None,
         run_id=new_run_id(),

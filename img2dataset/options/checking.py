@@ -223,7 +223,6 @@ def _check_together(options: Options) -> None:
     _check_encoding(options)
     _check_columns(options)
     _check_hashes(options)
-    _check_times_of_names(options)
     _check_encoding_of_list(options)
     _check_retry_classes(options.retry_classes)
     if isinstance(options.url_list, str) and not options.url_list.strip():
@@ -331,14 +330,6 @@ def _begins(text: str, beginning: str) -> bool:
     """Whether ``text`` begins with ``beginning``, and with no part of a word."""
     rest = text.removeprefix(beginning)
     return bool(beginning) and text.startswith(beginning) and not rest[:1].isalpha()
-
-
-def _check_times_of_names(options: Options) -> None:
-    if options.dns_max_ttl < options.dns_min_ttl:
-        raise OptionError(
-            f"--dns_max_ttl is {options.dns_max_ttl}; it takes no less than --dns_min_ttl,"
-            f" which is {options.dns_min_ttl}"
-        )
 
 
 def _check_hashes(options: Options) -> None:

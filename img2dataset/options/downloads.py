@@ -94,14 +94,6 @@ class MannersOptions:
     dns_servers: tuple[str, ...] = option(
         (), help="name servers to ask, address or address:port", group=MANNERS, default_text="the system's"
     )
-    dns_min_ttl: float = option(
-        60.0,
-        help="how long an answer is kept at least",
-        unit="seconds",
-        group=MANNERS,
-        minimum=0,
-        endless=True,
-    )
     dns_max_ttl: float = option(
         3600.0,
         help="how long an answer is kept at most",

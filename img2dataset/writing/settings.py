@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from img2dataset.errors import OptionError, OutputError
-from img2dataset.options import ImageOptions, OutputOptions, option_specs
+from img2dataset.options import ImageOptions, NumberingOptions, OutputOptions, option_specs
 from img2dataset.storage.locations import Location, locate
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteSettings(OutputOptions):
-    """How and where shards are written: the options of the output, and these.
+class WriteSettings(OutputOptions, NumberingOptions):
+    """How and where shards are written: the options of the output and of its numbers, and these.
 
     Args:
         image: how images are encoded and described; it names columns.

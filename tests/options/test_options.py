@@ -96,7 +96,6 @@ def test_words_of_the_command_line_become_values(text: str, name: str, value: An
         {"contact": "me@example.org\r\nX: 1"},
         {"dns": "magic"},
         {"private_addresses": "maybe"},
-        {"dns_min_ttl": -1.0},
         {"skip_reencode": 2},
         {"skip_reencode": "maybe"},
         {"skip_reencode": 0.5},
@@ -118,9 +117,7 @@ def test_words_of_the_command_line_become_values(text: str, name: str, value: An
         {"save_additional_columns": ["jpg"], "output_format": "parquet"},
         {"save_additional_columns": ["txt"], "output_format": "tfrecord"},
         {"bbox_col": "boxes", "disable_all_reencoding": True},
-        {"dns_max_ttl": 0},
-        {"dns_min_ttl": 100, "dns_max_ttl": 10},
-        {"dns_min_ttl": 4000},
+        {"dns_max_ttl": -1.0},
     ],
 )
 def test_wrong_values_are_refused_in_one_line_that_names_the_option(wrong: dict[str, Any]) -> None:

@@ -137,7 +137,7 @@ def _new_resolver(settings: FetchSettings, watch: Watch) -> Resolver[_Asked[Wait
             watch,
             servers=tuple(system.name_server(text) for text in settings.dns_servers),
             timeout_s=min(settings.timeout, settings.deadline),
-            min_ttl_s=settings.dns_min_ttl,
+            min_ttl_s=min(settings.min_ttl_s, settings.dns_max_ttl),
             max_ttl_s=settings.dns_max_ttl,
             rules=system.parse_resolver_file(system.read_text(system.RESOLVER_FILE)),
             hosts=system.parse_hosts_file(system.read_text(system.HOSTS_FILE)),

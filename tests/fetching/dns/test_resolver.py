@@ -175,8 +175,8 @@ def test_answers_are_kept_for_their_time_to_live_within_bounds(dns: DnsServer, p
 
     assert questions_of("a127-0-0-1.kept.ttl300.test") == 1
     assert questions_of("a127-0-0-1.least.ttl0.test") == 1
-    assert questions_of("a127-0-0-1.short.ttl1.test", 0.6, dns_min_ttl=0.0) == 2
-    assert questions_of("a127-0-0-1.most.ttl300.test", 0.2, dns_min_ttl=0.0, dns_max_ttl=0.1) == 3
+    assert questions_of("a127-0-0-1.short.ttl1.test", 0.6, min_ttl_s=0.0) == 2
+    assert questions_of("a127-0-0-1.most.ttl300.test", 0.2, min_ttl_s=0.0, dns_max_ttl=0.1) == 3
 
 
 def test_special_names_are_not_asked_for(dns: DnsServer, port: int) -> None:
