@@ -25,7 +25,7 @@ class FetchSettings(DownloadOptions, HostManners):
         access: what proxies, headers, cookies, credentials and certificates say; made by ``load_access``.
         kept_headers: of an answer, those that are delivered with its body, in small letters.
         min_ttl_s: seconds an answer about a name is kept at least, whatever its time to live, unless
-            ``dns_max_ttl`` is shorter. Names of large hosts often live for less than it takes to fetch their images.
+            ``dns_max_ttl`` is shorter. Names of large hosts often live for less than it takes to fetch all.
         max_redirects: hops followed for one row.
         ready_limit: no new transfer starts while this many delivered bodies wait to be released. 64 feed one
             thread of pixels through a pause of the network of 0.3 s.
