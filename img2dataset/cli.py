@@ -14,8 +14,6 @@ from typing import Any
 from img2dataset.errors import Img2datasetError
 from img2dataset.printable import PrintableFormatter, printable
 
-FIRST_ARROW_WITHOUT_NUMPY = 18
-
 
 def main() -> None:
     """Run ``img2dataset`` with the words of the command line.
@@ -61,28 +59,6 @@ def run_command(words: list[str]) -> int:
         return error.exit_status
 
 
-def _load_arrow_alone() -> None:
-    """Load Arrow without NumPy, which it would load too; only known URLs are counted with it in this process.
-
-    0.07 s of CPU and 10 MB. Whoever wants NumPy afterwards can have it; Arrow alone does without.
-    """
-    if "numpy" in sys.modules or not _arrow_does_without_numpy():
-        return
-    sys.modules["numpy"] = None  # type: ignore[assignment]
-    try:
-        import pyarrow.compute  # noqa: F401
-    finally:
-        del sys.modules["numpy"]
-
-
-def _arrow_does_without_numpy() -> bool:
-    """Whether Arrow is 18 or later; what is before ends where NumPy is missing."""
-    from importlib.metadata import version
-
-    major = version("pyarrow").partition(".")[0]
-    return major.isdecimal() and int(major) >= FIRST_ARROW_WITHOUT_NUMPY
-
-
 def _run_download(words: list[str]) -> int:
     from img2dataset.options import (
         CONFIG,
@@ -102,8 +78,6 @@ def _run_download(words: list[str]) -> int:
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))
-    if options.incremental_mode != "new_only":
-        _load_arrow_alone()
     from img2dataset.distributing import StoppedEarly, StopRequest, exit_status_of, stop_on_signals
 
     stop = StopRequest()
