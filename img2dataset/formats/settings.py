@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from img2dataset.errors import OutputError
 from img2dataset.formats import output_format
 from img2dataset.formats.format import OutputFormat
-from img2dataset.options import ImageOptions, OutputOptions
+from img2dataset.options import ImageOptions, NumberingOptions, OutputOptions
 from img2dataset.storage.locations import Location, locate
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteSettings(OutputOptions):
-    """How and where shards are written: the options of the output, and these.
+class WriteSettings(OutputOptions, NumberingOptions):
+    """How and where shards are written: the options of the output and of its numbers, and these.
 
     Args:
         image: how images are encoded and described; it names columns.
