@@ -48,7 +48,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
     Args:
         path: a csv, tsv, json, jsonl or parquet file, an LMDB database, a folder of images with caption
             files, a Hugging Face dataset, a sequence of dictionaries, or an Arrow table.
-        format: one of ``lists.LIST_FORMATS``; None: told from ``path``.
+        format: an ``input_format`` of downloads, "lmdb", "folder" or "huggingface"; None: told from ``path``.
         column_map: which columns are meant: ``{"image": "url", "caption": "text"}``. Without it, the usual
             names are tried. Also ``width`` and ``height``, pixels, which spare buckets from opening images.
         base_path: folder of relative paths; None: the list's own. URLs are never joined to it.
