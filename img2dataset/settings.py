@@ -6,7 +6,7 @@ import os
 
 from img2dataset.fetching import FetchSettings, HostManners, check_schemes, load_access
 from img2dataset.fetching.http.access import find_ca_bundle
-from img2dataset.options import ImageOptions, Options
+from img2dataset.options import ImageOptions, Options, OutputOptions
 from img2dataset.storage.runs import new_run_id
 from img2dataset.working import WorkSettings
 from img2dataset.writing import WriteSettings
@@ -21,25 +21,19 @@ def work_settings(options: Options) -> WorkSettings:
             Those of the list's and the output folder's file systems are missed when these are opened, which
             is next, and before anything is made.
     """
+    image = options.part(ImageOptions)
+    write = WriteSettings(
+        **vars(options.part(OutputOptions)),
+        image=image,
+        save_captions=options.caption_col is not None,
+        run_id=new_run_id(),
+    )
     return WorkSettings(
         fetch=fetch_settings(options),
-        image=options.part(ImageOptions),
-        write=WriteSettings(
-            output_folder=options.output_folder,
-            output_format=options.output_format,
-            encode_format=options.encode_format,
-            shard_digits=options.oom_shard_count,
-            rows_per_shard=options.number_sample_per_shard,
-            save_captions=options.caption_col is not None,
-            extract_exif=options.extract_exif,
-            hash_column=options.compute_hash,
-            run_id=new_run_id(),
-            hugging_face_images=options.hugging_face_images,
-        ),
-        compute_hash=options.compute_hash,
+        image=image,
+        write=write,
         verify_hash=options.verify_hash is not None,
         blur=options.bbox_col is not None,
-        retry=options.retry_classes if options.incremental_mode == "retry_failed" else None,
     )
 
 

@@ -188,8 +188,8 @@ class OpenShard:
         }
         if self._settings.write.extract_exif:
             metadata["exif"] = image.exif if image else None
-        if self._settings.compute_hash:
-            metadata[self._settings.compute_hash] = outcome.digest
+        if self._settings.image.compute_hash:
+            metadata[self._settings.image.compute_hash] = outcome.digest
         self._writer.write(
             Sample(
                 index=outcome.index,

@@ -13,15 +13,17 @@ from img2dataset.writing import WriteSettings
 class WorkSettings:
     """The settings of the rooms a row passes in a worker.
 
-    ``verify_hash`` says that the rows bring the hash their bytes must have, ``blur`` that they bring
-    regions to blur. ``retry`` has the beginnings of the failures to take again in shards that are done; None:
-    shards are made from nothing.
+    ``verify_hash`` says that the rows bring the hash their bytes must have, ``blur`` that they bring regions
+    to blur.
     """
 
     fetch: FetchSettings
     image: ImageOptions
     write: WriteSettings
-    compute_hash: str | None
     verify_hash: bool
     blur: bool
-    retry: tuple[str, ...] | None = None
+
+    @property
+    def retry(self) -> tuple[str, ...] | None:
+        """Beginnings of the failures to take again in finished shards; None: shards are made from nothing."""
+        return self.write.retry_classes if self.write.incremental_mode == "retry_failed" else None

@@ -83,7 +83,7 @@ class Worker:
         self._say = say or (lambda message: None)
         self._maker = OutcomeMaker(
             ImageProcessor(settings.image, in_turn=decoding_turn()),
-            settings.compute_hash,
+            settings.image.compute_hash,
             settings.verify_hash,
             settings.blur,
         )

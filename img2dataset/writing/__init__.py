@@ -13,12 +13,11 @@ Where a stop left a shard unfinished: ``unfinished``.
 from img2dataset.writing.finished_shard import FinishedShard, open_finished_shard
 from img2dataset.writing.keys import sample_key, shard_name
 from img2dataset.writing.output_folder import OutputFolder
-from img2dataset.writing.settings import OUTPUT_FORMATS, WriteSettings
+from img2dataset.writing.settings import WriteSettings
 from img2dataset.writing.shard_writer import ShardWriter
 from img2dataset.writing.unfinished import open_unfinished_shard
 
 __all__ = [
-    "OUTPUT_FORMATS",
     "FinishedShard",
     "OutputFolder",
     "ShardWriter",

@@ -34,14 +34,16 @@ for module in ("s3fs", "gcsfs", "adlfs", "huggingface_hub"):
     sys.modules[module] = None
 from img2dataset.errors import MissingDependency
 from img2dataset.fetching import check_schemes
-from img2dataset.options import InputOptions
+from img2dataset.options import ImageOptions, InputOptions
 from img2dataset.reading import open_reader
 from img2dataset.training.data.shard_folder import FinishedShards
 from img2dataset.verifying import verify
 from img2dataset.writing import OutputFolder, WriteSettings
 
 def output_folder(path):
-    OutputFolder(WriteSettings(output_folder=path, output_format="files", run_id="x"))
+    OutputFolder(
+        WriteSettings(output_folder=path, image=ImageOptions(), save_captions=False, run_id="x")
+    )
 
 for scheme in sys.argv[1:]:
     path = f"{scheme}://place/name"

@@ -10,18 +10,27 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
+from img2dataset.options import ImageOptions
 from img2dataset.storage.runs import new_run_id
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Sample, ShardStats
 from img2dataset.writing import ShardWriter, WriteSettings, sample_key
 
 
 def settings_for(folder: Path | str, output_format: str, **changes: Any) -> WriteSettings:
+    """What a run with these options would have its shards written with."""
+    output = {"number_sample_per_shard": changes.pop("rows_per_shard", 10)}
+    if "shard_digits" in changes:
+        output["oom_shard_count"] = changes.pop("shard_digits")
+    image = {name: changes.pop(name) for name in ("encode_format", "extract_exif") if name in changes}
+    if "hash_column" in changes:
+        image["compute_hash"] = changes.pop("hash_column")
     values: dict[str, Any] = {
         "output_folder": str(folder),
         "output_format": output_format,
         "run_id": new_run_id(),
-        "rows_per_shard": 10,
         "save_captions": True,
+        "image": ImageOptions(**image),
+        **output,
     }
     return WriteSettings(**(values | changes))
 

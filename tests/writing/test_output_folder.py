@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from img2dataset.errors import MissingDependency, OptionError, OutputError
-from img2dataset.writing import OutputFolder, ShardWriter, WriteSettings
+from img2dataset.writing import OutputFolder, ShardWriter
 from tests.writing.shards import input_table, leftovers, settings_for, visible, write_shard
 
 
@@ -68,7 +68,7 @@ def test_a_missing_file_system_package_is_named_with_its_extra() -> None:
 
 def test_an_unknown_output_format_is_refused() -> None:
     with pytest.raises(OptionError, match=r"'zip'.*webdataset"):
-        WriteSettings(output_folder="out", output_format="zip", run_id="x")
+        settings_for("out", "zip")
 
 
 def test_a_shard_is_done_when_it_has_statistics(tmp_path: Path) -> None:

@@ -80,13 +80,13 @@ class Host(Generic[Waiting]):
 
     def early_use(self, now: float) -> EarlyUse:
         """What one of its rows is good for before its turn."""
-        if self.asked_at is None and not self.waiting:
-            return "first"
-        if self.heard or self.silences >= self.most_silences or self.pace.is_closed(now):
-            return "none"
-        if not self.is_on_trial(now):
+        state = self.state(now)
+        if state is HostState.NEW:
+            return "soon" if self.waiting else "first"
+        if state is HostState.ASKED:
             return "soon"
-        return "trial" if not self.waiting and self.trial_allows(now) else "none"
+        on_trial = state is HostState.ON_TRIAL and not self.waiting and self.trial_allows(now)
+        return "trial" if on_trial else "none"
 
     def is_on_trial(self, now: float) -> bool:
         """Whether it was asked a while ago and nothing has come from it."""

@@ -126,7 +126,7 @@ class HostPace:
 
     def is_left_alone(self, now: float) -> bool:
         """Whether the host has pushed back, and the time that it asked for is not over."""
-        return bool(self.rounds) and now < self.next_start
+        return bool(self.rounds) and now < self.since
 
     @property
     def is_slowed_down(self) -> bool:

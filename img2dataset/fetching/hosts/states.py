@@ -130,6 +130,7 @@ TRANSITIONS = (
     Transition(_S.ANSWERING, _S.PACED, _HALVED),
     Transition(_S.ANSWERING, _S.CLOSED, f"{_UNREACHABLE}; or {_TOO_LONG}"),
     Transition(_S.LEFT_ALONE, _S.PROBED, "the time that it asked for is over"),
+    Transition(_S.LEFT_ALONE, _S.PACED, "a request that was sent at the same moment is answered"),
     Transition(_S.LEFT_ALONE, _S.CLOSED, f"{_TOO_LONG}, or has pushed back for that long"),
     Transition(_S.PROBED, _S.ANSWERING, "the request is answered, and nothing was slowed down"),
     Transition(_S.PROBED, _S.PACED, "the request is answered"),

@@ -6,7 +6,6 @@ what follows from those that have ended (``outcomes``, ``network``), look at the
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -16,20 +15,19 @@ import pycurl
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.dns.system import NameFailures
-from img2dataset.fetching.http.destinations import Destination, Destinations
+from img2dataset.fetching.http.destinations import Destination
 from img2dataset.fetching.http.response import undone
 from img2dataset.fetching.http.response_head import Answer, kept_values
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.http.transport import Transport
 from img2dataset.fetching.requests.autotuning import Adapting
 from img2dataset.fetching.requests.body_memory import BodyBudget
+from img2dataset.fetching.requests.in_flight import InFlight
 from img2dataset.fetching.requests.ledger import Download, Ledger, Stage
 from img2dataset.fetching.requests.local_bodies import LocalBodies
 from img2dataset.fetching.requests.network import REPEAT_AFTER_S, OwnFailures
 from img2dataset.fetching.requests.outcomes import Step, after_hop, another_try_s, next_hop, next_step
 from img2dataset.fetching.requests.scheduler import Scheduler
-from img2dataset.fetching.requests.time_limits import ClockWatch
-from img2dataset.fetching.requests.transfer_pool import TransferPool
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.urls import UrlRefused
 from img2dataset.types import Fetched, Row
@@ -60,16 +58,15 @@ class DownloadLoop:
         self._transport = transport
         self._scheduler = Scheduler(settings, ledger, budget.usual_reservation, self._end_failed)
         self._names: NameFailures[Download] = NameFailures(wake)
-        self._destinations: Destinations[tuple[Transfer, Download]] = Destinations(settings, transport.watch)
-        self._own_failures = OwnFailures(settings.network_patience_s, lambda: self._destinations.name_servers)
-        self._local = LocalBodies(
-            settings, self._scheduler.put_ready, budget, self._end_body, self._fail, wake
+        self._transfers = InFlight(
+            settings, ca_bundle, budget, transport, self._scheduler.heard_from, self._not_found
         )
-        self._pool = TransferPool(settings, ca_bundle, budget.grow)
-        # What libcurl carries. Transfers in use beside these have their host looked up.
-        self._running: dict[pycurl.Curl, tuple[Transfer, Download]] = {}
-        self._watch = ClockWatch(settings, self._scheduler.heard_from)
-        self._limit = settings.concurrency
+        destinations = self._transfers.destinations
+        self._own_failures = OwnFailures(settings.network_patience_s, lambda: destinations.name_servers)
+        put_ready = self._scheduler.put_ready
+        self._local = LocalBodies(settings, put_ready, budget, self._end_body, self._fail, wake)
+        # Transfers that may be in flight now, beside silent ones.
+        self.limit = settings.concurrency
         self._adapting = None
         if settings.adaptive_concurrency:
             self._adapting = Adapting(settings.concurrency, deliver)
@@ -79,14 +76,9 @@ class DownloadLoop:
         self._looked_at = time.monotonic()
 
     @property
-    def limit(self) -> int:
-        """Transfers that may be in flight now, beside silent ones."""
-        return self._limit
-
-    @property
     def in_flight(self) -> int:
         """Transfers running now, those whose host is being looked up, and what is read from elsewhere."""
-        return self._pool.in_use + self._local.in_flight
+        return len(self._transfers) + self._local.in_flight
 
     def take_back(self, count: int, even_on_trial: bool) -> list[Row]:
         """Give rows back that have not been requested; see ``Scheduler.take_back``. Any thread."""
@@ -108,22 +100,17 @@ class DownloadLoop:
             self._fail(download, failure)
         if self._local.in_flight:
             self._local.look(time.monotonic())
-        if self._pool.in_use > len(self._running):
+        if self._transfers.are_looked_up:
             self._follow_lookups(time.monotonic())
-        if self._running or self._local.in_flight:
-            for easy in self._watch.look(self._running, time.monotonic()):
+        if self._transfers.are_running or self._local.in_flight:
+            for easy in self._transfers.overdue(time.monotonic()):
                 self._end(easy, 0, "")
 
     def close(self) -> None:
         """Abort every transfer and close every connection."""
         self._names.close()
-        self._destinations.close()
         self._local.close()
-        for easy in self._running:
-            with contextlib.suppress(pycurl.error):
-                self._transport.remove(easy)
-        self._running.clear()
-        self._pool.close()
+        self._transfers.close()
         self._scheduler.close()
         self._transport.close()
 
@@ -137,81 +124,55 @@ class DownloadLoop:
     def _time_to_wait(self, now: float) -> float:
         dues = (
             self._scheduler.next_due(now),
-            self._destinations.next_due(),
+            self._transfers.destinations.next_due(),
             self._own_failures.next_due(now),
             now + LONGEST_SLEEP_S,
         )
         due = min(each for each in dues if each is not None)
-        if not self._running and not self._local.in_flight:
-            self._watch.rest(now)
+        if not self._transfers.are_running and not self._local.in_flight:
+            self._transfers.watch.rest(now)
         else:
-            due = min(self._watch.next_look, due)
+            due = min(self._transfers.watch.next_look, due)
         return max(0.0, due - now)
 
     def _begin_what_may_begin(self, now: float) -> None:
         if self._ledger.take_forgotten():
-            self._abort_closed()
-        beyond = self._watch.beyond(self._limit)
+            for download in self._transfers.abort_closed():
+                self._scheduler.release(download)
+        beyond = self._transfers.watch.beyond(self.limit)
         if self._adapting is not None:
-            self._limit = self._adapting.look(now, self.in_flight - beyond, self._budget.ready)
-        most = min(self._limit + beyond, self._own_failures.most_transfers)
-        while self.in_flight < most and (download := self._scheduler.next(now)) is not None:
-            if not self._own_failures.may_begin(now) or not self._budget.may_start(download.reservation):
+            self.limit = self._adapting.look(now, self.in_flight - beyond, self._budget.ready)
+        most = min(self.limit + beyond, self._own_failures.most_transfers)
+        while self.in_flight < most and (following := self._scheduler.next(now)) is not None:
+            if not self._own_failures.may_begin(now) or not self._budget.may_start(following.reservation):
                 return
             self._scheduler.take()
-            if not download.host:
-                self._local.start(download)
-                continue
-            transfer = self._pool.take(download)
-            left_s = download.time_left_s
-            transfer.clocks.deadline = now + (self._settings.deadline_s if left_s is None else left_s)
-            download.time_left_s = None
-            self._request(transfer, download, download.reservation, now)
-
-    def _abort_closed(self) -> None:
-        for easy, (transfer, download) in list(self._running.items()):
-            if not download.is_open:
-                del self._running[easy]
-                self._transport.remove(easy)
-                self._set_free(transfer)
-                self._scheduler.release(download)
-
-    def _request(self, transfer: Transfer, download: Download, reserved: int, now: float) -> None:
-        """Find the host of ``download`` and go there."""
-        self._pool.begin(transfer, download, reserved, now)
-        after_public = download.redirects.after_public
-        destination = self._destinations.find(
-            download.uri, after_public, (transfer, download), now, download.proxied
-        )
-        if destination is not None:
-            self._connect(transfer, download, destination, now)
+            if following.host:
+                self._transfers.begin(following, now)
+            else:
+                self._local.start(following)
 
     def _follow_lookups(self, now: float) -> None:
-        for (transfer, download), destination in self._destinations.answered(now):
+        for (transfer, download), destination in self._transfers.destinations.answered(now):
             if not download.is_open:
-                self._set_free(transfer)
+                self._transfers.set_free(transfer)
                 self._scheduler.release(download)
                 continue
             if destination.failure not in failures.OF_NAMES - {failures.DNS_NOT_FOUND}:
                 self._own_failures.names_answered(now)
-            self._connect(transfer, download, destination, now)
+            self._transfers.connect(transfer, download, destination, now)
 
-    def _connect(self, transfer: Transfer, download: Download, destination: Destination, now: float) -> None:
-        if destination.failure is not None:
-            started_at = transfer.started_at
-            self._set_free(transfer)
-            if not self._is_no_outcome(download, destination.failure, started_at, None):
-                self._try_again_or_end(download, destination.failure, None)
-            return
-        after_public = download.redirects.after_public
-        transfer.aim(destination.entries, after_public, now - transfer.started_at, now)
-        self._running[transfer.easy] = (transfer, download)
-        self._transport.add(transfer.easy)
+    def _not_found(self, transfer: Transfer, download: Download, destination: Destination) -> None:
+        failure, started_at = destination.failure, transfer.started_at
+        assert failure is not None
+        self._transfers.set_free(transfer)
+        if not self._is_no_outcome(download, failure, started_at, None):
+            self._try_again_or_end(download, failure, None)
 
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> None:
         """A transfer has ended, or is ended here: do what follows."""
-        transfer, download = self._running.pop(easy)
-        if self._pool.may_send_again(transfer, download, code):
+        transfer, download = self._transfers.take(easy)
+        if self._transfers.may_send_again(transfer, download, code):
             self._transport.remove(easy)
             download.time_left_s = transfer.clocks.deadline - time.monotonic()
             self._request_anew(transfer, download)
@@ -231,7 +192,7 @@ class DownloadLoop:
         elif step is Step.FAILURE:
             assert failure is not None
             started_at = transfer.started_at
-            self._set_free(transfer)
+            self._transfers.set_free(transfer)
             if not self._is_no_outcome(download, failure, started_at, answer):
                 self._end_without_body(download, failure, answer)
         else:
@@ -243,7 +204,7 @@ class DownloadLoop:
 
     def _request_anew(self, transfer: Transfer, download: Download, from_beginning: bool = False) -> None:
         """Let ``download`` go on as soon as there is room; ``from_beginning``: without its redirects."""
-        self._set_free(transfer)
+        self._transfers.set_free(transfer)
         self._scheduler.release(download)
         if from_beginning:
             self._scheduler.start_again(download)
@@ -254,42 +215,38 @@ class DownloadLoop:
         now = time.monotonic()
         assert answer.location is not None
         address = transfer.easy.getinfo(pycurl.PRIMARY_IP)
-        was_public = self._destinations.is_public(download.uri, address, download.proxied)
+        was_public = self._transfers.destinations.is_public(download.uri, address, download.proxied)
         try:
             uri = next_hop(download, answer.location, self._settings.max_redirects)
         except UrlRefused as refusal:
-            self._set_free(transfer)
+            self._transfers.set_free(transfer)
             self._try_again_or_end(download, refusal.failure, None)
             return
         download.redirects = after_hop(download, uri, answer, was_public, time.time())
         self._scheduler.aim(download, uri)
         download.time_left_s = transfer.clocks.deadline - now
-        fits = self._pool.fits(transfer, download)
+        fits = self._transfers.fits(transfer, download)
         if fits and self._scheduler.enter(download, now):
-            download.time_left_s = None
-            self._request(transfer, download, transfer.response.reserved, now)
+            self._transfers.go_on(transfer, download, now)
             return
-        self._set_free(transfer)
+        self._transfers.set_free(transfer)
         if not fits:
             self._scheduler.put_ready(download)
 
     def _take_body(self, transfer: Transfer, download: Download) -> None:
-        response = transfer.response
-        body = response.take_body()
+        body = transfer.response.take_body()
         if download.site_file:
-            self._set_free(transfer)
+            self._transfers.set_free(transfer)
             self._scheduler.learned(download, bytes(body), None)
             return
         unfolded = undone(body, self._settings.max_body_bytes) if download.as_sent else body
         if not unfolded:
-            self._set_free(transfer)
+            self._transfers.set_free(transfer)
             failure = failures.TOO_LARGE_BODY if unfolded is None else failures.EMPTY_BODY
             self._try_again_or_end(download, failure, None)
             return
-        held, response.reserved = response.reserved, 0
-        self._pool.put_back(transfer)
-        headers = kept_values(response.head, self._settings.kept_headers)
-        self._end_body(download, unfolded, held, headers)
+        headers = kept_values(transfer.response.head, self._settings.kept_headers)
+        self._end_body(download, unfolded, self._transfers.hand_over(transfer), headers)
 
     def _is_no_outcome(
         self, download: Download, failure: Failure, started_at: float, answer: Answer | None
@@ -350,9 +307,3 @@ class DownloadLoop:
             self._deliver(Fetched(download.row, body, None, len(body), headers))
         else:
             self._budget.cancel(held)
-
-    def _set_free(self, transfer: Transfer) -> None:
-        self._budget.cancel(transfer.response.reserved)
-        transfer.begin_again(0.0)
-        transfer.response.reserved = 0
-        self._pool.put_back(transfer)

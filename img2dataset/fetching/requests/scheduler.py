@@ -43,6 +43,7 @@ class Scheduler:
         ledger: where rows come from.
         usual_reservation: bytes a new request reserves.
         refuse: called with a download that is not to be requested, and its failure.
+        clock: the present, seconds.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Scheduler:
         ledger: Ledger,
         usual_reservation: Callable[[], int],
         refuse: Callable[[Download, Failure], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._manners = settings.manners
         self._more_schemes = settings.more_schemes
         self._ledger = ledger
@@ -136,7 +139,7 @@ class Scheduler:
             return False
         asked = answer.retry_after if answer is not None else None
         status = answer.status if answer is not None and answer.status else None
-        ending, host, now = ending_of(failure, status, asked is not None), download.host, time.monotonic()
+        ending, host, now = ending_of(failure, status, asked is not None), download.host, self._clock()
         with self._lock:
             if ending is Ending.PUSHED_BACK:
                 wait_s = parse_retry_after(asked, time.time()) if asked else None
@@ -160,7 +163,7 @@ class Scheduler:
         """A request was aborted, or is to begin again: it says nothing of its host."""
         if download.host:
             with self._lock:
-                self._hosts.leave(download.host, time.monotonic(), Ending.NOTHING)
+                self._hosts.leave(download.host, self._clock(), Ending.NOTHING)
 
     def heard_from(self, download: Download, now: float) -> None:
         """The first bytes of an answer have come."""
@@ -172,7 +175,7 @@ class Scheduler:
         """A site's file has come, or not: those who waited for it go on."""
         assert self._site_files is not None
         self._ledger.close(download)
-        waiting, delay = self._site_files.learned(download.site_file, body, failure, time.monotonic())
+        waiting, delay = self._site_files.learned(download.site_file, body, failure, self._clock())
         if delay:
             with self._lock:
                 self._hosts.space(host_of(download.site_file), delay)
@@ -199,7 +202,7 @@ class Scheduler:
 
         Those of a host on trial only if ``even_on_trial``: elsewhere it would be tried once more.
         """
-        now = time.monotonic()
+        now = self._clock()
 
         def wanted(download: Download) -> bool:
             return download.is_untouched and (

@@ -145,7 +145,7 @@ def test_all_processes_together_keep_to_the_rate_of_a_host_and_use_it(
         for n in range(rows * share // sum(shares)):
             hosts.set_aside(A, str(n), now)
     running: list[tuple[float, float, str, bool, HostSlots[str]]] = []
-    while any(map(len, processes)) or running:
+    while len(server.accepted) < rows:
         for hosts in processes:
             while (found := hosts.next_job(now)) is not None:
                 assert found[1] is None
