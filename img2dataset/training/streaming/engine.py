@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from img2dataset.fetching import Fetcher
 from img2dataset.imaging import ImageProcessor
+from img2dataset.imaging.at_size import rgb_array
 from img2dataset.options import Options
 from img2dataset.settings import fetch_settings
 from img2dataset.training.load.image_bytes import DecodeFailed, decode_image
-from img2dataset.training.load.image_pixels import rgb_array
 from img2dataset.training.streaming.rows import StreamRow
 from img2dataset.types import FAILED_TO_DOWNLOAD, Fetched, Row, Status
 from img2dataset.working.outcome_maker import OutcomeMaker
