@@ -29,6 +29,7 @@ from pathlib import Path
 from img2dataset.errors import OptionError
 from img2dataset.failures import Failure
 from img2dataset.storage.locks import locked
+from img2dataset.storage.putting import put_whole
 from img2dataset.training.load.cache_entry import BrokenEntry, Entry, decode_entry, encode_entry
 
 logger = logging.getLogger("img2dataset")
@@ -155,15 +156,13 @@ class ImageCache:
         path = self._path(entry.url)
         temporary = self.folder / "temporary" / f"{path.name[:16]}.{uuid.uuid4().hex}"
         try:
-            temporary.write_bytes(data)
-            path.parent.mkdir(exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                self._count(-path.stat().st_size)
-            self._count(len(data))
-            os.replace(temporary, path)
+            with put_whole(path, temporary):
+                temporary.write_bytes(data)
+                path.parent.mkdir(exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    self._count(-path.stat().st_size)
+                self._count(len(data))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             if not self._warned:
                 self._warned = True
                 logger.warning("cache: nothing more can be stored in %s: %s", self.folder, error)
