@@ -134,10 +134,15 @@ def test_a_local_file_that_cannot_be_written_leaves_what_stood_there(tmp_path: P
     target, temporary = tmp_path / "target", tmp_path / "temporary"
     target.write_bytes(b"before")
     path = tmp_path / "none" / "target" if wrong == "no such folder" else target
-    with pytest.raises((OSError, ZeroDivisionError)), put_whole(path, temporary):
-        if wrong != "nothing written":
-            temporary.write_bytes(b"half")
-        if wrong == "the block":
-            raise ZeroDivisionError
+
+    def put() -> None:
+        with put_whole(path, temporary):
+            if wrong != "nothing written":
+                temporary.write_bytes(b"half")
+            if wrong == "the block":
+                raise ZeroDivisionError
+
+    with pytest.raises((OSError, ZeroDivisionError)):
+        put()
     assert target.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["target"]
