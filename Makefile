@@ -121,6 +121,8 @@ readme: $(VENV)/.dev
 	$(BIN)/python -m img2dataset.options.readme README.md
 	@(head -6 docs/failures.md; $(BIN)/python -c "from img2dataset.failures import table; print(table())") \
 	    > docs/failures.new && mv docs/failures.new docs/failures.md
+	@$(BIN)/python -m tests.fetching.hosts.simulation > docs/host-states.new \
+	    && mv docs/host-states.new docs/host-states.md
 
 # About 40 minutes on two cores, on a machine that does nothing else.
 bench: $(VENV)/.dev
