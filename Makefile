@@ -87,7 +87,8 @@ $(FUZZ_VENV)/.done: $(BUILT)
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --editable '.[fuzz]'
 	touch $@
 
-# JPEGs with changed bytes for the decoder that is written in C, built with AddressSanitizer and UBSan; needs gcc.
+# What strangers send to the library that is written in C, built with AddressSanitizer and UBSan, by libFuzzer; needs
+# clang.
 fuzz-native: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzzing.native --seconds $(FUZZ_SECONDS)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from importlib import import_module, metadata
+from importlib import import_module
 
 from img2dataset.errors import MissingDependency
 
@@ -79,6 +79,8 @@ def _requirement(package: str) -> str:
 
 
 def _wanted() -> list[str]:
+    from importlib import metadata  # tens of milliseconds, in every worker
+
     try:
         return metadata.requires("img2dataset") or []
     except metadata.PackageNotFoundError:
@@ -86,6 +88,8 @@ def _wanted() -> list[str]:
 
 
 def _version(package: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -35,7 +35,7 @@ class Fetcher:
         deliver: called on the fetcher's thread, exactly once for each submitted row (unless it was
             forgotten, or the fetcher closed, before); must not block. Typically ``queue.SimpleQueue().put``.
 
-    Every delivered body counts against ``body_budget_bytes`` and ``ready_limit`` until
+    Every delivered body counts against ``body_memory`` and ``ready_limit`` until
     ``release(fetched.size)`` is called for it, in any order and from any thread; whoever holds bodies
     back for ever stops the downloads.
 
@@ -47,9 +47,9 @@ class Fetcher:
     """
 
     def __init__(self, settings: FetchSettings, deliver: Callable[[Fetched], None]) -> None:
-        ca_bundle = find_ca_bundle(settings.ca_bundle) if settings.verify_certificates else None
+        ca_bundle = find_ca_bundle(settings.ca_bundle) if not settings.ignore_ssl_certificate else None
         self._deliver = deliver
-        self._budget = BodyBudget(settings.body_budget_bytes, settings.ready_limit, settings.max_body_bytes)
+        self._budget = BodyBudget(settings.body_memory, settings.ready_limit, settings.max_download_bytes)
         self._ledger = Ledger()
         self._transport = Transport(min(settings.most_concurrency, most_transfers()))
         self._loop = DownloadLoop(

@@ -177,7 +177,7 @@ class HostPace:
             now: the present.
             started_at: when the request went out; those sent before the latest cut are part of it.
             retry_after_s: what the host asked to wait.
-            longest_s: as ``max_retry_after_s``.
+            longest_s: as ``max_retry_after``.
             failure: what rows fail with if this host is closed.
         """
         self.connect_failures = 0

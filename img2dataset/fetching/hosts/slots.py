@@ -155,7 +155,7 @@ class HostSlots(Generic[Waiting]):
         self, name: str, now: float, started_at: float, retry_after_s: float | None, failure: Failure
     ) -> None:
         """The host asked for fewer requests; see ``HostPace.pushed_back``."""
-        host, longest = self._busy[name], self._manners.max_retry_after_s
+        host, longest = self._busy[name], self._manners.max_retry_after
         host.hear()
         self._change(
             host,

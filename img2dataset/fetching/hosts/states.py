@@ -115,7 +115,7 @@ _NOTHING_CAME = (
     f"{TRIAL_REQUESTS} requests (for each try of a row) have brought nothing in their whole timeout"
 )
 _UNREACHABLE = f"{CONNECT_FAILURES} times in a row it could not be connected to"
-_TOO_LONG = "it asks to be left alone for longer than max_retry_after_s"
+_TOO_LONG = "it asks to be left alone for longer than max_retry_after"
 _PUSHED_BACK = "429, or 503 with Retry-After"
 _HALVED = "503 without Retry-After"
 _S = HostState
@@ -144,7 +144,7 @@ TRANSITIONS = (
     Transition(_S.PACED, _S.LEFT_ALONE, "it pushes back again"),
     Transition(_S.PACED, _S.CLOSED, f"{_UNREACHABLE}; or {_TOO_LONG}"),
     Transition(_S.CLOSED, _S.PROBED, f"{CLOSED_S:.0f} s are over"),
-    Transition(_S.CLOSED, _S.ANSWERING, "the time that was longer than max_retry_after_s is over"),
+    Transition(_S.CLOSED, _S.ANSWERING, "the time that was longer than max_retry_after is over"),
     Transition(_S.CLOSED, _S.PACED, "the same, where it was slowed down before"),
 )
 

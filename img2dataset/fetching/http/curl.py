@@ -68,7 +68,7 @@ def new_handle(settings: FetchSettings, ca_bundle: str | None, with_certificate:
     if with_certificate and settings.access.client_certificate is not None:
         easy.setopt(pycurl.SSLCERT, settings.access.client_certificate)
         easy.setopt(pycurl.SSLKEY, settings.access.client_key or settings.access.client_certificate)
-    easy.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(settings.timeout_s * 1000)))
+    easy.setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(settings.timeout * 1000)))
     if ca_bundle is None:
         easy.setopt(pycurl.SSL_VERIFYPEER, 0)
         easy.setopt(pycurl.SSL_VERIFYHOST, 0)

@@ -88,8 +88,8 @@ class Transfer:
         with_certificate: bool = True,
     ) -> None:
         self._proxy: str | None = None
-        self.clocks = TransferClocks(settings.timeout_s, settings.minimum_bytes_per_s)
-        self.response = Response(policy, settings.max_body_bytes, grow, truncates)
+        self.clocks = TransferClocks(settings.timeout, settings.minimum_speed)
+        self.response = Response(policy, settings.max_download_bytes, grow, truncates)
         self.easy = new_handle(settings, ca_bundle, with_certificate)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._guarded(self.response.receive_header, REFUSE))
         self.easy.setopt(pycurl.WRITEFUNCTION, self._guarded(self.response.receive_body, REFUSE))
@@ -99,7 +99,7 @@ class Transfer:
         self._error: BaseException | None = None
         self._reach = reach
         self._is_told = self._is_ipv6 = self._connects_anew = self._http1_only = False
-        self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout_s * 1000))
+        self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout * 1000))
         # Where the loop keeps it while it is idle: with those that are set up alike.
         self.home: list[Transfer] = []
         self.keeps_connection = True

@@ -53,11 +53,13 @@ class TransferPool:
         self._ca_bundle = ca_bundle
         self._grow = grow
         self._access = RequestAccess(settings.access)
-        self._may_take_turns = settings.manners.processes > 1
+        self._may_take_turns = settings.processes > 1
         self._has_certificate = settings.access.client_certificate is not None
-        self._policy = AnswerPolicy(settings.max_body_bytes, wanted_headers(settings))
+        self._policy = AnswerPolicy(settings.max_download_bytes, wanted_headers(settings))
         # One received block more than is read: what is cut off is then always longer than that.
-        self._site_file_settings = replace(settings, max_body_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1)
+        self._site_file_settings = replace(
+            settings, max_download_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1
+        )
         self._proxies = Proxies(settings.access)
         self._reach = Reach(settings.private_addresses == "allow")
         # The proxy itself may be at any kind of address that a list may name.
@@ -101,7 +103,7 @@ class TransferPool:
         )
         if self._may_take_turns:
             # An idle connection would keep another process's from being the host's last one.
-            transfer.keep_connection(not self._settings.manners.takes_turns(download.host))
+            transfer.keep_connection(not self._settings.takes_turns(download.host))
 
     def may_send_again(self, transfer: Transfer, download: Download, code: int) -> bool:
         """Whether ``download`` is to be sent again at once: the server had not taken it."""
@@ -173,7 +175,7 @@ class InFlight:
         heard_from: Callable[[Download, float], None],
         refused: Callable[[Transfer, Download, Destination], None],
     ) -> None:
-        self._deadline_s = settings.deadline_s
+        self._deadline_s = settings.deadline
         self._budget = budget
         self._transport = transport
         self._refused = refused

@@ -63,14 +63,14 @@ class DownloadLoop:
         )
         self._pool = self._transfers.pool
         names = self._transfers.destinations
-        self._own_failures = OwnFailures(settings.network_patience_s, lambda: names.name_servers)
+        self._own_failures = OwnFailures(settings.network_patience, lambda: names.name_servers)
         again = self._scheduler.put_ready
         self._local = LocalBodies(settings, again, budget, self._end_body, self._fail, wake)
         # Transfers that may be in flight now, beside silent ones.
-        self.limit = settings.concurrency
+        self.limit = settings.thread_count
         self._adapting = None
-        if settings.adaptive_concurrency:
-            self._adapting = Adapting(settings.concurrency, deliver)
+        if settings.adaptive_thread_count:
+            self._adapting = Adapting(settings.thread_count, deliver)
         self._deliver = deliver if self._adapting is None else self._adapting.deliver
         self.turns = 0  # whoever waits for rows sees by it that the thread moves
         self._looked_at = time.monotonic()
@@ -234,7 +234,7 @@ class DownloadLoop:
             self._transfers.set_free(transfer)
             self._scheduler.learned(download, bytes(body), None)
             return
-        unfolded = undone(body, self._settings.max_body_bytes) if download.as_sent else body
+        unfolded = undone(body, self._settings.max_download_bytes) if download.as_sent else body
         if not unfolded:
             self._transfers.set_free(transfer)
             failure = failures.TOO_LARGE_BODY if unfolded is None else failures.EMPTY_BODY

@@ -148,7 +148,7 @@ class Simulation:
     def __init__(self, hosts: list[ScriptedHost], seconds: float, **settings: object) -> None:
         self.hosts = {f"{number}.example": host for number, host in enumerate(hosts)}
         self.now = 0.0
-        self._settings = FetchSettings(concurrency=CONCURRENCY, **settings)  # type: ignore[arg-type]
+        self._settings = FetchSettings(thread_count=CONCURRENCY, adaptive_thread_count=False, **settings)  # type: ignore[arg-type]
         self._ledger = Ledger()
         self._scheduler = Scheduler(
             self._settings, self._ledger, lambda: 1, self._answer, clock=lambda: self.now

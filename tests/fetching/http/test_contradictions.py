@@ -146,7 +146,7 @@ def test_what_is_compressed_is_undone_whatever_else_the_header_says(server: RawS
 def test_a_bomb_that_lies_about_its_encoding_is_bounded(server: RawServer) -> None:
     body = gzip.compress(bytes(20_000_000))
     url = server.put("/a", "Content-Encoding: utf-8", length(body), body=body)
-    assert failure_of(url, max_body_bytes=1_000_000) == "too large: body"
+    assert failure_of(url, max_download_bytes=1_000_000) == "too large: body"
 
 
 @pytest.mark.parametrize("said", ["-1", "12abc", "", "99999999999999999999999"])
