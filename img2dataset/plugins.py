@@ -58,7 +58,7 @@ def load_plugin(group: str, name: str) -> Any:
 
 @functools.cache
 def _entry_points(group: str) -> dict[str, list[EntryPoint]]:
-    # Here, since it takes 30 ms, and most runs ask for no name that is not built in.
+    # Here, since it takes tens of milliseconds, and most runs ask for no name that is not built in.
     from importlib.metadata import entry_points
 
     found: dict[str, list[EntryPoint]] = {}

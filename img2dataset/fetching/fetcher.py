@@ -35,7 +35,7 @@ class Fetcher:
         deliver: called on the fetcher's thread, exactly once for each submitted row (unless it was
             forgotten, or the fetcher closed, before); must not block. Typically ``queue.SimpleQueue().put``.
 
-    Every delivered body counts against ``body_budget_bytes`` and ``ready_limit`` until
+    Every delivered body counts against ``body_memory`` and ``ready_limit`` until
     ``release(fetched.size)`` is called for it, in any order and from any thread; whoever holds bodies
     back for ever stops the downloads.
 
@@ -47,9 +47,9 @@ class Fetcher:
     """
 
     def __init__(self, settings: FetchSettings, deliver: Callable[[Fetched], None]) -> None:
-        ca_bundle = find_ca_bundle(settings.ca_bundle) if settings.verify_certificates else None
+        ca_bundle = find_ca_bundle(settings.ca_bundle) if not settings.ignore_ssl_certificate else None
         self._deliver = deliver
-        self._budget = BodyBudget(settings.body_budget_bytes, settings.ready_limit, settings.max_body_bytes)
+        self._budget = BodyBudget(settings.body_memory, settings.ready_limit, settings.max_download_bytes)
         self._ledger = Ledger()
         self._transport = Transport(min(settings.most_concurrency, most_transfers()))
         self._loop = DownloadLoop(
@@ -67,14 +67,14 @@ class Fetcher:
     def waiting(self) -> int:
         """Rows submitted that could begin if there were room.
 
-        Those set aside for the sake of their host, or until a site's robots.txt is known, are not counted:
-        more rows would let the transfers work on other hosts meanwhile.
+        Those that wait for their host, or for a site's robots.txt, are not counted: more rows would let the
+        transfers work on other hosts meanwhile.
         """
         return self._ledger.waiting
 
     @property
     def not_begun(self) -> int:
-        """What ``take_back`` may give: ``waiting``, and the rows set aside for the sake of their host."""
+        """What ``take_back`` may give: ``waiting``, and the rows that wait for their host."""
         return self.waiting + self._ledger.count(Stage.FOR_ITS_HOST)
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RESIZE_MODES = ("no", "border", "keep_ratio", "keep_ratio_largest", "center_crop")
+from img2dataset.options.images import ResizeMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,13 @@ class Plan:
     untouched: bool = False
 
 
-def plan_resize(width: int, height: int, image_size: int, resize_mode: str, only_if_bigger: bool) -> Plan:
+def plan_resize(
+    width: int, height: int, image_size: int, resize_mode: ResizeMode, only_if_bigger: bool
+) -> Plan:
     """Plan the way from an upright ``width`` x ``height`` image to what is stored, all in pixels.
 
     Args:
-        resize_mode: one of ``RESIZE_MODES``.
+        resize_mode: as the option.
         only_if_bigger: leave an image alone whose deciding side (the longest for border and
             keep_ratio_largest, the shortest for keep_ratio and center_crop) is not above ``image_size``.
     """

@@ -5,7 +5,7 @@
 
 from img2dataset.options.checking import from_texts, resolve
 from img2dataset.options.config import read_config, shown_config
-from img2dataset.options.dataset import InputOptions, OutputOptions
+from img2dataset.options.dataset import InputOptions, NumberingOptions, OutputOptions
 from img2dataset.options.declaring import OptionSpec, option_specs
 from img2dataset.options.describing import describe_options, help_page, option_table
 from img2dataset.options.downloads import DownloadOptions, MannersOptions
@@ -22,6 +22,7 @@ __all__ = [
     "ImageOptions",
     "InputOptions",
     "MannersOptions",
+    "NumberingOptions",
     "OptionSpec",
     "Options",
     "OutputOptions",

@@ -210,7 +210,11 @@ def _checked_number(spec: OptionSpec, value: Any) -> int | float:
     too_small = (spec.minimum is not None and number < spec.minimum) or (
         spec.above is not None and number <= spec.above
     )
-    if too_small or (spec.maximum is not None and number > spec.maximum):
+    if (
+        (math.isinf(number) and not spec.endless)
+        or too_small
+        or (spec.maximum is not None and number > spec.maximum)
+    ):
         raise _wrong(spec, given)
     return number
 
@@ -219,16 +223,16 @@ def _check_together(options: Options) -> None:
     _check_encoding(options)
     _check_columns(options)
     _check_hashes(options)
-    _check_times_of_names(options)
     _check_encoding_of_list(options)
     _check_retry_classes(options.retry_classes)
     if isinstance(options.url_list, str) and not options.url_list.strip():
         raise OptionError("--url_list is empty; give the file or folder with the URLs")
     if not options.output_folder.strip():
         raise OptionError("--output_folder is empty; give the folder the dataset goes to")
-    for name in ("user_agent", "user_agent_token"):
+    for name in ("user_agent", "user_agent_token", "contact"):
         text = getattr(options, name)
         if text is not None and not (text.isprintable() and text.isascii()):
+            # A line break would let it write headers of its own.
             raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
     if options.distributor in ("pyspark", "ray"):
         raise OptionError(
@@ -326,14 +330,6 @@ def _begins(text: str, beginning: str) -> bool:
     """Whether ``text`` begins with ``beginning``, and with no part of a word."""
     rest = text.removeprefix(beginning)
     return bool(beginning) and text.startswith(beginning) and not rest[:1].isalpha()
-
-
-def _check_times_of_names(options: Options) -> None:
-    if options.dns_max_ttl < options.dns_min_ttl:
-        raise OptionError(
-            f"--dns_max_ttl is {options.dns_max_ttl}; it takes no less than --dns_min_ttl,"
-            f" which is {options.dns_min_ttl}"
-        )
 
 
 def _check_hashes(options: Options) -> None:

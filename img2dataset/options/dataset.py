@@ -104,18 +104,6 @@ class OutputOptions:
         plugins=FORMATS,
         shapes_output=True,
     )
-    number_sample_per_shard: int = option(
-        10000, help="rows a shard", unit="rows", group=OUTPUT, minimum=1, shapes_output=True
-    )
-    oom_shard_count: int = option(
-        5,
-        help="digits of the shard number",
-        unit="digits",
-        group=OUTPUT,
-        minimum=0,
-        maximum=18,
-        shapes_output=True,
-    )
     hugging_face_images: bool = option(
         False,
         help="in parquet output, store images as Hugging Face datasets does, so that they load as images",
@@ -137,4 +125,22 @@ class OutputOptions:
     )
     allow_mixing: bool = option(
         False, help="go on over a folder made with other options or from another list", group=OUTPUT
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberingOptions:
+    """How rows are counted into shards and get their keys, in a dataset and in a stream."""
+
+    number_sample_per_shard: int = option(
+        10000, help="rows a shard", unit="rows", group=OUTPUT, minimum=1, shapes_output=True
+    )
+    oom_shard_count: int = option(
+        5,
+        help="digits of the shard number",
+        unit="digits",
+        group=OUTPUT,
+        minimum=0,
+        maximum=18,
+        shapes_output=True,
     )

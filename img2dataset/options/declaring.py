@@ -50,6 +50,7 @@ class OptionSpec:
     minimum: float | None
     maximum: float | None
     above: float | None
+    endless: bool
     shapes_output: bool
     secret: bool
     default_text: str
@@ -101,6 +102,7 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
+    endless: bool = False,
     shapes_output: bool = False,
     secret: bool = False,
     default_text: str | None = None,
@@ -116,6 +118,7 @@ def option(
         endings: what may stand behind each choice.
         plugins: the group of entry points with which packages add choices.
         minimum, maximum: inclusive bounds; above: an exclusive lower bound.
+        endless: whether infinity is a value of it.
         shapes_output: whether two runs that differ in it make different datasets.
         secret: its value is never shown.
         default_text: how the default reads in help, where the value alone does not say it.
@@ -130,6 +133,7 @@ def option(
         "minimum": minimum,
         "maximum": maximum,
         "above": above,
+        "endless": endless,
         "shapes_output": shapes_output,
         "secret": secret,
         "default_text": default_text,

@@ -57,6 +57,7 @@ def help_page(everything: bool = False, width: int = 80) -> str:
             "",
             "All options: img2dataset --help_all",
             "Options from a file: --config run.yaml; --print_config writes one",
+            "Options completed by the shell: source <(img2dataset -- --completion bash)",
         ]
     return "\n".join(lines)
 

@@ -24,7 +24,7 @@ class DownloadOptions:
         default_text="True, False when thread_count is given",
     )
     timeout: float = option(
-        10.0, help="bound on connecting and on every silence", unit="seconds", group=DOWNLOADS, above=0
+        10.0, help="bound on connecting and on every silence", unit="seconds", group=DOWNLOADS, minimum=0.001
     )
     minimum_speed: int = option(
         1000,
@@ -34,7 +34,11 @@ class DownloadOptions:
         minimum=0,
     )
     deadline: float = option(
-        60.0, help="bound on one whole download, redirects included", unit="seconds", group=DOWNLOADS, above=0
+        60.0,
+        help="bound on one whole download, redirects included",
+        unit="seconds",
+        group=DOWNLOADS,
+        minimum=0.001,
     )
     max_download_bytes: int = option(
         100_000_000,
@@ -90,11 +94,13 @@ class MannersOptions:
     dns_servers: tuple[str, ...] = option(
         (), help="name servers to ask, address or address:port", group=MANNERS, default_text="the system's"
     )
-    dns_min_ttl: float = option(
-        60.0, help="how long an answer is kept at least", unit="seconds", group=MANNERS, minimum=0
-    )
     dns_max_ttl: float = option(
-        3600.0, help="how long an answer is kept at most", unit="seconds", group=MANNERS, minimum=0
+        3600.0,
+        help="how long an answer is kept at most",
+        unit="seconds",
+        group=MANNERS,
+        minimum=0,
+        endless=True,
     )
     network_patience: float = option(
         120.0,

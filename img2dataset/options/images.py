@@ -91,13 +91,20 @@ class ImageOptions:
         shapes_output=True,
     )
     max_image_area: float = option(
-        float("inf"), help="refuse larger images", unit="pixels", group=IMAGES, above=0, shapes_output=True
+        float("inf"),
+        help="refuse larger images",
+        unit="pixels",
+        group=IMAGES,
+        above=0,
+        endless=True,
+        shapes_output=True,
     )
     max_aspect_ratio: float = option(
         float("inf"),
         help="refuse images whose longer side is more times the shorter",
         group=IMAGES,
         minimum=1,
+        endless=True,
         shapes_output=True,
     )
     # Above the largest sensors in common use (200 megapixels in telephones, 102 in medium format) and 600 MB

@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-from img2dataset.options.dataset import InputOptions, OutputOptions
+from img2dataset.options.dataset import InputOptions, NumberingOptions, OutputOptions
 from img2dataset.options.declaring import option
 from img2dataset.options.downloads import DownloadOptions, MannersOptions
 from img2dataset.options.images import ImageOptions
@@ -43,7 +43,15 @@ class RunOptions:
 
 # Fields of a dataclass begin with those of its last base: this is the order of the help, from the end.
 @dataclass(frozen=True, kw_only=True)
-class Options(RunOptions, MannersOptions, DownloadOptions, OutputOptions, ImageOptions, InputOptions):
+class Options(
+    RunOptions,
+    MannersOptions,
+    DownloadOptions,
+    NumberingOptions,
+    OutputOptions,
+    ImageOptions,
+    InputOptions,
+):
     """Every option of a run, checked. Built by ``resolve`` only."""
 
     def part(self, part: type[Part]) -> Part:

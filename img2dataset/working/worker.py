@@ -159,7 +159,7 @@ class Worker:
         Open rows are bounded too: slow servers hold their shards open until the deadline, and each open
         shard costs memory, also for its rows that have settled.
         """
-        concurrency, size = self._settings.fetch.concurrency, self._settings.write.rows_per_shard
+        concurrency, size = self._settings.fetch.thread_count, self._settings.write.rows_per_shard
         held = sum(shard.count for shard in self._open.values())
         if held >= max(256 * concurrency, 4 * size):
             return False

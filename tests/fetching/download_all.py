@@ -15,7 +15,7 @@ HANG_GUARD_S = 60
 def download_all(urls: Sequence[str], **settings: Any) -> list[Fetched]:
     """The outcomes in the order of ``urls``; ``settings`` are fields of ``FetchSettings``."""
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(**settings), delivered.put) as fetcher:
+    with Fetcher(FetchSettings(**{"adaptive_thread_count": False, **settings}), delivered.put) as fetcher:
         fetcher.submit(Row(0, index, url) for index, url in enumerate(urls))
         outcomes: dict[int, Fetched] = {}
         for _ in urls:

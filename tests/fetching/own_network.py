@@ -169,7 +169,7 @@ def download_in_turn(urls: list[str], settings: dict[str, Any]) -> list[str | No
 
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
     outcomes = []
-    with Fetcher(FetchSettings(timeout_s=5, **settings), delivered.put) as fetcher:
+    with Fetcher(FetchSettings(timeout=5, **settings, adaptive_thread_count=False), delivered.put) as fetcher:
         for index, url in enumerate(urls):
             fetcher.submit([Row(0, index, url)])
             fetched = delivered.get(timeout=30)

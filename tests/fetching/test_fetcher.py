@@ -21,7 +21,7 @@ Delivered = queue.SimpleQueue[Fetched]
 def test_an_idle_fetcher_wakes_for_new_rows_again_and_again(image_server: ImageServer) -> None:
     url = image_server.put("/idle.jpg", b"idle")
     delivered: Delivered = queue.SimpleQueue()
-    with Fetcher(FetchSettings(), delivered.put) as fetcher:
+    with Fetcher(FetchSettings(adaptive_thread_count=False), delivered.put) as fetcher:
         for index in range(20):
             fetcher.submit([Row(0, index, url)])
             fetched = delivered.get(timeout=HANG_GUARD_S)
@@ -32,7 +32,7 @@ def test_an_idle_fetcher_wakes_for_new_rows_again_and_again(image_server: ImageS
 def test_rows_are_taken_from_many_threads(image_server: ImageServer) -> None:
     url = image_server.put("/threads.jpg", b"threads")
     delivered: Delivered = queue.SimpleQueue()
-    with Fetcher(FetchSettings(concurrency=16), delivered.put) as fetcher:
+    with Fetcher(FetchSettings(thread_count=16, adaptive_thread_count=False), delivered.put) as fetcher:
 
         def submit(shard_id: int) -> None:
             for index in range(100):
@@ -51,7 +51,9 @@ def test_rows_are_taken_from_many_threads(image_server: ImageServer) -> None:
 
 def test_closing_aborts_what_is_on_its_way_and_may_be_repeated(image_server: ImageServer) -> None:
     delivered: Delivered = queue.SimpleQueue()
-    fetcher = Fetcher(FetchSettings(concurrency=8, timeout_s=HANG_GUARD_S), delivered.put)
+    fetcher = Fetcher(
+        FetchSettings(thread_count=8, timeout=HANG_GUARD_S, adaptive_thread_count=False), delivered.put
+    )
     fetcher.submit(Row(0, index, image_server.url("/hang-in-body")) for index in range(20))
     while fetcher.in_flight < 8:
         time.sleep(0.01)
@@ -73,7 +75,7 @@ def test_no_descriptor_is_left_open(image_server: ImageServer) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         delivered: Delivered = queue.SimpleQueue()
-        with Fetcher(FetchSettings(), delivered.put) as fetcher:
+        with Fetcher(FetchSettings(adaptive_thread_count=False), delivered.put) as fetcher:
             fetcher.submit(Row(0, index, url) for index in range(10))
             for _ in range(10):
                 delivered.get(timeout=HANG_GUARD_S)
@@ -83,7 +85,9 @@ def test_no_descriptor_is_left_open(image_server: ImageServer) -> None:
 def test_the_rows_of_a_shard_can_be_called_off_and_submitted_anew(image_server: ImageServer) -> None:
     good = image_server.put("/anew.jpg", b"anew")
     delivered: Delivered = queue.SimpleQueue()
-    with Fetcher(FetchSettings(concurrency=4, timeout_s=HANG_GUARD_S), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(thread_count=4, timeout=HANG_GUARD_S, adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(1, index, image_server.url("/hang-in-body")) for index in range(50))
         while fetcher.in_flight < 4:
             time.sleep(0.01)
@@ -114,13 +118,16 @@ def test_if_the_thread_dies_no_row_is_told_to_have_failed(
             raise RuntimeError("the receiver is broken")
         delivered.put(fetched)
 
-    with Fetcher(FetchSettings(concurrency=4, timeout_s=HANG_GUARD_S), deliver) as fetcher:
+    with Fetcher(
+        FetchSettings(thread_count=4, timeout=HANG_GUARD_S, adaptive_thread_count=False), deliver
+    ) as fetcher:
         fetcher.submit([Row(0, index, good if index == 2 else hanging) for index in range(10)])
         with pytest.raises(Img2datasetError, match="the receiver is broken"):
             wait_for_error(fetcher)
         with pytest.raises(Img2datasetError, match="the receiver is broken"):
             fetcher.submit([Row(0, 0, good)])
         assert delivered.empty()
+        assert fetcher.not_begun == 0
     assert "the receiver is broken" in caplog.text
 
 
@@ -138,7 +145,9 @@ def test_a_thread_that_stands_still_is_noticed_and_an_idle_one_is_not_taken_for_
     monkeypatch.setattr("img2dataset.fetching.requests.loop.LONGEST_SLEEP_S", 0.2)
     goes_on = threading.Event()
     url = image_server.put("/still.jpg", b"still")
-    with Fetcher(FetchSettings(), lambda fetched: goes_on.wait(HANG_GUARD_S)) as fetcher:  # type: ignore[arg-type,return-value]
+    with Fetcher(
+        FetchSettings(adaptive_thread_count=False), lambda fetched: goes_on.wait(HANG_GUARD_S)
+    ) as fetcher:  # type: ignore[arg-type,return-value]
         for _ in range(40):
             fetcher.check()
             time.sleep(0.05)
@@ -166,7 +175,7 @@ def test_an_error_within_a_callback_of_libcurl_is_the_downloaders_and_no_rows(
 
     monkeypatch.setattr(f"img2dataset.fetching.http.{callback}", broken)
     delivered: Delivered = queue.SimpleQueue()
-    with Fetcher(FetchSettings(), delivered.put) as fetcher:
+    with Fetcher(FetchSettings(adaptive_thread_count=False), delivered.put) as fetcher:
         fetcher.submit([Row(0, 0, image_server.put("/callback.jpg", b"callback"))])
         with pytest.raises(Img2datasetError, match=callback):
             wait_for_error(fetcher)

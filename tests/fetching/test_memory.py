@@ -29,7 +29,8 @@ def peak():
 
 url, count, budget = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 before, delivered, sizes, failures = peak(), queue.SimpleQueue(), 0, []
-with Fetcher(FetchSettings(body_budget_bytes=budget, deadline_s=300), delivered.put) as fetcher:
+settings = FetchSettings(body_memory=budget, deadline=300, adaptive_thread_count=False)
+with Fetcher(settings, delivered.put) as fetcher:
     fetcher.submit(Row(0, index, f"{url}&n={index}") for index in range(count))
     for _ in range(count):
         fetched = delivered.get(timeout=240)
@@ -59,7 +60,9 @@ def test_two_hundred_large_bodies_pass_through_a_small_budget(image_server: Imag
 def test_bodies_are_not_fetched_far_ahead_of_their_use(image_server: ImageServer) -> None:
     url = image_server.put("/ahead.jpg", bytes(1000))
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(concurrency=4, ready_limit=8), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(thread_count=4, ready_limit=8, adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(0, index, f"{url}?{index}") for index in range(200))
         done = 0
         most = 0
@@ -74,7 +77,9 @@ def test_bodies_are_not_fetched_far_ahead_of_their_use(image_server: ImageServer
 def test_nothing_starts_while_nobody_releases(image_server: ImageServer) -> None:
     url = image_server.put("/held.jpg", bytes(1000))
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(concurrency=2, ready_limit=4), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(thread_count=2, ready_limit=4, adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(0, index, f"{url}?{index}") for index in range(50))
         held = [delivered.get(timeout=HANG_GUARD_S) for _ in range(2)]
         while fetcher.in_flight:
@@ -89,7 +94,7 @@ def test_nothing_starts_while_nobody_releases(image_server: ImageServer) -> None
 
 def test_one_body_larger_than_the_whole_budget_still_arrives(image_server: ImageServer) -> None:
     url = image_server.url("/long-body?size=3000000")
-    outcomes = download_all([url, url, url], body_budget_bytes=100_000)
+    outcomes = download_all([url, url, url], body_memory=100_000)
     assert [outcome.size for outcome in outcomes] == [3_000_000] * 3
 
 
@@ -97,7 +102,7 @@ def test_compressed_bodies_that_unfold_beyond_the_budget_arrive_or_are_refused(
     image_server: ImageServer,
 ) -> None:
     bombs = [image_server.url(f"/gzip-bomb?megabytes=4&n={n}") for n in range(20)]
-    outcomes = download_all(bombs, body_budget_bytes=8 * MEBIBYTE, max_body_bytes=5 * MEBIBYTE)
+    outcomes = download_all(bombs, body_memory=8 * MEBIBYTE, max_download_bytes=5 * MEBIBYTE)
     assert [outcome.size for outcome in outcomes] == [4 * MEBIBYTE] * 20
-    outcomes = download_all(bombs, body_budget_bytes=8 * MEBIBYTE, max_body_bytes=3 * MEBIBYTE)
+    outcomes = download_all(bombs, body_memory=8 * MEBIBYTE, max_download_bytes=3 * MEBIBYTE)
     assert {outcome.failure for outcome in outcomes} == {"too large: body"}

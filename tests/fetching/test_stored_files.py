@@ -75,9 +75,10 @@ def test_a_file_that_may_not_be_read_says_so(picture: Path) -> None:
 
 
 def test_the_limit_of_size_holds(picture: Path) -> None:
-    assert download(str(picture), allow_schemes=("file",), max_body_bytes=len(BODY)).body == BODY
+    assert download(str(picture), allow_schemes=("file",), max_download_bytes=len(BODY)).body == BODY
     assert (
-        failure_of(str(picture), allow_schemes=("file",), max_body_bytes=len(BODY) - 1) == "too large: body"
+        failure_of(str(picture), allow_schemes=("file",), max_download_bytes=len(BODY) - 1)
+        == "too large: body"
     )
 
 
@@ -86,7 +87,7 @@ def test_the_memory_of_bodies_is_bounded_for_files_too(tmp_path: Path) -> None:
     for path in paths:
         path.write_bytes(BODY)
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    settings = FetchSettings(allow_schemes=("file",), body_budget_bytes=3 * len(BODY))
+    settings = FetchSettings(allow_schemes=("file",), body_memory=3 * len(BODY), adaptive_thread_count=False)
     with Fetcher(settings, delivered.put) as fetcher:
         fetcher.submit(Row(0, index, str(path)) for index, path in enumerate(paths))
         for _ in paths:
@@ -131,9 +132,9 @@ def hanging() -> Iterator[None]:
 @pytest.mark.usefixtures("hanging")
 def test_a_read_that_hangs_is_given_up_and_others_go_on() -> None:
     urls = [f"hanging://hang{n}" for n in range(30)] + ["hanging://good.jpg"] * 30
-    outcomes = download_all(urls, allow_schemes=("hanging",), timeout_s=0.5)
+    outcomes = download_all(urls, allow_schemes=("hanging",), timeout=0.5)
     assert [outcome.failure for outcome in outcomes] == ["timeout: silence"] * 30 + [None] * 30
-    deadline = failure_of("hanging://hang", allow_schemes=("hanging",), timeout_s=30, deadline_s=0.5)
+    deadline = failure_of("hanging://hang", allow_schemes=("hanging",), timeout=30, deadline=0.5)
     assert deadline == "timeout: deadline"
 
 
@@ -141,7 +142,7 @@ def test_a_read_that_hangs_is_given_up_and_others_go_on() -> None:
 def test_threads_that_hang_are_bounded() -> None:
     urls = [f"hanging://hang{n}" for n in range(200)]
     before = threading.active_count()
-    outcomes = download_all(urls, allow_schemes=("hanging",), timeout_s=0.2)
+    outcomes = download_all(urls, allow_schemes=("hanging",), timeout=0.2)
     assert {outcome.failure for outcome in outcomes} == {"timeout: silence", "storage: cannot be read"}
     assert threading.active_count() - before <= 100
 
@@ -150,7 +151,9 @@ def test_threads_that_hang_are_bounded() -> None:
 def test_a_hanging_read_does_not_hold_back_downloads_nor_the_end(image_server: ImageServer) -> None:
     good = image_server.put("/beside.jpg", b"beside")
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(allow_schemes=("hanging",)), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(allow_schemes=("hanging",), adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(0, index, f"hanging://hang{index}") for index in range(20))
         fetcher.submit([Row(1, 0, good)])
         fetched = delivered.get(timeout=HANG_GUARD_S)

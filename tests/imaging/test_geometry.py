@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2dataset.imaging.geometry import RESIZE_MODES, plan_resize
+from img2dataset.imaging.geometry import plan_resize
+from img2dataset.options.images import ResizeMode
 
 sides = st.integers(1, 5000)
-modes = st.sampled_from(RESIZE_MODES)
+modes = st.sampled_from(get_args(ResizeMode))
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
                 imported.add(node.module.partition(".")[0])
     others = imported - set(sys.stdlib_module_names) - OF_EXTRAS - {"img2dataset"}
     declared = {line.partition("==")[0].lower() for line in lowest_versions(PYPROJECT.read_text())}
-    # These are declared for the scripts that have them by 1.47.0.
-    for_scripts = {"fire", "webdataset"}
+    # This is declared for the scripts that have it by 1.47.0.
+    for_scripts = {"webdataset"}
     assert {PACKAGES.get(name, name) for name in others} == declared - {"google-crc32c"} - for_scripts
 
 

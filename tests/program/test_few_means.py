@@ -50,7 +50,7 @@ def test_few_descriptors_cost_no_row(
 
 def test_few_ports_cost_no_row_and_are_told_once() -> None:
     urls = [f"http://10.1.2.3/slow?{n}" for n in range(600)]
-    options = {"network_patience_s": 0, "concurrency": 200}
+    options = {"network_patience": 0, "thread_count": 200}
     (seen,) = visit(Visit(urls, options, ports="40000 40039", together=True))
     assert seen.failures == [None] * 600
     assert len([line for line in seen.warnings if "descriptors, memory or ports" in line]) == 1
@@ -75,7 +75,7 @@ def test_transfers_that_lack_descriptors_for_a_while_go_on(image_server: ImageSe
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
-    with Fetcher(FetchSettings(concurrency=64), delivered.put) as fetcher:
+    with Fetcher(FetchSettings(thread_count=64, adaptive_thread_count=False), delivered.put) as fetcher:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(before[0], 512), before[1]))
         try:
             with contextlib.suppress(OSError):

@@ -26,7 +26,7 @@ EVERYBODY = "*"
 
 def header_signal(settings: FetchSettings) -> HeaderSignal | None:
     """The signal as ``settings`` want it; None if no directive excludes."""
-    disallowed = frozenset(each.strip().lower() for each in settings.disallowed_header_directives)
+    disallowed = frozenset(each.strip().lower() for each in settings.disallowed_header_directives or ())
     if not disallowed:
         return None
     token = settings.user_agent_token

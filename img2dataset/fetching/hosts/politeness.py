@@ -6,53 +6,25 @@ Part of ``FetchSettings``; read by ``slots`` and ``scheduler``.
 from __future__ import annotations
 
 import ipaddress
-import math
 from dataclasses import dataclass
 
-from img2dataset.errors import OptionError
 from img2dataset.fetching.hosts.states import USUAL_CONNECTIONS_PER_HOST
+from img2dataset.options import MannersOptions
 
 _OWN_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
-@dataclass(frozen=True)
-class HostManners:
+@dataclass(frozen=True, kw_only=True)
+class HostManners(MannersOptions):
     """What one host may be asked for, by all processes of a run on a machine together.
 
-    Args:
-        max_connections_per_host: requests to one host at a time, run-wide. None: 32 for hosts of the
-            internet, no bound for one's own machine and network (literal loopback and private
-            addresses, ``localhost``, names without a dot, ``.local``, ``.internal``, ``.lan``). A number
-            holds for every host; 0 is no bound.
-        max_requests_per_second_per_host: run-wide; None: as fast as the bound of connections gives.
-        max_retry_after_s: seconds a host may make its rows wait with 429 or 503: the longest Retry-After
-            that is waited for, and how long a host may push back without one accepted request. Beyond
-            it rows fail as ``HTTP 429``, for another run. 0: such a row fails at once. Default 120.
-        processes: how many worker processes share the bounds on this machine. Default 1.
+    The options of manners, and:
 
-    Raises:
-        OptionError: a value is out of its range.
+    Args:
+        processes: how many worker processes share the bounds on this machine.
     """
 
-    max_connections_per_host: int | None = None
-    max_requests_per_second_per_host: float | None = None
-    max_retry_after_s: float = 120.0
     processes: int = 1
-
-    def __post_init__(self) -> None:
-        bound, rate = self.max_connections_per_host, self.max_requests_per_second_per_host
-        if bound is not None and bound < 0:
-            raise OptionError(f"max_connections_per_host is {bound!r}; it must be 0 (no bound) or more")
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise OptionError(
-                f"max_requests_per_second_per_host is {rate!r}; it must be above 0, or None for no limit"
-            )
-        if not (math.isfinite(self.max_retry_after_s) and self.max_retry_after_s >= 0):
-            raise OptionError(
-                f"max_retry_after_s is {self.max_retry_after_s!r}; it must be a number of seconds, 0 or more"
-            )
-        if self.processes < 1:
-            raise OptionError(f"processes is {self.processes!r}; it must be at least 1")
 
     def connections_to(self, host: str) -> int | None:
         """The run-wide bound of ``host`` (as ``host_of`` names it); None if there is none."""

@@ -136,9 +136,9 @@ def _new_resolver(settings: FetchSettings, watch: Watch) -> Resolver[_Asked[Wait
         return Resolver(
             watch,
             servers=tuple(system.name_server(text) for text in settings.dns_servers),
-            timeout_s=min(settings.timeout_s, settings.deadline_s),
-            min_ttl_s=settings.dns_min_ttl_s,
-            max_ttl_s=settings.dns_max_ttl_s,
+            timeout_s=min(settings.timeout, settings.deadline),
+            min_ttl_s=min(settings.min_ttl_s, settings.dns_max_ttl),
+            max_ttl_s=settings.dns_max_ttl,
             rules=system.parse_resolver_file(system.read_text(system.RESOLVER_FILE)),
             hosts=system.parse_hosts_file(system.read_text(system.HOSTS_FILE)),
             ipv6=system.has_ipv6(),

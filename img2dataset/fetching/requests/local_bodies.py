@@ -37,15 +37,15 @@ class LocalBodies:
         fail: Callable[[Download, Failure], None],
         wake: Callable[[], None],
     ) -> None:
-        self._max_body = settings.max_body_bytes
+        self._max_body = settings.max_download_bytes
         self._again = again
         self._budget = budget
         self._deliver = deliver
         self._fail = fail
         self._stored: StoredReader[Download] = StoredReader(
-            timeout_s=settings.timeout_s,
-            deadline_s=settings.deadline_s,
-            max_body_bytes=settings.max_body_bytes,
+            timeout_s=settings.timeout,
+            deadline_s=settings.deadline,
+            max_body_bytes=settings.max_download_bytes,
             grow=budget.grow,
             reach=Reach(settings.private_addresses == "allow"),
             wake=wake,

@@ -62,14 +62,14 @@ class DownloadLoop:
             settings, ca_bundle, budget, transport, self._scheduler.heard_from, self._not_found
         )
         destinations = self._transfers.destinations
-        self._own_failures = OwnFailures(settings.network_patience_s, lambda: destinations.name_servers)
+        self._own_failures = OwnFailures(settings.network_patience, lambda: destinations.name_servers)
         put_ready = self._scheduler.put_ready
         self._local = LocalBodies(settings, put_ready, budget, self._end_body, self._fail, wake)
         # Transfers that may be in flight now, beside silent ones.
-        self.limit = settings.concurrency
+        self.limit = settings.thread_count
         self._adapting = None
-        if settings.adaptive_concurrency:
-            self._adapting = Adapting(settings.concurrency, deliver)
+        if settings.adaptive_thread_count:
+            self._adapting = Adapting(settings.thread_count, deliver)
         self._deliver = deliver if self._adapting is None else self._adapting.deliver
         # Grows with each turn: whoever waits for rows sees by it that the thread moves.
         self.turns = 0
@@ -122,18 +122,13 @@ class DownloadLoop:
             self._local.shift(max(0.0, overslept_s))
 
     def _time_to_wait(self, now: float) -> float:
-        dues = (
-            self._scheduler.next_due(now),
-            self._transfers.destinations.next_due(),
-            self._own_failures.next_due(now),
-            now + LONGEST_SLEEP_S,
-        )
-        due = min(each for each in dues if each is not None)
-        if not self._transfers.are_running and not self._local.in_flight:
-            self._transfers.watch.rest(now)
+        dues = [self._scheduler.next_due(now), self._transfers.destinations.next_due()]
+        dues += [self._own_failures.next_due(now), now + LONGEST_SLEEP_S]
+        if self._transfers.are_running or self._local.in_flight:
+            dues.append(self._transfers.watch.next_look)
         else:
-            due = min(self._transfers.watch.next_look, due)
-        return max(0.0, due - now)
+            self._transfers.watch.rest(now)
+        return max(0.0, min(due for due in dues if due is not None) - now)
 
     def _begin_what_may_begin(self, now: float) -> None:
         if self._ledger.take_forgotten():
@@ -239,7 +234,7 @@ class DownloadLoop:
             self._transfers.set_free(transfer)
             self._scheduler.learned(download, bytes(body), None)
             return
-        unfolded = undone(body, self._settings.max_body_bytes) if download.as_sent else body
+        unfolded = undone(body, self._settings.max_download_bytes) if download.as_sent else body
         if not unfolded:
             self._transfers.set_free(transfer)
             failure = failures.TOO_LARGE_BODY if unfolded is None else failures.EMPTY_BODY
@@ -254,7 +249,7 @@ class DownloadLoop:
         """Whether a request failed by this machine or by its host's pace; then it is made again."""
         if self._own_failures.explain(download, failure, started_at, self.in_flight):
             self._scheduler.release(download)
-            self._repeat(download)
+            self._scheduler.put_later(download, time.monotonic() + REPEAT_AFTER_S)
             return True
         return self._scheduler.leave(download, started_at, failure, answer)
 
@@ -269,15 +264,11 @@ class DownloadLoop:
 
     def _fail(self, download: Download, failure: Failure) -> None:
         """A try has failed that took no slot of a host."""
-        if not download.is_open:
-            return
-        if self._own_failures.explain(download, failure, time.monotonic(), self.in_flight):
-            self._repeat(download)
-        else:
+        now = time.monotonic()
+        if download.is_open and self._own_failures.explain(download, failure, now, self.in_flight):
+            self._scheduler.put_later(download, now + REPEAT_AFTER_S)
+        elif download.is_open:
             self._try_again_or_end(download, failure, None)
-
-    def _repeat(self, download: Download) -> None:
-        self._scheduler.put_later(download, time.monotonic() + REPEAT_AFTER_S)
 
     def _try_again_or_end(self, download: Download, failure: Failure, retry_after: str | None) -> None:
         """A try has failed: another one later, or the row's failure."""

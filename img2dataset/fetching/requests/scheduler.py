@@ -55,14 +55,14 @@ class Scheduler:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._manners = settings.manners
+        self._manners = settings
         self._more_schemes = settings.more_schemes
         self._ledger = ledger
         self._lock = ledger.lock
         self._usual_reservation = usual_reservation
         self._refuse = refuse
         self._hosts: HostSlots[Download] = HostSlots(
-            settings.manners,
+            settings,
             settings.most_concurrency,
             1 + settings.retries,
             is_open=lambda download: download.is_open,
@@ -269,7 +269,7 @@ class Scheduler:
         download.push_backs += 1
         if (
             not download.is_open
-            or not self._manners.max_retry_after_s
+            or not self._manners.max_retry_after
             or download.push_backs > MOST_PUSH_BACKS
             or self._hosts.closed(download.host, now) is not None
         ):

@@ -33,9 +33,9 @@ class ClockWatch:
     """
 
     def __init__(self, settings: FetchSettings, heard_from: Callable[[Download, float], None]) -> None:
-        self._timeout_s = settings.timeout_s
+        self._timeout_s = settings.timeout
         self._heard_from = heard_from
-        self._interval = min(CLOCK_INTERVAL_S, settings.timeout_s / 8, settings.deadline_s / 8)
+        self._interval = min(CLOCK_INTERVAL_S, settings.timeout / 8, settings.deadline / 8)
         self.next_look = 0.0
         # Transfers that had said nothing for a while at the last look.
         self.silent = 0
@@ -79,7 +79,7 @@ class ClockWatch:
         failure = transfer.clocks.check(now, count, None if count else self._sent_at(transfer, now))
         answer = transfer.response.answer
         if answer is not None and not answer.wants_body:
-            # The answer is known; what follows only keeps the connection, and may not hold the row.
+            # The headers have said all; what follows only keeps the connection, and may not hold the row.
             transfer.discard_until = transfer.discard_until or now + LONGEST_DISCARD_S
             return failure is not None or now >= transfer.discard_until
         transfer.failure = transfer.failure or failure

@@ -54,11 +54,12 @@ def downloader_of(
     from img2dataset.fetching import FetchSettings
 
     settings = FetchSettings(
-        concurrency=limits.concurrency,
-        timeout_s=limits.timeout_s,
-        deadline_s=limits.deadline_s,
-        max_body_bytes=limits.max_bytes,
-        body_budget_bytes=max(limits.max_bytes, 64 << 20),
+        thread_count=limits.concurrency,
+        adaptive_thread_count=False,
+        timeout=limits.timeout_s,
+        deadline=limits.deadline_s,
+        max_download_bytes=limits.max_bytes,
+        body_memory=max(limits.max_bytes, 64 << 20),
         retries=limits.retries,
         user_agent=user_agent,
         kept_headers=VALIDATORS,

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import InputError, OptionError
 from img2dataset.failures import URL_MISSING, Failure
-from img2dataset.options import Options, resolve
+from img2dataset.options import (
+    DownloadOptions,
+    ImageOptions,
+    InputOptions,
+    MannersOptions,
+    NumberingOptions,
+    Options,
+    option_specs,
+    resolve,
+)
 from img2dataset.training.randomness import number_of
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
 
@@ -22,17 +31,7 @@ if TYPE_CHECKING:
     from img2dataset.types import Shard
 
 # What a run writes, and who runs it, has no meaning where samples are handed over.
-NOT_FOR_STREAMS = (
-    "output_folder",
-    "output_format",
-    "incremental_mode",
-    "processes_count",
-    "distributor",
-    "subjob_size",
-    "max_shard_retry",
-    "enable_wandb",
-    "wandb_project",
-)
+STREAM_PARTS = (InputOptions, NumberingOptions, ImageOptions, DownloadOptions, MannersOptions)
 # Rows claimed at once: 0.2 s of a process's work, by which the last one ends later than the first.
 CLAIMED_ROWS = 32
 
@@ -75,8 +74,9 @@ def stream_options(url_list: Any, given: dict[str, Any]) -> Options:
     Raises:
         OptionError: an option that does not exist, has no meaning for a stream, or a wrong value.
     """
+    specs = option_specs()
     for name in given:
-        if name in NOT_FOR_STREAMS:
+        if name in specs and specs[name].part not in STREAM_PARTS:
             raise OptionError(f"{name} is for runs that write a dataset; a stream takes none, leave it out")
     if "input_format" not in given and isinstance(url_list, str):
         from img2dataset.reading import format_of_path

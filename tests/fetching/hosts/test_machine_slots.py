@@ -25,11 +25,11 @@ sys.stdin.read()
 """
 DOWNLOADER = """
 import queue, sys, json
-from img2dataset.fetching import Fetcher, FetchSettings, HostManners
+from img2dataset.fetching import Fetcher, FetchSettings
 from img2dataset.types import Row
 url, rows = sys.argv[1], int(sys.argv[2])
 delivered = queue.SimpleQueue()
-settings = FetchSettings(manners=HostManners(max_connections_per_host=2, processes=4))
+settings = FetchSettings(max_connections_per_host=2, processes=4, adaptive_thread_count=False)
 with Fetcher(settings, delivered.put) as fetcher:
     fetcher.submit(Row(0, n, url) for n in range(rows))
     bodies = 0

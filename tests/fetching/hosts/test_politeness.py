@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from img2dataset.fetching import Fetcher, FetchSettings, HostManners
+from img2dataset.fetching import Fetcher, FetchSettings
 from img2dataset.types import Fetched, Row
 from tests.fetching.download_all import HANG_GUARD_S, download, download_all
 from tests.servers import ImageServer
@@ -27,7 +27,7 @@ def take(fetcher: Fetcher, delivered: queue.SimpleQueue[Fetched]) -> Fetched:
 def most_requests(times: list[float], within_s: float, after_s: float) -> int:
     """The most requests in any such time that begins ``after_s`` after the first request."""
     late = [moment for moment in times if moment - times[0] >= after_s]
-    return max(bisect.bisect_left(late, moment + within_s) - place for place, moment in enumerate(late))
+    return max(bisect.bisect_left(late, moment + within_s) - index for index, moment in enumerate(late))
 
 
 @pytest.mark.parametrize("query", ["", "&retry_after=1", "&retry_after=1&status=503"])
@@ -47,7 +47,7 @@ def test_a_host_that_limits_the_rate_is_asked_at_that_rate_and_loses_no_row(
 def test_five_hundred_rows_of_a_host_of_five_a_second(image_server: ImageServer) -> None:
     url = image_server.url("/limited/issue?per_second=5")
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(), delivered.put) as fetcher:
+    with Fetcher(FetchSettings(adaptive_thread_count=False), delivered.put) as fetcher:
         fetcher.submit(Row(0, index, f"{url}&row={index}") for index in range(500))
         for _ in range(500):
             assert take(fetcher, delivered).failure is None
@@ -60,21 +60,21 @@ def test_a_host_at_its_bound_gets_no_more_connections_and_delays_no_other(image_
     image_server.reset_peak()
     before = image_server.statistics()["peak"]
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    manners = HostManners(max_connections_per_host=3)
-    with Fetcher(FetchSettings(manners=manners), delivered.put) as fetcher:
+    settings = FetchSettings(max_connections_per_host=3, adaptive_thread_count=False)
+    with Fetcher(settings, delivered.put) as fetcher:
         fetcher.submit(Row(0, index, slow) for index in range(60))
         fetcher.submit(Row(1, index, quick) for index in range(60))
         order = [take(fetcher, delivered) for _ in range(120)]
         assert fetcher.in_flight == fetcher.waiting == 0
     assert {fetched.failure for fetched in order} == {None}
     shards = [fetched.row.shard_id for fetched in order]
-    assert max(place for place, shard in enumerate(shards) if shard == 1) < 90
+    assert max(index for index, shard in enumerate(shards) if shard == 1) < 90
     assert image_server.statistics()["peak"] - before <= 6
 
 
 def test_a_rate_is_kept_from_the_first_request(image_server: ImageServer) -> None:
     url = image_server.url("/limited/rate?per_second=1000")
-    download_all([url] * 20, manners=HostManners(max_requests_per_second_per_host=20))
+    download_all([url] * 20, max_requests_per_second_per_host=20)
     times = image_server.times("/limited/rate")
     assert len(times) == 20
     assert most_requests(times, within_s=0.5, after_s=0) <= 11 + 1
@@ -92,20 +92,20 @@ def test_retry_after_as_a_date_is_waited_for(image_server: ImageServer) -> None:
 def test_a_host_that_asks_for_too_long_a_wait_is_not_asked_again(image_server: ImageServer) -> None:
     url = image_server.url("/status/429?line=Retry-After:%203600", host=3)
     before = image_server.count("/status/429")
-    outcomes = download_all([url] * 50, concurrency=1)
+    outcomes = download_all([url] * 50, thread_count=1)
     assert {outcome.failure for outcome in outcomes} == {"HTTP 429"}
     assert image_server.count("/status/429") - before == 1
 
 
 def test_a_host_that_only_says_429_does_not_hold_the_run(image_server: ImageServer) -> None:
     url = image_server.url("/status/429?line=Retry-After:%201", host=4)
-    outcomes = download_all([url] * 200, manners=HostManners(max_retry_after_s=2))
+    outcomes = download_all([url] * 200, max_retry_after=2)
     assert {outcome.failure for outcome in outcomes} == {"HTTP 429"}
 
 
 def test_without_patience_a_push_back_is_a_failure_of_its_row_alone(image_server: ImageServer) -> None:
     urls = [image_server.url("/status/429", host=5), image_server.url("/chunked", host=5)]
-    outcomes = download_all(urls, concurrency=1, manners=HostManners(max_retry_after_s=0))
+    outcomes = download_all(urls, thread_count=1, max_retry_after=0)
     assert [outcome.failure for outcome in outcomes] == ["HTTP 429", None]
 
 
@@ -115,7 +115,7 @@ def test_the_rows_of_a_dead_host_fail_at_once_after_ten_attempts() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/a.jpg"
-        outcomes = download_all([url] * 500, concurrency=5)
+        outcomes = download_all([url] * 500, thread_count=5)
     counts = Counter(outcome.failure for outcome in outcomes)
     assert set(counts) == {"connection: refused", "connection: host unreachable lately"}
     assert 10 <= counts["connection: refused"] <= 15
@@ -128,7 +128,7 @@ def test_a_redirect_counts_for_the_host_it_leads_to(image_server: ImageServer) -
     urls = [image_server.url(f"/redirect?to={target}%3F{n}", host=7) for n in range(30)]
     image_server.reset_peak()
     before = image_server.statistics()["peak"]
-    outcomes = download_all(urls, manners=HostManners(max_connections_per_host=2))
+    outcomes = download_all(urls, max_connections_per_host=2)
     assert {bytes(outcome.body or b"") for outcome in outcomes} == {b"counted"}
     assert image_server.statistics()["peak"] - before <= 4
 
@@ -136,8 +136,8 @@ def test_a_redirect_counts_for_the_host_it_leads_to(image_server: ImageServer) -
 def test_rows_set_aside_for_their_host_can_be_called_off(image_server: ImageServer) -> None:
     good = image_server.put("/after.jpg", b"after")
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    manners = HostManners(max_connections_per_host=2)
-    with Fetcher(FetchSettings(manners=manners, timeout_s=HANG_GUARD_S), delivered.put) as fetcher:
+    settings = FetchSettings(max_connections_per_host=2, timeout=HANG_GUARD_S, adaptive_thread_count=False)
+    with Fetcher(settings, delivered.put) as fetcher:
         fetcher.submit(Row(1, index, image_server.url("/hang-in-body")) for index in range(1000))
         while fetcher.in_flight < 2 or fetcher.waiting:
             time.sleep(0.01)
@@ -153,7 +153,7 @@ def test_rows_set_aside_for_their_host_can_be_taken_back_and_none_is_lost_or_dou
         url = server.put("/taken.jpg", b"taken", latency_s=0.002)
         delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
         with Fetcher(
-            FetchSettings(manners=HostManners(max_connections_per_host=2)), delivered.put
+            FetchSettings(max_connections_per_host=2, adaptive_thread_count=False), delivered.put
         ) as fetcher:
             fetcher.submit(Row(0, index, url) for index in range(2000))
             taken: list[int] = []
@@ -170,7 +170,7 @@ def test_rows_set_aside_for_their_host_can_be_taken_back_and_none_is_lost_or_dou
 def test_a_row_that_has_been_requested_is_not_given_back(image_server: ImageServer) -> None:
     url = image_server.url("/status/429?line=Retry-After:%2060", host=8)
     before = image_server.count("/status/429")
-    with Fetcher(FetchSettings(), print) as fetcher:
+    with Fetcher(FetchSettings(adaptive_thread_count=False), print) as fetcher:
         fetcher.submit([Row(0, 0, url)])
         while not fetcher.not_begun or image_server.count("/status/429") == before:
             time.sleep(0.01)
@@ -178,8 +178,7 @@ def test_a_row_that_has_been_requested_is_not_given_back(image_server: ImageServ
 
 
 def test_closing_with_rows_set_aside_ends_at_once(image_server: ImageServer) -> None:
-    manners = HostManners(max_requests_per_second_per_host=0.01)
-    with Fetcher(FetchSettings(manners=manners), print) as fetcher:
+    with Fetcher(FetchSettings(max_requests_per_second_per_host=0.01), print) as fetcher:
         fetcher.submit(Row(0, index, image_server.url("/chunked")) for index in range(100))
 
 
@@ -190,6 +189,5 @@ def test_each_process_takes_its_share_of_the_bound(
     url = image_server.put("/share.jpg", b"share", latency_s=0.1)
     image_server.reset_peak()
     before = image_server.statistics()["peak"]
-    manners = HostManners(max_connections_per_host=8, processes=processes)
-    download_all([url] * 40, manners=manners)
+    download_all([url] * 40, max_connections_per_host=8, processes=processes)
     assert image_server.statistics()["peak"] - before <= expected

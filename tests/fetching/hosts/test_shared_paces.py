@@ -81,7 +81,7 @@ def test_the_refusals_of_one_burst_cut_the_pace_once(shared_file: BinaryIO) -> N
 
 
 def test_a_host_that_one_process_gives_up_is_closed_for_the_rows_of_all(shared_file: BinaryIO) -> None:
-    one, other = processes_of_a_run(2, max_retry_after_s=100.0)
+    one, other = processes_of_a_run(2, max_retry_after=100.0)
     assert one.enter(A, 0.0)
     push_back(one, 0.0, 0.0, 3600.0)
     assert other.closed(A, 1.0) is None, "it has not looked yet"

@@ -59,7 +59,7 @@ def silent() -> Iterator[SilentHosts]:
 
 def test_the_rows_of_a_silent_host_fail_with_the_first_few(silent: SilentHosts) -> None:
     urls = [silent.url(10 * row) for row in range(100)]
-    outcomes = download_all(urls, concurrency=8, timeout_s=3)
+    outcomes = download_all(urls, thread_count=8, timeout=3)
     assert {outcome.failure for outcome in outcomes} == {"timeout: silence"}
     assert TRIAL_REQUESTS <= silent.requests() <= 8
 
@@ -71,14 +71,14 @@ def test_many_silent_hosts_among_others_take_no_row_from_them(
     urls = [f"{good}?{row}" for row in range(200)]
     urls += [silent.url(row) for row in range(200)]
     urls = [urls[(row * 7) % 400] for row in range(400)]
-    outcomes = download_all(urls, concurrency=16, timeout_s=3)
+    outcomes = download_all(urls, thread_count=16, timeout=3)
     assert Counter(outcome.failure for outcome in outcomes) == {None: 200, "timeout: silence": 200}
     assert silent.requests() <= 100
 
 
 def test_a_host_that_answers_late_and_in_time_loses_no_row(image_server: ImageServer) -> None:
     url = image_server.put("/late.jpg", b"late", latency_s=LATER + 0.5).replace("127.0.0.1", "127.0.0.16")
-    outcomes = download_all([f"{url}?{row}" for row in range(40)], concurrency=8, timeout_s=20)
+    outcomes = download_all([f"{url}?{row}" for row in range(40)], thread_count=8, timeout=20)
     assert {outcome.failure for outcome in outcomes} == {None}
 
 
@@ -87,7 +87,9 @@ def test_silent_transfers_do_not_take_the_slots_of_hosts_that_answer(
 ) -> None:
     quick = image_server.put("/beside-silent.jpg", b"quick")
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(concurrency=4, timeout_s=15), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(thread_count=4, timeout=15, adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(0, row, silent.url(row)) for row in range(4))
         while fetcher.in_flight < 4:
             time.sleep(0.01)
@@ -102,7 +104,9 @@ def test_silent_transfers_do_not_take_the_slots_of_hosts_that_answer(
 
 def test_rows_of_a_host_on_trial_are_not_given_to_another_process(silent: SilentHosts) -> None:
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(concurrency=2, timeout_s=30), delivered.put) as fetcher:
+    with Fetcher(
+        FetchSettings(thread_count=2, timeout=30, adaptive_thread_count=False), delivered.put
+    ) as fetcher:
         fetcher.submit(Row(0, row, silent.url(10 * row)) for row in range(20))
         while silent.requests() < 2:
             time.sleep(0.01)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from img2dataset.errors import OptionError
 from img2dataset.failures import of_text
 from img2dataset.fetching.hosts.politeness import HostManners, host_of, is_own_network
 from img2dataset.fetching.hosts.slots import HostSlots
@@ -184,7 +183,7 @@ def test_retry_after_keeps_the_whole_host_quiet_and_then_one_request_asks() -> N
 
 
 def test_a_wait_longer_than_the_limit_fails_the_rows_of_the_host_at_once() -> None:
-    hosts = slots(max_retry_after_s=100)
+    hosts = slots(max_retry_after=100)
     begin(hosts, A, "a0")
     push_back(hosts, 0.0, 0.0, 101.0)
     assert hosts.closed(A, 1.0) == "HTTP 429"
@@ -198,7 +197,7 @@ def test_a_wait_longer_than_the_limit_fails_the_rows_of_the_host_at_once() -> No
 def test_a_host_that_only_pushes_back_is_given_up_within_the_limit(
     after: float | None, processes: int
 ) -> None:
-    hosts = slots(max_retry_after_s=120, processes=processes)
+    hosts = slots(max_retry_after=120, processes=processes)
     now, requests = 0.0, 0
     while hosts.closed(A, now) is None:
         if hosts.enter(A, now):
@@ -355,17 +354,3 @@ def test_what_an_end_says_about_the_host() -> None:
     assert ending_of(of_text("timeout: connect"), None, False) is Ending.CONNECT_TIMEOUT
     assert ending_of(of_text("timeout: silence"), None, False) is Ending.SILENT
     assert ending_of(of_text("timeout: deadline"), None, False) is Ending.NOTHING
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("max_connections_per_host", -1),
-        ("max_requests_per_second_per_host", 0.0),
-        ("max_retry_after_s", -1.0),
-        ("processes", 0),
-    ],
-)
-def test_a_manner_out_of_range_is_named_with_its_value(field: str, value: object) -> None:
-    with pytest.raises(OptionError, match=f"{field} is {value!r}"):
-        HostManners(**{field: value})  # type: ignore[arg-type]

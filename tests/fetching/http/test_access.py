@@ -156,7 +156,7 @@ def test_nothing_secret_goes_to_another_host_with_a_redirect(
     )
     # One handle for all: what was set for one request must be gone for the next.
     urls = [redirect_elsewhere(image_server, "/leak.jpg"), image_server.url("/leak.jpg", host=3)] * 3
-    assert {bytes(outcome.body or b"") for outcome in download_all(urls, access=access, concurrency=1)} == {
+    assert {bytes(outcome.body or b"") for outcome in download_all(urls, access=access, thread_count=1)} == {
         b"there"
     }
     first = seen_by(image_server, "/redirect")
@@ -247,7 +247,7 @@ def test_cookies_match_as_browsers_match_them(tmp_path: Path) -> None:
 
 def test_cookies_of_servers_are_not_kept(image_server: ImageServer) -> None:
     url = image_server.put("/setter.jpg", b"setter", headers=[("Set-Cookie", "track=1")])
-    download_all([url] * 3, concurrency=1)
+    download_all([url] * 3, thread_count=1)
     assert "Cookie" not in seen_by(image_server, "/setter.jpg")
 
 
@@ -321,7 +321,7 @@ def test_no_secret_is_in_any_text_of_the_settings_yet_workers_get_them(tmp_path:
         credentials_file=str(credentials),
         cookies=str(cookies),
     )
-    settings = FetchSettings(access=access)
+    settings = FetchSettings(access=access, adaptive_thread_count=False)
     shown = f"{settings} {settings!r} {access.proxies[0]} {access.cookies[0].pair:}"
     assert not [secret for secret in (*SECRETS, "aHVudGVyMg") if secret in shown]
     with pytest.raises(TypeError):

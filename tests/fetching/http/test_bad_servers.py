@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from img2dataset.fetching import HostManners
 from tests.fetching.download_all import download, download_all, failure_of
 from tests.servers import ImageServer
 from tests.servers.misbehaviours import SMALL_BODY
@@ -45,24 +44,23 @@ from tests.servers.misbehaviours import SMALL_BODY
     ],
 )
 def test_a_bad_answer_is_one_of_a_few_failures(image_server: ImageServer, path: str, failure: str) -> None:
-    impatient = HostManners(max_retry_after_s=0)
-    settings = {"timeout_s": 1.0, "max_body_bytes": 2_000_000, "manners": impatient}
+    settings = {"timeout": 1.0, "max_download_bytes": 2_000_000, "max_retry_after": 0}
     assert failure_of(image_server.url(path), **settings) == failure
 
 
 def test_a_dripping_server_cannot_outlive_the_deadline(image_server: ImageServer) -> None:
     url = image_server.url("/drip-body?interval=0.05&bytes=500")
-    assert failure_of(url, timeout_s=0.5, deadline_s=1.5) == "timeout: deadline"
+    assert failure_of(url, timeout=0.5, deadline=1.5) == "timeout: deadline"
 
 
 def test_redirects_do_not_renew_the_deadline(image_server: ImageServer) -> None:
     url = image_server.url("/slow-redirect?seconds=0.4")
-    assert failure_of(url, timeout_s=10, deadline_s=1.5) == "timeout: deadline"
+    assert failure_of(url, timeout=10, deadline=1.5) == "timeout: deadline"
 
 
 def test_a_pause_shorter_than_the_timeout_is_forgiven(image_server: ImageServer) -> None:
-    assert download(image_server.url("/pause-in-body?seconds=0.6&size=1000"), timeout_s=2.0).size == 1000
-    assert download(image_server.url("/slow?seconds=0.6"), timeout_s=2.0).body == SMALL_BODY
+    assert download(image_server.url("/pause-in-body?seconds=0.6&size=1000"), timeout=2.0).size == 1000
+    assert download(image_server.url("/slow?seconds=0.6"), timeout=2.0).body == SMALL_BODY
 
 
 def test_the_limit_of_size_holds_for_what_was_announced_what_comes_and_what_unfolds(
@@ -70,8 +68,8 @@ def test_the_limit_of_size_holds_for_what_was_announced_what_comes_and_what_unfo
 ) -> None:
     size = len(SMALL_BODY)
     for path in (f"/long-body?size={size}", f"/unsized?size={size}", "/chunked", "/encoded/gzip"):
-        assert download(image_server.url(path), max_body_bytes=size).size == size
-        assert failure_of(image_server.url(path), max_body_bytes=size - 1) == "too large: body"
+        assert download(image_server.url(path), max_download_bytes=size).size == size
+        assert failure_of(image_server.url(path), max_download_bytes=size - 1) == "too large: body"
 
 
 def test_a_refused_connection_is_told_from_a_silent_one(full_backlog: str) -> None:
@@ -79,7 +77,7 @@ def test_a_refused_connection_is_told_from_a_silent_one(full_backlog: str) -> No
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         assert failure_of(f"http://127.0.0.1:{port}/a.jpg") == "connection: refused"
-    assert failure_of(full_backlog, timeout_s=0.5) == "timeout: connect"
+    assert failure_of(full_backlog, timeout=0.5) == "timeout: connect"
 
 
 @pytest.fixture
@@ -99,12 +97,12 @@ def full_backlog() -> Iterator[str]:
 
 def test_a_name_that_does_not_exist_is_said_to_every_row_of_it() -> None:
     # .invalid never exists (RFC 6761); a resolver that is out of order may say so instead.
-    outcomes = download_all([f"http://nowhere.invalid/{n}.jpg" for n in range(20)], timeout_s=5)
+    outcomes = download_all([f"http://nowhere.invalid/{n}.jpg" for n in range(20)], timeout=5)
     assert {outcome.failure for outcome in outcomes} <= {"DNS: name not found", "DNS: temporary failure"}
 
 
 def test_a_server_that_never_finishes_the_tls_handshake_is_a_connect_timeout(full_silence: int) -> None:
-    assert failure_of(f"https://127.0.0.1:{full_silence}/a.jpg", timeout_s=0.5) == "timeout: connect"
+    assert failure_of(f"https://127.0.0.1:{full_silence}/a.jpg", timeout=0.5) == "timeout: connect"
 
 
 @pytest.fixture
@@ -151,7 +149,7 @@ def test_what_will_not_change_is_asked_once(image_server: ImageServer) -> None:
 def test_a_row_that_waits_for_its_next_try_takes_no_slot(image_server: ImageServer) -> None:
     busy = [image_server.url(f"/flaky/busy{n}?fail=1&status=500&line=Retry-After:%202") for n in range(4)]
     good = [image_server.url("/chunked")] * 20
-    outcomes = download_all(busy + good, concurrency=1, retries=1)
+    outcomes = download_all(busy + good, thread_count=1, retries=1)
     assert {outcome.failure for outcome in outcomes} == {None}
 
 

@@ -26,7 +26,7 @@ def fetched(fetcher: Fetcher, answers: queue.SimpleQueue[Fetched], url: str, *he
 def test_header_lines_of_a_row_are_sent_with_its_request_and_with_no_other(image_server: ImageServer) -> None:
     url = image_server.put("/conditional/a.jpg", BODY)
     answers: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(), answers.put) as fetcher:
+    with Fetcher(FetchSettings(adaptive_thread_count=False), answers.put) as fetcher:
         for headers in (('If-None-Match: "one"',), (), ("If-Modified-Since: then", 'If-None-Match: W/"two"')):
             assert fetched(fetcher, answers, url, *headers).body == BODY
             request = image_server.last_request("/conditional/a.jpg") or ""
@@ -38,7 +38,9 @@ def test_header_lines_of_a_row_go_beside_those_of_the_user(image_server: ImageSe
 
     url = image_server.put("/conditional/b.jpg", BODY)
     answers: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    settings = FetchSettings(access=load_access(extra_headers=["X-Own: yes"], environment={}))
+    settings = FetchSettings(
+        access=load_access(extra_headers=["X-Own: yes"], environment={}), adaptive_thread_count=False
+    )
     with Fetcher(settings, answers.put) as fetcher:
         for headers in (('If-None-Match: "one"',), ()):
             fetched(fetcher, answers, url, *headers)
@@ -50,18 +52,22 @@ def test_header_lines_of_a_row_go_beside_those_of_the_user(image_server: ImageSe
 def test_the_fields_that_are_asked_for_come_with_the_body(image_server: ImageServer) -> None:
     url = image_server.put("/conditional/c.jpg", BODY, headers=[("ETag", 'W/"c"'), ("etag", "second")])
     answers: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(kept_headers=("ETag", "Last-Modified")), answers.put) as fetcher:
+    with Fetcher(
+        FetchSettings(kept_headers=("ETag", "Last-Modified"), adaptive_thread_count=False), answers.put
+    ) as fetcher:
         assert fetched(fetcher, answers, url).headers == ('W/"c"', None)
         redirected = image_server.put("/conditional/d", b"", status=302, headers=[("Location", url)])
         assert fetched(fetcher, answers, redirected).headers == ('W/"c"', None)
-    with Fetcher(FetchSettings(), answers.put) as fetcher:
+    with Fetcher(FetchSettings(adaptive_thread_count=False), answers.put) as fetcher:
         assert fetched(fetcher, answers, url).headers == ()
 
 
 def test_not_modified_is_told_as_its_status_and_is_not_tried_again(image_server: ImageServer) -> None:
     url = image_server.put("/conditional/e.jpg", b"", status=304)
     answers: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    with Fetcher(FetchSettings(retries=2, kept_headers=("ETag",)), answers.put) as fetcher:
+    with Fetcher(
+        FetchSettings(retries=2, kept_headers=("ETag",), adaptive_thread_count=False), answers.put
+    ) as fetcher:
         answer = fetched(fetcher, answers, url, 'If-None-Match: "e"')
     assert (answer.body, answer.failure, answer.headers) == (None, failures.of_status(304), ())
     assert image_server.count("/conditional/e.jpg") == 1

@@ -37,7 +37,7 @@ def test_a_server_of_http2_that_ends_its_connections_costs_no_row(
     try:
         for address in (server.http2, server.https, server.http):
             urls = [f"{address}/a.jpg?{n}" for n in range(600)]
-            outcomes = download_all(urls, concurrency=64, ca_bundle=certificates.authority_file)
+            outcomes = download_all(urls, thread_count=64, ca_bundle=certificates.authority_file)
             assert {outcome.failure for outcome in outcomes} == {None}
             assert {len(outcome.body or b"") for outcome in outcomes} == {len(BODY)}
     finally:
@@ -83,7 +83,7 @@ class RawServer:
 @pytest.mark.parametrize("answered", [1, 5])
 def test_a_kept_connection_that_is_ended_unanswered_costs_no_row(answered: int, resets: bool) -> None:
     server = RawServer(answered, resets)
-    outcomes = download_all([f"{server.url}/{n}" for n in range(400)], concurrency=8)
+    outcomes = download_all([f"{server.url}/{n}" for n in range(400)], thread_count=8)
     assert {outcome.failure for outcome in outcomes} == {None}
     # libcurl itself goes through up to five kept connections.
     assert max(server.requests.values()) <= 9
@@ -93,7 +93,7 @@ def test_a_kept_connection_that_is_ended_unanswered_costs_no_row(answered: int, 
 @pytest.mark.parametrize(("resets", "failure"), [(False, "closed early"), (True, "reset")])
 def test_a_new_connection_that_is_ended_unanswered_is_the_hosts_failure(resets: bool, failure: str) -> None:
     server = RawServer(0, resets)
-    outcomes = download_all([f"{server.url}/{n}" for n in range(20)], concurrency=4)
+    outcomes = download_all([f"{server.url}/{n}" for n in range(20)], thread_count=4)
     assert {outcome.failure for outcome in outcomes} == {f"connection: {failure}"}
     assert set(server.requests.values()) == {1}
     server.close()

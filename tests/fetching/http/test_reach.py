@@ -155,7 +155,7 @@ def test_a_connection_that_the_list_may_use_is_not_lent_to_a_redirect() -> None:
     # The name is private when the list asks, and public when the redirect is looked at: the connection
     # that is still open is not what was looked at.
     turncoat = "http://a10-1-2-3.then93-184-216-34.ttl0.test"
-    settings = {"dns_min_ttl_s": 0.0, "dns_max_ttl_s": 0.0}
+    settings = {"min_ttl_s": 0.0, "dns_max_ttl": 0.0}
     by_number, by_name = visit(
         Visit([own, public, own]),
         Visit([f"{turncoat}/own", f"http://{PUBLIC}/to?{turncoat}/admin"], settings),
@@ -167,7 +167,7 @@ def test_a_connection_that_the_list_may_use_is_not_lent_to_a_redirect() -> None:
 
 
 def test_a_name_that_is_bound_anew_is_looked_at_anew() -> None:
-    settings = {"dns_min_ttl_s": 0.0, "dns_max_ttl_s": 0.0}
+    settings = {"min_ttl_s": 0.0, "dns_max_ttl": 0.0}
     name = "http://a93-184-216-34.then169-254-169-254.ttl0.test/x"
     redirected = f"http://{PUBLIC}/to?http://a93-184-216-34.then127-0-0-1.ttl0.test/x"
     listed, after_redirect = visit(Visit([name, name], settings), Visit([redirected, redirected], settings))

@@ -39,7 +39,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused_by_default(https_serve
 
 
 def test_any_certificate_is_accepted_when_asked(https_server: ImageServer) -> None:
-    assert download(https_server.url(PATH), verify_certificates=False).body == SMALL_BODY
+    assert download(https_server.url(PATH), ignore_ssl_certificate=True).body == SMALL_BODY
 
 
 def test_an_expired_certificate_and_one_for_another_host_are_named(certificates: TestAuthority) -> None:
@@ -114,7 +114,7 @@ def test_a_server_that_refuses_the_handshake_is_a_handshake_failure(alert: int) 
 
 def test_a_server_that_speaks_plain_http_on_https_is_a_handshake_failure(image_server: ImageServer) -> None:
     url = image_server.url(PATH).replace("http://", "https://")
-    assert failure_of(url, timeout_s=0.5) in {"timeout: connect", "TLS: handshake"}
+    assert failure_of(url, timeout=0.5) in {"timeout: connect", "TLS: handshake"}
 
 
 def test_the_environment_names_the_bundle_in_a_fixed_order(tmp_path: Path) -> None:

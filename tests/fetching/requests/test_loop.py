@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import pytest
 
-from img2dataset.fetching import HostManners
 from tests.fetching.download_all import download_all
 from tests.servers import ImageServer
 
@@ -30,7 +29,6 @@ def test_a_redirected_row_that_is_repeated_gives_back_the_slot_of_the_host_that_
 
     monkeypatch.setattr(os, "dup", dup)
     urls = [first, *(f"{target}?{n}" for n in range(others))]
-    manners = HostManners(max_connections_per_host=1)
-    outcomes = download_all(urls, concurrency=1, manners=manners)
+    outcomes = download_all(urls, thread_count=1, max_connections_per_host=1)
     assert [outcome.body for outcome in outcomes] == [b"repeated"] * len(urls)
     assert connections[0] > 2
