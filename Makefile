@@ -87,7 +87,8 @@ $(FUZZ_VENV)/.done: $(BUILT)
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --editable '.[fuzz]'
 	touch $@
 
-# JPEGs with changed bytes for the decoder that is written in C, built with AddressSanitizer and UBSan; needs gcc.
+# What strangers send to the library that is written in C, built with AddressSanitizer and UBSan, by libFuzzer; needs
+# clang.
 fuzz-native: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzzing.native --seconds $(FUZZ_SECONDS)
 
@@ -120,6 +121,8 @@ readme: $(VENV)/.dev
 	$(BIN)/python -m img2dataset.options.readme README.md
 	@(head -6 docs/failures.md; $(BIN)/python -c "from img2dataset.failures import table; print(table())") \
 	    > docs/failures.new && mv docs/failures.new docs/failures.md
+	@$(BIN)/python -m tests.fetching.hosts.simulation > docs/host-states.new \
+	    && mv docs/host-states.new docs/host-states.md
 
 # About 40 minutes on two cores, on a machine that does nothing else.
 bench: $(VENV)/.dev

@@ -11,13 +11,14 @@ from typing import Any
 from img2dataset.distributing import StopRequest, create_engine, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.failures import is_taken_again
+from img2dataset.formats import output_format
 from img2dataset.imaging import missing_library
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import prepare
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary
 from img2dataset.settings import processes_count, work_settings
-from img2dataset.writing import OutputFolder
+from img2dataset.working.output_folder import OutputFolder
 
 logger = logging.getLogger("img2dataset")
 
@@ -106,7 +107,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         summary.can_pass = sum(
             rows
             for message, rows in summary.status_dict.items()
-            if is_taken_again(message, options.retry_classes) and options.output_format != "dummy"
+            if is_taken_again(message, options.retry_classes)
+            and output_format(options.output_format).keeps_metadata
         )
         summary.end_time = summary.start_time + time.monotonic() - began
     for line in summary.lines():

@@ -184,7 +184,7 @@ class Downloader:
         from img2dataset.settings import work_settings
         from img2dataset.storage.locations import open_path
         from img2dataset.working import Worker
-        from img2dataset.writing import OutputFolder
+        from img2dataset.working.output_folder import OutputFolder
 
         shard_id, path = row
         settings = work_settings(self.options)

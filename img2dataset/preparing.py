@@ -13,7 +13,7 @@ from img2dataset.manifest import MANIFEST_NAME, MODES_THAT_ADD, Manifest, Others
 from img2dataset.options import Options
 from img2dataset.reading import Reader
 from img2dataset.run_in_folder import RunInFolder, gaps_below
-from img2dataset.writing import OutputFolder
+from img2dataset.working.output_folder import OutputFolder
 
 logger = logging.getLogger("img2dataset")
 

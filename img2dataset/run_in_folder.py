@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from img2dataset.errors import OutputError
+from img2dataset.formats import output_format
 from img2dataset.manifest import MANIFEST_NAME, Manifest, OthersShards, RunRecord
 from img2dataset.options import Options
 from img2dataset.reading import Reader
 from img2dataset.reporting import known_urls_line
 from img2dataset.types import Shard
-from img2dataset.writing import OutputFolder
+from img2dataset.working.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     from img2dataset.reading import KnownUrls
@@ -97,7 +98,7 @@ class RunInFolder:
         """For a list that nothing but its rows tells from another: they are compared with the folder's."""
         from img2dataset.reading.same_rows import shards_after_comparing
 
-        if self.options.output_format == "dummy":
+        if not output_format(self.options.output_format).keeps_metadata:
             raise OutputError(
                 f"output_folder {self.options.output_folder!r} has shards of format dummy, which do not say"
                 " from which rows they were made, and this list cannot be told from another; choose another"

@@ -6,6 +6,7 @@ import os
 
 from img2dataset.fetching import FetchSettings, check_schemes, load_access
 from img2dataset.fetching.http.access import find_ca_bundle
+from img2dataset.formats.settings import WriteSettings
 from img2dataset.options import (
     DownloadOptions,
     ImageOptions,
@@ -16,7 +17,6 @@ from img2dataset.options import (
 )
 from img2dataset.storage.runs import new_run_id
 from img2dataset.working import WorkSettings
-from img2dataset.writing import WriteSettings
 
 
 def work_settings(options: Options) -> WorkSettings:

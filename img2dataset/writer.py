@@ -1,6 +1,6 @@
 """The names of 1.47.0's sample writers: what ``Downloader`` is told to write with.
 
-They only name an output format; the program's own writers are in ``img2dataset.writing``.
+They only name an output format; the program's own writers are in ``img2dataset.formats``.
 """
 
 from __future__ import annotations

@@ -2,19 +2,25 @@
 
 ``Fetcher`` is the way in; the worker calls it. What happens to a row, in order:
 
-0. ``fetcher`` takes it, ``requests.waiting_rows`` keeps it, ``requests.loop`` carries it on, on one thread.
-1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …``. ``data_urls``, ``stored_files``: no request.
-2. ``requests.scheduler``: which row is next (``row_order``), may its host be asked now (``hosts``: ``slots``,
-   ``host``, ``pace``; ``politeness`` is the user's), does the site consent (``consent.robots_txt``)?
+0. ``fetcher`` takes it, ``requests.ledger`` has it until it is answered, ``requests.loop`` carries it on,
+on one
+   thread.
+1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …``. What needs no request:
+``requests.local_bodies``. 2. ``requests.scheduler``: which row is next (``row_order``), may its host be
+asked now (``hosts``: ``slots``,
+   ``host``, ``pace``; ``politeness`` is the user's), does the site consent (``consent``)?
 3. ``requests.body_memory``: is there memory for its body?
-4. ``http.destinations`` finds its host first (``dns``) and says where it may lead (``addresses``).
-5. ``http.transfer`` on ``http.transport``: libcurl, with the slot's callbacks and ``clocks``; ``access`` says
-   who asks. ``requests.time_limits`` looks at the clocks, and sees who is silent.
-6. ``http.response_head``: status, redirect, opt-out (``consent.x_robots_tag``), size decide.
-7. ``http.curl_failures`` and ``dns.system_resolver`` say what went wrong; ``requests.repeats`` and
-   ``network``: was it this machine or its network? ``requests.retry`` and ``tries``: another try?
+4. ``requests.in_flight``: ``http.destinations`` finds its host (``dns``) and says where it may lead
+   (``addresses``).
+5. ``http.transfer`` on ``http.transport``: libcurl, with ``clocks``; ``access`` says who asks.
+   ``requests.time_limits`` looks at the clocks, and sees who is silent.
+6. ``http.response`` takes what comes; ``http.response_head``: status, redirect, opt-out (``consent``), size
+decide. 7. ``http.curl`` and ``dns.system`` say what went wrong; ``requests.outcomes``: another hop, another
+try?
+   ``requests.network``: was it this machine or its network?
 
-``Fetcher`` is loaded when first used: it needs libcurl, which the program itself does not.
+``hosts.states`` has what a host goes through, and ``docs/host-states.md`` its picture. ``Fetcher`` is
+loaded when first used: it needs libcurl, which the program itself does not.
 """
 
 # ruff: noqa: E402 - libcurl is missed in one clear line, and not where it is first used
@@ -26,10 +32,10 @@ from img2dataset.installation import check_installed
 
 check_installed("pycurl")
 
+from img2dataset.fetching.file_systems import check_schemes
 from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.http.access import Access, load_access, masked_header, masked_proxy
 from img2dataset.fetching.settings import FetchSettings
-from img2dataset.fetching.stored_files import check_schemes
 
 if TYPE_CHECKING:
     from img2dataset.fetching.fetcher import Fetcher

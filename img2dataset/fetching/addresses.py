@@ -113,8 +113,8 @@ def _kind_of_ipv6(number: int) -> Kind:
     if number >> 80 == _NAT64_LOCAL >> 80:
         # Where in these the IPv4 address stands is the network's choice (RFC 6052): at the end, or after
         # the prefix with eight bits left out.
-        places = (number, (number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
-        for carried in (_kind_of_ipv4(place & 0xFFFFFFFF) for place in places):
+        numbers = (number, (number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+        for carried in (_kind_of_ipv4(each & 0xFFFFFFFF) for each in numbers):
             if carried not in _ALLOWED_IN_LISTS and carried != "unspecified":
                 return carried
         return "private"

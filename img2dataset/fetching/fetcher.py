@@ -67,14 +67,14 @@ class Fetcher:
     def waiting(self) -> int:
         """Rows submitted that could begin if there were room.
 
-        Those set aside for the sake of their host, or until a site's robots.txt is known, are not counted:
-        more rows would let the transfers work on other hosts meanwhile.
+        Those that wait for their host, or for a site's robots.txt, are not counted: more rows would let the
+        transfers work on other hosts meanwhile.
         """
         return self._ledger.waiting
 
     @property
     def not_begun(self) -> int:
-        """What ``take_back`` may give: ``waiting``, and the rows set aside for the sake of their host."""
+        """What ``take_back`` may give: ``waiting``, and the rows that wait for their host."""
         return self.waiting + self._ledger.count(Stage.FOR_ITS_HOST)
 
     @property

@@ -8,20 +8,16 @@ left behind and replaced.
 from __future__ import annotations
 
 import queue
-import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import unquote
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from img2dataset import failures
 from img2dataset.errors import MissingDependency, OptionError
 from img2dataset.failures import Failure
 from img2dataset.fetching.addresses import Reach
-from img2dataset.fetching.machine import MEANS_ERRORS
-from img2dataset.fetching.urls import WEB_SCHEMES
-from img2dataset.storage.schemes import way_to_install
+from img2dataset.fetching.file_systems import failure_of, file_system_class, local_path
 
 if TYPE_CHECKING:
     import fsspec
@@ -30,54 +26,10 @@ THREADS = 16
 # Hung threads that may be left behind; with so many, a store is out of order, and rows fail at once.
 MOST_LEFT_BEHIND = 64
 CHUNK_BYTES = 256 * 1024
-# They read something else in another way, which would be a way around what is allowed.
-_WRAPPERS = frozenset(
-    {
-        "blockcache",
-        "cached",
-        "dir",
-        "filecache",
-        "generic",
-        "libarchive",
-        "reference",
-        "simplecache",
-        "tar",
-        "zip",
-    }
-)
 # What a read may raise that says nothing about what was to be read.
 _OURS = (MemoryError, ImportError, SystemExit, KeyboardInterrupt)
 
 Waiting = TypeVar("Waiting")
-
-
-def check_schemes(schemes: Iterable[str]) -> None:
-    """Whether every scheme can be read here; to be called before a run.
-
-    Raises:
-        OptionError: fsspec does not know it, or it only wraps others.
-        MissingDependency: the package for it is not installed.
-    """
-    for scheme in schemes:
-        if scheme.lower() not in WEB_SCHEMES:
-            _file_system_class(scheme.lower())
-
-
-def _file_system_class(scheme: str) -> Any:
-    import fsspec
-    from fsspec.registry import known_implementations, registry
-
-    if scheme in _WRAPPERS or (scheme not in known_implementations and scheme not in registry):
-        raise OptionError(
-            f"allow_schemes has {scheme!r}, which is no scheme of files or stores; use file, s3, gs, hf, ftp,"
-            " sftp, or another file system of fsspec"
-        )
-    try:
-        return fsspec.get_filesystem_class(scheme)
-    except ImportError as error:
-        raise MissingDependency(
-            f"allow_schemes has {scheme!r}, whose package is missing: {way_to_install([scheme], error)}"
-        ) from error
 
 
 class Reading(Generic[Waiting]):
@@ -226,9 +178,9 @@ class StoredReader(Generic[Waiting]):
             except _OURS:
                 raise
             except BaseException as error:
-                failure = _failure_of(error)
+                failure = failure_of(error)
             if not self._hand_in(reading, body, failure):
-                # Somebody else has this thread's place by now.
+                # Another thread was started in its stead.
                 return
             self._wake()
 
@@ -243,11 +195,11 @@ class StoredReader(Generic[Waiting]):
     def _read(self, reading: Reading[Waiting], body: bytearray) -> Failure | None:
         scheme = reading.url.partition(":")[0].lower()
         try:
-            kind = _file_system_class(scheme)
+            kind = file_system_class(scheme)
         except (MissingDependency, OptionError):
             return failures.of_scheme(scheme, "not installed")
         if scheme == "file":
-            path = _local_path(reading.url)
+            path = local_path(reading.url)
             return failures.STORED_NO_FILE if path is None else self._read_file(kind(), path, reading, body)
         url = reading.url
         options = kind._get_kwargs_from_urls(url)
@@ -295,27 +247,3 @@ class StoredReader(Generic[Waiting]):
                 return True
         reading.needs = size
         return False
-
-
-def _local_path(url: str) -> str | None:
-    """The path of a ``file:`` URL; None unless it is a regular file of this machine."""
-    import os
-
-    authority, slash, path = url[len("file:") :].removeprefix("//").partition("/")
-    if authority not in ("", "localhost") or not slash:
-        return None
-    path = "/" + unquote(path, errors="surrogateescape")
-    # A pipe would hang, and a device never end.
-    return path if stat.S_ISREG(os.stat(path).st_mode) else None
-
-
-def _failure_of(error: BaseException) -> Failure:
-    if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
-        return failures.STORED_NO_FILE
-    if isinstance(error, PermissionError):
-        return failures.STORED_FORBIDDEN
-    if isinstance(error, OSError) and error.errno in MEANS_ERRORS:
-        return failures.OUT_OF_MEANS
-    if isinstance(error, TimeoutError):
-        return failures.TIMEOUT_SILENCE
-    return failures.STORED_UNREADABLE

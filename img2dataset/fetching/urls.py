@@ -84,9 +84,9 @@ def host_and_port(uri: str) -> tuple[str, int]:
     start = uri.index("//") + 2
     authority = uri[start : uri.index("/", start)]
     host = authority[authority.rfind("@") + 1 :]
-    place = host.rfind(":")
-    if place > host.rfind("]"):
-        return host[:place], int(host[place + 1 :])
+    colon = host.rfind(":")
+    if colon > host.rfind("]"):
+        return host[:colon], int(host[colon + 1 :])
     return host, 443 if uri.startswith("https") else 80
 
 
@@ -113,9 +113,7 @@ def to_uri(text: str, more_schemes: Collection[str] = ()) -> str:
     if len(text) > MAX_URL_CHARACTERS:
         raise UrlRefused(failures.URL_TOO_LONG)
     rest = _with_slashes(text[len(scheme) + 1 :].partition("#")[0]).lstrip("/")
-    end_of_authority = min(
-        (place for place in (rest.find("/"), rest.find("?")) if place >= 0), default=len(rest)
-    )
+    end_of_authority = min((end for end in (rest.find("/"), rest.find("?")) if end >= 0), default=len(rest))
     authority, path = rest[:end_of_authority], rest[end_of_authority:]
     if _CONTROL.search(authority):
         raise UrlRefused(failures.URL_CONTROL_CHARACTER)

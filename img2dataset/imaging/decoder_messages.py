@@ -1,10 +1,10 @@
-"""What the C decoders print, heard instead of shown: ``with heard() as messages`` around a call.
+"""What the C decoders print, captured: ``with captured_messages() as messages`` around a call.
 
 libjpeg, libpng and libtiff tell of damaged data on C's ``stderr`` and go on as if nothing were: the rest of
 the picture is grey or black. Meanwhile ``stderr``, a variable of the C library, is set to a stream that hands
 each message to the thread whose decoder wrote it. Python writes to descriptor 2 itself, so the program's own
 messages are not touched. It costs 3 µs a call. Where the C library has no such streams (not glibc), nothing
-is heard.
+is captured.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class _Functions(ctypes.Structure):
     )
 
 
-class _Ear:
-    """Sets ``stderr`` while at least one thread listens."""
+class _Capture:
+    """Replaces ``stderr`` while at least one thread captures."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._heard: dict[int, list[bytes]] = {}
+        self._messages: dict[int, list[bytes]] = {}
         self._stream: int | None = None
         self._before: int | None = None
         self._stderr: Any = None
@@ -58,44 +58,39 @@ class _Ear:
 
     def _take(self, _cookie: int | None, text: int, length: int) -> int:
         said = ctypes.string_at(text, length)
-        heard = self._heard.get(threading.get_ident())
-        if heard is None:
+        messages = self._messages.get(threading.get_ident())
+        if messages is None:
             os.write(2, said)  # of a thread that decodes nothing
-        elif len(heard) < _MOST_KEPT:
-            heard.append(said)
+        elif len(messages) < _MOST_KEPT:
+            messages.append(said)
         return length
 
-    def begin(self, heard: list[bytes]) -> None:
+    def begin(self, messages: list[bytes]) -> None:
         if not self._stream:
             return
         with self._lock:
-            if not self._heard:
+            if not self._messages:
                 self._before, self._stderr.value = self._stderr.value, self._stream
-            self._heard[threading.get_ident()] = heard
+            self._messages[threading.get_ident()] = messages
 
     def end(self) -> None:
         if not self._stream:
             return
         with self._lock:
-            del self._heard[threading.get_ident()]
-            if not self._heard:
+            del self._messages[threading.get_ident()]
+            if not self._messages:
                 self._stderr.value = self._before
 
 
-_ear = _Ear()
-
-
-def can_hear() -> bool:
-    """Whether what decoders print can be heard on this system."""
-    return bool(_ear._stream)
+_capture = _Capture()
 
 
 @contextmanager
-def heard() -> Iterator[list[bytes]]:
+def captured_messages() -> Iterator[list[bytes]]:
     """What C code of this thread prints to ``stderr`` meanwhile, in pieces; not to be nested."""
     messages: list[bytes] = []
-    _ear.begin(messages)
+    _capture.begin(messages)
     try:
         yield messages
     finally:
-        _ear.end()
+        _capture.end()

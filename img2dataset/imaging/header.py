@@ -122,7 +122,7 @@ def _brand(body: bytes | bytearray) -> str | None:
 
 
 def read_header(body: bytes | bytearray) -> Header:
-    """Size, orientation, place of the EXIF and what a decoder must know, without decoding anything.
+    """Size, orientation, where the EXIF lies and what a decoder must know, without decoding anything.
 
     Raises:
         ImageFailure: no image, of a format that cannot be decoded, or cut or damaged in its header.

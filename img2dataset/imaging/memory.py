@@ -86,6 +86,6 @@ def _of_tiff(body: bytes | bytearray) -> float:
     sample_bytes = directory.first(277, 1) * directory.first(258, 1) / 8
     if directory.first(259, 1) in _BANDED_TIFF and directory.first(262, 1) != 6:
         return 3.2
-    # A piece is undone as a whole, by way of three copies.
+    # A piece is decompressed as a whole, through three copies.
     piece = directory.first(322, width) * min(directory.first(323, directory.first(278, height)), height)
     return 4.0 + 3 * sample_bytes * min(1.0, piece / (width * height))

@@ -13,7 +13,7 @@ import numpy as np
 
 from img2dataset.failures import CORRUPT, TRUNCATED, Failure
 from img2dataset.imaging.colour import Pixels
-from img2dataset.imaging.decoder_messages import heard
+from img2dataset.imaging.decoder_messages import captured_messages
 from img2dataset.imaging.failure import ImageFailure
 
 # Of libjpeg's warnings those after which pixels are missing or wrong; bytes too many between two segments, or
@@ -43,7 +43,7 @@ def decode_with_opencv(
     Raises:
         ImageFailure: libjpeg said that data is damaged or missing.
     """
-    with heard() as messages:
+    with captured_messages() as messages:
         try:
             pixels: Pixels | None = cv2.imdecode(np.frombuffer(body, np.uint8), flags)
         except cv2.error:

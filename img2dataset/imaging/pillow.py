@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
 from img2dataset.failures import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED
-from img2dataset.imaging.decoder_messages import heard
+from img2dataset.imaging.decoder_messages import captured_messages
 from img2dataset.imaging.failure import ImageFailure
 
 # Pillow also opens formats that run programs (EPS) or follow names (none of them here).
@@ -57,7 +57,7 @@ def decode_with_pillow(
         ImageFailure: the data ends early, is damaged, or is of a kind without a range (floats).
     """
     with _pillow_errors(image.format):
-        with heard() as messages:
+        with captured_messages() as messages:
             image.load()
         if messages and image.format == "TIFF":
             raise ImageFailure(CORRUPT)  # its libtiff goes on after some errors

@@ -188,8 +188,8 @@ def _unfiltered(file: _File, channels: int) -> Pixels | None:
             row = pixels[top - 1]
             above = b"\0" + (row if channels == 1 else row[:, [2, 1, 0, 3][:channels]]).tobytes()
         filtered = np.frombuffer(above + rows if above else rows, np.uint8)
-        place = pixels[top - 1 if top else 0 :]
-        request = PngRequest(filtered.ctypes.data, place.ctypes.data, width, count + bool(above), channels)
+        target = pixels[top - 1 if top else 0 :]
+        request = PngRequest(filtered.ctypes.data, target.ctypes.data, width, count + bool(above), channels)
         if library.unfilter_png(request):
             return None
         top += count

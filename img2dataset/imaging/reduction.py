@@ -1,4 +1,4 @@
-"""What the fast route may leave undone, decided from sizes alone. Pure functions of numbers.
+"""What the fast route may skip, decided from sizes alone. Pure functions of numbers.
 
 Fidelity and cost of each decision are measured by ``benchmarks/fidelity.py`` and told in docs/performance.md.
 """

@@ -1,6 +1,6 @@
 """Scaling, cropping and padding as a ``Plan`` says: pixels in, pixels out. Called by the processor.
 
-The one place that knows how pixels are scaled: exactly as img2dataset 1.47.0, or on the fast route.
+The one file that says how pixels are scaled: exactly as img2dataset 1.47.0, or on the fast route.
 """
 
 from __future__ import annotations

@@ -9,22 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from img2dataset.errors import Img2datasetError, one_line
+from img2dataset.formats import OutputFormat, output_format
+from img2dataset.formats.dataset import METADATA_ENDING, STATISTICS_ENDING, key_digits
+from img2dataset.formats.findings import BrokenFile, Findings, UnreadableShard
+from img2dataset.formats.shard_files import ShardFiles
+from img2dataset.formats.tables import image_column, read_table
 from img2dataset.storage.locations import Location
 from img2dataset.verifying.expectation import ShardExpectation
-from img2dataset.verifying.files_data import check_files
-from img2dataset.verifying.findings import BrokenFile, Findings, UnreadableShard
 from img2dataset.verifying.images import ImageCheck
-from img2dataset.verifying.inventory import DATA_ENDINGS, METADATA_ENDING, FoundShard
+from img2dataset.verifying.images_in_table import check_images_in_table
+from img2dataset.verifying.inventory import FoundShard
 from img2dataset.verifying.metadata import ShardRows
-from img2dataset.verifying.parquet_data import check_parquet, image_column
 from img2dataset.verifying.report import ShardCheck
 from img2dataset.verifying.samples import SampleComparison
-from img2dataset.verifying.shard_files import ShardFiles
 from img2dataset.verifying.statistics import Statistics, compare_with_rows, read_statistics
-from img2dataset.verifying.tables import read_table
-from img2dataset.verifying.tfrecord_data import check_tfrecord
-from img2dataset.verifying.webdataset_data import check_webdataset
-from img2dataset.writing.keys import STATISTICS_ENDING, key_digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class _Check:
     def __init__(self, settings: CheckSettings, shard: ShardToCheck) -> None:
         self._found = shard.found
         self._expectation = shard.expectation
-        self._output_format = shard.output_format
+        self._format = output_format(shard.output_format) if shard.output_format is not None else None
         self._files = ShardFiles(settings.location)
         self._findings = Findings()
         self._rows = ShardRows(shard.found.name, self._findings)
@@ -71,7 +69,7 @@ class _Check:
         statistics, unreadable = None, None
         try:
             statistics = self._check_statistics()
-            if self._output_format != "dummy":
+            if self._format is None or self._format.keeps_metadata:
                 self._check_contents(statistics)
         except Img2datasetError:
             raise
@@ -110,12 +108,12 @@ class _Check:
             self._check_key_digits()
             if statistics is not None:
                 compare_with_rows(statistics, self._rows.statuses, self._rows.messages, self._findings)
-        ending = DATA_ENDINGS.get(self._output_format or "")
-        if ending is None or not has_rows:
+        data = self._format
+        if data is None or data.ending is None or data.holds_metadata or not has_rows:
             return
-        if ending not in self._found.endings and self._output_format == "files" and not self._rows.place_of:
+        if data.is_folder and data.ending not in self._found.endings and not self._rows.place_of:
             return  # an object store keeps no empty folder
-        self._broken_is_found(ending, self._check_data)
+        self._broken_is_found(data.ending, self._check_data)
 
     def _check_key_digits(self) -> None:
         rows_per_shard = self._expectation.rows_per_shard
@@ -147,10 +145,17 @@ class _Check:
 
     def _read_rows(self, name: str) -> bool:
         with self._files.local_file(name) as path:
-            if self._output_format is None:
-                self._output_format = self._format_of_table(path)
-            if self._output_format == "parquet":
-                check_parquet(path, self._rows, self._expectation.encode_format, self._images, self._findings)
+            if self._format is None:
+                self._format = _format_of_table(path)
+            if self._format.holds_metadata:
+                check_images_in_table(
+                    path,
+                    self._format,
+                    self._rows,
+                    self._expectation.encode_format,
+                    self._images,
+                    self._findings,
+                )
                 return bool(self._rows.columns)
             for number, batch in enumerate(read_table(path)):
                 if number == 0 and not self._rows.begin(batch.schema):
@@ -159,28 +164,28 @@ class _Check:
             self._rows.finish()
             return True
 
-    def _format_of_table(self, path: str) -> str:
-        """The format of a shard that is a single table: without a column of images, ``files``."""
-        schema = next(read_table(path)).schema
-        return "files" if image_column(schema) is None else "parquet"
-
     def _check_data(self, name: str) -> bool:
+        assert self._format is not None
         comparison = SampleComparison(
             self._rows,
             name,
             self._images,
             self._findings,
-            has_short_floats=self._output_format == "tfrecord",
+            has_short_floats=self._format.repeats_short_floats,
         )
-        if self._output_format == "files":
-            check_files(self._files, name, comparison, self._findings)
-            return True
-        with self._files.local_file(name) as path:
-            if self._output_format == "webdataset":
-                check_webdataset(path, comparison, self._findings)
-            else:
-                from img2dataset.writing.tfrecord_format import checksum_function
-
-                columns = self._rows.columns
-                check_tfrecord(path, columns, checksum_function(), comparison, self._findings)
+        for sample in self._format.samples(
+            self._files,
+            name,
+            columns=self._rows.columns,
+            with_images=comparison.wants_images,
+            findings=self._findings,
+        ):
+            comparison.add(sample)
+        comparison.finish()
         return True
+
+
+def _format_of_table(path: str) -> OutputFormat:
+    """The format of a shard that is a single table: without a column of images, ``files``."""
+    schema = next(read_table(path)).schema
+    return output_format("files" if image_column(schema) is None else "parquet")

@@ -42,6 +42,8 @@ class FolderRecord:
         starts = [run.first_shard_id for run in runs]
         # Each run goes on behind the last, unless one was allowed to mix: then a shard can be of either.
         self.is_mixed = any(map(_mixes, runs, runs[1:]))
+        named = (run.options.get("output_format") for run in runs)
+        self.output_formats = {name for name in named if isinstance(name, str)}
         self._runs = [] if self.is_mixed else runs
         self._starts = [] if self.is_mixed else starts
         self._gaps = [frozenset(run.gaps) for run in self._runs]

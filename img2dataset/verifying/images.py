@@ -14,7 +14,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from img2dataset.verifying.findings import Findings
+from img2dataset.formats.findings import Findings
 from img2dataset.verifying.metadata import HASHES, ShardRows
 
 Contents: TypeAlias = "bytes | bytearray | memoryview"

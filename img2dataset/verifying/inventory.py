@@ -7,25 +7,18 @@ statistics, leftovers of runs, and everything else. Called by ``verification``.
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from img2dataset.errors import OutputError, one_line
+from img2dataset.formats import OutputFormat, formats_with_own_data
+from img2dataset.formats.dataset import METADATA_ENDING, REWRITES_FOLDER, STATISTICS_ENDING, shard_and_ending
 from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.temporaries import FORMER_TEMPORARY_FOLDER, TEMPORARY_FOLDER
-from img2dataset.writing.keys import REWRITES_FOLDER, STATISTICS_ENDING, shard_of
-from img2dataset.writing.rewriting import rewrites_folder
-from img2dataset.writing.unfinished import UNFINISHED_FOLDER, unfinished_shards
-
-# What each format's data of a shard is called, after the shard's name. Where two are found as often, it is
-# the first: beside tars, folders are rather leftovers.
-DATA_ENDINGS = {"webdataset": ".tar", "tfrecord": ".tfrecord", "files": ""}
-METADATA_ENDING = ".parquet"
-
-_SHARD_NAME = re.compile(r"\d+")
+from img2dataset.working.rewriting import rewrites_folder
+from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class Inventory:
 
     ``replaced`` are finished shards of which new files are about to take the place: their files need not
     agree until the next run, which brings this to its end. ``kept`` are numbers of shards of which a stop has
-    kept a part.
+    kept a part. ``formats`` are those whose data there may be, by their ending.
     """
 
     finished: list[FoundShard] = field(default_factory=list)
@@ -53,6 +46,7 @@ class Inventory:
     leftovers: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
+    formats: Mapping[str, OutputFormat] = field(default_factory=dict)
 
     @property
     def digits(self) -> int:
@@ -66,27 +60,32 @@ class Inventory:
         yield from self.replaced
 
 
-def take_inventory(location: Location) -> Inventory:
+def take_inventory(location: Location, output_formats: Iterable[str]) -> Inventory:
     """Sort out what is in the folder.
+
+    Args:
+        location: of the folder.
+        output_formats: names of formats that it may have beside those built in.
 
     Raises:
         OutputError: there is no such folder, or it cannot be listed.
     """
     found: dict[str, tuple[set[str], set[str]]] = {}
-    inventory = Inventory()
+    inventory = Inventory(formats=formats_with_own_data(*output_formats))
     listing = list_folder(location, location.path)
     rewritten: set[str] = set()
     if (REWRITES_FOLDER, True) in listing:
         rewritten = {name for name, _ in list_folder(location, rewrites_folder(location))}
     for name, is_folder in listing:
-        shard_name = _SHARD_NAME.match(name)
-        if shard_name is None or shard_of(name) is None:
+        of_shard = shard_and_ending(name, inventory.formats)
+        if of_shard is None:
             _sort_other(name, inventory)
             continue
-        endings, folders = found.setdefault(shard_name[0], (set(), set()))
-        endings.add(name[shard_name.end() :])
+        shard_name, ending = of_shard
+        endings, folders = found.setdefault(shard_name, (set(), set()))
+        endings.add(ending)
         if is_folder:
-            folders.add(name[shard_name.end() :])
+            folders.add(ending)
     shards = [
         FoundShard(int(name), name, frozenset(endings), frozenset(folders))
         for name, (endings, folders) in found.items()
@@ -125,7 +124,7 @@ def list_folder(location: Location, folder: str) -> list[tuple[str, bool]]:
     return [(path.rpartition("/")[2], is_folder) for path, is_folder in names if path != folder.rstrip("/")]
 
 
-def format_of(shards: Iterable[FoundShard]) -> str | None:
+def format_of(inventory: Inventory) -> str | None:
     """The format that most shards' files are of; None when that cannot be told from names alone.
 
     ``files`` and ``parquet`` without a single success look the same on an object store, which has no
@@ -133,12 +132,12 @@ def format_of(shards: Iterable[FoundShard]) -> str | None:
     """
     counts: Counter[str] = Counter()
     has_tables = False
-    for shard in shards:
+    for shard in inventory.shards():
         has_tables |= METADATA_ENDING in shard.endings
-        for output_format, ending in DATA_ENDINGS.items():
+        for ending, output_format in inventory.formats.items():
             # A folder called 00000.tar is a fault and no sign of a format.
-            if ending in shard.endings and (ending in shard.folders) == (output_format == "files"):
-                counts[output_format] += 1
+            if ending in shard.endings and (ending in shard.folders) == output_format.is_folder:
+                counts[output_format.name] += 1
     if counts:
         return counts.most_common(1)[0][0]
     return None if has_tables else "dummy"

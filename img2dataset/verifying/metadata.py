@@ -13,16 +13,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, get_args
 
+from img2dataset.formats.dataset import COMPUTED_COLUMNS
+from img2dataset.formats.findings import Findings
 from img2dataset.options.images import HashName
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS
-from img2dataset.verifying.findings import Findings
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COLUMNS = (
-    "url", "key", "status", "error_message", "width", "height", "original_width", "original_height"
-)  # fmt: skip
+COLUMNS = ("url", *COMPUTED_COLUMNS)
 HASHES = get_args(HashName)
 _STATUSES = (SUCCESS, FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE)
 

@@ -9,11 +9,11 @@ next run replaces it.
 from __future__ import annotations
 
 from img2dataset.errors import OutputError, one_line
+from img2dataset.formats.dataset import STATISTICS_ENDING
 from img2dataset.storage.folders import remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
-from img2dataset.verifying.inventory import DATA_ENDINGS, METADATA_ENDING, FoundShard
-from img2dataset.writing.keys import STATISTICS_ENDING
+from img2dataset.verifying.inventory import FoundShard
 
 
 def remove_shard(location: Location, shard: FoundShard) -> None:
@@ -22,9 +22,7 @@ def remove_shard(location: Location, shard: FoundShard) -> None:
     Raises:
         OutputError: something cannot be removed.
     """
-    for ending in (STATISTICS_ENDING, *DATA_ENDINGS.values(), METADATA_ENDING):
-        if ending not in shard.endings:
-            continue
+    for ending in sorted(shard.endings, key=lambda ending: ending != STATISTICS_ENDING):
         name = shard.name + ending
         try:
             remove(location, f"{location.path}/{name}")

@@ -6,36 +6,17 @@ files, webdataset and tfrecord; the parquet format has its samples in its rows.
 
 from __future__ import annotations
 
-import json
 import math
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from img2dataset.verifying.findings import Findings
-from img2dataset.verifying.images import Contents, ImageCheck
+from img2dataset.formats.findings import Findings
+from img2dataset.formats.format import StoredSample
+from img2dataset.verifying.images import ImageCheck
 from img2dataset.verifying.metadata import ShardRows
-
-JSON_ENDING = "json"
-CAPTION_ENDING = "txt"
 
 _FLOAT_32 = struct.Struct("<f")
 _NOTHING = (None, "")
-
-
-@dataclass(frozen=True, slots=True)
-class FoundSample:
-    """A sample as it lies in the data; ``repeated`` are the columns that it repeats from the metadata.
-
-    ``image`` is None where images are not looked at; ``image_bytes`` is its size, None for no image at all.
-    """
-
-    key: str
-    image_bytes: int | None
-    image: Contents | None
-    caption: bytes | None
-    repeated: Mapping[str, Any] | None
 
 
 class SampleComparison:
@@ -70,7 +51,7 @@ class SampleComparison:
         """Whether samples need their image's contents."""
         return self._image_check is not None
 
-    def add(self, sample: FoundSample) -> None:
+    def add(self, sample: StoredSample) -> None:
         """Compare one sample."""
         if sample.key in self._seen:
             self._findings.add(f"sample twice in {self._data}", sample.key)
@@ -92,7 +73,7 @@ class SampleComparison:
             if key not in self._seen:
                 self._findings.add(f"{self._data} lacks the sample of a success", key)
 
-    def _compare_image(self, sample: FoundSample, row: int) -> None:
+    def _compare_image(self, sample: StoredSample, row: int) -> None:
         if sample.image_bytes is None:
             self._findings.add(f"{self._data} lacks the image of", sample.key)
         elif sample.image_bytes == 0 and self._rows.was_decoded(row):
@@ -100,7 +81,7 @@ class SampleComparison:
         elif self._image_check is not None and sample.image is not None:
             self._image_check.look_at(sample.image, self._rows, row, sample.key)
 
-    def _compare_caption(self, sample: FoundSample, row: int) -> None:
+    def _compare_caption(self, sample: StoredSample, row: int) -> None:
         if not self._rows.has_captions:
             return
         if sample.caption is None:
@@ -110,25 +91,13 @@ class SampleComparison:
             if sample.caption != ("" if caption is None else str(caption)).encode():
                 self._findings.add("another caption than in the metadata", sample.key)
 
-    def _compare_metadata(self, sample: FoundSample, row: int) -> None:
+    def _compare_metadata(self, sample: StoredSample, row: int) -> None:
         if sample.repeated is None:
             self._findings.add(f"{self._data} lacks the metadata of", sample.key)
             return
         for name, values in self._rows.values.items():
             if not _agree(values[row], sample.repeated.get(name), self._has_short_floats):
                 self._findings.add(f"{self._data} has another {name} than the metadata", sample.key)
-
-
-def read_json(contents: bytes, name: str, findings: Findings) -> dict[str, Any]:
-    """The object of a KEY.json; an empty one, with a finding, where it is none."""
-    try:
-        document = json.loads(contents)
-    except ValueError:
-        document = None
-    if isinstance(document, dict):
-        return document
-    findings.add("no JSON object", name)
-    return {}
 
 
 def _agree(recorded: Any, repeated: Any, has_short_floats: bool) -> bool:

@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from img2dataset.formats.findings import Findings
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS
-from img2dataset.verifying.findings import Findings
 
 _COUNTS = ("count", "successes", FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE)
 _TIMES = ("start_time", "end_time", "duration")

@@ -17,7 +17,6 @@ from img2dataset.storage.temporaries import runs_with_temporaries
 from img2dataset.verifying.checking import CheckSettings, ShardToCheck
 from img2dataset.verifying.expectation import FolderRecord
 from img2dataset.verifying.inventory import (
-    DATA_ENDINGS,
     FoundShard,
     Inventory,
     format_of,
@@ -27,7 +26,7 @@ from img2dataset.verifying.inventory import (
 from img2dataset.verifying.many_shards import check_shards
 from img2dataset.verifying.removal import remove_shard
 from img2dataset.verifying.report import VerificationReport
-from img2dataset.writing.rewriting import finish_all_rewrites
+from img2dataset.working.rewriting import finish_all_rewrites
 
 _LISTED_NAMES = 5
 
@@ -64,11 +63,12 @@ def verify(
         raise OptionError(f"processes_count is {processes_count}; it must be 1 or more")
     location = locate(output_folder, "output_folder", OutputError)
     completed = _finish_rewrites(location) if remove else []
-    inventory = take_inventory(location)
-    report = VerificationReport(output_folder, digits=inventory.digits)
+    report = VerificationReport(output_folder)
     if completed:
         report.notes.append(f"completed, as their replacement had been cut short: {_listed(completed)}")
     record = _read_record(location, report)
+    inventory = take_inventory(location, record.output_formats)
+    report.digits = inventory.digits
     if not any(inventory.shards()) and not inventory.kept and not record.expected_end:
         raise OutputError(f"output_folder {output_folder!r} holds no shards of a dataset")
     _look_at_folder(location, inventory, record, report)
@@ -154,12 +154,13 @@ def _look_at_folder(
         report.notes.append(f"leftovers of runs, which the next run removes: {_listed(inventory.leftovers)}")
     if inventory.others:
         report.notes.append(f"files of no shard, not looked at: {_listed(inventory.others)}")
-    common_format = format_of(inventory.shards())
+    common_format = format_of(inventory)
     strangers = [
         shard.name + ending
         for shard in inventory.finished
-        for other, ending in DATA_ENDINGS.items()
-        if ending in shard.endings and other != (record.of(shard.shard_id).output_format or common_format)
+        for ending, other in inventory.formats.items()
+        if ending in shard.endings
+        and other.name != (record.of(shard.shard_id).output_format or common_format)
     ]
     if strangers:
         report.notes.append(
@@ -168,7 +169,7 @@ def _look_at_folder(
 
 
 def _shards_to_check(inventory: Inventory, record: FolderRecord) -> Iterator[ShardToCheck]:
-    common_format = format_of(inventory.shards())
+    common_format = format_of(inventory)
     for shard in inventory.finished:
         expectation = record.of(shard.shard_id)
         yield ShardToCheck(shard, expectation, expectation.output_format or common_format)

@@ -28,9 +28,11 @@ from img2dataset.types import (
     ShardStats,
     Status,
 )
+from img2dataset.working.finished_shard import FinishedShard, open_finished_shard
 from img2dataset.working.outcomes import Outcome, RowTask
 from img2dataset.working.settings import WorkSettings
-from img2dataset.writing import FinishedShard, ShardWriter, open_finished_shard, open_unfinished_shard
+from img2dataset.working.shard_writer import ShardWriter
+from img2dataset.working.unfinished import open_unfinished_shard
 
 logger = logging.getLogger("img2dataset")
 
@@ -255,7 +257,8 @@ class OpenShard:
         for first in list(self._rows_of):
             self.give_up(first)
         newly_tried = self._count - len(self._not_tried) - self._taken_over
-        if self._settings.write.output_format == "dummy" or (self._finished is not None and not newly_tried):
+        keeps_rows = self._settings.write.format.keeps_metadata
+        if not keeps_rows or (self._finished is not None and not newly_tried):
             self.discard()
             return None
         if self._finished is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from img2dataset.fetching import FetchSettings
+from img2dataset.formats.settings import WriteSettings
 from img2dataset.options import ImageOptions
-from img2dataset.writing import WriteSettings
 
 
 @dataclass(frozen=True)

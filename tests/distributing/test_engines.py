@@ -24,7 +24,7 @@ from img2dataset.options import resolve
 from img2dataset.settings import work_settings
 from img2dataset.types import Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
-from img2dataset.writing import OutputFolder
+from img2dataset.working.output_folder import OutputFolder
 from tests.pictures import photograph
 from tests.program.runs import Dataset, read_dataset
 from tests.servers import ImageServer

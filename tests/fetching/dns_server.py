@@ -129,11 +129,11 @@ class Zone:
 
 def read_name(packet: bytes) -> tuple[list[str], int]:
     """The labels of the question's name, and where its type stands."""
-    labels, place = [], 12
-    while packet[place]:
-        labels.append(packet[place + 1 : place + 1 + packet[place]].decode("ascii"))
-        place += packet[place] + 1
-    return labels, place + 1
+    labels, offset = [], 12
+    while packet[offset]:
+        labels.append(packet[offset + 1 : offset + 1 + packet[offset]].decode("ascii"))
+        offset += packet[offset] + 1
+    return labels, offset + 1
 
 
 def record(kind: int, ttl: int, data: bytes) -> bytes:

@@ -127,6 +127,7 @@ def test_if_the_thread_dies_no_row_is_told_to_have_failed(
         with pytest.raises(Img2datasetError, match="the receiver is broken"):
             fetcher.submit([Row(0, 0, good)])
         assert delivered.empty()
+        assert fetcher.not_begun == 0
     assert "the receiver is broken" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""Small JPEGs of every kind that the shrinking decoder knows, and some that it refuses."""
+"""What the fuzzers of the C library begin with: small JPEGs of every kind it knows, and rows of PNGs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ _SIZES = ((1, 1), (8, 8), (17, 9), (33, 40), (70, 3), (3, 70))
 # OpenCV's IMWRITE_JPEG_SAMPLING_FACTOR: 4:1:1, 4:2:0, 4:2:2, 4:4:0 and 4:4:4.
 _SAMPLINGS = (0x411111, 0x221111, 0x211111, 0x121111, 0x111111)
 
+# In so many ways native_jpeg.c calls the decoder.
+WAYS = 192
+
 
 def picture(width: int, height: int) -> np.ndarray:
     """Gradients, an edge and noise: some blocks are flat, others use every coefficient."""
@@ -22,7 +25,24 @@ def picture(width: int, height: int) -> np.ndarray:
     return field.clip(0, 255).astype(np.uint8)
 
 
-def seeds() -> Iterator[bytes]:
+def jpegs() -> Iterator[bytes]:
+    """Each with a byte behind it that says how the decoder is called (native_jpeg.c)."""
+    for number, body in enumerate(_jpegs()):
+        yield body + bytes([number * 37 % WAYS])
+
+
+def png_rows() -> Iterator[bytes]:
+    """Of each filter and number of channels, with the two bytes before them that native_png.c reads."""
+    noise = np.random.default_rng(1).bytes(5 * 7 * 4)
+    for number, channels in enumerate((1, 3, 4)):
+        length = 7 * channels
+        rows = [bytes([filter]) + noise[filter * length :][:length] for filter in range(5)]
+        yield bytes([number, 7]) + b"".join(rows)
+        for row in rows:
+            yield bytes([number, 7]) + row * 3
+
+
+def _jpegs() -> Iterator[bytes]:
     """Baseline and progressive, grey and every usual sampling, restart marks, odd sizes, optimised tables."""
     for width, height in _SIZES:
         pixels = picture(width, height)

@@ -42,12 +42,12 @@ def main() -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     found = 0
     for name in asked.names or NAMES:
-        found += not fuzz(name, asked.seconds)
+        found += not fuzz(name, [sys.executable, "-m", "tests.fuzzing.harness", name], asked.seconds)
     return 1 if found else 0
 
 
-def fuzz(name: str, seconds: int) -> bool:
-    """Run one fuzzer, and print a line; whether it found nothing."""
+def fuzz(name: str, command: list[str], seconds: int) -> bool:
+    """Run one fuzzer by the start of its command, and print a line; whether it found nothing."""
     log = WORK / f"{name}.log"
     flags = (
         f"-max_total_time={seconds}",
@@ -55,9 +55,10 @@ def fuzz(name: str, seconds: int) -> bool:
         f"-rss_limit_mb={MOST_MEMORY_MB}",
         f"-artifact_prefix={WORK / name}-",
     )
-    command = [sys.executable, "-m", "tests.fuzzing.harness", name, str(WORK / name), *flags]
     with open(log, "w", encoding="utf-8") as file:
-        status = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
+        status = subprocess.run(
+            [*command, str(WORK / name), *flags], stdout=file, stderr=subprocess.STDOUT, check=False
+        ).returncode
     text = log.read_text(encoding="utf-8", errors="replace")
     tried = max((int(number) for number in re.findall(r"^#(\d+)", text, re.MULTILINE)), default=0)
     if status == 0:

@@ -12,10 +12,10 @@ from img2dataset.failures import of_status
 from img2dataset.fetching import FetchSettings
 from img2dataset.fetching.consent import wanted_headers
 from img2dataset.fetching.consent.x_robots_tag import is_opted_out
+from img2dataset.fetching.hosts.states import LONGEST_RETRY_AFTER_S
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
 from img2dataset.fetching.requests.outcomes import (
     LONGEST_DELAY_S,
-    LONGEST_RETRY_AFTER_S,
     delay_before_retry,
     parse_retry_after,
 )

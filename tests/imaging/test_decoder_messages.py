@@ -1,4 +1,4 @@
-"""What the decoders beneath print is heard, is evidence of damage, and never reaches the terminal."""
+"""What the decoders beneath print is captured, is evidence of damage, and never reaches the terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from img2dataset.imaging.decoder_messages import can_hear, heard
+from img2dataset.imaging.decoder_messages import captured_messages
 from tests.imaging.odd_files import RGB, failure, jpeg_with_segment, saved, stored
 from tests.pictures import photograph, photograph_pixels
 
-pytestmark = pytest.mark.skipif(not can_hear(), reason="a C library without streams of one's own")
+pytestmark = pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "fopencookie"), reason="a C library without streams of one's own"
+)
 
 
 def damaged(body: bytes, share: float, bytes_there: bytes) -> bytes:
@@ -72,8 +74,8 @@ def say(text: bytes) -> None:
     library.fputs(text, ctypes.c_void_p.in_dll(library, "stderr"))
 
 
-def test_only_what_the_own_thread_prints_is_heard_and_the_rest_reaches_the_terminal(capfd):
-    with heard() as messages:
+def test_only_what_the_own_thread_prints_is_captured_and_the_rest_reaches_the_terminal(capfd):
+    with captured_messages() as messages:
         say(b"mine")
         other = threading.Thread(target=say, args=(b"of another thread",))
         other.start()
@@ -89,7 +91,7 @@ def test_two_threads_hear_each_its_own():
     found: dict[bytes, list[bytes]] = {}
 
     def listen(word: bytes) -> None:
-        with heard() as messages:
+        with captured_messages() as messages:
             both.wait()
             say(word)
             both.wait()
@@ -104,7 +106,7 @@ def test_two_threads_hear_each_its_own():
 
 
 def test_a_file_with_a_message_for_each_byte_takes_no_memory():
-    with heard() as messages:
+    with captured_messages() as messages:
         for _ in range(1000):
             say(b"again")
     assert len(messages) <= 64
@@ -113,8 +115,8 @@ def test_a_file_with_a_message_for_each_byte_takes_no_memory():
 def test_a_process_that_listened_ends_as_any_other():
     code = (
         "import ctypes\n"
-        "from img2dataset.imaging.decoder_messages import heard\n"
-        "with heard(): pass\n"
+        "from img2dataset.imaging.decoder_messages import captured_messages\n"
+        "with captured_messages(): pass\n"
         "ctypes.CDLL(None).perror(b'still there')\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from img2dataset.errors import InputError, OutputError
 from img2dataset.reading import KnownUrls, sorted_hashes
 from img2dataset.reading.sorted_hashes import DTYPE, SortedHashes, url_hashes
 from tests.reading.test_streaming import CountingFile
-from tests.writing.shards import input_table, settings_for, write_shard
+from tests.working.shards import input_table, settings_for, write_shard
 
 LARGEST = 2**64 - 1
 

@@ -15,7 +15,7 @@ from img2dataset.failures import URL_NOT_A_STRING
 from img2dataset.options import InputOptions
 from img2dataset.reading import KnownUrls, only_new_rows, open_reader
 from img2dataset.types import Shard
-from tests.writing.shards import settings_for, write_shard
+from tests.working.shards import settings_for, write_shard
 
 
 def known_urls(folder, urls):

@@ -38,7 +38,8 @@ from img2dataset.options import ImageOptions, InputOptions
 from img2dataset.reading import open_reader
 from img2dataset.training.data.shard_folder import FinishedShards
 from img2dataset.verifying import verify
-from img2dataset.writing import OutputFolder, WriteSettings
+from img2dataset.formats.settings import WriteSettings
+from img2dataset.working.output_folder import OutputFolder
 
 def output_folder(path):
     OutputFolder(

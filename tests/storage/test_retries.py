@@ -16,9 +16,10 @@ from fsspec.exceptions import FSTimeoutError
 
 from img2dataset.errors import OutputError
 from img2dataset.storage.retries import may_pass, with_retries
-from img2dataset.writing import OutputFolder, ShardWriter
+from img2dataset.working.output_folder import OutputFolder
+from img2dataset.working.shard_writer import ShardWriter
 from tests.storage.stores import UnsteadyStore
-from tests.writing.shards import input_table, settings_for, statistics_of, usual_samples, write_shard
+from tests.working.shards import input_table, settings_for, statistics_of, usual_samples, write_shard
 
 SLOW_DOWN = {"Error": {"Code": "503", "Message": "Slow Down"}}
 

@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from img2dataset.formats.settings import WriteSettings
 from img2dataset.types import Sample
 from img2dataset.verifying import VerificationReport, verify
-from img2dataset.writing import OutputFolder, WriteSettings
-from tests.writing.shards import input_table, settings_for, write_shard
+from img2dataset.working.output_folder import OutputFolder
+from tests.working.shards import input_table, settings_for, write_shard
 
 ROWS = 10
 FORMATS = ("files", "webdataset", "parquet", "tfrecord", "dummy")

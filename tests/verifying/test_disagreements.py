@@ -262,7 +262,7 @@ def test_other_contents_of_a_caption_or_of_json_are_found(tmp_path: Path) -> Non
 def test_a_record_that_is_no_example_is_found(tmp_path: Path) -> None:
     import google_crc32c
 
-    from img2dataset.writing.example_proto import framed_record
+    from img2dataset.formats.records import framed_record
 
     make_dataset(tmp_path, "tfrecord")
     with (tmp_path / "00001.tfrecord").open("ab") as file:

@@ -12,10 +12,10 @@ from img2dataset.errors import OptionError, OutputError
 from img2dataset.manifest import MANIFEST_NAME, Manifest
 from img2dataset.verifying import verify
 from img2dataset.verifying.inventory import gaps
-from img2dataset.writing import ShardWriter
+from img2dataset.working.shard_writer import ShardWriter
 from tests.verifying.datasets import DATA_NAMES, FORMATS, ROWS, check, make_dataset
 from tests.verifying.manifests import manifest_text, record
-from tests.writing.shards import input_table, settings_for, write_shard
+from tests.working.shards import input_table, settings_for, write_shard
 
 
 def remove_shard_files(folder: Path, name: str) -> None:

@@ -15,11 +15,11 @@ from PIL import Image
 
 from img2dataset.manifest import MANIFEST_NAME
 from img2dataset.types import Sample
-from img2dataset.writing import OutputFolder
+from img2dataset.working.output_folder import OutputFolder
 from tests.pictures import photograph
 from tests.verifying.datasets import check
 from tests.verifying.manifests import manifest_text
-from tests.writing.shards import input_table, settings_for, success, write_shard
+from tests.working.shards import input_table, settings_for, success, write_shard
 
 WITH_IMAGES = ("files", "webdataset", "parquet", "tfrecord")
 WIDTH, HEIGHT = 96, 64

@@ -11,14 +11,15 @@ import pytest
 from img2dataset.errors import OutputError
 from img2dataset.storage.moving import LocalPlace
 from img2dataset.verifying import removal
-from img2dataset.writing import OutputFolder, replacing
+from img2dataset.working import replacing
+from img2dataset.working.output_folder import OutputFolder
 from tests.program.runs import read_dataset, run, serve_photographs, write_list
 from tests.servers import ImageServer
 from tests.storage.conftest import short_waits, spool, unsteady_folder
 from tests.storage.stores import UnsteadyStore
 from tests.verifying.datasets import DATA_NAMES, FORMATS, check, make_dataset
-from tests.writing.retaking import take_again
-from tests.writing.shards import input_table, settings_for, visible, write_shard
+from tests.working.retaking import take_again
+from tests.working.shards import input_table, settings_for, visible, write_shard
 
 __all__ = ["short_waits", "spool", "unsteady_folder"]  # fixtures
 

@@ -11,7 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.storage.conftest import remote_folder, s3_server, short_waits, spool
 from tests.verifying.datasets import DATA_NAMES, check, make_dataset
-from tests.writing.shards import failure, input_table, settings_for, write_shard
+from tests.working.shards import failure, input_table, settings_for, write_shard
 
 __all__ = ["remote_folder", "s3_server", "short_waits", "spool"]  # fixtures
 

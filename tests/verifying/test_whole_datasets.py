@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from img2dataset.writing import OutputFolder
+from img2dataset.working.output_folder import OutputFolder
 from tests.verifying.datasets import FORMATS, ROWS, check, make_dataset
-from tests.writing.shards import failure, input_table, settings_for, success, write_shard
+from tests.working.shards import failure, input_table, settings_for, success, write_shard
 
 
 @pytest.mark.parametrize("processes_count", [1, 2])

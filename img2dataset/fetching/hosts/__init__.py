@@ -1,1 +1,1 @@
-"""What is known of each host, and how politely it is asked."""
+"""What has been found out about each host, and how politely it is asked."""

@@ -24,7 +24,7 @@ Waiting = TypeVar("Waiting")
 EarlyUse = Literal["first", "trial", "soon", "none"]
 # Stands for the queue of a host that has none: an empty deque of its own is 760 bytes, and most hosts never
 # need one. Never appended to.
-NOBODY: deque[Any] = deque(maxlen=0)
+NO_QUEUE: deque[Any] = deque(maxlen=0)
 
 
 class Host(Generic[Waiting]):
@@ -57,7 +57,7 @@ class Host(Generic[Waiting]):
         self.machine_bound = machine_bound
         self.pace = pace
         self.running = 0
-        self.waiting: deque[Waiting] = NOBODY
+        self.waiting: deque[Waiting] = NO_QUEUE
         # Among those that ``slots`` will look at; at most once, so that its lists do not grow with the rows.
         self.listed = False
         # When it was first asked, whether anything has ever come from it, and how often nothing has.
@@ -67,7 +67,7 @@ class Host(Generic[Waiting]):
         self.most_silences = TRIAL_REQUESTS * tries
 
     def state(self, now: float) -> HostState:
-        """What is known of it."""
+        """What has been found out about it by now."""
         if self.pace.is_closed(now):
             return HostState.CLOSED
         if self.asked_at is None:

@@ -23,9 +23,9 @@ from img2dataset.fetching.hosts.states import (
     LONGEST_CLOSED_S,
     RATE_WINDOW_S,
     REMEMBERED_REQUESTS,
-    ROUNDS_OF_A_STRANGER,
+    ROUNDS_BEFORE_ANY_ANSWER,
     SHARE,
-    SHARED_ROUNDS_OF_A_STRANGER,
+    SHARED_ROUNDS_BEFORE_ANY_ANSWER,
     SHARED_STEP,
     SHARED_STEP_S,
     SLOWEST_PER_S,
@@ -50,56 +50,40 @@ SHARED_FIELDS = (
     "accepted_before_cut",
     "since",
     "burst_since",
-    "taken",
-    "refused",
+    "lately_accepted",
+    "lately_refused",
 )
 
 
 class HostPace:
-    """The state of one host.
+    """What one host takes.
 
-    ``bound`` is the most connections ever, ``spacing_s`` the least time between requests that was asked
-    for by the user or by robots.txt, ``shared`` whether other processes of the run may ask the host too.
+    Args:
+        bound: the most connections ever.
+        spacing_s: the least time between requests, by the user's wish or that of robots.txt.
+        alone: whether no other process of the run asks the host without sharing what it learns.
     """
 
     __slots__ = (
-        "accepted",
-        "accepted_before_cut",
-        "bound",
-        "burst_since",
-        "ceiling",
-        "closed_reason",
-        "closed_until",
-        "connect_failures",
-        "cut_at",
-        "ever_accepted",
-        "is_shared",
-        "limit",
-        "next_start",
-        "per_s",
-        "pushed_since",
-        "raise_at",
-        "refused",
-        "rounds",
-        "since",
-        "spacing_s",
-        "step",
-        "step_s",
-        "stranger_rounds",
-        "taken",
+        *SHARED_FIELDS,
+        *("bound", "closed_reason", "is_shared", "most_rounds", "spacing_s", "step", "step_s"),
     )
 
     def __init__(self, bound: float, spacing_s: float, alone: bool = True) -> None:
         self.step, self.step_s = (STEP, STEP_S) if alone else (SHARED_STEP, SHARED_STEP_S)
-        self.stranger_rounds = ROUNDS_OF_A_STRANGER if alone else SHARED_ROUNDS_OF_A_STRANGER
+        self.most_rounds = ROUNDS_BEFORE_ANY_ANSWER if alone else SHARED_ROUNDS_BEFORE_ANY_ANSWER
         self.bound = bound
         self.limit = bound
         self.spacing_s = spacing_s
         self.per_s: float | None = None
+        # The highest rate that it has taken, and when the rate is next given back by a step.
         self.ceiling = math.inf
         self.raise_at = 0.0
+        # When the next request may be sent; and when the pace was last cut: earlier requests are part of
+        # that.
         self.next_start = -math.inf
         self.cut_at = -math.inf
+        # Times in a row that it has pushed back, each after the wait of the one before.
         self.rounds: float = 0
         self.pushed_since = 0.0
         self.connect_failures: float = 0
@@ -107,9 +91,10 @@ class HostPace:
         self.closed_reason: Failure = failures.HOST_UNREACHABLE
         self.ever_accepted = False
         self.accepted = self.accepted_before_cut = 0.0
+        # Since when ``accepted`` is counted: the first request, or the end of the latest wait.
         self.since = -1.0
         # Accepted and refused, of about the last thousand.
-        self.taken = self.refused = 0.0
+        self.lately_accepted = self.lately_refused = 0.0
         # Since when the requests of the first burst were sent, while their answers may still come.
         self.burst_since: float | None = None
         # Whether the state is that of all processes of the run.
@@ -162,9 +147,9 @@ class HostPace:
             self.accepted *= RATE_WINDOW_S / 2 / elapsed
             self.since = now - RATE_WINDOW_S / 2
         self.accepted += 1
-        self.taken += 1
-        if self.taken > REMEMBERED_REQUESTS:
-            self.taken, self.refused = self.taken / 2, self.refused / 2
+        self.lately_accepted += 1
+        if self.lately_accepted > REMEMBERED_REQUESTS:
+            self.lately_accepted, self.lately_refused = self.lately_accepted / 2, self.lately_refused / 2
         if self.limit < self.bound:
             self.limit = min(self.bound, self.limit + 1 / self.limit)
         if self.per_s is not None and now >= self.raise_at:
@@ -200,7 +185,7 @@ class HostPace:
             self.close(now + min(retry_after_s, LONGEST_CLOSED_S), failure)
             return
         fresh = started_at >= self.cut_at
-        self.refused += 1
+        self.lately_refused += 1
         if fresh:
             if not self.rounds:
                 self.pushed_since = now
@@ -214,8 +199,8 @@ class HostPace:
         self.next_start = max(self.next_start, now + wait)
         # The accepted rate is measured from when the host is asked again.
         self.since, self.accepted = self.next_start, 0.0
-        stranger = not self.ever_accepted and self.rounds > self.stranger_rounds
-        if self.rounds and (stranger or self.next_start - self.pushed_since > longest_s):
+        never_answers = not self.ever_accepted and self.rounds > self.most_rounds
+        if self.rounds and (never_answers or self.next_start - self.pushed_since > longest_s):
             self.close(now + CLOSED_S, failure)
 
     def close(self, until: float, reason: Failure) -> None:
@@ -252,11 +237,11 @@ class HostPace:
 
     def _slow_down(self, now: float) -> None:
         """Ask less often, if this refusal says that the rate was too high."""
-        rarely = self.taken >= ACCEPTED_TO_A_REFUSED * self.refused
+        rarely = self.lately_accepted >= ACCEPTED_TO_A_REFUSED * self.lately_refused
         if not rarely:
             self._cut(now)
         elif self.per_s is not None:
-            # The limit may have been touched: back to a rate that the host is known to take.
+            # The limit may have been touched: back to a rate that the host has taken.
             self.per_s = min(self.per_s, SHARE * self.ceiling)
             self.raise_at = now + self.step_s
 
@@ -308,5 +293,5 @@ class HostPace:
             self.per_s, self.ceiling = None, math.inf
 
     def _is_far_below(self) -> bool:
-        """Whether a large step leads to no more than what the host is known to take."""
+        """Whether a large step leads to no more than what the host has taken."""
         return self.per_s is not None and self.per_s * LARGE_STEP <= SHARE * self.ceiling

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from img2dataset.failures import Failure
-from img2dataset.fetching.hosts.host import NOBODY, EarlyUse, Host
+from img2dataset.fetching.hosts.host import NO_QUEUE, EarlyUse, Host
 from img2dataset.fetching.hosts.pace import HostPace
 from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.sharing import MachineSlots, SharedPaces
@@ -63,7 +63,7 @@ class HostSlots(Generic[Waiting]):
         return host.pace.closed_reason if host is not None and host.pace.is_closed(now) else None
 
     def state(self, name: str, now: float) -> HostState:
-        """What is known of a host."""
+        """What has been found out about a host."""
         host = self._busy.get(name) or self._idle.get(name)
         return HostState.NEW if host is None else host.state(now)
 
@@ -95,7 +95,7 @@ class HostSlots(Generic[Waiting]):
     def set_aside(self, name: str, job: Waiting, now: float, *, first: bool = False) -> None:
         """Let ``job`` wait for its host; ``first``: before the others."""
         host = self._host(name)
-        if host.waiting is NOBODY:
+        if host.waiting is NO_QUEUE:
             host.waiting = deque()
         if first:
             host.waiting.appendleft(job)
@@ -104,7 +104,7 @@ class HostSlots(Generic[Waiting]):
         self._list(host, now)
 
     def next_job(self, now: float) -> tuple[Waiting, Failure | None] | None:
-        """A job set aside that has its slot now, or is to fail with the text beside it; or None."""
+        """A job set aside that has its slot now, or is to fail with the failure beside it; or None."""
         self._make_ready(now)
         while self._ready:
             host = self._ready.popleft()
@@ -268,7 +268,7 @@ class HostSlots(Generic[Waiting]):
         if host.running or host.waiting or host.listed or self._busy.get(host.name) is not host:
             return
         del self._busy[host.name]
-        host.waiting = NOBODY
+        host.waiting = NO_QUEUE
         self._idle[host.name] = host
         if len(self._idle) > REMEMBERED_HOSTS:
             del self._idle[next(iter(self._idle))]

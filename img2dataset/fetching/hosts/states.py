@@ -25,7 +25,7 @@ from img2dataset.failures import Failure, OfHost
 
 
 class HostState(Enum):
-    """What is known of a host."""
+    """What has been found out about a host."""
 
     NEW = "it has not been asked"
     ASKED = "it was asked, and nothing has come yet"
@@ -71,10 +71,14 @@ LONGEST_CLOSED_S = 86_400.0
 LONGEST_BACKOFF_S = 32.0
 # Without having ever accepted anything, so many times in a row close one. If other processes ask it too,
 # they may be the ones that it accepts: 8 and 16 s more.
-ROUNDS_OF_A_STRANGER, SHARED_ROUNDS_OF_A_STRANGER = 3, 5
+ROUNDS_BEFORE_ANY_ANSWER, SHARED_ROUNDS_BEFORE_ANY_ANSWER = 3, 5
 # How often one row is sent round again by its host's pace. In the burst before the pace is learned this
 # happens once or twice; more means that it is this URL, not the pace.
 MOST_PUSH_BACKS = 8
+
+# A failed row is tried again after what its server asks for, if that is no longer: it would hold its shard
+# open.
+LONGEST_RETRY_AFTER_S = 120.0
 
 # The pace. The share of the accepted rate that is asked for after a push back, and the steps of giving it
 # back.
@@ -83,7 +87,7 @@ STEP, STEP_S = 1.05, 60.0
 # Where other processes ask the host too and what they learn cannot be shared, what one of them gives up
 # another must find: larger steps, and the limit is touched some times a minute.
 SHARED_STEP, SHARED_STEP_S = 1.1, 10.0
-# Far below what the host is known to take, or if that is not known, it is given back in larger steps.
+# Far below what the host has taken before, or if it has taken nothing, it is given back in larger steps.
 LARGE_STEP, LARGE_STEP_S = 1.5, 5.0
 SLOWEST_PER_S, FASTEST_PER_S = 0.1, 1000.0
 # So many accepted ones to a refused one, and it says nothing about the rate. Without that, a host that

@@ -138,8 +138,8 @@ def _basic(user: str, password: str) -> str:
 
 def _credential(path: str, host: str, authorization: str) -> Credential:
     scheme, separator, authority = host.rpartition("://")
-    known = scheme.lower() in ("http", "https") if separator else True
-    if not known or not authority.strip("/") or set(authority.strip("/")) & set("/@ ?#"):
+    is_web = scheme.lower() in ("http", "https") if separator else True
+    if not is_web or not authority.strip("/") or set(authority.strip("/")) & set("/@ ?#"):
         raise OptionError(
             f"the credentials file {path!r} names the host {host!r}; "
             "it must be HOST, HOST:PORT, https://HOST or http://HOST"

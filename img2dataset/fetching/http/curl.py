@@ -109,7 +109,7 @@ def of_transfer(code: int, message: str, system_error: int, proxied: bool = Fals
 
     Args:
         code: libcurl's ``CURLE_…`` number.
-        message: libcurl's text for it, searched for known phrases and never passed on.
+        message: libcurl's text for it, searched for phrases and never passed on.
         system_error: ``errno`` of the last failed socket call, 0 if there was none.
         proxied: it was a proxy that had to be connected to.
     """
@@ -123,6 +123,8 @@ def of_transfer(code: int, message: str, system_error: int, proxied: bool = Fals
         return _of_receiving(message.lower(), system_error)
     if code == pycurl.E_FTP_WEIRD_SERVER_REPLY and "content-length" in message.lower():
         return failures.PROTOCOL_LENGTH
+    if code == pycurl.E_BAD_CONTENT_ENCODING and "transfer-encoding" in message.lower():
+        return failures.ENCODING_OF_TRANSFER
     if code == pycurl.E_BAD_CONTENT_ENCODING:
         return failures.ENCODING_UNKNOWN if "unrecognized" in message.lower() else failures.ENCODING_BROKEN
     return _BY_CODE.get(code, failures.PROTOCOL_OTHER)

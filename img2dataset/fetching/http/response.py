@@ -121,6 +121,15 @@ class Response:
             return self._make_room(answer)
         return None if (answer.length or 0) <= LONGEST_DISCARDED_BYTES else REFUSE
 
+    def end_redirect(self) -> None:
+        """libcurl has refused a header line, another Location or one without a colon; this row goes on.
+
+        What came before it is enough if that was a redirect: the first Location counts.
+        """
+        if self.answer is None and self.head:
+            answer = read_answer(self.head + b"\r\n", self._policy)
+            self.answer = answer if answer is not None and answer.location is not None else None
+
     def receive_body(self, data: bytes) -> int | None:
         """Take a piece of the body."""
         start = self.received

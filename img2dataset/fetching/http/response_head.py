@@ -111,12 +111,12 @@ def _status(head: bytes | bytearray) -> int:
 def _values(head: bytes | bytearray, lowered: bytes | bytearray, name: bytes) -> list[bytes]:
     """The values of every field ``name``, which is given as ``\\n`` + lower case + ``:``."""
     values = []
-    place = lowered.find(name)
-    while place >= 0:
-        start = place + len(name)
+    found = lowered.find(name)
+    while found >= 0:
+        start = found + len(name)
         end = head.find(b"\n", start)
         values.append(bytes(head[start:end]).strip())
-        place = lowered.find(name, end)
+        found = lowered.find(name, end)
     return values
 
 

@@ -2,7 +2,7 @@
 
 Comes in: a URI, where it may connect and a reservation of memory. Goes out: the ``Response``, or why there is
 none. The address is judged here where it counts: when a socket is opened, and when a connection is used
-again. Made by ``requests.transfer_pool``.
+again. Made by ``requests.in_flight``.
 """
 
 from __future__ import annotations
@@ -160,7 +160,9 @@ class Transfer:
             return
         self.contradiction = contradiction
         no_length = contradiction == failures.PROTOCOL_LENGTH
+        of_transfer = contradiction == failures.ENCODING_OF_TRANSFER
         self.easy.setopt(pycurl.HTTP_CONTENT_DECODING, 1 if contradiction is None else 0)
+        self.easy.setopt(pycurl.HTTP_TRANSFER_DECODING, 0 if of_transfer else 1)
         self.easy.setopt(pycurl.IGNORE_CONTENT_LENGTH, 1 if no_length else 0)
         self._set_version()
 
@@ -175,7 +177,7 @@ class Transfer:
 
     def _set_version(self) -> None:
         version = pycurl.CURL_HTTP_VERSION_1_1 if self._http1_only else pycurl.CURL_HTTP_VERSION_2TLS
-        if self.contradiction == failures.PROTOCOL_LENGTH:
+        if self.contradiction in (failures.PROTOCOL_LENGTH, failures.ENCODING_OF_TRANSFER):
             version = pycurl.CURL_HTTP_VERSION_1_0
         self.easy.setopt(pycurl.HTTP_VERSION, version)
 
@@ -217,6 +219,8 @@ class Transfer:
         if self._error is not None:
             raise self._error
         response = self.response
+        if code == pycurl.E_FTP_WEIRD_SERVER_REPLY:
+            response.end_redirect()
         answer = response.answer
         failure = self.failure or response.failure
         if failure is not None or response.truncated:

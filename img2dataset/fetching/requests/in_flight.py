@@ -1,24 +1,157 @@
-"""The transfers under way: from a download that may begin to what libcurl says at its end. Owned by the loop.
+"""The transfers: those under way, and the idle ones that are used again. Owned by the loop, on its thread.
 
-A transfer is taken from the pool, its host is found, libcurl carries it; so each is either being looked up or
-running. What follows from its end is the loop's to do.
+``InFlight`` takes a transfer from the pool, has its host found and libcurl carry it; so each one in use is
+either being looked up or running. What follows from its end is the loop's to do. ``TransferPool`` keeps
+each kind apart: for rows; for files of sites, which are read under limits of their own; and for rows that
+were redirected to another host when there is a client certificate, which libcurl cannot take back from a
+handle.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pycurl
 
-from img2dataset.fetching.http.destinations import Destination, Destinations
+from img2dataset.fetching.addresses import Reach
+from img2dataset.fetching.consent import wanted_headers
+from img2dataset.fetching.consent.site_files import LARGEST_BYTES
+from img2dataset.fetching.http.access import RequestAccess
+from img2dataset.fetching.http.curl import RECEIVE_BUFFER_BYTES
+from img2dataset.fetching.http.destinations import Destination, Destinations, Proxies
+from img2dataset.fetching.http.response_head import AnswerPolicy
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.http.transport import Transport
 from img2dataset.fetching.requests.body_memory import BodyBudget
 from img2dataset.fetching.requests.ledger import Download
 from img2dataset.fetching.requests.time_limits import ClockWatch
-from img2dataset.fetching.requests.transfer_pool import TransferPool
 from img2dataset.fetching.settings import FetchSettings
+
+# A new connection takes its first request; more than one is for servers that end that too.
+MOST_RESENT = 3
+ENDINGS_OF_HTTP2 = 8
+MOST_COUNTED_HOSTS = 1000
+
+
+class TransferPool:
+    """Hands out transfers for downloads, prepared with what goes with the request.
+
+    Args:
+        settings: see ``FetchSettings``.
+        ca_bundle: the file of trusted certificates, None to trust all.
+        grow: as ``BodyBudget.grow``.
+    """
+
+    def __init__(
+        self, settings: FetchSettings, ca_bundle: str | None, grow: Callable[[int, int], bool]
+    ) -> None:
+        self._settings = settings
+        self._ca_bundle = ca_bundle
+        self._grow = grow
+        self._access = RequestAccess(settings.access)
+        self._may_take_turns = settings.processes > 1
+        self._has_certificate = settings.access.client_certificate is not None
+        self._policy = AnswerPolicy(settings.max_download_bytes, wanted_headers(settings))
+        # One received block more than is read: what is cut off is then always longer than that.
+        self._site_file_settings = replace(
+            settings, max_download_bytes=LARGEST_BYTES + RECEIVE_BUFFER_BYTES + 1
+        )
+        self._proxies = Proxies(settings.access)
+        self._reach = Reach(settings.private_addresses == "allow")
+        # The proxy itself may be at any kind of address that a list may name.
+        self._proxied_reach = Reach(private_allowed=True, proxied=True)
+        # How often each host has not taken a request. One that goes on doing so is asked over HTTP/1.1.
+        self._not_taken: Counter[str] = Counter()
+        self._all: list[Transfer] = []
+        # Transfers that have been taken and not put back.
+        self.in_use = 0
+        self._idle: list[Transfer] = []
+        self._idle_for_site_files: list[Transfer] = []
+        self._idle_anonymous: list[Transfer] = []
+
+    def take(self, download: Download) -> Transfer:
+        """An idle transfer for ``download``, or a new one."""
+        self.in_use += 1
+        home = self._home(download)
+        return home.pop() if home else self._new(home)
+
+    def fits(self, transfer: Transfer, download: Download) -> bool:
+        """Whether ``transfer`` may carry on with ``download``, which has been redirected."""
+        return transfer.home is self._home(download)
+
+    def begin(self, transfer: Transfer, download: Download, reserved: int, now: float) -> None:
+        """Aim ``transfer`` at the address of ``download``, with ``reserved`` bytes of memory."""
+        transfer.begin(download.uri, reserved, now)
+        transfer.choose_connection(
+            download.resent > 0, self._not_taken.get(download.host, 0) >= ENDINGS_OF_HTTP2
+        )
+        transfer.take_as_sent(download.as_sent)
+        proxy = self._proxies.of(download.uri)
+        download.proxied = bool(proxy)
+        transfer.go_through(proxy, self._proxied_reach if proxy else self._reach)
+        transfer.had_own = self._access.prepare(
+            transfer.easy,
+            download.uri,
+            download.redirects.foreign,
+            download.redirects.cookies,
+            download.row.headers,
+            transfer.had_own,
+        )
+        if self._may_take_turns:
+            # An idle connection would keep another process's from being the host's last one.
+            transfer.keep_connection(not self._settings.takes_turns(download.host))
+
+    def may_send_again(self, transfer: Transfer, download: Download, code: int) -> bool:
+        """Whether ``download`` is to be sent again at once: the server had not taken it."""
+        if download.resent >= MOST_RESENT or not transfer.was_not_taken(code):
+            return False
+        download.resent += 1
+        if download.uri.startswith("https:") and len(self._not_taken) < MOST_COUNTED_HOSTS:
+            self._not_taken[download.host] += 1
+        return True
+
+    def put_back(self, transfer: Transfer) -> None:
+        """``transfer`` has ended."""
+        self.in_use -= 1
+        transfer.home.append(transfer)
+
+    def close(self) -> None:
+        """Close every handle. They must have been taken out of the event loop."""
+        for transfer in self._all:
+            transfer.easy.close()
+
+    def _home(self, download: Download) -> list[Transfer]:
+        if download.site_file:
+            return self._idle_for_site_files
+        return self._idle_anonymous if self._has_certificate and download.redirects.foreign else self._idle
+
+    def _new(self, home: list[Transfer]) -> Transfer:
+        if home is self._idle_for_site_files:
+            policy = AnswerPolicy(sys.maxsize)
+            transfer = Transfer(
+                self._site_file_settings,
+                self._ca_bundle,
+                policy,
+                self._grow,
+                reach=self._reach,
+                truncates=True,
+            )
+        else:
+            transfer = Transfer(
+                self._settings,
+                self._ca_bundle,
+                self._policy,
+                self._grow,
+                reach=self._reach,
+                with_certificate=home is self._idle,
+            )
+        transfer.home = home
+        self._all.append(transfer)
+        return transfer
 
 
 class InFlight:

@@ -22,7 +22,7 @@ from img2dataset.types import Row
 
 
 class Stage(IntEnum):
-    """Where a download is. Its number is a place in the list of counts."""
+    """Where a download is. Its number is its index in the list of counts."""
 
     WAITING = 0
     """It begins, or goes on, as soon as there is room."""
@@ -114,7 +114,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        # As they were submitted: thousands may wait long before anything more must be known of them.
+        # As they were submitted: thousands may wait long before they begin.
         self._new: deque[Row] = deque()
         self._open: dict[int, set[Download]] = {}
         self._counts = [0] * len(Stage)

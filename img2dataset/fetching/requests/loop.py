@@ -122,18 +122,13 @@ class DownloadLoop:
             self._local.shift(max(0.0, overslept_s))
 
     def _time_to_wait(self, now: float) -> float:
-        dues = (
-            self._scheduler.next_due(now),
-            self._transfers.destinations.next_due(),
-            self._own_failures.next_due(now),
-            now + LONGEST_SLEEP_S,
-        )
-        due = min(each for each in dues if each is not None)
-        if not self._transfers.are_running and not self._local.in_flight:
-            self._transfers.watch.rest(now)
+        dues = [self._scheduler.next_due(now), self._transfers.destinations.next_due()]
+        dues += [self._own_failures.next_due(now), now + LONGEST_SLEEP_S]
+        if self._transfers.are_running or self._local.in_flight:
+            dues.append(self._transfers.watch.next_look)
         else:
-            due = min(self._transfers.watch.next_look, due)
-        return max(0.0, due - now)
+            self._transfers.watch.rest(now)
+        return max(0.0, min(due for due in dues if due is not None) - now)
 
     def _begin_what_may_begin(self, now: float) -> None:
         if self._ledger.take_forgotten():
@@ -254,7 +249,7 @@ class DownloadLoop:
         """Whether a request failed by this machine or by its host's pace; then it is made again."""
         if self._own_failures.explain(download, failure, started_at, self.in_flight):
             self._scheduler.release(download)
-            self._repeat(download)
+            self._scheduler.put_later(download, time.monotonic() + REPEAT_AFTER_S)
             return True
         return self._scheduler.leave(download, started_at, failure, answer)
 
@@ -269,15 +264,11 @@ class DownloadLoop:
 
     def _fail(self, download: Download, failure: Failure) -> None:
         """A try has failed that took no slot of a host."""
-        if not download.is_open:
-            return
-        if self._own_failures.explain(download, failure, time.monotonic(), self.in_flight):
-            self._repeat(download)
-        else:
+        now = time.monotonic()
+        if download.is_open and self._own_failures.explain(download, failure, now, self.in_flight):
+            self._scheduler.put_later(download, now + REPEAT_AFTER_S)
+        elif download.is_open:
             self._try_again_or_end(download, failure, None)
-
-    def _repeat(self, download: Download) -> None:
-        self._scheduler.put_later(download, time.monotonic() + REPEAT_AFTER_S)
 
     def _try_again_or_end(self, download: Download, failure: Failure, retry_after: str | None) -> None:
         """A try has failed: another one later, or the row's failure."""

@@ -45,7 +45,7 @@ ANYWHERE = "192.0.2.1"
 
 
 class Network:
-    """What is known of the network.
+    """Whether the network is there, as far as tries have shown.
 
     Args:
         patience_s: how long it is waited for, in all, before rows fail by its absence; a second that it is

@@ -18,6 +18,7 @@ from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent.site_files import MAX_REDIRECTS
 from img2dataset.fetching.hosts.politeness import leads_elsewhere
+from img2dataset.fetching.hosts.states import LONGEST_RETRY_AFTER_S
 from img2dataset.fetching.http.cookies import with_cookies
 from img2dataset.fetching.http.response_head import Answer
 from img2dataset.fetching.requests.ledger import Download, Redirects
@@ -25,13 +26,18 @@ from img2dataset.fetching.urls import UrlRefused, redirect_target
 
 # What a second request may mend: a header that contradicts the body. Then the body is taken as it comes,
 # and what is really compressed is undone by ``response.undone``: ``Content-Encoding: utf-8``,
-# ``image/jpeg`` or ``aws-chunked``, ``gzip`` on a plain JPEG, ``Content-Length: -1``. libcurl refuses each,
-# browsers show the picture.
-CONTRADICTIONS = frozenset({failures.ENCODING_UNKNOWN, failures.ENCODING_BROKEN, failures.PROTOCOL_LENGTH})
+# ``image/jpeg`` or ``aws-chunked``, ``gzip`` on a plain JPEG, ``Content-Length: -1``, ``Transfer-Encoding:
+# foo``. libcurl refuses each, browsers show the picture.
+CONTRADICTIONS = frozenset(
+    {
+        failures.ENCODING_UNKNOWN,
+        failures.ENCODING_BROKEN,
+        failures.ENCODING_OF_TRANSFER,
+        failures.PROTOCOL_LENGTH,
+    }
+)
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 30.0
-# A server that asks for more is better asked in a later run: the row would hold its shard open.
-LONGEST_RETRY_AFTER_S = 120.0
 
 
 class Step(Enum):

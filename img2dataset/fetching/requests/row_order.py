@@ -1,8 +1,8 @@
 """The order in which rows begin: that of the list, and between them those of hosts not heard from yet.
 
 A host that never answers holds a row for the whole timeout. Asked as late as the list names it, it holds the
-end of the run as well; so every second row is one of a host that nothing is known of, as far as the rows
-looked at go. Half of the rows keep the order of the list, so that its shards are finished one after another.
+end of the run as well; so every second row is one of a host that has not answered yet, among the rows
+looked at. Half of the rows keep the order of the list, so that its shards are finished one after another.
 
 What has begun before and goes on (``Resumed``) goes before all new rows (``RowOrder``).
 

@@ -79,7 +79,7 @@ class ClockWatch:
         failure = transfer.clocks.check(now, count, None if count else self._sent_at(transfer, now))
         answer = transfer.response.answer
         if answer is not None and not answer.wants_body:
-            # The answer is known; what follows only keeps the connection, and may not hold the row.
+            # The headers have said all; what follows only keeps the connection, and may not hold the row.
             transfer.discard_until = transfer.discard_until or now + LONGEST_DISCARD_S
             return failure is not None or now >= transfer.discard_until
         transfer.failure = transfer.failure or failure

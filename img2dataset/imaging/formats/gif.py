@@ -1,4 +1,4 @@
-"""GIF: the canvas, the place of the first frame, and whether the blocks reach their end (GIF89a)."""
+"""GIF: the canvas, the bounds of the first frame, and whether the blocks reach their end (GIF89a)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_gif(body: bytes | bytearray) -> Header:
     Pillow decodes GIFs: OpenCV reads all frames to give the first, and none if one is at fault.
 
     Raises:
-        EndsEarly: before the first frame's place.
+        EndsEarly: before the first frame's bounds.
         Malformed: a block of no known kind before the first frame.
     """
     width = height = 0
@@ -32,8 +32,8 @@ def read_gif(body: bytes | bytearray) -> Header:
             if kind == _EXTENSION:
                 position = _after_blocks(body, position + 2)
             elif kind == _IMAGE:
-                *place, flags = struct.unpack_from("<HHHHB", body, position + 1)
-                frame = frame or (place[0], place[1], place[2], place[3])
+                *bounds, flags = struct.unpack_from("<HHHHB", body, position + 1)
+                frame = frame or (bounds[0], bounds[1], bounds[2], bounds[3])
                 position = _after_blocks(body, position + 11 + _colour_table(flags))
             elif kind == _TRAILER or frame:
                 # Junk after a whole frame is passed over, as decoders do.
@@ -60,7 +60,7 @@ def _colour_table(flags: int) -> int:
 
 
 def _after_blocks(body: bytes | bytearray, position: int) -> int:
-    """The place after a run of sub-blocks; IndexError where the file ends first."""
+    """The position after a run of sub-blocks; IndexError where the file ends first."""
     while length := body[position]:
         position += length + 1
     return position + 1

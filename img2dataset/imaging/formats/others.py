@@ -50,7 +50,7 @@ def _codestream(body: bytes | bytearray) -> tuple[int, bool]:
         if length < header:
             raise Malformed("box")
         position += length
-        if position > len(body):  # a box can say 2**64, which is no place for struct
+        if position > len(body):  # a box can say 2**64, which is no offset for struct
             raise EndsEarly
 
 

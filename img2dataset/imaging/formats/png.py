@@ -1,4 +1,4 @@
-"""PNG: all chunks by name and place (W3C PNG, third edition); no data is decompressed or checked."""
+"""PNG: all chunks by name and position (W3C PNG, third edition); no data is decompressed or checked."""
 
 from __future__ import annotations
 

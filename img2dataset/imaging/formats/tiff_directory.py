@@ -25,7 +25,7 @@ class Directory:
     Attributes:
         body: the file.
         order: ``<`` or ``>``, how its numbers are stored.
-        entries: tag → (letter of its type for ``struct``, count, place); None for other types than integers.
+        entries: tag → (letter of its type for ``struct``, count, offset); None for other types than integers.
     """
 
     body: bytes | bytearray
@@ -34,14 +34,14 @@ class Directory:
 
     def first(self, tag: int, default: int) -> int:
         """The first value of a tag, or 1 where it is no integer."""
-        letter, count, place = self.entries.get(tag, ("", 0, 0))
+        letter, count, offset = self.entries.get(tag, ("", 0, 0))
         if letter is None:
             return 1
         if not count:
             return default
-        if place > len(self.body):  # 2**64 is no place for struct
+        if offset > len(self.body):  # 2**64 is no offset for struct
             raise struct.error("value beyond the file")
-        return int(struct.unpack_from(self.order + letter, self.body, place)[0])
+        return int(struct.unpack_from(self.order + letter, self.body, offset)[0])
 
     def all(self, tag: int, most: int) -> list[int]:
         """The values of a tag, at most so many; none where it is missing or no integer.
@@ -49,20 +49,20 @@ class Directory:
         Raises:
             struct.error: they are not in the file.
         """
-        letter, count, place = self.entries.get(tag, (None, 0, 0))
+        letter, count, offset = self.entries.get(tag, (None, 0, 0))
         if letter is None:
             return []
         kind = np.dtype(self.order + letter)
         count = min(count, most)
-        if place + count * kind.itemsize > len(self.body):
+        if offset + count * kind.itemsize > len(self.body):
             raise struct.error("values beyond the file")
-        values: list[int] = np.frombuffer(self.body, kind, count, place).tolist()
+        values: list[int] = np.frombuffer(self.body, kind, count, offset).tolist()
         return values
 
     def raw(self, tag: int) -> bytes:
         """The bytes of a tag of bytes; empty where it is missing or reaches beyond the file."""
-        letter, count, place = self.entries.get(tag, (None, 0, 0))
-        return bytes(self.body[place : place + count]) if letter in (None, "B") else b""
+        letter, count, offset = self.entries.get(tag, (None, 0, 0))
+        return bytes(self.body[offset : offset + count]) if letter in (None, "B") else b""
 
 
 def byte_order(body: bytes | bytearray, start: int) -> str:
@@ -96,10 +96,10 @@ def read_directory(body: bytes | bytearray) -> Directory:
     (count,) = struct.unpack_from(order + counts, body, start)
     if count > _MOST_TAGS:
         raise Malformed("too many tags")
-    place = start + struct.calcsize(order + counts)
+    first_entry = start + struct.calcsize(order + counts)
     length = struct.calcsize(order + entry_of) + inside
     entries: dict[int, tuple[str | None, int, int]] = {}
-    for entry in range(place, min(place + count * length, len(body) - length + 1), length):
+    for entry in range(first_entry, min(first_entry + count * length, len(body) - length + 1), length):
         tag, kind, values = struct.unpack_from(order + entry_of, body, entry)
         letter = INTEGERS.get(kind)
         if letter is None and tag in _SIZES:

@@ -10,7 +10,7 @@
 
 typedef struct {
     uint64_t buffer;
-    int count;               /* of the buffer's bits that are true; those after them are too, or zero */
+    int count;               /* valid bits of the buffer; those after them are valid too, or zero */
     const uint8_t *next, *end;
 } bit_reader;
 
@@ -42,10 +42,10 @@ static inline uint32_t take(bit_reader *reader, int bits) {
     return value;
 }
 
-static inline int within(const bit_reader *reader) { return reader->next <= reader->end + 8; }
+static inline int within_padding(const bit_reader *reader) { return reader->next <= reader->end + 8; }
 
-/* Whether no more bits were used than there were. */
-static inline int all_were_there(const bit_reader *reader) {
+/* Whether no more bits were read than the data has. */
+static inline int within_data(const bit_reader *reader) {
     return reader->next - (reader->count >> 3) <= reader->end;
 }
 

@@ -1,4 +1,4 @@
-/* How the coefficients of a block lie, and by what they are multiplied: said once for an image. */
+/* The layout of a block's coefficients and their multipliers, computed once for an image. */
 #ifndef SHRINK_BLOCKS_H
 #define SHRINK_BLOCKS_H
 
@@ -6,14 +6,14 @@
 
 #include "types.h"
 
-/* Of a block and a place for what lies past its end; and as many zigzag places as a wrong run of zeros may reach. */
+/* A block and one entry for coefficients past its end; zigzag indices that a damaged run of zeros can reach. */
 enum { BLOCK_ROOM = 72, ORDER_LENGTH = 64 + 256 };
 
-/* Where each coefficient of ``part`` goes, by zigzag place: blocks lie column after column, as the transform wants
-   them, whole or 4 x 4 only. What lies past the end goes to a place of its own, so that nothing need be asked. */
+/* The position of each coefficient in a block, by zigzag index. Blocks are stored column by column, as the transform
+   reads them, whole or 4 x 4 only. Coefficients past the end share one entry, which saves a bounds check for each. */
 void set_order(const component *part, uint8_t order[ORDER_LENGTH]);
 
-/* From the quantisation, the reduction, and the bits that were left out. */
+/* From the quantisation table, the reduction, and the bits that were not decoded. */
 void set_multipliers(component *part);
 
 #endif

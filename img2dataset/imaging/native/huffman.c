@@ -25,10 +25,10 @@ enum outcome build_table(huffman_table *table, const uint8_t *lengths, const uin
     for (int length = 1; length <= 16; length++, code <<= 1) {
         table->offset[length] = at - (int32_t)code;
         for (int i = 0; i < lengths[length - 1]; i++, at++, code++) {
-            if (code >= (1u << length)) return NOT_FOR_US;
+            if (code >= (1u << length)) return UNSUPPORTED;
             int symbol = symbols[at], size = is_dc ? symbol : symbol & 15;
             /* 8-bit samples have none larger; the padding relies on it. */
-            if (size > (is_dc ? 11 : 10)) return NOT_FOR_US;
+            if (size > (is_dc ? 11 : 10)) return UNSUPPORTED;
             if (length > LOOKUP_BITS) continue;
             uint32_t first = code << (LOOKUP_BITS - length);
             for (uint32_t index = first; index < first + (1u << (LOOKUP_BITS - length)); index++) {

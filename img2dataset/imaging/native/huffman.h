@@ -1,4 +1,4 @@
-/* Huffman tables (ITU-T T.81, annexes C and F.2.2.3), made for looking a symbol and its value up at once. */
+/* Huffman tables (ITU-T T.81, annexes C and F.2.2.3) that give a symbol and its value in one look-up. */
 #ifndef SHRINK_HUFFMAN_H
 #define SHRINK_HUFFMAN_H
 
@@ -7,7 +7,7 @@
 #include "bits.h"
 #include "types.h"
 
-/* Moves past the block's end, from any place in it. */
+/* Added to any zigzag index, it is past the block's end. */
 enum { END_OF_BLOCK = 128 };
 
 /* A value of ``size`` bits: those whose first bit is 0 are negative. */
@@ -19,7 +19,7 @@ static inline int extended(uint32_t bits, int size) {
 enum outcome build_table(huffman_table *table, const uint8_t *lengths, const uint8_t *symbols, int count,
                          int is_dc);
 
-/* From ``lookup``; a second symbol after an end of the block, or none, is the first one once more. */
+/* From ``lookup``; where there is no second symbol, the first is repeated. */
 void build_pairs(huffman_table *table);
 
 /* The next symbol, without its value; -1 for bits that are no code. The buffer must hold 16 bits. */
@@ -39,7 +39,7 @@ static inline int read_symbol(bit_reader *reader, const huffman_table *table) {
     return -1;
 }
 
-/* The difference of a block's mean to the one before it; 1 << 16 for bits that are no code. */
+/* The difference of a block's DC coefficient to the one before; 1 << 16 for bits that are no code. */
 static inline int read_dc(bit_reader *reader, const huffman_table *table) {
     uint32_t entry = table->lookup[reader->buffer >> (64 - LOOKUP_BITS)];
     if (entry & 255) {

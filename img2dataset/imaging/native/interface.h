@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One more whenever a struct, a flag or the meaning of a function changes: a library of another is not used. */
+/* Raised whenever a struct, a flag or the meaning of a function changes: a library with another number is not used. */
 enum { NATIVE_ABI = 1 };
 
 /* What of a progressive file is left undecoded; and GREY: ``pixels`` has room for one component, not three. */
@@ -39,11 +39,11 @@ EXPORTED int native_abi(void);
 
 /* Returns an ``outcome`` (types.h); what ``pixels`` holds counts for 0 only. Keeps nothing: any thread may call it.
    Chooses from the two below by the processor; from outside, only tests call those. */
-EXPORTED int shrink_jpeg(const jpeg_request *asked);
-EXPORTED int shrink_any(const jpeg_request *asked);
-EXPORTED int shrink_avx2(const jpeg_request *asked);
+EXPORTED int shrink_jpeg(const jpeg_request *request);
+EXPORTED int shrink_any(const jpeg_request *request);
+EXPORTED int shrink_avx2(const jpeg_request *request);
 
 /* Returns 0, or 1 for a filter or a number of channels that there is none of. */
-EXPORTED int unfilter_png(const png_request *asked);
+EXPORTED int unfilter_png(const png_request *request);
 
 #endif

@@ -2,13 +2,13 @@
 
 #include <stdlib.h>
 
-void *owned(decoder *all, size_t bytes) {
-    if (all->owned_count == (int)(sizeof all->owned / sizeof *all->owned)) return NULL;
+void *owned(decoder *jpeg, size_t bytes) {
+    if (jpeg->owned_count == (int)(sizeof jpeg->owned / sizeof *jpeg->owned)) return NULL;
     void *made = NULL;
     if (posix_memalign(&made, 64, bytes + 64)) return NULL;
-    return all->owned[all->owned_count++] = made;
+    return jpeg->owned[jpeg->owned_count++] = made;
 }
 
-void give_back(decoder *all) {
-    while (all->owned_count) free(all->owned[--all->owned_count]);
+void free_owned(decoder *jpeg) {
+    while (jpeg->owned_count) free(jpeg->owned[--jpeg->owned_count]);
 }

@@ -1,4 +1,4 @@
-/* Memory that is given back when the image is done. */
+/* Memory that is freed when the image is done. */
 #ifndef SHRINK_MEMORY_H
 #define SHRINK_MEMORY_H
 
@@ -7,8 +7,8 @@
 #include "types.h"
 
 /* Room for ``bytes``, and 64 more that may be read, on a boundary of 64; NULL where there is none. */
-void *owned(decoder *all, size_t bytes);
+void *owned(decoder *jpeg, size_t bytes);
 
-void give_back(decoder *all);
+void free_owned(decoder *jpeg);
 
 #endif

@@ -51,13 +51,13 @@ static inline void swap_red_and_blue(uint8_t *row, size_t width, int channels) {
 }
 
 /* ``channels`` is a constant wherever this is called. */
-static inline int all_rows(const png_request *asked, int channels) {
-    const uint8_t *rows = asked->rows;
-    uint8_t *pixels = asked->pixels;
-    size_t width = asked->width, bytes = width * (size_t)channels;
+static inline int all_rows(const png_request *request, int channels) {
+    const uint8_t *rows = request->rows;
+    uint8_t *pixels = request->pixels;
+    size_t width = request->width, bytes = width * (size_t)channels;
     uint8_t *zeros = calloc(bytes, 1), *above = zeros;
     int unknown = zeros == NULL;
-    for (size_t y = 0; y < asked->height && !unknown; y++, rows += bytes + 1, pixels += bytes) {
+    for (size_t y = 0; y < request->height && !unknown; y++, rows += bytes + 1, pixels += bytes) {
         unknown = unfilter(rows[0], rows + 1, pixels, above, width, channels);
         /* Colours are put in their order once the next row has been made from them. */
         if (channels >= 3 && y) swap_red_and_blue(above, width, channels);
@@ -68,8 +68,8 @@ static inline int all_rows(const png_request *asked, int channels) {
     return unknown;
 }
 
-int unfilter_png(const png_request *asked) {
-    if (asked->channels == 1) return all_rows(asked, 1);
-    if (asked->channels == 3) return all_rows(asked, 3);
-    return asked->channels == 4 ? all_rows(asked, 4) : 1;
+int unfilter_png(const png_request *request) {
+    if (request->channels == 1) return all_rows(request, 1);
+    if (request->channels == 3) return all_rows(request, 3);
+    return request->channels == 4 ? all_rows(request, 4) : 1;
 }

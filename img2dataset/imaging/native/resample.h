@@ -51,12 +51,12 @@ static void reduce_columns(component *part, int row, int count, int width) {
 }
 
 /* Takes what the first ``rows`` decoded rows allow. */
-static void resample(const decoder *all, component *part, int rows) {
-    while (part->row < all->target_height && part->rows.first[part->row] + part->rows.count[part->row] <= rows) {
+static void resample(const decoder *jpeg, component *part, int rows) {
+    while (part->row < jpeg->target_height && part->rows.first[part->row] + part->rows.count[part->row] <= rows) {
         int lane = part->row % LANES;
         reduce_rows(part, part->row++, lane);
-        if (lane == LANES - 1 || part->row == all->target_height)
-            reduce_columns(part, part->row - lane - 1, lane + 1, all->target_width);
+        if (lane == LANES - 1 || part->row == jpeg->target_height)
+            reduce_columns(part, part->row - lane - 1, lane + 1, jpeg->target_width);
     }
 }
 

@@ -8,7 +8,7 @@ static int has_avx2;
 
 /* Whether it has all that the flags of decoder.c may use (CMakeLists.txt). Once, when the library is loaded: in a
    virtual machine the question goes to the host. */
-__attribute__((constructor)) static void look_at_processor(void) {
+__attribute__((constructor)) static void detect_avx2(void) {
     const unsigned fma = 1u << 12, system_saves = 1u << 27, bmi = 1u << 3, avx2 = 1u << 5, bmi2 = 1u << 8;
     const unsigned lzcnt = 1u << 5, sse_and_avx_saved = 6;
     unsigned a, b, c, d;
@@ -22,9 +22,9 @@ __attribute__((constructor)) static void look_at_processor(void) {
 
 int native_abi(void) { return NATIVE_ABI; }
 
-int shrink_jpeg(const jpeg_request *asked) {
+int shrink_jpeg(const jpeg_request *request) {
 #if defined(WITH_AVX2)
-    if (has_avx2) return shrink_avx2(asked);
+    if (has_avx2) return shrink_avx2(request);
 #endif
-    return shrink_any(asked);
+    return shrink_any(request);
 }

@@ -8,16 +8,16 @@
 /* The mean of more samples than these is of more than rounding allows for. */
 enum { MOST_TAPS = 256 };
 
-enum outcome make_taps(decoder *all, taps *made, int pixels, int lines, int samples, int subsampling,
+enum outcome make_taps(decoder *jpeg, taps *made, int pixels, int lines, int samples, int subsampling,
                        int reduction) {
     double step = (double)pixels / lines, unit = (double)subsampling * reduction;
     int most = (int)(step / unit) + 5, total = 0;
     int smooth = subsampling == 2 && reduction == 1;
-    if (most > MOST_TAPS) return NOT_FOR_US;
-    made->first = owned(all, sizeof(int32_t) * (size_t)lines);
-    made->count = owned(all, sizeof(int32_t) * (size_t)lines);
-    made->start = owned(all, sizeof(int32_t) * (size_t)lines);
-    made->weights = owned(all, sizeof(uint16_t) * (size_t)lines * (size_t)most);
+    if (most > MOST_TAPS) return UNSUPPORTED;
+    made->first = owned(jpeg, sizeof(int32_t) * (size_t)lines);
+    made->count = owned(jpeg, sizeof(int32_t) * (size_t)lines);
+    made->start = owned(jpeg, sizeof(int32_t) * (size_t)lines);
+    made->weights = owned(jpeg, sizeof(uint16_t) * (size_t)lines * (size_t)most);
     if (!made->first || !made->count || !made->start || !made->weights) return NO_MEMORY;
     made->most = 0;
     for (int line = 0; line < lines; line++) {

@@ -207,7 +207,7 @@ static inline void low_quarter_block(const component *part, const int16_t *block
     put_quarters(part, to, CHOSEN(first + odd, first - odd, 0, 1, 2, 3, 8, 9, 10, 11));
 }
 
-/* Writes the samples of one block, ``8 / reduction`` a side. ``flat``: it holds its mean only. */
+/* Writes the samples of one block, ``8 / reduction`` a side. ``flat``: it has no AC coefficients. */
 static inline void transform(const component *part, const int16_t *block, int flat, uint16_t *to) {
     int side = 8 / part->reduction;
     if (flat || side == 1) {

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* OK, or why the caller's own decoder is to take the file. Nothing here guesses at a damaged file. */
-enum outcome { OK = 0, NOT_FOR_US = 1, NO_MEMORY = 2 };
+/* OK, or why the caller must use another decoder. A damaged file is UNSUPPORTED: nothing here guesses. */
+enum outcome { OK = 0, UNSUPPORTED = 1, NO_MEMORY = 2 };
 
 enum {
     MOST_COMPONENTS = 3,
@@ -14,7 +14,7 @@ enum {
     /* Of a block that becomes few samples, so many coefficients a side are kept. */
     LOW_SIDE = 4,
     LOOKUP_BITS = 11,
-    /* Zeros after the bits of a scan: more than one MCU can use, 10 blocks of 64 symbols of 27 bits. */
+    /* Zeros after the bits of a scan, more than one MCU can use: 10 blocks of 64 symbols of 27 bits. */
     PADDING = 4096,
     /* How many finished rows are turned into columns at once. */
     LANES = 16,
@@ -56,13 +56,13 @@ typedef struct {
     int prediction;
     int16_t quantisation[64];                /* zigzag order */
     float multipliers[64] __attribute__((aligned(32)));  /* as blocks lie: see BLOCK_ORDER */
-    float missing[64] __attribute__((aligned(32)));      /* half of what left-out bits are worth on average */
+    float missing[64] __attribute__((aligned(32)));      /* added for bits not decoded: 0.4 of the most they can be */
     float low_multipliers[16] __attribute__((aligned(32))), low_missing[16] __attribute__((aligned(32)));
     int imprecise;                           /* some of ``missing`` is not 0 */
-    int low_bits[64];                        /* bits not yet known, by zigzag place; -1: nothing known */
+    int low_bits[64];                        /* low bits not decoded yet, by zigzag index; -1: all */
     int16_t *coefficients;                   /* progressive: ``room`` for each block */
     int kept;                                /* the coefficients of a block that are: 16 of 4 x 4, or 64 */
-    int room;                                /* those, a place for what lies past the end, and bits of what is not 0 */
+    int room;                                /* of a block: ``kept``, one entry past the end, NONZERO bits */
     uint16_t *ring;                          /* decoded rows, levels << FRACTION_BITS */
     int ring_rows, stride;
     taps rows, columns;
@@ -76,7 +76,7 @@ typedef struct {
     const uint8_t *data;
     int components[MOST_COMPONENTS], count;
     int first, last, high, low;
-    int left_out;
+    int skipped;
 } scan;
 
 typedef struct {

@@ -1,4 +1,4 @@
-"""The pieces (strips, tiles) of a TIFF undone: compressed bytes come in, rows of bytes go out, in bands.
+"""The pieces (strips, tiles) of a TIFF: compressed bytes come in, rows of bytes go out, in bands.
 
 Deflate by ISA-L; LZW, PackBits, fax and what is rarer by Pillow's libtiff, which is given a small grey TIFF
 made of the pieces alone, so that nothing else in the file can mislead it. Damage is a failure.
@@ -17,13 +17,13 @@ import numpy as np
 from PIL import Image
 
 from img2dataset.failures import CORRUPT, TOO_MANY_PIXELS, TRUNCATED, UNSUPPORTED
-from img2dataset.imaging.decoder_messages import heard
+from img2dataset.imaging.decoder_messages import captured_messages
 from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.tiff.layout import DEFLATE, FAX, LZMA, NOTHING, ZSTD, Layout
 
 Rows = np.ndarray[Any, Any]
 
-# How much is undone at once, as far as the pieces allow: small beside the pixels.
+# How much is decompressed at once, as far as the pieces allow: small beside the pixels.
 BAND_BYTES = 4_000_000
 # Of fewer, the mark of the end and what fills the last byte are too large a part.
 _FEWEST_FAX_BYTES = 64
@@ -47,7 +47,7 @@ class Pieces:
         self._reversed_bits = reversed_bits
         self._fax_options = fax_options
         samples = layout.samples if layout.planes == 1 else 1
-        self._undone: dict[int, Rows] = {}
+        self._decompressed: dict[int, Rows] = {}
         self.row_bytes = -(-layout.piece_width * samples * layout.bits // 8)
 
     def bands(self, piece: int, rows: int) -> Iterator[Rows]:
@@ -63,21 +63,21 @@ class Pieces:
         else:
             yield self._by_libtiff(piece, rows)
 
-    def _data(self, piece: int, undone: int) -> memoryview | bytes:
-        place, length = self._layout.places[piece], self._layout.lengths[piece]
+    def _data(self, piece: int, decompressed: int) -> memoryview | bytes:
+        offset, length = self._layout.offsets[piece], self._layout.lengths[piece]
         # Writers get lengths wrong, or leave them out; then the data ends somewhere before the file does. No
         # compression makes more of its input than this.
-        most = 16 * undone + 4096 if self._layout.compression != NOTHING else undone
+        most = 16 * decompressed + 4096 if self._layout.compression != NOTHING else decompressed
         if self._layout.compression == NOTHING or length <= 0:
             length = most
-        data = self._body[place : place + min(length, most)] if place <= len(self._body) else b""
+        data = self._body[offset : offset + min(length, most)] if offset <= len(self._body) else b""
         if not data:
             raise ImageFailure(TRUNCATED)
         return bytes(data).translate(_BITS_REVERSED) if self._reversed_bits else data
 
     def _failure(self, pieces: range) -> ImageFailure:
-        """For pieces that cannot be undone."""
-        ends = max(self._layout.places[piece] + self._layout.lengths[piece] for piece in pieces)
+        """For pieces that cannot be decompressed."""
+        ends = max(self._layout.offsets[piece] + self._layout.lengths[piece] for piece in pieces)
         return ImageFailure(TRUNCATED if ends > len(self._body) else CORRUPT)
 
     def _stored(self, data: memoryview | bytes, rows: int) -> Iterator[Rows]:
@@ -120,13 +120,13 @@ class Pieces:
             raise self._failure(range(piece, piece + 1)) from None
 
     def _by_libtiff(self, piece: int, rows: int) -> Rows:
-        """Pieces of the same number of rows are undone together: opening a TIFF costs 0.1 ms."""
-        if piece not in self._undone:
-            self._undone.clear()
+        """Pieces of the same number of rows are decompressed together: opening a TIFF costs 0.1 ms."""
+        if piece not in self._decompressed:
+            self._decompressed.clear()
             together = range(piece, piece + self._alike(piece, rows))
-            undone = self._undo(together, rows)
-            self._undone.update(zip(together, np.split(undone, len(together)), strict=True))
-        return self._undone.pop(piece)
+            decompressed = self._decompress(together, rows)
+            self._decompressed.update(zip(together, np.split(decompressed, len(together)), strict=True))
+        return self._decompressed.pop(piece)
 
     def _alike(self, piece: int, rows: int) -> int:
         layout = self._layout
@@ -136,18 +136,18 @@ class Pieces:
             left = max(1, left - 1) if rows == layout.piece_height else 1
         return min(left, max(1, BAND_BYTES // (rows * self.row_bytes)))
 
-    def _undo(self, pieces: range, rows: int) -> Rows:
-        if not _can_undo(self._layout.compression):
+    def _decompress(self, pieces: range, rows: int) -> Rows:
+        if not _can_decompress(self._layout.compression):
             raise ImageFailure(UNSUPPORTED)
         data = [self._data(piece, rows * self.row_bytes) for piece in pieces]
-        undone, complained = self._by_pillow(data, rows)
+        decompressed, complained = self._by_pillow(data, rows)
         # Of fax libtiff complains and goes on with the next row.
-        if undone is None or complained:
+        if decompressed is None or complained:
             raise self._failure(pieces)
         if self._layout.compression not in FAX:
-            return undone
-        self._refuse_unused_fax(data, undone, rows, pieces)
-        return np.packbits(undone, axis=1)
+            return decompressed
+        self._refuse_unused_fax(data, decompressed, rows, pieces)
+        return np.packbits(decompressed, axis=1)
 
     def _by_pillow(self, data: list[memoryview | bytes], rows: int) -> tuple[Rows | None, bool]:
         """What is in the pieces, of each byte (of fax: bit) one number; and whether libtiff complained."""
@@ -155,22 +155,22 @@ class Pieces:
         fax = compression in FAX
         width = self._layout.piece_width if fax else self.row_bytes
         small = _small_tiff(data, width, rows, compression, self._fax_options if fax else None)
-        with heard() as messages:
+        with captured_messages() as messages:
             try:
                 # One pixel is one byte, or one bit, of the pieces: no bomb that the whole image is not.
                 image = Image.open(io.BytesIO(small), formats=("TIFF",))
                 image.load()
-                undone = np.asarray(image)
+                decompressed = np.asarray(image)
             except MemoryError:
                 raise
             except Image.DecompressionBombError:
                 raise ImageFailure(TOO_MANY_PIXELS) from None
             except Exception:
                 return None, True
-        return (undone if undone.shape == (rows * len(data), width) else None), bool(messages)
+        return (decompressed if decompressed.shape == (rows * len(data), width) else None), bool(messages)
 
     def _refuse_unused_fax(
-        self, data: list[memoryview | bytes], undone: Rows, rows: int, pieces: range
+        self, data: list[memoryview | bytes], decompressed: Rows, rows: int, pieces: range
     ) -> None:
         """Refuse pieces whose last bytes were not used: they end too early, and the rest is white.
 
@@ -182,11 +182,11 @@ class Pieces:
         others = [_with_another_end(piece) for piece in data]
         again, _ = self._by_pillow(list(others), rows)
         for number, other in enumerate(others):
-            place = slice(number * rows, (number + 1) * rows)
-            if again is None or np.array_equal(again[place], undone[place]):
+            its_rows = slice(number * rows, (number + 1) * rows)
+            if again is None or np.array_equal(again[its_rows], decompressed[its_rows]):
                 # Alone, so that a complaint is about this one.
                 alone, complained = self._by_pillow([other], rows)
-                if not complained and alone is not None and np.array_equal(alone, undone[place]):
+                if not complained and alone is not None and np.array_equal(alone, decompressed[its_rows]):
                     raise self._failure(pieces)
 
     def _rows_a_band(self) -> int:
@@ -210,13 +210,13 @@ def _small_tiff(
     end = 8 + 2 + 12 * len(tags) + 4
     lengths = [len(strip) for strip in strips]
     lists = 8 * len(strips) if len(strips) > 1 else 0
-    places = list(accumulate(lengths[:-1], initial=end + lists))
+    offsets = list(accumulate(lengths[:-1], initial=end + lists))
     arrays = b""
     entries = b""
     for tag, value in tags:
         count = 1
         if value is None:
-            values = places if tag == 273 else lengths
+            values = offsets if tag == 273 else lengths
             count, value = len(values), values[0]
             if count > 1:
                 value = end + len(arrays)
@@ -226,12 +226,12 @@ def _small_tiff(
 
 
 @cache
-def _can_undo(compression: int) -> bool:
+def _can_decompress(compression: int) -> bool:
     """Whether Pillow's libtiff was built with a compression that not all are."""
     name = _NAMES.get(compression)
     if name is None:
         return True
-    with heard():
+    with captured_messages():
         try:
             Image.new("L", (8, 8)).save(io.BytesIO(), "TIFF", compression=name)
         except Exception:

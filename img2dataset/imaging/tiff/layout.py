@@ -30,7 +30,7 @@ class Layout:
         alpha: which sample is alpha, or None. ``associated``: the colours are multiplied by it.
         piece_width, piece_height: of a strip or tile; the last strip has fewer rows.
         planes: 1, or ``samples`` where each sample has its own pieces.
-        places, lengths: of the pieces in the file, plane by plane.
+        offsets, lengths: of the pieces in the file, plane by plane.
     """
 
     width: int
@@ -48,7 +48,7 @@ class Layout:
     piece_width: int
     piece_height: int
     planes: int
-    places: list[int]
+    offsets: list[int]
     lengths: list[int]
 
     @property
@@ -79,7 +79,7 @@ def read_layout(directory: Directory) -> Layout:
     if samples < colours or width < 1 or height < 1:
         raise ImageFailure(CORRUPT)
     extra = directory.all(338, samples)
-    alphas = [place for place, kind in enumerate(extra) if kind in (_ASSOCIATED, _UNASSOCIATED)]
+    alphas = [sample for sample, kind in enumerate(extra) if kind in (_ASSOCIATED, _UNASSOCIATED)]
     alpha = colours + alphas[0] if alphas else None
     tiled = 322 in directory.entries
     piece_width = directory.first(322, width) if tiled else width
@@ -91,9 +91,9 @@ def read_layout(directory: Directory) -> Layout:
     # A tile of more pixels than there may be is as good a bomb as an image of them.
     if count > _MOST_PIECES or piece_width * piece_height > 4 * width * height + (1 << 20):
         raise ImageFailure(CORRUPT)
-    places = directory.all(324 if tiled else 273, count)
-    if len(places) < count:
-        raise ImageFailure(TRUNCATED if places else CORRUPT)
+    offsets = directory.all(324 if tiled else 273, count)
+    if len(offsets) < count:
+        raise ImageFailure(TRUNCATED if offsets else CORRUPT)
     lengths = directory.all(325 if tiled else 279, count)
     return Layout(
         width=width,
@@ -111,7 +111,7 @@ def read_layout(directory: Directory) -> Layout:
         piece_width=piece_width,
         piece_height=piece_height,
         planes=planes,
-        places=places,
+        offsets=offsets,
         lengths=lengths + [0] * (count - len(lengths)),
     )
 

@@ -42,8 +42,8 @@ def decode_tiff(body: bytes | bytearray) -> tuple[Pixels, bool]:
         bands = _jpeg_bands if layout.compression == fields.JPEG else _bands
         pixels = np.empty((layout.height, layout.width, 3)[: 2 + _is_colour(layout)], np.uint8)
         for top, left, band in bands(body, directory, layout):
-            place = pixels[top : top + band.shape[0], left : left + band.shape[1]]
-            place[...] = band[: place.shape[0], : place.shape[1]]
+            target = pixels[top : top + band.shape[0], left : left + band.shape[1]]
+            target[...] = band[: target.shape[0], : target.shape[1]]
     except struct.error:
         raise ImageFailure(TRUNCATED) from None
     except Malformed:
@@ -108,9 +108,9 @@ def _jpeg_bands(
     # Whether colours are YCbCr stands in the directory as well, and libjpeg would guess.
     colours = _ADOBE + (b"\1" if layout.photometric == fields.YCBCR else b"\0")
     for piece, top, left, rows in _piece_places(layout):
-        place, length = layout.places[piece], layout.lengths[piece]
-        scan = body[place + 2 : place + length if length else None]
-        if place + length > len(body):
+        offset, length = layout.offsets[piece], layout.lengths[piece]
+        scan = body[offset + 2 : offset + length if length else None]
+        if offset + length > len(body):
             raise ImageFailure(TRUNCATED)
         decoded = decode_with_opencv(b"\xff\xd8" + colours + tables + bytes(scan))
         if decoded is None or decoded.ndim != 2 + _is_colour(layout) or decoded.dtype != np.uint8:

@@ -1,21 +1,21 @@
-"""A finished output folder: its shards that are done, their format and metadata. Called by ``shards``."""
+"""A finished output folder: its shards that are done, their format, metadata and images. Called by
+``shards``."""
 
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, Literal
+from contextlib import AbstractContextManager
+from typing import Any, BinaryIO
 
 from img2dataset.errors import InputError, OptionError
+from img2dataset.formats import OutputFormat, built_in_formats, formats_with_own_data, output_format
+from img2dataset.formats.dataset import finished_names, metadata_name
+from img2dataset.formats.findings import BrokenFile, Findings
+from img2dataset.formats.format import FolderEntry, StoredImages
+from img2dataset.plugins import FORMATS, plugin_names
 from img2dataset.storage.locations import locate
 from img2dataset.training.data.metadata_filter import filter_expression
-from img2dataset.training.data.shard_images import image_column, tar_images, tfrecord_images
-
-ShardFormat = Literal["files", "webdataset", "parquet", "tfrecord"]
-FORMATS = ("files", "webdataset", "parquet", "tfrecord")
-_ENDINGS = {"files": "", "webdataset": ".tar", "parquet": ".parquet", "tfrecord": ".tfrecord"}
-_STATISTICS = re.compile(r"(\d+)_stats\.json")
 
 
 class FinishedShards:
@@ -31,8 +31,7 @@ class FinishedShards:
     """
 
     def __init__(self, folder: str, shard_format: str | None = None):
-        if shard_format is not None and shard_format not in FORMATS:
-            raise OptionError(f"format is {shard_format!r}; it takes {', '.join(map(repr, FORMATS))}")
+        told = None if shard_format is None else _named_format(shard_format)
         location = locate(folder, "folder", InputError)
         self.file_system, self.folder = location.file_system, location.path
         try:
@@ -42,29 +41,56 @@ class FinishedShards:
             ]
         except OSError as error:
             raise InputError(f"the folder {folder!r} cannot be read: {error}") from error
-        self.names = sorted((match[1] for name in listed if (match := _STATISTICS.fullmatch(name))), key=int)
+        self.names = finished_names(listed)
         if not self.names:
             raise InputError(f"the folder {folder!r} has no finished shard (no NNNNN_stats.json)")
         present = set(listed)
-        self.format = shard_format or self._told_format(present)
-        missing = [name for name in self.names if name + _ENDINGS[self.format] not in present]
-        if missing and self.format == "files":
+        self.format = told or self._told_format(present)
+        missing = [name for name in self.names if self.format.data_name(name) not in present]
+        if missing and self.format.is_folder:
             # A shard without a single success has no folder.
             self.names = [name for name in self.names if name not in missing]
         elif missing:
-            raise InputError(f"the shard {missing[0]} of {folder!r} has no {_ENDINGS[self.format]} file")
+            raise InputError(f"the shard {missing[0]} of {folder!r} has no {self.format.ending} file")
 
-    def _told_format(self, present: Collection[str]) -> str:
-        for shard_format in ("webdataset", "tfrecord", "files", "parquet"):
-            if any(name + _ENDINGS[shard_format] in present for name in self.names):
-                return shard_format
+    def _told_format(self, present: Collection[str]) -> OutputFormat:
+        for ending, found in formats_with_own_data().items():
+            if any(name + ending in present for name in self.names):
+                return found
+        if any(metadata_name(name) in present for name in self.names):
+            return output_format("parquet")
         raise InputError(
             f"the folder {self.folder!r} has statistics but no images: it was written as 'dummy'"
         )
 
-    def image_path(self, name: str) -> str:
-        """The file or folder of a shard's images."""
-        return posixpath.join(self.folder, name + _ENDINGS[self.format])
+    def images(self, name: str) -> StoredImages:
+        """The images of a shard by key; of a folder on this machine.
+
+        Raises:
+            InputError: its data are cut short or are not what they should be.
+        """
+        data_name = self.format.data_name(name) or ""
+        try:
+            return self.format.images(posixpath.join(self.folder, data_name))
+        except (BrokenFile, OSError) as error:
+            raise InputError(f"the shard {data_name} of {self.folder!r} cannot be read: {error}") from error
+
+    def image_pairs(self, name: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Key and bytes of the images of a shard, read forwards; at least those of the ``wanted`` keys.
+
+        Raises:
+            InputError: its data are cut short or are not what they should be.
+        """
+        data_name = self.format.data_name(name) or ""
+        source = _Forwards(self.file_system, self.folder, wanted)
+        try:
+            for sample in self.format.samples(
+                source, data_name, columns=(), with_images=True, findings=Findings()
+            ):
+                if sample.image is not None:
+                    yield sample.key, bytes(sample.image)
+        except (BrokenFile, OSError) as error:
+            raise InputError(f"the shard {data_name} of {self.folder!r} cannot be read: {error}") from error
 
     def metadata(self, name: str, where: str | None, columns: Sequence[str] | None) -> Any:
         """The metadata of a shard's successes that meet ``where``: a ``pyarrow.Table``.
@@ -75,9 +101,13 @@ class FinishedShards:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        with self.file_system.open(posixpath.join(self.folder, f"{name}.parquet"), "rb") as source:
+        with self.file_system.open(posixpath.join(self.folder, metadata_name(name)), "rb") as source:
             file = pq.ParquetFile(source)
-            held = [column for column in file.schema_arrow.names if column != self._image_column(file)]
+            held = [
+                column
+                for column in file.schema_arrow.names
+                if column != self.format.image_column(file.schema_arrow)
+            ]
             for column in columns or ():
                 if column not in held:
                     raise OptionError(f"columns has {column!r}; the metadata has {', '.join(held)}")
@@ -96,35 +126,42 @@ class FinishedShards:
         kept = [column for column in held if column in columns or column in ("key", "caption")]
         return table.select(kept)
 
-    def _image_column(self, file: Any) -> str | None:
-        return image_column(file.schema_arrow) if self.format == "parquet" else None
+
+class _Forwards:
+    """The data of shards as they are read forwards from any file system; see ``DataSource``."""
+
+    def __init__(self, file_system: Any, folder: str, wanted: Collection[str]) -> None:
+        self._file_system = file_system
+        self._folder = folder
+        self._wanted = wanted
+
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
+        opened: AbstractContextManager[BinaryIO] = self._file_system.open(f"{self._folder}/{name}", "rb")
+        return opened
+
+    def list(self, folder: str) -> Sequence[FolderEntry]:
+        """The files of the wanted samples."""
+        listing = self._file_system.ls(f"{self._folder}/{folder}", detail=True)
+        entries = (
+            FolderEntry(posixpath.basename(entry["name"]), entry["size"] or 0, entry["type"] == "file")
+            for entry in listing
+        )
+        wanted = (entry for entry in entries if entry.name.partition(".")[0] in self._wanted)
+        return sorted(wanted, key=lambda entry: entry.name)
+
+    def read_many(self, folder: str, entries: Sequence[FolderEntry]) -> Iterator[bytes]:
+        for entry in entries:
+            yield self._file_system.cat_file(f"{self._folder}/{folder}/{entry.name}")
 
 
-def image_pairs(shards: FinishedShards, name: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """Key and bytes of the images of a shard, read forwards; at least those of the ``wanted`` keys.
+def _named_format(name: str) -> OutputFormat:
+    """The format of this name that a dataset can be read from.
 
     Raises:
-        InputError: the shard's file is cut short or is not what it should be.
+        OptionError: there is none.
     """
-    path = shards.image_path(name)
-    if shards.format == "files":
-        for file in sorted(shards.file_system.ls(path, detail=False)):
-            key, _, ending = posixpath.basename(file).partition(".")
-            if key in wanted and ending not in ("json", "txt"):
-                yield key, shards.file_system.cat_file(file)
-        return
-    with shards.file_system.open(path, "rb") as file:
-        if shards.format == "parquet":
-            yield from _parquet_pairs(file)
-        else:
-            yield from tar_images(file) if shards.format == "webdataset" else tfrecord_images(file)
-
-
-def _parquet_pairs(source: Any) -> Iterator[tuple[str, bytes]]:
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(source)
-    for batch in file.iter_batches(batch_size=64, columns=["key", image_column(file.schema_arrow)]):
-        for key, image in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if image is not None:
-                yield key, image
+    known = [*built_in_formats(), *plugin_names(FORMATS)]
+    readable = [each for each in known if each != "dummy"]
+    if name not in readable:
+        raise OptionError(f"format is {name!r}; it takes {', '.join(map(repr, readable))}")
+    return output_format(name)

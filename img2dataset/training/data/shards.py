@@ -17,8 +17,7 @@ from typing import Any, Literal
 from img2dataset.errors import InputError, OptionError
 from img2dataset.failures import FILE_WITHOUT_IMAGE
 from img2dataset.training.batch.sampling import distributed_place
-from img2dataset.training.data.shard_folder import FinishedShards, ShardFormat, image_pairs
-from img2dataset.training.data.shard_images import FolderImages, ParquetImages, TarImages, TfrecordImages
+from img2dataset.training.data.shard_folder import FinishedShards
 from img2dataset.training.load.finishing import (
     CaptionTransformLike,
     ImageTransformLike,
@@ -34,12 +33,6 @@ torch = require("torch", "a dataset for PyTorch")
 
 # Open shards a process keeps: places of 10 000 images each take about 2 MB.
 OPEN_SHARDS = 16
-_READERS: dict[str, Any] = {
-    "files": FolderImages,
-    "webdataset": TarImages,
-    "parquet": ParquetImages,
-    "tfrecord": TfrecordImages,
-}
 
 
 class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined]
@@ -47,7 +40,7 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
 
     Args:
         folder: what was the ``output_folder``; on this machine.
-        format: "files", "webdataset", "parquet" or "tfrecord"; None: told from the files.
+        format: "files", "webdataset", "parquet", "tfrecord" or a package's own; None: told from the files.
         where: a condition on the metadata, such as "width >= 512 and height >= 512 and caption is not None".
         columns: metadata columns to keep in memory and in samples; None: all.
         image: without ``img_transform``: "pil", or "bytes" of the file as it is stored.
@@ -65,7 +58,7 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
         self,
         folder: str | os.PathLike[str],
         *,
-        format: ShardFormat | None = None,
+        format: str | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         image: Literal["pil", "bytes"] = "pil",
@@ -121,7 +114,7 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
         if shard in self._open:
             self._open.move_to_end(shard)
         else:
-            self._open[shard] = _READERS[self._shards.format](self._shards.image_path(shard))
+            self._open[shard] = self._shards.images(shard)
             if len(self._open) > OPEN_SHARDS:
                 self._open.popitem(last=False)
         return self._open[shard]
@@ -147,7 +140,7 @@ class ShardStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-
         self,
         folder: str | os.PathLike[str],
         *,
-        format: ShardFormat | None = None,
+        format: str | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
         image: Literal["pil", "bytes"] = "pil",
@@ -197,7 +190,7 @@ class ShardStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-
         wanted = {
             row["key"]: row for row in self._shards.metadata(name, self.where, self.columns).to_pylist()
         }
-        for key, body in image_pairs(self._shards, name, wanted):
+        for key, body in self._shards.image_pairs(name, wanted):
             metadata = wanted.pop(key, None)
             if metadata is not None:
                 yield body, metadata

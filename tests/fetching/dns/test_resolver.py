@@ -271,7 +271,9 @@ def resolve_all(
     """What a resolver says of ``names``, asked for at once."""
     transport, resolver = new_resolver(dns, ipv6=ipv6, rules=rules)
     now = time.monotonic()
-    came = {place: known for place, name in enumerate(names) if (known := resolver.resolve(name, place, now))}
+    came = {
+        index: cached for index, name in enumerate(names) if (cached := resolver.resolve(name, index, now))
+    }
     while len(came) < len(names):
         transport.wait(0.01)
         resolver.turn(time.monotonic())
@@ -279,7 +281,7 @@ def resolve_all(
         assert time.monotonic() - now < HANG_GUARD_S
     resolver.close()
     transport.close()
-    return [came[place] for place in range(len(names))]
+    return [came[index] for index in range(len(names))]
 
 
 def test_all_addresses_of_both_families_are_given_to_the_connection(dns: DnsServer) -> None:

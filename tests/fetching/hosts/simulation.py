@@ -122,7 +122,7 @@ def hosts() -> list[ScriptedHost]:
         ScriptedHost("polite", "the same, with Retry-After: 2", limited(10, "2"), rows=35),
         ScriptedHost("refusing", "refuses every connection", lambda now: REFUSED),
         ScriptedHost("dying", "answers, refuses from 20 s to 100 s, answers", between(20, 100, REFUSED)),
-        ScriptedHost("stranger", "429 to everything", lambda now: pushed),
+        ScriptedHost("unwilling", "429 to everything", lambda now: pushed),
         ScriptedHost("hour", "asks at 20 s for an hour", between(20, 21, asks_for_an_hour)),
         ScriptedHost("too long", "asks at 20 s for 125 s", between(20, 21, asks_for_too_long)),
         ScriptedHost(

@@ -27,7 +27,7 @@ def take(fetcher: Fetcher, delivered: queue.SimpleQueue[Fetched]) -> Fetched:
 def most_requests(times: list[float], within_s: float, after_s: float) -> int:
     """The most requests in any such time that begins ``after_s`` after the first request."""
     late = [moment for moment in times if moment - times[0] >= after_s]
-    return max(bisect.bisect_left(late, moment + within_s) - place for place, moment in enumerate(late))
+    return max(bisect.bisect_left(late, moment + within_s) - index for index, moment in enumerate(late))
 
 
 @pytest.mark.parametrize("query", ["", "&retry_after=1", "&retry_after=1&status=503"])
@@ -68,7 +68,7 @@ def test_a_host_at_its_bound_gets_no_more_connections_and_delays_no_other(image_
         assert fetcher.in_flight == fetcher.waiting == 0
     assert {fetched.failure for fetched in order} == {None}
     shards = [fetched.row.shard_id for fetched in order]
-    assert max(place for place, shard in enumerate(shards) if shard == 1) < 90
+    assert max(index for index, shard in enumerate(shards) if shard == 1) < 90
     assert image_server.statistics()["peak"] - before <= 6
 
 

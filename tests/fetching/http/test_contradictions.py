@@ -70,6 +70,44 @@ def test_an_encoding_that_is_none_is_not_undone(server: RawServer, encoding: str
     assert download(url).body == JPEG
 
 
+@pytest.mark.parametrize("encoding", ["foo", "utf-8", "binary", "gzip"])
+@pytest.mark.parametrize("told", [True, False])
+def test_an_encoding_of_the_transfer_that_is_none_is_not_undone(
+    server: RawServer, encoding: str, told: bool
+) -> None:
+    headers = [length(JPEG)] if told else []
+    body = gzip.compress(JPEG) if encoding == "gzip" and not told else JPEG
+    url = server.put("/a", f"Transfer-Encoding: {encoding}", *headers, body=body)
+    assert download(url).body == JPEG
+    again = server.put("/b", length(JPEG))
+    assert download(again).body == JPEG
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Location: /picture", "Location: /elsewhere"],
+        ["Location: /picture", "Location: http://192.0.2.1/", "Location: /third"],
+        ["Location: /picture", "a line without a colon"],
+        ["Set-Cookie: a=b", "Location: /picture", "nothing", "Content-Length: 0"],
+    ],
+)
+def test_a_redirect_with_a_line_that_is_refused_leads_to_its_first_location(
+    server: RawServer, lines: list[str]
+) -> None:
+    server.put("/picture", length(JPEG))
+    url = server.put("/a", *lines, status="302 Found", body=b"")
+    assert download(url).body == JPEG
+    assert [request.split()[1] for request in server.requests] == ["/a", "/picture"]
+
+
+def test_without_a_location_before_the_refused_line_it_is_no_redirect(server: RawServer) -> None:
+    url = server.put("/a", "nothing", "Location: /picture", status="302 Found", body=b"")
+    assert failure_of(url) == "protocol: not HTTP"
+    url = server.put("/b", "Location: http://169.254.169.254/", "Location: /picture", status="302 Found")
+    assert failure_of(url) == "address: link-local"
+
+
 @pytest.mark.parametrize(
     "junk", [b"junk", b"\0" * 4000, b"\x1f\x8bjunk", gzip.compress(b"more", mtime=0)[:7]]
 )

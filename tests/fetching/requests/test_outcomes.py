@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from img2dataset.failures import of_text
+from img2dataset.fetching.hosts.states import LONGEST_RETRY_AFTER_S
 from img2dataset.fetching.requests.outcomes import (
     FIRST_DELAY_S,
     LONGEST_DELAY_S,
-    LONGEST_RETRY_AFTER_S,
     delay_before_retry,
     parse_retry_after,
 )

@@ -1,0 +1,205 @@
+"""How a finished shard's files come to stand under their final names.
+
+In: a temporary folder that holds a shard's whole files. Out: the same files in the output folder, in an
+order such that the statistics are the last, and never a partial file under a final name. Called by
+``ShardWriter``.
+
+Of a shard that is made, a crash between any two steps leaves no statistics, which means not done: the next
+run makes it again and replaces what there is. A shard that is done already is replaced (see ``replacing``): a
+crash leaves the old one or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Protocol
+
+from img2dataset.formats.dataset import STATISTICS_ENDING
+from img2dataset.formats.settings import WriteSettings
+from img2dataset.storage.folders import names_in
+from img2dataset.storage.locations import Location
+from img2dataset.storage.moving import FsspecPlace, flush_to_disk
+from img2dataset.storage.putting import put_files
+from img2dataset.storage.retries import with_retries
+from img2dataset.storage.temporaries import make_temporary_folder, run_folder
+from img2dataset.working.replacing import (
+    ReplacedShard,
+    files_to_remove,
+    replace_on_local_disk,
+    write_removals,
+)
+from img2dataset.working.rewriting import REMOVALS_NAME, finish_rewrite, journal_of, rewrite_lock
+from img2dataset.working.store_journal import begin_store_rewrite, end_store_rewrite, remove_from_store
+
+
+class ShardFolder(Protocol):
+    """Where one attempt at a shard puts its files until they are whole."""
+
+    path: str
+
+    def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
+        """Put the files and folders ``names`` in place, in order, and then the statistics.
+
+        Args:
+            names: data and metadata.
+            statistics: the name of the statistics.
+            replaced: the finished shard that rows were taken over from, if any.
+
+        Raises:
+            OutputError: that shard was replaced or removed meanwhile.
+            OSError: a file cannot be put in place.
+        """
+
+    def remove(self) -> None:
+        """Remove what is left; never raises."""
+
+
+def open_shard_folder(settings: WriteSettings, shard: str) -> ShardFolder:
+    """A new temporary folder for one attempt at a shard.
+
+    Two attempts at one shard (a worker given up for dead, and its successor) never share a folder.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    location = settings.locate()
+    if location.is_local:
+        return LocalShardFolder(location, settings.run_id, shard)
+    return SpooledShardFolder(location, settings.run_id, shard)
+
+
+class LocalShardFolder:
+    """Files are written in a hidden folder of the output folder, then renamed: one step, no copy.
+
+    Single files are flushed to the disk before they are renamed, so that a power cut cannot leave an
+    empty file under a final name. A shard of format ``files`` is not, but for its metadata: flushing
+    tens of thousands of files one by one takes longer than making them.
+    """
+
+    def __init__(self, location: Location, run_id: str, shard: str) -> None:
+        self._location = location
+        self.path = make_temporary_folder(location, run_id, shard)
+
+    def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
+        if replaced is not None or os.path.lexists(os.path.join(self._location.path, statistics)):
+            replace_on_local_disk(self._location, self.path, names, statistics, replaced)
+            return
+        for name in names:
+            self._rename(name)
+        if names:
+            flush_to_disk(self._location.path)  # the files' names, before the statistics vouch for them
+        self._rename(statistics)
+        self.remove()
+
+    def _rename(self, name: str) -> None:
+        source = os.path.join(self.path, name)
+        target = os.path.join(self._location.path, name)
+        if os.path.isdir(source):
+            if os.path.lexists(target):  # a folder can only be renamed onto an empty one
+                os.rename(target, os.path.join(self.path, f"replaced-{name}"))
+        else:
+            flush_to_disk(source)
+            if os.path.isdir(target) and not os.path.islink(target):
+                os.rename(target, os.path.join(self.path, f"replaced-{name}"))
+        os.replace(source, target)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class SpooledShardFolder:
+    """Files are written on the local disk, then uploaded in one piece each.
+
+    The spool is where ``TMPDIR`` says; it holds the open shards of the worker, no more.
+    """
+
+    def __init__(self, location: Location, run_id: str, shard: str) -> None:
+        self._location = location
+        self._run_id = run_id
+        self.path = make_temporary_folder(location, run_id, shard)
+        # Of what is on its way there, where an upload can be seen.
+        self._temporary = f"{run_folder(location, run_id)}/{os.path.basename(self.path)}"
+
+    def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
+        if replaced is not None:
+            with_retries(lambda: replaced.check_still_stands(self._location, statistics))
+            if self._location.shows_partial_files:
+                self._replace_by_journal(names, statistics, replaced)
+            else:
+                self._replace_by_puts(names, statistics, replaced)
+            self.remove()
+            return
+        file_system = self._location.file_system
+        final_statistics = f"{self._location.path}/{statistics}"
+        if with_retries(lambda: file_system.exists(final_statistics)):
+            with_retries(lambda: file_system.rm_file(final_statistics))
+        for name in names:
+            if os.path.isdir(os.path.join(self.path, name)):
+                self._remove_folder(name)
+        for files in self._uploads([*names, statistics]):
+            self._upload_all(files)
+        self.remove()
+
+    def _replace_by_puts(self, names: list[str], statistics: str, replaced: ReplacedShard) -> None:
+        """On an object store: each put is one step; see ``store_journal``."""
+        location = self._location
+        removals = self._files_to_remove(names, statistics, replaced)
+        begin_store_rewrite(location, self._run_id, self.path, names, statistics, removals)
+        for files in self._uploads([*names, statistics]):
+            self._upload_all(files)
+        remove_from_store(location, removals)
+        end_store_rewrite(location, statistics.removesuffix(STATISTICS_ENDING))
+
+    def _replace_by_journal(self, names: list[str], statistics: str, replaced: ReplacedShard) -> None:
+        """Where a move is one step and an upload is not: the journal is uploaded, then put in place."""
+        location, shard = self._location, statistics.removesuffix(STATISTICS_ENDING)
+        place = FsspecPlace(location.file_system)
+        removals = self._files_to_remove(names, statistics, replaced)
+        if removals:
+            write_removals(self.path, [name.rpartition("/")[2] for name in removals])
+            names = [*names, REMOVALS_NAME]
+        for files in self._uploads([*names, statistics]):
+            for source, name in files:
+                target = f"{self._temporary}/{name}"
+                location.file_system.makedirs(target.rpartition("/")[0], exist_ok=True)
+                with_retries(partial(location.file_system.put_file, source, target))
+        with rewrite_lock(location):
+            finish_rewrite(location, place, shard)  # an earlier one, cut short
+            location.file_system.mv(self._temporary, journal_of(location, shard))
+            finish_rewrite(location, place, shard)
+
+    def _files_to_remove(self, names: list[str], statistics: str, replaced: ReplacedShard) -> list[str]:
+        """Names under the output folder of the ``files`` shard's files that are no part of the new one."""
+        shard = statistics.removesuffix(STATISTICS_ENDING)
+        if shard not in names:
+            return []
+        folder = f"{self._location.path}/{shard}"
+        standing = names_in(self._location, folder)
+        new_files = os.listdir(os.path.join(self.path, shard))
+        return [f"{shard}/{name}" for name in files_to_remove(standing, new_files, replaced)]
+
+    def _uploads(self, names: Iterable[str]) -> Iterator[list[tuple[str, str]]]:
+        """For each file or folder, in order, the local path and the name of each file of it."""
+        for name in names:
+            source = os.path.join(self.path, name)
+            if os.path.isdir(source):
+                yield [(os.path.join(source, file), f"{name}/{file}") for file in sorted(os.listdir(source))]
+            else:
+                yield [(source, name)]
+
+    def _remove_folder(self, name: str) -> None:
+        file_system = self._location.file_system
+        target = f"{self._location.path}/{name}"
+        if with_retries(lambda: file_system.exists(target)):
+            with_retries(lambda: file_system.rm(target, recursive=True))
+        file_system.makedirs(target, exist_ok=True)
+
+    def _upload_all(self, files: list[tuple[str, str]]) -> None:
+        targets = [(source, f"{self._location.path}/{name}") for source, name in files]
+        put_files(self._location, targets, f"{self._temporary}-")
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)

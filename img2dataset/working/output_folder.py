@@ -1,0 +1,329 @@
+"""The output folder as a whole: what a run asks of it before, between and after its shards.
+
+In: any fsspec path. Out: whether it can be written to, which shards are done, and a folder emptied or
+rid of dead runs' leftovers. Called by the api.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from img2dataset.errors import OutputError, one_line
+from img2dataset.formats import data_endings
+from img2dataset.formats.dataset import (
+    REWRITES_FOLDER,
+    STATISTICS_ENDING,
+    finished_shard,
+    metadata_name,
+    shard_of,
+)
+from img2dataset.formats.settings import WriteSettings
+from img2dataset.storage.folders import names_in, remove
+from img2dataset.storage.notes import create_note, read_note, write_note
+from img2dataset.storage.runs import other_run_lives, process_of
+from img2dataset.storage.temporaries import (
+    FORMER_TEMPORARY_FOLDER,
+    SPOOL_PREFIX,
+    TEMPORARY_FOLDER,
+    remove_dead_runs,
+    remove_run,
+    run_folder,
+    runs_with_temporaries,
+)
+from img2dataset.working.rewriting import finish_all_rewrites, rewrite_lock
+from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
+
+
+class OutputFolder:
+    """The folder that a run's shards go to.
+
+    Args:
+        settings: name the folder and the run.
+
+    Raises:
+        MissingDependency: its file system's package is not installed.
+        OutputError: its file system is unknown or cannot be set up.
+    """
+
+    def __init__(self, settings: WriteSettings) -> None:
+        self.path = settings.output_folder
+        self._run_id = settings.run_id
+        self._location = settings.locate()
+        self._file_system = self._location.file_system
+        self._keep: list[str] = []
+        self._statistics_names: dict[int, str] = {}
+        self._data_endings = data_endings(settings.output_format)
+
+    def prepare(self, keep: Iterable[str] = ()) -> None:
+        """Create the folder, and make sure that it can be written to by writing to it.
+
+        Args:
+            keep: paths that ``empty`` must not remove: the run's URL lists.
+
+        Raises:
+            OutputError: it cannot; the message names the folder and the reason.
+        """
+        self._keep = list(keep)
+        probe = f"{self._location.path}/.img2dataset-{secrets.token_hex(8)}"
+        try:
+            if not self._location.has_buckets:
+                self._file_system.makedirs(self._location.path, exist_ok=True)
+            self._file_system.pipe_file(probe, b"can this folder be written to?")
+            self._file_system.rm_file(probe)
+        except Exception as error:  # every file system has its own errors
+            if self._location.is_local and os.path.isfile(self._location.path):
+                raise OutputError(
+                    f"output_folder {self.path!r} is a file; name a folder, which is made if it is not there"
+                ) from error
+            raise OutputError(
+                f"output_folder {self.path!r} cannot be written to: {one_line(error)}; "
+                "choose another folder or change its permissions"
+            ) from error
+
+    def done_shards(self) -> set[int]:
+        """The shards that are done: those with statistics, whatever the digits of their names."""
+        self._statistics_names = {}
+        for name in self._names():
+            shard_id = finished_shard(name)
+            if shard_id is not None:
+                self._statistics_names[shard_id] = name
+        return set(self._statistics_names)
+
+    def highest_shard(self) -> int | None:
+        """The highest number of a shard of which there is anything at all; None in a new folder."""
+        numbers = self._shards_of(self._names())
+        return max(numbers | unfinished_shards(self._location), default=None)
+
+    def read_stats(self, shard_id: int) -> dict[str, Any]:
+        """The statistics of a shard that is done.
+
+        Raises:
+            OutputError: the shard is not done, or its statistics cannot be read.
+        """
+        if shard_id not in self._statistics_names and shard_id not in self.done_shards():
+            raise OutputError(f"output_folder {self.path!r}: shard {shard_id} has no statistics")
+        name = self._statistics_names[shard_id]
+        try:
+            stats = json.loads(self._file_system.cat_file(f"{self._location.path}/{name}"))
+        except Exception as error:
+            raise OutputError(
+                f"output_folder {self.path!r}: {name} cannot be read: {one_line(error)}; "
+                "remove it to have the shard made again"
+            ) from error
+        if not isinstance(stats, dict):
+            raise OutputError(f"output_folder {self.path!r}: {name} is no statistics file")
+        return stats
+
+    def counts(self, shard_ids: Iterable[int]) -> Counter[str]:
+        """The rows and the successes of shards that are done, ``count`` and ``successes``.
+
+        Raises:
+            OutputError: as ``read_stats``.
+        """
+        total: Counter[str] = Counter()
+        for shard_id in shard_ids:
+            stats = self.read_stats(shard_id)
+            total.update({name: int(stats.get(name, 0)) for name in ("count", "successes")})
+        return total
+
+    def metadata_paths(self, shard_ids: Iterable[int]) -> Iterator[str]:
+        """The metadata files of shards that ``done_shards`` has found."""
+        yield from map(self.metadata_path, shard_ids)
+
+    def metadata_path(self, shard_id: int) -> str:
+        """The metadata file of a shard that ``done_shards`` has found."""
+        name = self._statistics_names[shard_id].removesuffix(STATISTICS_ENDING)
+        return f"{self.path.rstrip('/')}/{metadata_name(name)}"
+
+    def read_note(self, name: str) -> str | None:
+        """The text of a small file directly in the folder; None if there is none.
+
+        Raises:
+            OutputError: it is there and cannot be read.
+        """
+        with self._told_of(name, "read"):
+            return read_note(self._location, name)
+
+    def write_note(self, name: str, text: str) -> None:
+        """Keep a small text directly in the folder, in place of what stood under this name.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._told_of(name, "written"):
+            write_note(self._location, name, text)
+
+    def create_note(self, name: str, text: str) -> bool:
+        """Keep a small text directly in the folder, unless there is one under this name; whether it is kept.
+
+        Of two processes that do so in the same moment, one is told so, where the file system has a way for
+        it: local ones have, and S3.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with self._told_of(name, "written"):
+            return create_note(self._location, name, text)
+
+    @contextlib.contextmanager
+    def _told_of(self, name: str, what: str) -> Iterator[None]:
+        """Whatever a file system raises becomes one line that names the folder, the file and what failed."""
+        try:
+            yield
+        except Exception as error:  # every file system has its own errors
+            raise OutputError(
+                f"output_folder {self.path!r}: {name} cannot be {what}: {one_line(error)}"
+            ) from error
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one who decides what this folder holds, among the processes that see its locks.
+
+        Raises:
+            OutputError: another process has held the lock for a minute.
+        """
+        with rewrite_lock(self._location):
+            yield
+
+    def announce(self) -> list[int]:
+        """Let other runs of this machine see that this one is at work here.
+
+        Returns:
+            The main processes of those that are, where the folder is on a local disk.
+
+        Raises:
+            OutputError: the folder of temporary files cannot be made.
+        """
+        if not self._location.is_local:
+            return []
+        others = [process_of(run) for run in runs_with_temporaries(self._location) if other_run_lives(run)]
+        try:
+            os.makedirs(run_folder(self._location, self._run_id), exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"output_folder {self.path!r} cannot be written to: {TEMPORARY_FOLDER}: {one_line(error)}; "
+                "remove it, or choose another folder"
+            ) from error
+        return others
+
+    def empty(self) -> None:
+        """Remove everything in the folder, for a run that starts over.
+
+        Everything, as 1.47.0 does, but only from a folder that a run has written to: a mistyped
+        ``output_folder`` costs an error and not someone's files. Never from the home or the current
+        folder, one above them, or one that holds the URL list, nor while another run of this host writes
+        there.
+
+        Raises:
+            OutputError: it is such a folder, or something in it cannot be removed.
+        """
+        names = self._names()
+        if not names:
+            return
+        self._refuse_to_empty_a_precious_folder()
+        self._refuse_to_empty_under_a_live_run()
+        if not self._shards_of(names) and not any(map(_is_of_a_run, names)):
+            raise OutputError(
+                f"output_folder {self.path!r} holds {min(names)!r} and nothing made by img2dataset: "
+                "overwrite does not empty it; choose another folder or empty it yourself"
+            )
+        # Statistics first: should this be interrupted, what is left counts as not done. Before them, rewrites
+        # that were cut short, which would put a shard back, and unfinished shards, whose rows would be taken
+        # over by a run that no longer finds with which options they were made.
+        for name in sorted(
+            names,
+            key=lambda name: (
+                name not in (REWRITES_FOLDER, UNFINISHED_FOLDER),
+                finished_shard(name) is None,
+                name,
+            ),
+        ):
+            with self._told_of(name, "removed"):
+                remove(self._location, f"{self._location.path}/{name}")
+
+    def finish_rewrites(self) -> set[int]:
+        """Bring to its end what runs that died were replacing: to be called before anything is read.
+
+        A rewrite of a finished shard that was cut short after its commit point is completed, whoever began
+        it; a live run that is at it is not disturbed. One cut short before that is a dead run's temporary
+        file (``remove_stale_temporaries``). Calling this again, or in two runs at once, does no harm. On an
+        object store there is never anything to do.
+
+        Returns:
+            The shards that were completed.
+
+        Raises:
+            OutputError: a file cannot be moved, or another run has held the lock for a minute.
+        """
+        try:
+            names = finish_all_rewrites(self._location)
+        except OutputError:
+            raise
+        except Exception as error:  # every file system has its own errors
+            raise OutputError(
+                f"output_folder {self.path!r}: a rewrite that was cut short, in {REWRITES_FOLDER}, cannot be "
+                f"finished: {one_line(error)}"
+            ) from error
+        return self._shards_of(names)
+
+    def remove_stale_temporaries(self) -> None:
+        """Remove temporary files of runs of this host that have died; those of live runs stay.
+
+        Never raises: leftovers that cannot be removed cost nothing but their room.
+        """
+        remove_dead_runs(self._location)
+
+    def remove_own_temporaries(self) -> None:
+        """Remove what is left of this run's temporary files, at its end. Never raises."""
+        remove_run(self._location, self._run_id)
+
+    def _names(self) -> list[str]:
+        """Everything directly in the folder; nothing if there is no folder."""
+        try:
+            return names_in(self._location, self._location.path)
+        except Exception as error:
+            raise OutputError(f"output_folder {self.path!r} cannot be listed: {one_line(error)}") from error
+
+    def _shards_of(self, names: Iterable[str]) -> set[int]:
+        """The numbers of the shards that these files and folders are of."""
+        shards = (shard_of(name, self._data_endings) for name in names)
+        return {shard for shard in shards if shard is not None}
+
+    def _refuse_to_empty_a_precious_folder(self) -> None:
+        if not self._location.is_local:
+            return
+        folder = Path(self._location.path).resolve()
+        kept_files = (Path(path.removeprefix("file://")).resolve() for path in self._keep if _is_local(path))
+        for precious in (Path.home().resolve(), Path.cwd(), *kept_files):
+            if folder == precious or folder in precious.parents:
+                raise OutputError(
+                    f"output_folder {self.path!r} is, or holds, {str(precious)!r}: overwrite does not empty "
+                    "it; choose a folder of its own"
+                )
+
+    def _refuse_to_empty_under_a_live_run(self) -> None:
+        if not self._location.is_local:
+            return
+        for run_id in runs_with_temporaries(self._location):
+            if other_run_lives(run_id):
+                raise OutputError(
+                    f"output_folder {self.path!r} is being written to by process {process_of(run_id)}: "
+                    "wait for it, end it, or choose another folder"
+                )
+
+
+def _is_local(path: str) -> bool:
+    return "://" not in path or path.startswith("file://")
+
+
+def _is_of_a_run(name: str) -> bool:
+    return name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER) or name.startswith(
+        (".img2dataset", SPOOL_PREFIX)
+    )
