@@ -211,7 +211,7 @@ def example_key(data: bytes | memoryview) -> str:
 
 
 def _stored_sample(features: dict[str, Any], columns: Sequence[str]) -> StoredSample:
-    """The feature that is no column, nor the caption, is the image; of several, one of an image's name."""
+    """The feature that is no column, nor the caption, is the image; of several, one that is named so."""
     images = [name for name in features if name != _CAPTION and name not in columns]
     if len(images) > 1:
         images = [name for name in images if name in IMAGE_NAMES]

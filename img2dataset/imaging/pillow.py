@@ -31,6 +31,19 @@ _FORMATS = {
     "tga": ("TGA",),
     "pcx": ("PCX",),
     "sgi": ("SGI",),
+    "bmp": ("BMP",),
+    "ppm": ("PPM",),
+}
+
+# EXIF orientation → what makes it upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -42,6 +55,31 @@ def open_with_pillow(body: bytes | bytearray, extension: str) -> Image.Image:
     """
     with _pillow_errors(extension):
         return Image.open(io.BytesIO(body), formats=_FORMATS[extension])
+
+
+def loaded(image: Image.Image) -> Image.Image:
+    """An opened image with all of its pixels.
+
+    Raises:
+        ImageFailure: the data ends early or is damaged.
+    """
+    with _pillow_errors(image.format):
+        with captured_messages() as messages:
+            image.load()
+        if messages and image.format == "TIFF":
+            raise ImageFailure(CORRUPT)  # its libtiff goes on after some errors
+        return image
+
+
+def upright_picture(image: Image.Image, orientation: int) -> Image.Image:
+    """The image as it is meant to be seen, without what says how it was turned."""
+    turn = _TURNS.get(orientation)
+    if turn is None:
+        return image
+    image = image.transpose(turn)
+    for name in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
+        image.info.pop(name, None)  # nobody is to turn it a second time
+    return image
 
 
 def decode_with_pillow(
@@ -56,11 +94,8 @@ def decode_with_pillow(
     Raises:
         ImageFailure: the data ends early, is damaged, or is of a kind without a range (floats).
     """
+    loaded(image)
     with _pillow_errors(image.format):
-        with captured_messages() as messages:
-            image.load()
-        if messages and image.format == "TIFF":
-            raise ImageFailure(CORRUPT)  # its libtiff goes on after some errors
         mode = image.mode
         if mode.startswith("I;16"):
             return np.asarray(image).astype(np.uint16)

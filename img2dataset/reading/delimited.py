@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, ClassVar
 
+import pyarrow as pa
+
 from img2dataset.errors import InputError
 from img2dataset.options import InputOptions
 from img2dataset.reading.columns import (
@@ -27,7 +29,7 @@ from img2dataset.reading.columns import (
 )
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.list_format import ListFormat
-from img2dataset.reading.rows import BuiltRows, PendingRows, RowSource, Warnings
+from img2dataset.reading.rows import BuiltRows, RowSource, Warnings
 from img2dataset.reading.sniffing import ANY_JSON
 from img2dataset.reading.text import text_blocks
 from img2dataset.reading.text_columns import TextColumn
@@ -53,6 +55,16 @@ class DelimitedFormat(ListFormat):
         self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
     ) -> RowSource:
         return DelimitedSource(file, options, columns, warnings, options.input_delimiter or self.delimiter)
+
+    def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
+        source = DelimitedSource(file, options, (), warnings, options.input_delimiter or self.delimiter)
+        values: dict[str, list[str | None]] = {}
+        for rows in source.pending():
+            for name, column in source.places.items():
+                values.setdefault(name, []).extend(row[column] for row in rows.rows)
+        named = [SelectedColumn(name, name, "all columns are read") for name in source.places if name]
+        check_columns(named, source.names, file.path)
+        return pa.table({name: string_array(values.get(name, [])) for name in source.places})
 
 
 class DelimitedRows:
@@ -96,6 +108,7 @@ class DelimitedSource:
         self.delimiter = delimiter
         self.columns = columns
         self.warnings = warnings
+        self.names: list[str] = []
         self.places: dict[str, int] = {}
         self.width = 0
         self.typed: dict[str, TextColumn | BoxColumn] = {
@@ -110,7 +123,7 @@ class DelimitedSource:
     def row_count(self) -> int | None:
         return None
 
-    def pending(self) -> Iterator[PendingRows]:
+    def pending(self) -> Iterator[DelimitedRows]:
         first_row = 0
         for rows in self._batches():
             self._even_out(rows, first_row)
@@ -179,6 +192,7 @@ class DelimitedSource:
 
     def _take_header(self, names: list[str]) -> None:
         check_columns(self.columns, names, self.file.path)
+        self.names = names
         self.width = len(names)
         self.places = {name: place for place, name in enumerate(names)}
 

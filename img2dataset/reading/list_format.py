@@ -24,7 +24,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from itertools import islice
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from img2dataset.errors import InputError, OptionError, one_line
 from img2dataset.options import InputOptions, option_specs
@@ -33,6 +33,10 @@ from img2dataset.reading.columns import SelectedColumn, selected_columns
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.records import Record, RecordColumns, RecordRows, as_record
 from img2dataset.reading.rows import PendingRows, RowSource, Warnings
+from img2dataset.reading.tables import table_of_records
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COMPRESSED = ".gz"
 # Rows of a ``RecordFormat`` that are built together; the types of its columns are those of the first so many.
@@ -71,6 +75,17 @@ class ListFormat(ABC):
             warnings: says each kind of trouble once, however many rows have it.
         """
 
+    def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
+        """All rows of one file with all of their columns, as they stand in it. Arguments as of ``source``.
+
+        Raises:
+            InputError: the file is not what it should be, or the format cannot say this.
+        """
+        raise InputError(
+            f"{file.path}: rows of {options.input_format} lists cannot be looked up by number; convert"
+            " the list to parquet, or stream it"
+        )
+
 
 class RecordFormat(ListFormat):
     """A format whose rows are made one after another in Python, as dictionaries."""
@@ -90,6 +105,10 @@ class RecordFormat(ListFormat):
         self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
     ) -> RowSource:
         return _RecordSource(self, file, options, columns, warnings)
+
+    def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
+        rows = _RecordSource(self, file, options, (), warnings).records()
+        return table_of_records(rows, file.path, warnings)
 
 
 class _RecordSource:
@@ -111,14 +130,14 @@ class _RecordSource:
 
     def pending(self) -> Iterator[PendingRows]:
         first_row = 0
-        records = self._records()
+        records = self.records()
         while batch := list(islice(records, BATCH_ROWS)):
             rows = RecordRows(batch, first_row, self._columns, as_record)
             rows.settle()
             yield rows
             first_row += len(batch)
 
-    def _records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[Record]:
         try:
             yield from self._format.records(self._file, self._options)
         except InputError:

@@ -1,4 +1,7 @@
-"""The reader: one list, opened and checked, handing out shards as often as asked. Used by the api."""
+"""The reader: one list, opened and checked, handing out shards as often as asked. Used by the api.
+
+``read_table`` gives all rows of a list at once, for the datasets of the training side.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ import os
 from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
-from img2dataset.errors import InputError
-from img2dataset.options import InputOptions
+from img2dataset.errors import InputError, one_line
+from img2dataset.options import InputOptions, option_specs
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from img2dataset.reading.columns import SelectedColumn
     from img2dataset.reading.files import InputFile, ListFile
     from img2dataset.reading.rows import RowSource
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 # Files whose beginning is looked at before the run; those after them are looked at when their turn comes.
 CHECKED_FILES = 32
+# How else files of a format are named.
+OTHER_ENDINGS = {"ndjson": "jsonl", "ndjson.gz": "jsonl.gz", "pq": "parquet"}
 
 _logger = logging.getLogger("img2dataset")
 
@@ -145,6 +152,45 @@ def open_reader(options: InputOptions, rows_per_shard: int) -> Reader:
         sources = [memory_source(options.url_list, selected, options.url_col, warnings)]
     has_rows = _check_beginnings(sources, checked, options.url_list if files else "in memory")
     return Reader(rows_per_shard, selected, files, sources, has_rows)
+
+
+def read_table(path: str, input_format: str) -> pa.Table:
+    """All rows and columns of a list as they stand in it, for those who look rows up by number.
+
+    Each format reads them by the rules by which it reads the shards of a download.
+
+    Args:
+        path: of a file, a folder or a glob, on any file system fsspec knows.
+        input_format: as the option of this name.
+
+    Raises:
+        InputError: nothing there, not readable, another format than said; or files that do not fit together.
+        OptionError: ``input_format`` names no format.
+        MissingDependency: the file system of the list, or its format, needs a package that is not installed.
+    """
+    import pyarrow as pa
+
+    from img2dataset.reading.files import find_files
+    from img2dataset.reading.list_format import list_format
+    from img2dataset.reading.rows import Warnings
+
+    options = InputOptions(url_list=path, input_format=input_format)
+    read_as = list_format(input_format)
+    warnings = Warnings()
+    tables = [read_as.table(file, options, warnings) for file in find_files(path, input_format)]
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise InputError(f"the files of {path} do not fit together: {one_line(error)}") from error
+
+
+def format_of_path(path: str) -> str | None:
+    """The ``input_format`` that the end of a file's name says; None if it says none."""
+    formats = option_specs()["input_format"]
+    parts = path.rpartition("/")[2].lower().split(".")[1:]
+    endings = [".".join(parts[-count:]) for count in (2, 1) if len(parts) >= count]
+    endings = [OTHER_ENDINGS.get(ending, ending) for ending in endings]
+    return next((ending for ending in endings if formats.has_choice(ending)), None)
 
 
 def _check_beginnings(sources: list[RowSource], checked: int, shown: object) -> bool:

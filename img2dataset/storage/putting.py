@@ -1,7 +1,7 @@
 """Files put whole under their names: a reader finds what stood there, or all of the new one.
 
 In: a text or a file on the local disk, and a path. Out: the file, in place of what stood there or only where
-nothing stands. Called by ``notes``, and by ``writing`` for the files of shards.
+nothing stands. Called by ``notes``, by ``writing`` for the files of shards, and by ``training``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ def put_text(location: Location, path: str, text: str) -> None:
     if not location.is_local:
         with_retries(lambda: location.file_system.pipe_file(path, text.encode()))
         return
-    with _written_beside(path, text) as temporary:
-        os.replace(temporary, path)
+    temporary = _beside(path)
+    with put_whole(path, temporary), open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def create_text(location: Location, path: str, text: str) -> None:
@@ -53,6 +54,25 @@ def create_text(location: Location, path: str, text: str) -> None:
         except OSError:  # a file system without links
             with open(path, "x", encoding="utf-8") as file:
                 file.write(text)
+
+
+@contextlib.contextmanager
+def put_whole(path: str | os.PathLike[str], temporary: str | os.PathLike[str]) -> Iterator[None]:
+    """Put a local file under its name, in place of what stands there, when the block has written all of it.
+
+    Args:
+        path: its name, on the disk of ``temporary``.
+        temporary: where the block writes it; gone afterwards, whatever the block raises.
+
+    Raises:
+        OSError: it cannot be put there.
+    """
+    try:
+        yield
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
 
 
 def put_files(location: Location, files: Iterable[tuple[str, str]], temporary: str | None = None) -> None:
@@ -102,7 +122,7 @@ def _create_object(file_system: Any, path: str, contents: bytes) -> None:
 @contextlib.contextmanager
 def _written_beside(path: str, text: str) -> Iterator[str]:
     """The path of a temporary file that holds the text, on the same disk as ``path``."""
-    temporary = f"{path}.{secrets.token_hex(4)}"
+    temporary = _beside(path)
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)
@@ -110,3 +130,7 @@ def _written_beside(path: str, text: str) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _beside(path: str) -> str:
+    return f"{path}.{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""Where randomness comes from: a seed, an epoch and a sample's place give the same numbers in every worker.
+"""Where randomness comes from: a seed, an epoch and a sample's number give the same numbers in every worker.
 
 Called by the datasets and samplers. Without a seed, PyTorch's generator decides, which ``DataLoader`` seeds
 anew for each worker and epoch.

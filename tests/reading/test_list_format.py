@@ -11,6 +11,7 @@ import pytest
 from img2dataset.errors import InputError, OptionError
 from img2dataset.options import help_page, option_specs, resolve
 from img2dataset.plugins import LISTS
+from img2dataset.reading import format_of_path, read_table
 from img2dataset.reading.list_format import ListFormat, list_format
 
 SPACED = """
@@ -65,6 +66,52 @@ def test_its_rows_are_counted_into_shards_and_those_that_are_no_rows_say_so(inst
     }
     assert [shard.rows.num_rows for shard in (first, second)] == [2, 1]
     assert [shard.shard_id for shard in opened.shards(skip={0})] == [1]
+
+
+@pytest.mark.parametrize("name", option_specs()["input_format"].choices)
+def test_each_built_in_format_can_be_read_as_a_table(name):
+    assert type(list_format(name)).table is not ListFormat.table
+
+
+def test_its_lists_are_tables_too_with_all_their_columns(install, write):
+    install("spaced", SPACED, ENTRY)
+    path = str(write("a.spaced", LINES))
+    assert format_of_path(path) == "spaced"
+    assert read_table(path, "spaced").to_pylist() == [
+        {"url": "http://a/1", "caption": "a cat"},
+        {"url": None, "caption": None},
+        {"url": "http://a/2", "caption": "a dog"},
+    ]
+    with pytest.raises(InputError, match=r"b\.spaced cannot be read as spaced: KeyError: 'no such key'"):
+        read_table(str(write("b.spaced", "STOP")), "spaced")
+
+
+def test_a_format_that_can_only_be_streamed_says_so(install, write):
+    streamed = """
+from img2dataset.reading.list_format import ListFormat
+class Streamed(ListFormat):
+    def source(self, file, options, columns, warnings): raise NotImplementedError
+"""
+    install("streamed", streamed, f"[{LISTS}]\nstreamed = streamed:Streamed\n")
+    with pytest.raises(InputError, match=r"a\.streamed: rows of streamed lists .* parquet"):
+        read_table(str(write("a.streamed", "x")), "streamed")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/a.csv/list.tsv.gz", "tsv.gz"),
+        ("s3://bucket/A.JSONL", "jsonl"),
+        ("list.ndjson", "jsonl"),
+        ("list.pq", "parquet"),
+        ("urls.of.2024.txt", "txt"),
+        ("list", None),
+        ("csv", None),
+        ("list.docx", None),
+    ],
+)
+def test_the_end_of_a_name_says_the_format(path, told):
+    assert format_of_path(path) == told
 
 
 def test_a_bug_of_a_format_ends_the_list_and_not_quietly(install, write, reader):

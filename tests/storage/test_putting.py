@@ -14,7 +14,7 @@ from img2dataset.errors import OutputError
 from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location, locate
 from img2dataset.storage.notes import create_note, read_note, write_note
-from img2dataset.storage.putting import put_files
+from img2dataset.storage.putting import put_files, put_whole
 from tests.storage.stores import RenamingServer, UnsteadyStore
 
 
@@ -115,3 +115,34 @@ def test_each_upload_is_tried_again_by_itself(unsteady_folder: str, tmp_path: Pa
     UnsteadyStore.failures += [AttributeError("of ours")]
     with pytest.raises(AttributeError, match="of ours"):
         put_files(location, files)
+
+
+def test_a_local_file_is_put_when_all_of_it_is_written_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target, temporary = tmp_path / "target", tmp_path / "temporary"
+    target.write_bytes(b"before")
+    with put_whole(target, temporary):
+        temporary.write_bytes(b"first half")
+        assert target.read_bytes() == b"before"
+        with open(temporary, "ab") as file:
+            file.write(b", second half")
+    assert target.read_bytes() == b"first half, second half"
+    assert os.listdir(tmp_path) == ["target"]
+
+
+@pytest.mark.parametrize("wrong", ["the block", "nothing written", "no such folder"])
+def test_a_local_file_that_cannot_be_written_leaves_what_stood_there(tmp_path: Path, wrong: str) -> None:
+    target, temporary = tmp_path / "target", tmp_path / "temporary"
+    target.write_bytes(b"before")
+    path = tmp_path / "none" / "target" if wrong == "no such folder" else target
+
+    def put() -> None:
+        with put_whole(path, temporary):
+            if wrong != "nothing written":
+                temporary.write_bytes(b"half")
+            if wrong == "the block":
+                raise ZeroDivisionError
+
+    with pytest.raises((OSError, ZeroDivisionError)):
+        put()
+    assert target.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["target"]

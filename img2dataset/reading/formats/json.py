@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from img2dataset.errors import InputError
 from img2dataset.options import InputOptions
 from img2dataset.reading.columns import SelectedColumn
@@ -16,6 +18,7 @@ from img2dataset.reading.files import ListFile
 from img2dataset.reading.list_format import ListFormat
 from img2dataset.reading.records import Record, RecordColumns, RecordRows, as_record
 from img2dataset.reading.rows import PendingRows, RowSource, Warnings
+from img2dataset.reading.tables import table_of_records
 from img2dataset.reading.text import whole_text
 
 
@@ -27,6 +30,9 @@ class Format(ListFormat):
         self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
     ) -> RowSource:
         return JsonSource(file, options, columns, warnings)
+
+    def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
+        return table_of_records(records_of(parsed_document(file, options), file.path), file.path, warnings)
 
 
 class JsonSource:

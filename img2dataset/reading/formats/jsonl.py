@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import pyarrow as pa
+
 from img2dataset.options import InputOptions
 from img2dataset.reading.columns import SelectedColumn
 from img2dataset.reading.files import ListFile
@@ -11,6 +13,7 @@ from img2dataset.reading.list_format import ListFormat
 from img2dataset.reading.records import Record, RecordColumns, RecordRows, parsed_line
 from img2dataset.reading.rows import PendingRows, RowSource, Warnings
 from img2dataset.reading.sniffing import JSON_DOCUMENT
+from img2dataset.reading.tables import table_of_records
 from img2dataset.reading.text import text_blocks
 
 
@@ -21,6 +24,10 @@ class Format(ListFormat):
         self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
     ) -> RowSource:
         return JsonLinesSource(file, options, columns, warnings)
+
+    def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
+        lines = (line for block in text_blocks(file, options, JSON_DOCUMENT) for line in _lines(block))
+        return table_of_records(map(parsed_line, lines), file.path, warnings)
 
 
 class JsonLinesSource:
@@ -39,8 +46,7 @@ class JsonLinesSource:
     def pending(self) -> Iterator[PendingRows]:
         first_row = 0
         for block in self._blocks():
-            # Only LF ends a line: JSON may hold the other line ends as white space.
-            lines = [line for line in block.split("\n") if line and not line.isspace()]
+            lines = _lines(block)
             if lines:
                 rows = RecordRows(lines, first_row, self.columns, parsed_line)
                 if not self.columns.settled:
@@ -63,3 +69,8 @@ class JsonLinesSource:
                 if not missing:
                     break
         self.columns.settle(records)
+
+
+def _lines(block: str) -> list[str]:
+    """The lines that are rows. Only LF ends one: JSON may hold the other line ends as white space."""
+    return [line for line in block.split("\n") if line and not line.isspace()]

@@ -29,6 +29,9 @@ class Format(ListFormat):
     ) -> RowSource:
         return ParquetSource(file, columns)
 
+    def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
+        return ParquetSource(file, ()).table()
+
 
 class RowGroupRows:
     """One row group, decoded as far as rows are asked for, and not at all if none are."""
@@ -114,6 +117,14 @@ class ParquetSource:
             for group in range(parquet.metadata.num_row_groups):
                 if parquet.metadata.row_group(group).num_rows:
                     yield RowGroupRows(parquet, group, self.columns, self.file.path)
+
+    def table(self) -> pa.Table:
+        """All of the file."""
+        with self._opened() as parquet:
+            try:
+                return parquet.read()
+            except Exception as error:  # pyarrow's, or those of the store it reads from
+                raise InputError(f"{self.file.path} breaks off: {one_line(error)}") from error
 
     @contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:

@@ -11,7 +11,7 @@ from img2dataset.options import InputOptions
 from img2dataset.reading.columns import SelectedColumn, assemble, check_columns, selected_columns
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.list_format import ListFormat
-from img2dataset.reading.rows import BuiltRows, PendingRows, RowSource, Warnings
+from img2dataset.reading.rows import BuiltRows, RowSource, Warnings
 from img2dataset.reading.sniffing import ANY_JSON
 from img2dataset.reading.text import text_blocks, universal_lines
 
@@ -39,6 +39,10 @@ class Format(ListFormat):
     ) -> RowSource:
         return LineSource(file, options, columns)
 
+    def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
+        urls = [url for rows in LineSource(file, options, ()).pending() for url in rows.urls]
+        return pa.table({"url": pa.array(urls, pa.string())})
+
 
 class LineRows:
     def __init__(self, urls: list[str], columns: Sequence[SelectedColumn]) -> None:
@@ -64,7 +68,7 @@ class LineSource:
     def row_count(self) -> int | None:
         return None
 
-    def pending(self) -> Iterator[PendingRows]:
+    def pending(self) -> Iterator[LineRows]:
         for block in text_blocks(self.file, self.options, ANY_JSON):
             urls = [url for line in universal_lines(block) if (url := line.strip())]
             if urls:

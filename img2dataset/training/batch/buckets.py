@@ -68,6 +68,14 @@ class BucketFit:
     crop_left: int
     crop_top: int
 
+    def conditioning(self, original: Size) -> dict[str, tuple[int, int]]:
+        """SDXL's conditioning, each (vertical, horizontal), for a picture that was of size ``original``."""
+        return {
+            "original_size": (original[1], original[0]),
+            "crop_top_left": (self.crop_top, self.crop_left),
+            "target_size": (self.size[1], self.size[0]),
+        }
+
 
 def bucket_sizes(area: int = 1024 * 1024, step: int = 64, max_aspect_ratio: float = 4.0) -> tuple[Size, ...]:
     """Sizes of at most ``area`` pixels whose sides are multiples of ``step``, widest last.
@@ -156,13 +164,13 @@ class Buckets:
         widths, heights = np.asarray(widths, np.float64), np.asarray(heights, np.float64)
         best = np.full(widths.shape, NO_BUCKET, np.int32)
         best_distance = np.full(widths.shape, np.inf)
-        known = (widths > 0) & (heights > 0)
-        ratio = np.log(np.where(known, widths, 1) / np.where(known, heights, 1))
+        has_size = (widths > 0) & (heights > 0)
+        ratio = np.log(np.where(has_size, widths, 1) / np.where(has_size, heights, 1))
         largest_first = sorted(range(len(self.sizes)), key=lambda number: -math.prod(self.sizes[number]))
         for number in largest_first:
             width, height = self.sizes[number]
             distance = np.round(np.abs(ratio - math.log(width / height)), 9)
-            allowed = known if self.upscale else known & (widths >= width) & (heights >= height)
+            allowed = has_size if self.upscale else has_size & (widths >= width) & (heights >= height)
             better = allowed & (distance < best_distance)
             best[better] = number
             best_distance[better] = distance[better]

@@ -131,8 +131,8 @@ def _join_tensors(batch: dict[str, Any], key: str, tensors: list[Any], padding: 
     longest = [max(lengths) for lengths in zip(*(tensor.shape for tensor in tensors), strict=True)]
     joined = torch.full((len(tensors), *longest), padding, dtype=tensors[0].dtype)
     mask = torch.zeros((len(tensors), *longest), dtype=torch.bool)
-    for place, tensor in enumerate(tensors):
-        region = (place, *(slice(0, length) for length in tensor.shape))
+    for number, tensor in enumerate(tensors):
+        region = (number, *(slice(0, length) for length in tensor.shape))
         joined[region] = tensor
         mask[region] = True
     batch[key], batch[f"{key}_mask"] = joined, mask

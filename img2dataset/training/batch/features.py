@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from img2dataset.errors import Img2datasetError, InputError, OptionError
+from img2dataset.storage.putting import put_whole
 from img2dataset.training.batch.collation import Collate
-from img2dataset.training.batch.sampling import distributed_place
+from img2dataset.training.batch.sampling import rank_and_world_size
 from img2dataset.training.load.sources import is_url
 from img2dataset.training.requirements import require
 
@@ -68,7 +69,7 @@ def precompute(
         raise OptionError(
             f"batch_size={batch_size}, samples_per_shard={samples_per_shard}: both are at least 1"
         )
-    rank, world_size = distributed_place(rank, world_size)
+    rank, world_size = rank_and_world_size(rank, world_size)
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     keys = feature_keys(dataset, version)
@@ -255,8 +256,8 @@ class _FeatureWriter:
         )
         save = require("safetensors.torch", "precomputed features").save_file
         temporary = self._folder / f".features-{self._rank:05d}-{uuid.uuid4().hex}.tmp"
-        save(self._tensors, str(temporary))
-        os.replace(temporary, self._folder / f"features-{self._rank:05d}-{number:05d}.safetensors")
+        with put_whole(self._folder / f"features-{self._rank:05d}-{number:05d}.safetensors", temporary):
+            save(self._tensors, str(temporary))
         self.written += self._samples
         self._tensors, self._samples = {}, 0
 

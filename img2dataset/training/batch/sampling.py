@@ -24,7 +24,7 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
     def __init__(self, dataset: Any, seed: int, rank: int | None, world_size: int | None):
         self.dataset = dataset
         self.seed = seed
-        self.rank, self.world_size = distributed_place(rank, world_size)
+        self.rank, self.world_size = rank_and_world_size(rank, world_size)
         self.epoch = 0
         self._skipped = 0
         self._given = 0
@@ -196,7 +196,7 @@ class BucketSampler(_EpochSampler):
         return np.concatenate([rest, again])
 
 
-def distributed_place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+def rank_and_world_size(rank: int | None, world_size: int | None) -> tuple[int, int]:
     """Rank and number of ranks: as given, as PyTorch's process group says, or alone.
 
     Raises:

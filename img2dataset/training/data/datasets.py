@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
+
+from PIL import Image
 
 from img2dataset.errors import OptionError
 from img2dataset.failures import TOO_SMALL_FOR_BUCKETS
-from img2dataset.training.batch.buckets import NO_BUCKET, BucketFit, Buckets
+from img2dataset.training.batch.buckets import NO_BUCKET, Buckets
 from img2dataset.training.batch.collation import EmptyBatch
 from img2dataset.training.data.columns import chosen_columns
 from img2dataset.training.data.lists import RowList, list_folder, open_list
+from img2dataset.training.data.picture_memory import PictureMemory
 from img2dataset.training.data.sizes import image_sizes
+from img2dataset.training.load.captions import chosen_captions
 from img2dataset.training.load.finishing import (
     CaptionTransformLike,
     ImageTransformLike,
@@ -48,7 +52,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
     Args:
         path: a csv, tsv, json, jsonl or parquet file, an LMDB database, a folder of images with caption
             files, a Hugging Face dataset, a sequence of dictionaries, or an Arrow table.
-        format: one of ``lists.LIST_FORMATS``; None: told from ``path``.
+        format: an ``input_format`` of downloads, "lmdb", "folder" or "huggingface"; None: told from ``path``.
         column_map: which columns are meant: ``{"image": "url", "caption": "text"}``. Without it, the usual
             names are tried. Also ``width`` and ``height``, pixels, which spare buckets from opening images.
         base_path: folder of relative paths; None: the list's own. URLs are never joined to it.
@@ -144,8 +148,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         self.failures: dict[int, str] = {}
         self._epoch = Epoch()
         self._bucket_ids: Any = None
-        self._memory: OrderedDict[Any, Any] = OrderedDict()
-        self._memory_size = memory_cache
+        self._memory = PictureMemory(memory_cache)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -158,8 +161,9 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         """The samples of several rows, without those that were skipped; all downloads run at once."""
         samples = [sample for sample in self._samples(indices) if sample is not None]
         if not samples:
+            reason = self.failures.get(indices[-1], "the log says why")
             raise EmptyBatch(
-                f"all {len(indices)} samples of a batch failed to load: {self._last_failure(indices)};"
+                f"all {len(indices)} samples of a batch failed to load: {reason};"
                 " use a larger batch, or on_error='replace'"
             )
         return samples
@@ -191,56 +195,54 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
 
     def _samples(self, indices: Sequence[int]) -> list[Any]:
         rows = [self.rows.row(index) for index in indices]
-        wanted = [self._sources_of(row) for row in rows]
-        bodies = iter(self.loader.read_many([source for sources in wanted for source in sources]))
-        samples = []
-        for index, row, sources in zip(indices, rows, wanted, strict=True):
-            loaded = [next(bodies) for _ in sources]
-            try:
-                samples.append(self._sample(index, row, iter(loaded)))
-            except ImageLoadError as error:
-                samples.append(self._after_failure(index, error))
-        return samples
+        loaded = map(iter, self._loaded(rows))
+        return [self._sample_or_other(*one) for one in zip(indices, rows, loaded, strict=True)]
 
-    def _sources_of(self, row: Mapping[str, Any]) -> list[Any]:
-        """The sources of a row that are to be read: not pictures, and not in memory."""
-        sources = flat(row.get(self.columns["image"]))
-        return [
-            source
-            for source in sources
-            if not hasattr(source, "convert") and _key(source) not in self._memory
+    def _sample_or_other(self, index: int, row: dict[str, Any], loaded: Iterator[Any]) -> Any:
+        try:
+            return self._sample(index, row, loaded)
+        except ImageLoadError as error:
+            return self._after_failure(index, error)
+
+    def _loaded(self, rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+        """For each source of each row: a picture that is in the row or in memory, else its body or error."""
+        sources = [list(flat(row.get(self.columns["image"]))) for row in rows]
+        loaded = [
+            [one if hasattr(one, "convert") else self._memory.get(one) for one in several]
+            for several in sources
         ]
+        found = list(zip(chain(*sources), chain(*loaded), strict=True))
+        bodies = iter(self.loader.read_many([source for source, picture in found if picture is None]))
+        return [[next(bodies) if one is None else one for one in several] for several in loaded]
 
-    def _sample(self, index: int, row: dict[str, Any], bodies: Any) -> Any:
+    def _sample(self, index: int, row: dict[str, Any], loaded: Iterator[Any]) -> Any:
         generator = generator_of(self.seed, self._epoch.get(), index)
         value = row.get(self.columns["image"])
         sample: dict[str, Any] = {}
         if isinstance(value, (list, tuple)):
-            pictures = [self._picture(source, bodies) for source in value]
+            pictures = [self._picture(source, next(loaded)) for source in value]
             sample["img"] = [self._transformed(picture, generator, index, {}) for picture in pictures]
         else:
-            sample["img"] = self._transformed(self._picture(value, bodies), generator, index, sample)
-        sample |= self.transforms.text(self._captions_of(row, generator), generator)
+            sample["img"] = self._transformed(self._picture(value, next(loaded)), generator, index, sample)
+        captions = chosen_captions(row.get(self.columns.get("caption", "")), self.captions, generator)
+        sample |= self.transforms.text(captions, generator)
         sample["index"] = index
         used = set(self.columns.values())
         sample["metadata"] = {name: value for name, value in row.items() if name not in used}
         return sample if self.model_transform is None else self.model_transform(sample)
 
-    def _picture(self, source: Any, bodies: Any) -> Any:
+    def _picture(self, source: Any, loaded: Any) -> Any:
+        """The picture of a source, given what ``_loaded`` has found for it."""
         if hasattr(source, "convert"):
             return self.loader(source)
-        key = _key(source)
-        if key in self._memory:
-            self._memory.move_to_end(key)
-            return self._memory[key]
-        body = next(bodies)
-        if isinstance(body, ImageLoadError):
-            raise body
-        picture = self._decoded(body, source)
-        if self._memory_size:
-            self._memory[key] = picture
-            while len(self._memory) > self._memory_size:
-                self._memory.popitem(last=False)
+        if isinstance(loaded, ImageLoadError):
+            raise loaded
+        if not isinstance(loaded, bytes):
+            return loaded
+        picture = self._memory.get(source)
+        if picture is None:
+            picture = self._decoded(loaded, source)
+            self._memory.keep(source, picture)
         return picture
 
     def _decoded(self, body: bytes, source: Any) -> Any:
@@ -256,19 +258,11 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
             if bucket == NO_BUCKET or (bucket is None and self.buckets.assign(*picture.size) == NO_BUCKET):
                 raise ImageLoadError.of(self.sources(index)[0], TOO_SMALL_FOR_BUCKETS)
             pixels, fit = self.buckets.resize_and_crop(picture, bucket)
-            sample.update(_conditioning(picture, fit))
-            picture = (
-                pixels if isinstance(self.transforms.img_transform, ImageTransform) else _as_picture(pixels)
-            )
+            sample.update(fit.conditioning(picture.size))
+            picture = pixels
+            if not isinstance(self.transforms.img_transform, ImageTransform):
+                picture = Image.fromarray(pixels)
         return self.transforms.image(picture, generator)
-
-    def _captions_of(self, row: Mapping[str, Any], generator: Any) -> str | list[str]:
-        value = row.get(self.columns.get("caption", ""))
-        several = list(value) if isinstance(value, (list, tuple)) else [value]
-        texts = [str(one) for one in several if one is not None] or [""]
-        if self.captions == "all":
-            return texts
-        return texts[0] if self.captions == "first" or len(texts) == 1 else str(generator.choice(texts))
 
     def _after_failure(self, index: int, error: ImageLoadError) -> Any:
         if self.on_error == "raise":
@@ -279,7 +273,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         for other in self._replacements(index):
             row = self.rows.row(other)
             try:
-                return self._sample(other, row, iter(self.loader.read_many(self._sources_of(row))))
+                return self._sample(other, row, iter(self._loaded([row])[0]))
             except ImageLoadError as failure:
                 self._note_failure(other, failure)
         raise EmptyBatch(
@@ -301,27 +295,3 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         if index not in self.failures:
             logger.warning("row %d is left out: %s", index, error)
         self.failures[index] = str(error)
-
-    def _last_failure(self, indices: Sequence[int]) -> str:
-        return self.failures.get(indices[-1], "the log says why")
-
-
-def _conditioning(picture: Any, fit: BucketFit) -> dict[str, tuple[int, int]]:
-    return {
-        "original_size": (picture.size[1], picture.size[0]),
-        "crop_top_left": (fit.crop_top, fit.crop_left),
-        "target_size": (fit.size[1], fit.size[0]),
-    }
-
-
-def _as_picture(pixels: Any) -> Any:
-    from PIL import Image
-
-    return Image.fromarray(pixels)
-
-
-def _key(source: Any) -> Any:
-    """What a source is remembered by."""
-    if isinstance(source, Mapping):
-        source = source.get("bytes") or source.get("path")
-    return source if isinstance(source, (str, bytes)) else str(source)

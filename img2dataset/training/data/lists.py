@@ -1,33 +1,32 @@
 """Any list of images and captions in, rows by number out: what the map-style datasets stand on.
 
-``open_list`` chooses by the path's ending. Formats: csv, tsv, json (an array of objects), jsonl, parquet (a
-file or a folder of them), LMDB, a folder of images with caption files, and Hugging Face datasets. Rows are
-kept as an Arrow table: forked workers share it, and a million rows take the memory of their text.
+``open_list`` chooses by the path's ending. The formats of downloads are read as a download reads them
+(``img2dataset.reading``); others are LMDB, a folder of images with caption files, and Hugging Face datasets.
+Rows are kept as an Arrow table: forked workers share it, and a million rows take the memory of their text.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from img2dataset.errors import InputError
+from img2dataset.options import option_specs
+from img2dataset.reading import format_of_path, read_table
+from img2dataset.training.data.image_folder import holds_images, table_of_folder
 from img2dataset.training.requirements import require
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LIST_FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "lmdb", "folder", "huggingface")
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-CAPTION_ENDINGS = (".txt", ".caption")
+# Formats of lists that a download does not read.
+OWN_FORMATS = ("lmdb", "folder", "huggingface")
+# Formats whose fields are text.
+DELIMITED = ("csv", "tsv")
 FOLDER_METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet", "metadata.json")
-ROWS_PER_BATCH = 65_536
-LONGEST_FIELD = 128 << 20
 
 
 class RowList(Protocol):
@@ -81,7 +80,7 @@ def open_list(source: Any, list_format: str | None = None, split: str = "train")
 
     Args:
         source: a path; or, in memory, a sequence of dictionaries, an Arrow table or a Hugging Face dataset.
-        list_format: one of ``LIST_FORMATS``; None: told from the path. Endings may be followed by ``.gz``.
+        list_format: an ``input_format`` of downloads, or one of ``OWN_FORMATS``; None: told from the path.
         split: which split, for Hugging Face datasets given by name.
 
     Raises:
@@ -97,6 +96,8 @@ def open_list(source: Any, list_format: str | None = None, split: str = "train")
     if not path.exists():
         raise InputError(f"the list {str(source)!r} does not exist; give a file or a folder")
     chosen = list_format or _format_of(path)
+    if chosen not in OWN_FORMATS and not option_specs()["input_format"].has_choice(chosen):
+        raise InputError(f"format is {list_format!r}; it takes {_formats()}")
     if chosen == "folder":
         return _folder_rows(path)
     if chosen == "lmdb":
@@ -132,119 +133,49 @@ def _format_of(path: Path) -> str:
     if path.is_dir():
         if (path / "data.mdb").exists():
             return "lmdb"
-        return "parquet" if any(path.glob("*.parquet")) and not _has_images(path) else "folder"
-    name = path.name.lower().removesuffix(".gz")
-    ending = name.rpartition(".")[2]
-    known = {"csv": "csv", "tsv": "tsv", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl"}
-    known |= {"parquet": "parquet", "pq": "parquet", "lmdb": "lmdb", "mdb": "lmdb"}
-    if ending not in known:
-        raise InputError(
-            f"the format of {str(path)!r} is not known; give format, one of {', '.join(LIST_FORMATS)}"
-        )
-    return known[ending]
+        return "parquet" if any(path.glob("*.parquet")) and not holds_images(path) else "folder"
+    if path.suffix.lower() in (".lmdb", ".mdb"):
+        return "lmdb"
+    told = format_of_path(path.name)
+    if told is None:
+        raise InputError(f"the format of {str(path)!r} is not known; give format, {_formats()}")
+    return told
+
+
+def _formats() -> str:
+    return f"{option_specs()['input_format'].allowed()}; or {', '.join(OWN_FORMATS)}"
 
 
 def _read_table(path: Path, list_format: str) -> pa.Table:
+    """The table of a list in one of the formats of downloads."""
+    if path.name.lower().endswith(".gz") and not list_format.endswith(".gz"):
+        list_format += ".gz"
+    table = read_table(str(path), list_format)
+    if not table.num_columns:
+        raise InputError(f"the list {str(path)!r} is empty; it has no rows")
+    return _with_lists(table) if list_format.removesuffix(".gz") in DELIMITED else table
+
+
+def _with_lists(table: pa.Table) -> pa.Table:
+    """Fields of csv and tsv as what they hold: nothing, text, or a list of texts as JSON: ``["a", "b"]``."""
+    for number, name in enumerate(table.column_names):
+        table = table.set_column(number, name, _with_lists_in(table.column(name)))
+    return table
+
+
+def _with_lists_in(fields: pa.ChunkedArray) -> Any:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow.compute as pc
 
-    if list_format not in LIST_FORMATS:
-        raise InputError(f"format is {list_format!r}; it takes {', '.join(LIST_FORMATS)}")
-    try:
-        if list_format == "parquet":
-            return pq.read_table(path, memory_map=path.is_file())
-        if list_format == "json":
-            return _table_of(_json_rows(path))
-        if list_format == "jsonl":
-            return _table_of(_json_lines(path))
-        return _table_of(_delimited_rows(path, "," if list_format == "csv" else "\t"))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
-        raise InputError(f"the list {str(path)!r} cannot be read as {list_format}: {error}") from error
+    from img2dataset.reading.tables import array_of
+
+    if pc.any(pc.starts_with(fields, "[")).as_py():
+        return array_of([_cell(field) for field in fields.to_pylist()])
+    return pc.if_else(pc.equal(fields, ""), pa.scalar(None, pa.string()), fields)
 
 
-def _table_of(rows: Iterator[dict[str, Any]]) -> pa.Table:
-    """Rows as a table; a column whose rows are of different kinds keeps them as JSON text."""
-    import pyarrow as pa
-
-    columns: dict[str, list[Any]] = {}
-    for count, row in enumerate(rows):
-        for name in row:
-            if name not in columns:
-                columns[name] = [None] * count
-        for name, values in columns.items():
-            values.append(row.get(name))
-    return pa.table({name: _array_of(values) for name, values in columns.items()})
-
-
-def _array_of(values: list[Any]) -> Any:
-    import pyarrow as pa
-
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        pass
-    # A string in some rows and a list of strings in others is a list of one string.
-    if all(value is None or isinstance(value, (str, list)) for value in values):
-        try:
-            return pa.array([[value] if isinstance(value, str) else value for value in values])
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            pass
-    return pa.array(
-        [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
-    )
-
-
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with _open_text(path) as file:
-        try:
-            document = json.load(file)
-        except ValueError as error:
-            raise InputError(f"the list {str(path)!r} is not JSON: {error}") from None
-    if not isinstance(document, list):
-        raise InputError(
-            f"the list {str(path)!r} is a JSON {type(document).__name__}; it must be an array of objects"
-        )
-    for number, row in enumerate(document):
-        if not isinstance(row, dict):
-            raise InputError(f"entry {number} of {str(path)!r} is not an object")
-        yield row
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with _open_text(path) as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"line {number} of {str(path)!r} is not JSON: {error}") from None
-            if not isinstance(row, dict):
-                raise InputError(f"line {number} of {str(path)!r} is not an object")
-            yield row
-
-
-def _delimited_rows(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(LONGEST_FIELD)
-    with _open_text(path) as file:
-        reader = csv.reader(file, delimiter=delimiter)
-        header = next(reader, None)
-        if not header:
-            raise InputError(f"the list {str(path)!r} is empty; its first line must name the columns")
-        for fields in reader:
-            if not fields:
-                continue
-            if len(fields) > len(header):
-                raise InputError(
-                    f"line {reader.line_num} of {str(path)!r} has {len(fields)} fields, its header"
-                    f" {len(header)}; quote fields that hold the delimiter"
-                )
-            yield {name: _cell(field) for name, field in zip(header, fields, strict=False)}
-
-
-def _cell(field: str) -> str | list[str] | None:
-    """What a field holds: nothing, text, or a list of texts, which csv can say as JSON: ``["a", "b"]``."""
-    if field.startswith("[") and field.endswith("]"):
+def _cell(field: str | None) -> str | list[str] | None:
+    if field is not None and field.startswith("[") and field.endswith("]"):
         try:
             values = json.loads(field)
         except ValueError:
@@ -254,51 +185,17 @@ def _cell(field: str) -> str | list[str] | None:
     return field or None
 
 
-def _open_text(path: Path) -> IO[str]:
-    if path.name.lower().endswith(".gz"):
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", newline="")
-    return open(path, encoding="utf-8-sig", newline="")
-
-
-def _has_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGE_ENDINGS for path in folder.iterdir())
-
-
 def _folder_rows(folder: Path) -> RowList:
-    """Images anywhere below a folder, in the order of their paths, each with the caption file beside it.
-
-    A ``metadata.jsonl`` (csv, parquet) with a column ``file_name`` is taken as the list, if there is one.
+    """A folder's images; or its ``metadata.jsonl`` (csv, parquet) with a column ``file_name``, if there is
+    one.
     """
-    import pyarrow as pa
-
     for name in FOLDER_METADATA:
         if (folder / name).exists():
             table = _read_table(folder / name, _format_of(folder / name))
             if "file_name" in table.column_names:
                 names = ["image" if column == "file_name" else column for column in table.column_names]
                 return ArrowRows(table.rename_columns(names))
-    if not folder.is_dir():
-        raise InputError(f"{str(folder)!r} is not a folder")
-    images: list[str] = []
-    captions: list[str | None] = []
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        present = set(files)
-        for file in sorted(files):
-            stem, ending = os.path.splitext(file)
-            if ending.lower() in IMAGE_ENDINGS:
-                images.append(os.path.relpath(os.path.join(parent, file), folder))
-                captions.append(_caption_beside(parent, stem, present))
-    if not images:
-        raise InputError(f"the folder {str(folder)!r} holds no images ({', '.join(IMAGE_ENDINGS)})")
-    return ArrowRows(pa.table({"image": images, "caption": pa.array(captions, pa.string())}))
-
-
-def _caption_beside(folder: str, stem: str, present: set[str]) -> str | None:
-    for ending in CAPTION_ENDINGS:
-        if stem + ending in present:
-            return Path(folder, stem + ending).read_text(encoding="utf-8-sig").strip()
-    return None
+    return ArrowRows(table_of_folder(folder))
 
 
 def column_values(rows: RowList, column: str) -> Sequence[Any]:

@@ -49,8 +49,8 @@ def preview(dataset: Any, n: int = 16, *, columns: int = 4, size: int = 224, see
     sheet = Image.new("RGB", (columns * cell[0] + MARGIN, rows * cell[1] + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(11)
-    for place, sample in enumerate(samples):
-        left, top = MARGIN + place % columns * cell[0], MARGIN + place // columns * cell[1]
+    for number, sample in enumerate(samples):
+        left, top = MARGIN + number % columns * cell[0], MARGIN + number // columns * cell[1]
         image = sample["img"]
         picture = as_picture(image[0] if isinstance(image, (list, tuple)) else image)
         picture.thumbnail((size, size))

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from img2dataset.errors import InputError, OptionError
 from img2dataset.failures import FILE_WITHOUT_IMAGE
-from img2dataset.training.batch.sampling import distributed_place
+from img2dataset.training.batch.sampling import rank_and_world_size
 from img2dataset.training.data.shard_folder import FinishedShards
 from img2dataset.training.load.finishing import (
     CaptionTransformLike,
@@ -167,7 +167,7 @@ class ShardStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-
         self.shuffle_shards = shuffle_shards
         self.shuffle_buffer = shuffle_buffer
         self.seed: int | None = seed
-        self.rank, self.world_size = distributed_place(rank, world_size)
+        self.rank, self.world_size = rank_and_world_size(rank, world_size)
         self._epoch = Epoch()
 
     def set_epoch(self, epoch: int) -> None:

@@ -6,7 +6,7 @@ loader, and by ``img2dataset cache``.
     objects/ab/cdef…    one file a URL (``cache_entry``), named by the SHA-256 of the URL; renamed into place
     locks/abc           who downloads a URL holds the lock of its first three digits: others wait, then read
     temporary/          files on their way to ``objects``; leftovers of killed processes are swept
-    size, size.lock     bytes of all entries: raised before an entry appears, so never too low
+    size, size.lock     bytes of all entries (``cache_size``), raised before one appears: never too low
 
 The locks are the operating system's (``storage``), so they end with the process that holds them. DiskCache
 was considered for all of this: it keeps its index in SQLite, which must not lie on a network file system, and
@@ -29,7 +29,9 @@ from pathlib import Path
 from img2dataset.errors import OptionError
 from img2dataset.failures import Failure
 from img2dataset.storage.locks import locked
+from img2dataset.storage.putting import put_whole
 from img2dataset.training.load.cache_entry import BrokenEntry, Entry, decode_entry, encode_entry
+from img2dataset.training.load.cache_size import CacheSize
 
 logger = logging.getLogger("img2dataset")
 
@@ -38,7 +40,6 @@ FetchMany = Callable[[Sequence[tuple[str, Entry | None]]], list[Entry]]
 # An entry's time of use is written again after this long: reading it all day costs one write a minute.
 USE_RESOLUTION_S = 60.0
 STALE_TEMPORARY_S = 3600.0
-KEPT_AFTER_REMOVAL = 0.9
 MOST_LOCKS = 256
 
 
@@ -93,6 +94,7 @@ class ImageCache:
         self.failure_lifetime_s = failure_lifetime_s
         self.lock_wait_s = lock_wait_s
         self._warned = False
+        self._size = CacheSize(self.folder, max_bytes)
         try:
             for name in ("objects", "locks", "temporary"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -155,15 +157,13 @@ class ImageCache:
         path = self._path(entry.url)
         temporary = self.folder / "temporary" / f"{path.name[:16]}.{uuid.uuid4().hex}"
         try:
-            temporary.write_bytes(data)
-            path.parent.mkdir(exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                self._count(-path.stat().st_size)
-            self._count(len(data))
-            os.replace(temporary, path)
+            with put_whole(path, temporary):
+                temporary.write_bytes(data)
+                path.parent.mkdir(exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    self._count(-path.stat().st_size)
+                self._count(len(data))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             if not self._warned:
                 self._warned = True
                 logger.warning("cache: nothing more can be stored in %s: %s", self.folder, error)
@@ -172,7 +172,7 @@ class ImageCache:
         """Count what is there (lists the folder)."""
         entries = size = failures = 0
         uses = []
-        for path, status in self._entries():
+        for path, status in self._size.entries():
             entries += 1
             size += status.st_size
             uses.append(status.st_mtime)
@@ -186,14 +186,7 @@ class ImageCache:
 
     def clear(self) -> int:
         """Remove every entry; returns how many. Safe while others use the folder."""
-        removed = 0
-        with self._size_lock():
-            for path, _status in self._entries():
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                    removed += 1
-            self._write_size(0)
-        return removed
+        return self._size.clear()
 
     def _fetch_missing(self, urls: list[str], fetch_many: FetchMany) -> dict[str, Entry]:
         """With the locks of ``urls`` held: read what came in the meantime, download and store the rest."""
@@ -241,57 +234,14 @@ class ImageCache:
                 held.enter_context(locked(self.folder / "locks" / self._lock_name(url), self.lock_wait_s))
             yield
 
-    def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for folder in (self.folder / "objects").iterdir():
-            if not folder.is_dir():
-                continue
-            for path in folder.iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    yield path, path.stat()
-
     def _remove(self, path: Path, size: int) -> None:
         with contextlib.suppress(OSError):
             path.unlink()
             self._count(-size)
 
-    def _size_lock(self) -> contextlib.AbstractContextManager[None]:
-        return locked(self.folder / "size.lock")
-
     def _count(self, change: int) -> None:
-        """Add to the folder's size; above the bound, remove the least recently used entries."""
-        with self._size_lock():
-            size = self._read_size()
-            if size is None:
-                size = sum(status.st_size for _path, status in self._entries())
-            size = max(0, size + change)
-            if self.max_bytes is not None and change > 0 and size > self.max_bytes:
-                size = self._remove_least_recently_used(change)
-            self._write_size(size)
-
-    def _remove_least_recently_used(self, coming: int) -> int:
-        assert self.max_bytes is not None
-        entries = sorted(self._entries(), key=lambda entry: entry[1].st_mtime)
-        size = coming + sum(status.st_size for _path, status in entries)
-        wanted = max(coming, int(self.max_bytes * KEPT_AFTER_REMOVAL))
-        for path, status in entries:
-            if size <= wanted:
-                break
-            with contextlib.suppress(OSError):
-                path.unlink()
-            size -= status.st_size
-        self._sweep_temporary()
-        return size
-
-    def _read_size(self) -> int | None:
-        try:
-            return int((self.folder / "size").read_text())
-        except (OSError, ValueError):
-            return None
-
-    def _write_size(self, size: int) -> None:
-        # Twenty digits in one write: there is no half of it.
-        with open(self.folder / "size", "w" if self._read_size() is None else "r+") as file:
-            file.write(f"{size:020d}")
+        if self._size.change(change):
+            self._sweep_temporary()
 
     def _sweep_temporary(self) -> None:
         with contextlib.suppress(OSError):

@@ -193,6 +193,21 @@ def caption_transform_of(value: Any) -> CaptionTransform | None:
     raise OptionError(f"caption_transform is {value!r}; it takes keyword arguments, a callable or None")
 
 
+def chosen_captions(value: Any, choice: str, generator: random.Random) -> str | list[str]:
+    """Of a row's caption or captions those that are wanted; "" where it has none.
+
+    Args:
+        value: a text, a list of texts, or None.
+        choice: "all": a list; "first"; "random".
+        generator: makes the choice.
+    """
+    several = list(value) if isinstance(value, (list, tuple)) else [value]
+    texts = [str(one) for one in several if one is not None] or [""]
+    if choice == "all":
+        return texts
+    return texts[0] if choice == "first" or len(texts) == 1 else generator.choice(texts)
+
+
 def built_from(option: str, kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """Call ``kind`` with keyword arguments from a configuration file; a wrong name is a clear error."""
     try:

@@ -22,8 +22,6 @@ from img2dataset.training.load.cache_entry import Entry, failed_entry, validator
 from img2dataset.types import Fetched, Row
 
 if TYPE_CHECKING:
-    import requests
-
     from img2dataset.fetching import Fetcher, FetchSettings
 
 VALIDATORS = ("ETag", "Last-Modified")
@@ -54,30 +52,6 @@ class Downloader(Protocol):
             wanted: URLs, each with its outdated entry, which is confirmed if the image has not changed.
         """
         ...
-
-
-def downloader_of(
-    limits: DownloadLimits, session: requests.Session | None, user_agent: str | None
-) -> Downloader:
-    """The downloader for a user's ``session``, or the program's own."""
-    if session is not None:
-        from img2dataset.training.load.session import SessionDownloader
-
-        return SessionDownloader(session, limits, {"User-Agent": user_agent} if user_agent else {})
-    from img2dataset.fetching import FetchSettings
-
-    settings = FetchSettings(
-        thread_count=limits.concurrency,
-        adaptive_thread_count=False,
-        timeout=limits.timeout_s,
-        deadline=limits.deadline_s,
-        max_download_bytes=limits.max_bytes,
-        body_memory=max(limits.max_bytes, 64 << 20),
-        retries=limits.retries,
-        user_agent=user_agent,
-        kept_headers=VALIDATORS,
-    )
-    return EngineDownloader(settings)
 
 
 class _Answers:

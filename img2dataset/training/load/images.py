@@ -14,7 +14,6 @@ from typing import Any, Literal
 from img2dataset.errors import OptionError
 from img2dataset.training.load.captions import built_from, checked_probability
 from img2dataset.training.load.image_bytes import Size
-from img2dataset.training.load.image_pixels import resized
 
 OUTPUTS = ("tensor", "array", "pil")
 
@@ -181,6 +180,8 @@ def covering(size: Size, target: Size) -> Size:
 def placed(pixels: Any, placement: Placement) -> Any:
     """The pixels scaled and cropped as ``placement`` says; only the part that is kept is worked on."""
     if (pixels.shape[1], pixels.shape[0]) != placement.scaled:
+        from img2dataset.imaging.at_size import resized
+
         pixels = resized(pixels, placement.scaled)
     left, top, (width, height) = placement.left, placement.top, placement.size
     return pixels[top : top + height, left : left + width]

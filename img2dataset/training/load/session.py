@@ -1,7 +1,7 @@
 """Downloads with a ``requests.Session`` of the user's: its authentication, its proxies, its adapters.
 
-URLs in, ``Entry`` values out, in the order they were asked for. Called by ``loading`` through
-``downloader_of``; without such a session nothing here is used.
+URLs in, ``Entry`` values out, in the order they were asked for. Called by ``loading``;
+without such a session nothing here is used.
 """
 
 from __future__ import annotations

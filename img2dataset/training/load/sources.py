@@ -133,8 +133,8 @@ class SourceReader:
                 return self._checked(file.read(self.max_bytes + 1), source)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            place = "" if str(path) == source else f" ({path})"
-            raise ImageLoadError.of(source, failures.FILE_UNREADABLE, f"{reason}{place}") from error
+            joined = "" if str(path) == source else f" ({path})"
+            raise ImageLoadError.of(source, failures.FILE_UNREADABLE, f"{reason}{joined}") from error
 
     def _checked(self, body: bytes, source: str) -> bytes:
         if len(body) > self.max_bytes:

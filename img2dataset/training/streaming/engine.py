@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from img2dataset.fetching import Fetcher
 from img2dataset.imaging import ImageProcessor
+from img2dataset.imaging.at_size import rgb_array
 from img2dataset.options import Options
 from img2dataset.settings import fetch_settings
 from img2dataset.training.load.image_bytes import DecodeFailed, decode_image
-from img2dataset.training.load.image_pixels import rgb_array
 from img2dataset.training.streaming.rows import StreamRow
 from img2dataset.types import FAILED_TO_DOWNLOAD, Fetched, Row, Status
 from img2dataset.working.outcome_maker import OutcomeMaker
@@ -138,7 +138,7 @@ class SampleEngine:
                 return
             fetched = self._next_fetched()
             if fetched is not None and not self._closing:
-                self._settle(fetched)
+                self._make_samples(fetched)
 
     def _wants_rows(self) -> bool:
         """Slow hosts hold rows for long; how many there are is bounded, since each is memory."""
@@ -176,7 +176,7 @@ class SampleEngine:
             self._fetcher.check()
             return None
 
-    def _settle(self, fetched: Fetched) -> None:
+    def _make_samples(self, fetched: Fetched) -> None:
         rows = self._waiting.pop(fetched.row.index)
         self._first_of.pop(fetched.row.url, None)
         try:

@@ -33,7 +33,9 @@ class StreamPosition:
         if self.done(number):
             return self
         beyond = self.beyond | 1 << (number - self.frontier)
-        return _settled(StreamPosition(self.consumer, self.consumers, self.epoch, self.frontier, beyond))
+        return _with_frontier_moved(
+            StreamPosition(self.consumer, self.consumers, self.epoch, self.frontier, beyond)
+        )
 
     def merged(self, other: StreamPosition) -> StreamPosition:
         """Everything that either says is done; of different epochs, the later."""
@@ -42,10 +44,10 @@ class StreamPosition:
         low, high = sorted((self, other), key=lambda position: position.frontier)
         beyond = high.beyond | low.beyond >> (high.frontier - low.frontier)
         merged = StreamPosition(high.consumer, high.consumers, high.epoch, high.frontier, beyond)
-        return _settled(merged)
+        return _with_frontier_moved(merged)
 
 
-def _settled(position: StreamPosition) -> StreamPosition:
+def _with_frontier_moved(position: StreamPosition) -> StreamPosition:
     """The same, with its frontier moved over the bits that are set from the lowest on."""
     ones = (~position.beyond & (position.beyond + 1)).bit_length() - 1
     return StreamPosition(
@@ -72,8 +74,8 @@ class Positions:
             raise OptionError(
                 f"a position of {position.consumers} consumers is not of a stream of {self.consumers}"
             )
-        known = self.by_consumer.get(position.consumer)
-        self.by_consumer[position.consumer] = position if known is None else known.merged(position)
+        before = self.by_consumer.get(position.consumer)
+        self.by_consumer[position.consumer] = position if before is None else before.merged(position)
 
     def done(self, place: int, epoch: int) -> bool:
         """Whether the row at ``place`` of the epoch's sequence is done."""

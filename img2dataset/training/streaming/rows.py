@@ -79,15 +79,11 @@ def stream_options(url_list: Any, given: dict[str, Any]) -> Options:
         if name in specs and specs[name].part not in STREAM_PARTS:
             raise OptionError(f"{name} is for runs that write a dataset; a stream takes none, leave it out")
     if "input_format" not in given and isinstance(url_list, str):
-        given = given | _told_by_ending(url_list)
+        from img2dataset.reading import format_of_path
+
+        told = format_of_path(url_list)
+        given = given if told is None else given | {"input_format": told}
     return resolve({**given, "url_list": url_list})
-
-
-def _told_by_ending(path: str) -> dict[str, str]:
-    formats = option_specs()["input_format"]
-    parts = path.rpartition("/")[2].split(".")[1:]
-    told = (".".join(parts[-count:]) for count in (2, 1) if len(parts) >= count)
-    return next(({"input_format": name} for name in told if formats.has_choice(name)), {})
 
 
 def open_list_of(options: Options) -> Reader:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from img2dataset.errors import OptionError
-from img2dataset.training.batch.sampling import distributed_place
+from img2dataset.training.batch.sampling import rank_and_world_size
 from img2dataset.training.load.finishing import (
     CaptionTransformLike,
     ImageTransformLike,
@@ -97,7 +97,7 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
         self.seed = seed
         self.repeat = repeat
         self.look_ahead = look_ahead
-        self.rank, self.world_size = distributed_place(rank, world_size)
+        self.rank, self.world_size = rank_and_world_size(rank, world_size)
         # What was done before this run, a layer for each number of consumers that there was.
         self._before: list[Positions] = []
         self._of_all_ranks = True
@@ -161,9 +161,9 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
     def _beginning(self, share: Share) -> StreamPosition:
         """Where this consumer begins: where it was, if there were as many consumers before."""
         for layer in self._before:
-            known = layer.by_consumer.get(share.consumer)
-            if layer.consumers == share.consumers and known is not None and known.epoch == share.epoch:
-                return known
+            former = layer.by_consumer.get(share.consumer)
+            if layer.consumers == share.consumers and former is not None and former.epoch == share.epoch:
+                return former
         return StreamPosition(share.consumer, share.consumers, share.epoch)
 
     def _sample(self, streamed: StreamedSample, epoch: int) -> dict[str, Any] | None:
@@ -234,10 +234,10 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
         merged: dict[int, Positions] = {}
         for one in states:
             for layer in map(Positions.of_state, one["layers"]):
-                known = merged.setdefault(layer.consumers, Positions(layer.consumers))
+                positions = merged.setdefault(layer.consumers, Positions(layer.consumers))
                 for position in layer.by_consumer.values():
                     if position.epoch >= epoch:
-                        known.advance(position)
+                        positions.advance(position)
         self._before, self._current = list(merged.values()), None
         self._of_all_ranks = len(ranks) == world_size
         self.set_epoch(epoch)

@@ -171,6 +171,17 @@ def test_the_memory_cache_spares_reading_the_file_again(pictures_folder: Path) -
         dataset[0]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_with_a_memory_cache_a_batch_has_the_pictures_of_its_rows(pictures_folder: Path, size: int) -> None:
+    images = ["0.jpg", "2.jpg", ["0.jpg", "0.jpg", "4.jpg"], ["4.jpg", "2.jpg", "0.jpg"], "4.jpg"]
+    rows = [{"image": image} for image in images]
+    plain = ImageTextDataset(rows, base_path=pictures_folder)
+    remembering = ImageTextDataset(rows, base_path=pictures_folder, memory_cache=size)
+    for batch in ([0], [1, 0, 1], [2], [0, 1, 4, 0], [3, 2, 4], [1, 2, 3, 0]):
+        for found, expected in zip(remembering.__getitems__(batch), plain.__getitems__(batch), strict=True):
+            assert found["img"] == expected["img"]
+
+
 def test_batches_of_buckets_have_one_size_and_say_where_they_were_cropped(tmp_path: Path) -> None:
     rows = []
     for n in range(24):

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.errors import InputError, MissingDependency
-from img2dataset.training import ImageTextDataset, open_list
+from img2dataset.options import InputOptions
+from img2dataset.reading import open_reader
+from img2dataset.training import ImageLoadError, ImageTextDataset, open_list
 from tests.pictures import photograph
 
 ROWS = [
@@ -140,14 +142,17 @@ def test_a_string_in_some_rows_and_a_list_in_others_are_lists(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("list.json", '{"image": 1}', "must be an array"),
-        ("list.json", "[1]", "entry 0"),
-        ("list.json", "[{", "not JSON"),
-        ("list.jsonl", '{"image": "a"}\n\n[1]', "line 3"),
+        ("list.json", '{"image": 1}', "one object, not a list of rows"),
+        ("list.json", "[1]", "none of the 1 rows"),
+        ("list.json", "[{", "not one JSON document"),
+        ("list.jsonl", "1\n\n[1]", "none of the 2 rows"),
         ("list.csv", "", "empty"),
-        ("list.csv", "image,caption\na.jpg,one, two\n", "line 2"),
-        ("list.parquet", "no parquet", "cannot be read as parquet"),
-        ("list.csv.gz", "no gzip", "cannot be read as csv"),
+        ("list.json", "[]", "empty"),
+        ("list.jsonl", "", "empty"),
+        ("list.csv", "image,caption,caption\na.jpg,one,two\n", '2 columns named "caption"'),
+        ("list.csv", 'image,caption\na.jpg,"one\n', "a quote is still open"),
+        ("list.parquet", "no parquet", "is not parquet"),
+        ("list.csv.gz", "no gzip", "it is not gzip-compressed"),
         ("list.docx", "", "format"),
     ],
 )
@@ -158,6 +163,63 @@ def test_a_list_that_is_not_what_it_should_be_names_the_place(
     with pytest.raises(InputError, match=reason) as caught:
         open_list(tmp_path / name)
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.csv", b"url,caption\na.jpg,one, two\nb.jpg\n\nc.jpg,three\n"),
+        ("list.tsv", b"url\tcaption\na.jpg\tone\ttwo\tthree\nb.jpg\n"),
+        ("list.csv", b"url,caption\na.jpg,caf\xe9\nb.jpg,\0\n"),
+        ("list.csv", "url,caption\na.jpg,caf\u00e9\n".encode("utf-16")),
+        ("list.jsonl", b'{"url": "a.jpg", "caption": "one"}\n\n[1]\nno json\n{"caption": "four"}\n'),
+        ("list.json", b'[{"url": "a.jpg", "caption": "one"}, 2, {"url": "c.jpg", "caption": "three"}]'),
+        ("list.json", b'{"url": {"0": "a.jpg", "5": "b.jpg"}, "caption": {"0": "one", "5": "two"}}'),
+        ("list.json", b'{"url": ["a.jpg", "b.jpg"], "caption": ["one", "two"]}'),
+    ],
+)
+def test_a_dataset_reads_a_list_as_a_download_does(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    list_format = name.partition(".")[2]
+    options = InputOptions(url_list=str(tmp_path / name), input_format=list_format, caption_col="caption")
+    (shard,) = open_reader(options, 100).shards()
+    rows = open_list(tmp_path / name)
+    found = [rows.row(index) for index in range(len(rows))]
+    assert [row["url"] for row in found] == shard.rows.column("url").to_pylist()
+    assert [row["caption"] for row in found] == shard.rows.column("caption").to_pylist()
+
+
+def test_a_list_of_urls_alone_is_a_list(tmp_path: Path) -> None:
+    for name, content in (
+        ("list.txt", b"a.jpg\n\n b.jpg \n"),
+        ("list.txt.gz", gzip.compress(b"a.jpg\r\nb.jpg")),
+    ):
+        (tmp_path / name).write_bytes(content)
+        dataset = ImageTextDataset(tmp_path / name)
+        assert [dataset.sources(index) for index in range(len(dataset))] == [["a.jpg"], ["b.jpg"]]
+
+
+def test_a_row_that_is_no_object_keeps_its_number_and_fails_alone(pictures_folder: Path) -> None:
+    lines = ['{"image": "0.jpg"}', "no object", '{"image": "2.jpg"}']
+    (pictures_folder / "list.jsonl").write_text("\n".join(lines))
+    dataset = ImageTextDataset(pictures_folder / "list.jsonl", on_error="skip")
+    assert [sample["index"] for sample in dataset.__getitems__([0, 1, 2])] == [0, 2]
+    with pytest.raises(ImageLoadError):
+        ImageTextDataset(pictures_folder / "list.jsonl")[1]
+
+
+def test_the_files_of_a_parquet_folder_are_one_list_with_all_their_columns(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"url": ["a", "b"], "width": [1, 2]}), tmp_path / "0.parquet")
+    pq.write_table(pa.table({"url": ["c"], "height": [3]}), tmp_path / "1.parquet")
+    rows = open_list(tmp_path)
+    assert [rows.row(index) for index in range(len(rows))] == [
+        {"url": "a", "width": 1, "height": None},
+        {"url": "b", "width": 2, "height": None},
+        {"url": "c", "width": None, "height": 3},
+    ]
+    pq.write_table(pa.table({"url": [[1]]}), tmp_path / "2.parquet")
+    with pytest.raises(InputError, match="do not fit together"):
+        open_list(tmp_path)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -147,6 +147,5 @@ def test_a_folder_without_a_finished_dataset_says_what_is_missing(outputs: Path,
     shutil.copytree(outputs / "tfrecord", tmp_path / "copy")
     path = tmp_path / "copy" / "00000.tfrecord"
     path.write_bytes(path.read_bytes()[:-100])
-    broken = r"00000\.tfrecord of .* is broken: it ends at byte \d+, in the middle of a record"
-    with pytest.raises(InputError, match=broken):
+    with pytest.raises(InputError, match=r"00000\.tfrecord of .* is broken: it ends at byte"):
         ShardDataset(tmp_path / "copy")[0]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from img2dataset.errors import OptionError
+from img2dataset.imaging.at_size import resized
 from img2dataset.training import ImageTransform
 from img2dataset.training.load.image_bytes import DecodeFailed, decode_image, image_size
-from img2dataset.training.load.image_pixels import decode_scaled, resized
+from img2dataset.training.load.image_pixels import decode_scaled
 from tests.pictures import photograph, photograph_pixels
 
 
