@@ -15,7 +15,7 @@ import pyarrow.csv as arrow_csv
 
 
 class TextColumn:
-    """One column of one file: ``look_at`` all of its values, ``choose_type``, then ``array`` for any of them."""
+    """One column of one file: ``look_at`` all its values, ``choose_type``, then ``array`` for any of them."""
 
     def __init__(self) -> None:
         self.type: Any = None
