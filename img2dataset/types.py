@@ -153,11 +153,13 @@ class ShardReport:
     """How one shard ended: with statistics, or with the reason why it could not be made.
 
     ``unfinished`` has the statistics of one that a stop has cut short and that is kept for the next run.
-    ``failed_hosts``: rows that were not downloaded, by the hosts that have most of them.
+    ``failed_hosts``: rows that were not downloaded, by the hosts that have most of them. ``traceback`` is of
+    an error that is a mistake in the program, and neither the user's, the disk's nor a store's.
     """
 
     shard_id: int
     stats: ShardStats | None = None
     error: str | None = None
+    traceback: str | None = None
     unfinished: ShardStats | None = None
     failed_hosts: Mapping[str, int] = field(default_factory=dict)

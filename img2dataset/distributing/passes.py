@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.storage.retries import is_mistake
 from img2dataset.types import Shard, ShardReport
 
 logger = logging.getLogger("img2dataset")
@@ -61,11 +62,14 @@ def run_passes(
     """
     skip: Container[int] = done
     failed: set[int] = set()
+    mistakes: set[str] = set()
     for passes_left in range(max_shard_retry, -1, -1):
         failed, waiting = set(), failed
         in_a_row = 0
         for report in run(_told_as_run_failed(read(skip))):
             waiting.discard(report.shard_id)
+            if report.traceback is not None:
+                _tell_mistake(report.shard_id, report.traceback, mistakes)
             in_a_row = in_a_row + 1 if report.error is not None else 0
             if in_a_row >= FAILURES_IN_A_ROW:
                 raise RunFailed(
@@ -88,6 +92,20 @@ def run_passes(
         skip = _AllBut(frozenset(failed))
 
 
+def _tell_mistake(shard_id: int, traceback: str, told: set[str]) -> None:
+    """The traceback of a mistake in the program, once a place: it may meet every shard of a run."""
+    place = next(
+        (line for line in reversed(traceback.splitlines()) if line.startswith('  File "')), traceback
+    )
+    if place not in told:
+        told.add(place)
+        logger.error(
+            "shard %d failed by a mistake in the program, whose traceback is told once:\n%s",
+            shard_id,
+            traceback.rstrip(),
+        )
+
+
 def _told_as_run_failed(shards: Iterable[Shard]) -> Iterator[Shard]:
     """The shards; what is no error of a user's is told in a line, and its traceback logged, once."""
     try:
@@ -95,5 +113,6 @@ def _told_as_run_failed(shards: Iterable[Shard]) -> Iterator[Shard]:
     except Img2datasetError:
         raise
     except Exception as error:
-        logger.debug("reading the list broke off", exc_info=True)
+        level = logging.ERROR if is_mistake(error) else logging.DEBUG
+        logger.log(level, "reading the list broke off", exc_info=True)
         raise RunFailed(f"reading the list broke off: {type(error).__name__}: {error}") from error

@@ -25,8 +25,8 @@ def read_config(path: str, read: Callable[[str], str]) -> dict[str, Any]:
     try:
         values = yaml.safe_load(read(path))
     except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" at line {place.line + 1}" if place is not None else ""
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
         raise OptionError(f"--config {path} is no YAML{where}; write one 'option: value' a line") from None
     except Exception as error:  # every file system has its own errors
         reason = getattr(error, "strerror", None) or error

@@ -55,14 +55,14 @@ def read_words(words: Sequence[str]) -> Words:
             alone.append(word)
         else:
             _take_option(word, rest, texts)
-    places = [name for name in POSITIONS if name not in texts]
-    if len(alone) > len(places):
+    positions = [name for name in POSITIONS if name not in texts]
+    if len(alone) > len(positions):
         raise OptionError(
-            f"{alone[len(places)]!r} stands alone and there is no option left for it; options are given as"
+            f"{alone[len(positions)]!r} stands alone and there is no option left for it; options are given as"
             " --name value"
         )
-    by_place = dict(zip(places, alone, strict=False))
-    return Words({**texts, **by_place}, tuple(by_place))
+    by_position = dict(zip(positions, alone, strict=False))
+    return Words({**texts, **by_position}, tuple(by_position))
 
 
 def _take_option(word: str, rest: list[str], texts: dict[str, str]) -> None:

@@ -75,7 +75,7 @@ def _way_out(present: Sequence[str]) -> str:
             if mark in present[0]:
                 return f"; if its fields are separated otherwise, give --input_delimiter {shown}"
     if any("://" in name for name in present):
-        names = ",".join("url" if "://" in name else f"column{place}" for place, name in enumerate(present))
+        names = ",".join("url" if "://" in name else f"column{at}" for at, name in enumerate(present))
         return f"; if its first line is a row and no header, name the columns: --input_columns '[{names}]'"
     return ""
 

@@ -60,11 +60,11 @@ class DelimitedFormat(ListFormat):
         source = DelimitedSource(file, options, (), warnings, options.input_delimiter or self.delimiter)
         values: dict[str, list[str | None]] = {}
         for rows in source.pending():
-            for name, column in source.places.items():
+            for name, column in source.positions.items():
                 values.setdefault(name, []).extend(row[column] for row in rows.rows)
         named = [SelectedColumn(name, name, "all columns are read") for name in source.places if name]
         check_columns(named, source.names, file.path)
-        return pa.table({name: string_array(values.get(name, [])) for name in source.places})
+        return pa.table({name: string_array(values.get(name, [])) for name in source.positions})
 
 
 class DelimitedRows:
@@ -81,8 +81,8 @@ class DelimitedRows:
         rows = self.rows[start:stop]
         arrays = []
         for column in self.source.columns:
-            place = self.source.places[column.source]
-            values = [row[place] for row in rows]
+            position = self.source.positions[column.source]
+            values = [row[position] for row in rows]
             if column.name == "url":
                 arrays.append(without_blanks(string_array(values)))
             elif column.name in ("caption", EXPECTED_HASH_COLUMN):
@@ -109,7 +109,7 @@ class DelimitedSource:
         self.columns = columns
         self.warnings = warnings
         self.names: list[str] = []
-        self.places: dict[str, int] = {}
+        self.positions: dict[str, int] = {}
         self.width = 0
         self.typed: dict[str, TextColumn | BoxColumn] = {
             column.name: BoxColumn(column.source, file.path, warnings)
@@ -118,7 +118,7 @@ class DelimitedSource:
             for column in columns
             if column.name not in ("url", "caption", EXPECTED_HASH_COLUMN)
         }
-        self._settled = False
+        self._has_types = False
 
     def row_count(self) -> int | None:
         return None
@@ -127,13 +127,13 @@ class DelimitedSource:
         first_row = 0
         for rows in self._batches():
             self._even_out(rows, first_row)
-            if not self._settled:
-                self._settle(rows)
+            if not self._has_types:
+                self._choose_types(rows)
             self._look_for_stray_quotes(rows, first_row)
             yield DelimitedRows(rows, first_row, self)
             first_row += len(rows)
 
-    def _settle(self, first_rows: list[Fields]) -> None:
+    def _choose_types(self, first_rows: list[Fields]) -> None:
         """Take the types of the additional columns from all of the file: a type that its first rows suggest
         would cost the values that do not fit it later. What cannot be read twice is kept as text.
         """
@@ -145,11 +145,11 @@ class DelimitedSource:
                     self._even_out(rows, first_row)
                     first_row += len(rows)
                     for column in typed:
-                        place = self.places[column.source]
-                        self.typed[column.name].look_at([row[place] for row in rows])
+                        position = self.positions[column.source]
+                        self.typed[column.name].look_at([row[position] for row in rows])
         for column in typed:
-            self.typed[column.name].settle([row[self.places[column.source]] for row in first_rows])
-        self._settled = True
+            self.typed[column.name].choose_type([row[self.positions[column.source]] for row in first_rows])
+        self._has_types = True
 
     def _look_for_stray_quotes(self, rows: list[Fields], first_row: int) -> None:
         """Warn of what csv reads without an error, and nobody can have meant."""
@@ -194,7 +194,7 @@ class DelimitedSource:
         check_columns(self.columns, names, self.file.path)
         self.names = names
         self.width = len(names)
-        self.places = {name: place for place, name in enumerate(names)}
+        self.positions = {name: position for position, name in enumerate(names)}
 
     def _even_out(self, rows: list[Fields], first_row: int) -> None:
         if all(len(row) == self.width for row in rows):

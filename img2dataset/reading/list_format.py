@@ -133,7 +133,7 @@ class _RecordSource:
         records = self.records()
         while batch := list(islice(records, BATCH_ROWS)):
             rows = RecordRows(batch, first_row, self._columns, as_record)
-            rows.settle()
+            rows.choose_types()
             yield rows
             first_row += len(batch)
 

@@ -119,7 +119,7 @@ class IterableSource:
         items = iter(self.items)
         while batch := list(islice(items, BATCH_ROWS)):
             rows = RecordRows(batch, first_row, self.columns, self._record)
-            rows.settle()
+            rows.choose_types()
             yield rows
             first_row += len(batch)
 

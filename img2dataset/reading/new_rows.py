@@ -52,7 +52,7 @@ def only_new_rows(
 
 
 class _Numbers:
-    """The number of the n-th shard; as a container, the places of those that are not wanted."""
+    """The number of the n-th shard; as a container, the positions of those that are not wanted."""
 
     def __init__(self, first: int, gaps: Sequence[int], skip: Container[int]) -> None:
         self._first = first
@@ -117,9 +117,9 @@ class NewRows:
     def _build_all(self) -> BuiltRows:
         if self.count == self._shard.rows.num_rows:
             return BuiltRows(self._shard.rows, dict(self._shard.invalid_urls))
-        places = self._new.cumsum() - 1
+        kept_before = self._new.cumsum() - 1
         invalid_urls = {
-            int(places[index]): reason
+            int(kept_before[index]): reason
             for index, reason in self._shard.invalid_urls.items()
             if self._new[index]
         }

@@ -25,7 +25,7 @@ Record = Mapping[str, Any] | None  # None: the row is not an object
 
 
 class RecordColumns:
-    """The wanted columns of one list of objects, with their types once ``settle`` has seen its top."""
+    """The wanted columns of one list of objects, with their types once ``choose_types`` has seen its top."""
 
     def __init__(self, columns: Sequence[SelectedColumn], where: str, warnings: Warnings) -> None:
         self.columns = columns
@@ -37,16 +37,16 @@ class RecordColumns:
             for column in columns
             if column.name not in ("url", "caption", EXPECTED_HASH_COLUMN)
         }
-        self.settled = False
+        self.has_types = False
 
     def missing(self, records: Sequence[Record]) -> set[str]:
         """The wanted columns that none of these records has."""
         present = {name for record in records if record is not None for name in record}
         return {column.source for column in self.columns} - present
 
-    def settle(self, records: Sequence[Record]) -> None:
+    def choose_types(self, records: Sequence[Record]) -> None:
         """Check the columns and take their types from the first records; later calls change nothing."""
-        if self.settled:
+        if self.has_types:
             return
         present: dict[str, None] = {}
         for record in records:
@@ -57,8 +57,8 @@ class RecordColumns:
         check_columns(self.columns, list(present), self.where)
         for column in self.columns:
             if column.name in self.typed:
-                self.typed[column.name].settle(values_of(records, column.source))
-        self.settled = True
+                self.typed[column.name].choose_type(values_of(records, column.source))
+        self.has_types = True
 
     def build(self, records: Sequence[Record], first_row: int) -> BuiltRows:
         invalid_urls = {index: ROW_NOT_AN_OBJECT for index, record in enumerate(records) if record is None}
@@ -103,9 +103,9 @@ class RecordRows:
         records = [self.parse(item) for item in self.items[start:stop]]
         return self.columns.build(records, self.first_row + start)
 
-    def settle(self) -> None:
-        if not self.columns.settled:
-            self.columns.settle([self.parse(item) for item in self.items])
+    def choose_types(self) -> None:
+        if not self.columns.has_types:
+            self.columns.choose_types([self.parse(item) for item in self.items])
 
 
 def parsed_line(line: str) -> Record:

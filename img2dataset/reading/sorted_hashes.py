@@ -96,8 +96,8 @@ class SortedHashes:
             pages = np.searchsorted(self._page_firsts, wanted, side="right") - 1
             # Pages in rising order are sorted as one.
             read = self._read(np.unique(np.maximum(pages, 0)).tolist())
-            places = np.minimum(np.searchsorted(read, wanted), len(read) - 1)
-            found[at_once] = read[places] == wanted
+            positions = np.minimum(np.searchsorted(read, wanted), len(read) - 1)
+            found[at_once] = read[positions] == wanted
         return found
 
     def close(self) -> None:

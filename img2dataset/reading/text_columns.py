@@ -1,4 +1,4 @@
-"""Additional columns of csv and tsv: strings → Arrow arrays of one settled type.
+"""Additional columns of csv and tsv: strings → Arrow arrays of one chosen type.
 
 The type is the one Arrow's csv reader infers, where all of a file agrees on it and a number gives back the
 text that it was: 000123 is no number, and neither is 2.50. The conversion itself is done by that reader, a
@@ -15,7 +15,7 @@ import pyarrow.csv as arrow_csv
 
 
 class TextColumn:
-    """One column of one file: ``look_at`` all of its values, ``settle``, then ``array`` for any of them."""
+    """One column of one file: ``look_at`` all its values, ``choose_type``, then ``array`` for any of them."""
 
     def __init__(self) -> None:
         self.type: Any = None
@@ -32,7 +32,7 @@ class TextColumn:
         elif kind != self._seen and not pa.types.is_null(kind):
             self._seen = pa.string()
 
-    def settle(self, values: Sequence[str | None]) -> None:
+    def choose_type(self, values: Sequence[str | None]) -> None:
         """Take the type that was seen. A column of which nothing was, or nothing but empty values, is text,
         which can hold what comes; its empty values are then null, if ``values``, its first, are all empty.
         """
@@ -43,7 +43,7 @@ class TextColumn:
             self._empty_is_null = pa.types.is_string(self.type) and not any(values)
 
     def array(self, values: Sequence[str | None], first_row: int) -> Any:
-        """``values`` as the settled type, which fits all of the file, wherever they stand in it."""
+        """``values`` as the chosen type, which fits all of the file, wherever they stand in it."""
         if pa.types.is_string(self.type):
             return pa.array(
                 [value or None for value in values] if self._empty_is_null else values, pa.string()

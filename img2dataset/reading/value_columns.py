@@ -1,4 +1,4 @@
-"""Additional columns of json, jsonl and Python lists: Python values → Arrow arrays of one settled type.
+"""Additional columns of json, jsonl and Python lists: Python values → Arrow arrays of one chosen type.
 
 The type is the one Arrow infers from the first block of a file. Used by ``records.py``.
 """
@@ -16,7 +16,7 @@ from img2dataset.reading.rows import Warnings
 
 
 class ValueColumn:
-    """One column of one file: ``settle`` on its first values, then ``array`` for any of its values."""
+    """One column of one file: ``choose_type`` on its first values, then ``array`` for any of its values."""
 
     def __init__(self, name: str, where: str, warnings: Warnings, fixed_type: Any = None) -> None:
         self.name = name
@@ -24,7 +24,7 @@ class ValueColumn:
         self.warnings = warnings
         self.type = fixed_type
 
-    def settle(self, values: Sequence[Any]) -> None:
+    def choose_type(self, values: Sequence[Any]) -> None:
         """Take the type of these values. Values of several types are kept as text, in JSON.
 
         So is a column that has shown nothing but nulls (a later value could not be kept in a column
@@ -46,7 +46,7 @@ class ValueColumn:
             self.type = pa.string()
 
     def array(self, values: Sequence[Any], first_row: int) -> Any:
-        """``values`` as the settled type; what does not fit becomes null, with one warning a column."""
+        """``values`` as the chosen type; what does not fit becomes null, with one warning a column."""
         if pa.types.is_string(self.type):
             return string_array(
                 [value if value is None or isinstance(value, str) else json_text(value) for value in values]

@@ -60,6 +60,11 @@ def with_retries(operation: Callable[[], Result], tries: int = TRIES) -> Result:
         wait_s *= 2
 
 
+def is_mistake(error: BaseException) -> bool:
+    """Whether only a program can be to blame: not its user, a disk, a store or a machine without memory."""
+    return isinstance(error, _MISTAKES) and not isinstance(error, (Img2datasetError, MemoryError))
+
+
 def may_pass(error: BaseException) -> bool:
     """Whether a store may do what it has just failed to do.
 

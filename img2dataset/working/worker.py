@@ -7,9 +7,9 @@ pixels and the writing. All three meet on one queue.
 
 from __future__ import annotations
 
-import logging
 import queue
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
@@ -17,6 +17,7 @@ from img2dataset.fetching import Fetcher
 from img2dataset.fetching.hosts.states import LOOK_AHEAD_ROWS
 from img2dataset.fetching.machine import raise_limit
 from img2dataset.imaging import ImageProcessor
+from img2dataset.storage.retries import is_mistake
 from img2dataset.types import Fetched, Row, Shard, ShardReport, Status
 from img2dataset.working.decoding_budget import decoding_turn
 from img2dataset.working.intake import Intake, NoMoreShards
@@ -36,8 +37,6 @@ from img2dataset.working.sharing import (
     TakeBack,
     travelling,
 )
-
-logger = logging.getLogger("img2dataset")
 
 Progress = Callable[[Counter[Status]], None]
 PROGRESS_INTERVAL_S = 0.5
@@ -290,5 +289,5 @@ class Worker:
 
 
 def _failure(shard_id: int, error: Exception) -> ShardReport:
-    logger.debug("shard %d failed", shard_id, exc_info=error)
-    return ShardReport(shard_id, error=f"{type(error).__name__}: {error}")
+    told = "".join(traceback.format_exception(error)) if is_mistake(error) else None
+    return ShardReport(shard_id, error=f"{type(error).__name__}: {error}", traceback=told)

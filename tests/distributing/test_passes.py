@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 
@@ -95,3 +96,27 @@ def test_a_shard_that_failed_before_a_stop_is_told_as_failed(reports_before_the_
     reports = list(run_passes(read, run_until_the_stop, set(), max_shard_retry=2, stopped=stopped))
     assert sorted(report.shard_id for report in reports) == [0, 1, 2, 3, 4, 5]
     assert sorted(report.shard_id for report in reports if report.error) == [1, 3]
+
+
+def failed(shard_id: int) -> ShardReport:
+    try:
+        raise KeyError(f"of shard {shard_id}")  # the text differs, the line does not
+    except KeyError as error:
+        text = "".join(traceback.format_exception(error))
+        return ShardReport(shard_id, error=repr(error), traceback=text)
+
+
+def test_the_traceback_of_a_mistake_is_logged_once_a_place_however_many_shards_meet_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def run(shards: Iterable[Shard]) -> Iterator[ShardReport]:
+        for shard in shards:
+            yield failed(shard.shard_id)
+
+    with caplog.at_level("WARNING"):
+        reports = list(run_passes(read, run, set(), 1))
+    assert len(reports) == 6
+    told = [record.getMessage() for record in caplog.records if "Traceback" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith("shard 0 failed by a mistake in the program")
+    assert "KeyError: 'of shard 0'" in told[0]

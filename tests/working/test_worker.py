@@ -11,10 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from img2dataset.errors import OutputError
 from img2dataset.options import resolve
 from img2dataset.settings import work_settings
-from img2dataset.types import Shard
+from img2dataset.types import Shard, ShardStats
 from img2dataset.working import WorkSettings, work
+from img2dataset.working.open_shard import OpenShard
 from tests.pictures import photograph
 from tests.program.runs import read_dataset
 from tests.servers import ImageServer
@@ -148,3 +150,28 @@ def test_settings_are_plain_values_that_travel(folder: Path) -> None:
     made = settings(folder)
     assert pickle.loads(pickle.dumps(made)) == made
     assert replace(made, verify_hash=True) != made
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"),
+    [
+        (AttributeError("no such name"), True),
+        (KeyError("url"), True),
+        (ZeroDivisionError("division by zero"), True),
+        (OSError(28, "No space left on device"), False),
+        (OutputError("the folder is gone"), False),
+        (MemoryError(), False),
+    ],
+    ids=repr,
+)
+def test_a_mistake_in_the_program_brings_its_traceback_and_a_full_disk_does_not(
+    addresses: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, is_told: bool
+) -> None:
+    def commit(shard: OpenShard) -> ShardStats:
+        raise error
+
+    monkeypatch.setattr(OpenShard, "commit", commit)
+    [report] = work(shards_of(addresses, 3, 0), settings(folder, number_sample_per_shard=3))
+    assert report.error == f"{type(error).__name__}: {error}"
+    assert ("in commit" in (report.traceback or "")) == is_told
+    assert (report.traceback is not None) == is_told

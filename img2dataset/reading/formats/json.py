@@ -61,7 +61,7 @@ class JsonSource:
         self._rows = len(records)
         if records:
             rows = RecordRows(records, 0, self.columns, as_record)
-            rows.settle()
+            rows.choose_types()
             yield rows
 
 
@@ -91,12 +91,12 @@ def records_of(document: Any, where: str) -> list[Record]:
     if not isinstance(document, Mapping):
         raise InputError(f"{where} holds one {type(document).__name__}, not a JSON document of rows")
     by_index = {name: values for name, values in document.items() if isinstance(values, Mapping)}
-    by_place = {name: values for name, values in document.items() if isinstance(values, list)}
-    if by_place:
-        lengths = {name: len(values) for name, values in by_place.items()}
+    by_position = {name: values for name, values in document.items() if isinstance(values, list)}
+    if by_position:
+        lengths = {name: len(values) for name, values in by_position.items()}
         if len(set(lengths.values())) > 1:
             raise InputError(f"{where}: columns of different lengths: {lengths}")
-        return [dict(zip(by_place, row, strict=True)) for row in zip(*by_place.values(), strict=True)]
+        return [dict(zip(by_position, row, strict=True)) for row in zip(*by_position.values(), strict=True)]
     if document and not by_index:
         raise InputError(f"{where} holds one object, not a list of rows; its keys are: {', '.join(document)}")
     index = dict.fromkeys(key for values in by_index.values() for key in values)

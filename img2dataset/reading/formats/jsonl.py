@@ -49,15 +49,15 @@ class JsonLinesSource:
             lines = _lines(block)
             if lines:
                 rows = RecordRows(lines, first_row, self.columns, parsed_line)
-                if not self.columns.settled:
-                    self._settle([parsed_line(line) for line in lines])
+                if not self.columns.has_types:
+                    self._choose_types([parsed_line(line) for line in lines])
                 yield rows
                 first_row += len(lines)
 
     def _blocks(self) -> Iterator[str]:
         return text_blocks(self.file, self.options, JSON_DOCUMENT)
 
-    def _settle(self, records: list[Record]) -> None:
+    def _choose_types(self, records: list[Record]) -> None:
         """Take the columns of the first rows; those that they lack from where they first appear."""
         missing = self.columns.missing(records)
         if missing and not self.file.is_pipe:
@@ -68,7 +68,7 @@ class JsonLinesSource:
                 missing = self.columns.missing(records)
                 if not missing:
                     break
-        self.columns.settle(records)
+        self.columns.choose_types(records)
 
 
 def _lines(block: str) -> list[str]:
