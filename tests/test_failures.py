@@ -12,7 +12,7 @@ import pytest
 
 from img2dataset import failures
 from img2dataset.failures import KINDS, PASSING, Failure, OfNetwork, is_taken_again, of_status, of_text
-from img2dataset.options.declaring import option_specs
+from img2dataset.options.specs import option_specs
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = re.compile(r"[A-Za-z0-9][\w ,./-]*(: [\w ,./-]+)*:? ?")

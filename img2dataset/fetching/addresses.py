@@ -124,6 +124,7 @@ def _kind_of_ipv6(number: int) -> Kind:
     return "reserved"
 
 
+@lru_cache(maxsize=8192)
 def numeric_address(host: str) -> str | None:
     """The address that ``host`` spells, in the usual form; None if it is a name.
 

@@ -6,11 +6,12 @@
 from img2dataset.options.checking import from_texts, resolve
 from img2dataset.options.config import read_config, shown_config
 from img2dataset.options.dataset import InputOptions, NumberingOptions, OutputOptions
-from img2dataset.options.declaring import OptionSpec, option_specs
+from img2dataset.options.declaring import OptionSpec
 from img2dataset.options.describing import describe_options, help_page, option_table
 from img2dataset.options.downloads import DownloadOptions, MannersOptions
 from img2dataset.options.images import ImageOptions
 from img2dataset.options.positions import POSITIONS, by_name
+from img2dataset.options.specs import option_specs
 from img2dataset.options.table import Options
 from img2dataset.options.words import CONFIG, PRINT_CONFIG, Words, asks_for_help, read_words
 

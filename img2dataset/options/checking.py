@@ -18,8 +18,9 @@ from typing import Any, get_args
 from img2dataset.errors import OptionError
 from img2dataset.failures import CLASSES
 from img2dataset.options.dataset import list_formats
-from img2dataset.options.declaring import KIND_NAMES, OptionSpec, option_specs
+from img2dataset.options.declaring import KIND_NAMES, OptionSpec
 from img2dataset.options.images import HashName
+from img2dataset.options.specs import option_specs
 from img2dataset.options.table import Options
 from img2dataset.options.unused import without_unused_columns, without_unused_values
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from img2dataset.errors import OptionError
-from img2dataset.options.declaring import option_specs
+from img2dataset.options.specs import option_specs
 from img2dataset.options.table import Options
 
 

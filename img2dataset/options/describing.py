@@ -8,8 +8,9 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-from img2dataset.options.declaring import OptionSpec, option_specs
+from img2dataset.options.declaring import OptionSpec
 from img2dataset.options.positions import POSITIONS, by_name
+from img2dataset.options.specs import option_specs
 
 # What most runs need; the rest is on the page of --help_all, so that this one fits a screen.
 COMMON = (

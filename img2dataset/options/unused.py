@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from img2dataset.options.declaring import option_specs
+from img2dataset.options.specs import option_specs
 from img2dataset.options.table import Options
 
 logger = logging.getLogger("img2dataset")

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from img2dataset.errors import OptionError
-from img2dataset.options.declaring import option_specs
 from img2dataset.options.positions import POSITIONS
+from img2dataset.options.specs import option_specs
 
 # What the command line alone takes, beside the options: a file, and a flag.
 CONFIG, PRINT_CONFIG = "config", "print_config"

@@ -66,7 +66,8 @@ class Download:
         host: of ``uri``, as ``politeness.host_of`` names it; empty for what no host is asked for.
         reservation: bytes of memory that its next request takes.
         site_file: the URI of the file of a site that it fetches, for no row; see ``consent.site_files``.
-        stage: where it is. Changed by the ledger alone.
+        stage: where it is. Changed by the ledger alone, as ``is_open``.
+        is_open: whether its outcome is still wanted.
         tries: the present one included.
         redirects: of the present try.
         time_left_s: to its deadline, if the present try has begun before.
@@ -83,6 +84,7 @@ class Download:
     reservation: int = 0
     site_file: str = ""
     stage: Stage = Stage.WAITING
+    is_open: bool = True
     tries: int = 1
     redirects: Redirects = NO_REDIRECTS
     time_left_s: float | None = None
@@ -91,11 +93,6 @@ class Download:
     as_sent: Failure | None = None
     proxied: bool = False
     repeated_since: float | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its outcome is still wanted."""
-        return self.stage is not Stage.CLOSED
 
     @property
     def is_untouched(self) -> bool:
@@ -136,34 +133,35 @@ class Ledger:
 
     def next_new(self) -> Download | None:
         """The download of the next row that nothing has been done for; None if there is none."""
+        if not self._new:
+            return None
         with self.lock:
-            return self.open(Download(self._new.popleft())) if self._new else None
+            return self._enter(Download(self._new.popleft())) if self._new else None
 
     def open(self, download: Download) -> Download:
         """Enter a download that was not made here."""
         with self.lock:
-            self._counts[download.stage] += 1
-            self._open.setdefault(download.row.shard_id, set()).add(download)
-        return download
+            return self._enter(download)
 
     def move(self, download: Download, stage: Stage) -> None:
         """``download`` is at another stage now, if it is still open."""
+        if download.stage is stage:
+            return
         with self.lock:
-            if download.stage is not Stage.CLOSED:
-                self._counts[download.stage] -= 1
-                self._counts[stage] += 1
-                download.stage = stage
+            if download.is_open:
+                self._set(download, stage)
 
     def close(self, download: Download) -> bool:
         """Strike ``download`` out; False if it was before: then nobody may be told of its outcome."""
         with self.lock:
-            if download.stage is Stage.CLOSED:
+            if not download.is_open:
                 return False
             shard = self._open[download.row.shard_id]
             shard.discard(download)
             if not shard:
                 del self._open[download.row.shard_id]
-            self.move(download, Stage.CLOSED)
+            download.is_open = False
+            self._set(download, Stage.CLOSED)
             return True
 
     def give_back(self, count: int) -> list[Row]:
@@ -176,7 +174,8 @@ class Ledger:
         with self.lock:
             self._new = deque(row for row in self._new if row.shard_id != shard_id)
             for download in self._open.pop(shard_id, ()):
-                self.move(download, Stage.CLOSED)
+                download.is_open = False
+                self._set(download, Stage.CLOSED)
                 self._has_forgotten = True
 
     def take_forgotten(self) -> bool:
@@ -193,3 +192,13 @@ class Ledger:
             self._new.clear()
             for shard_id in list(self._open):
                 self.forget(shard_id)
+
+    def _enter(self, download: Download) -> Download:
+        self._counts[download.stage] += 1
+        self._open.setdefault(download.row.shard_id, set()).add(download)
+        return download
+
+    def _set(self, download: Download, stage: Stage) -> None:
+        self._counts[download.stage] -= 1
+        self._counts[stage] += 1
+        download.stage = stage

@@ -1,7 +1,7 @@
 """The download loop: what ``Fetcher`` runs on its thread. Here is done what others have decided.
 
-One turn: begin what may begin (``scheduler``, ``body_memory``), carry transfers on (``http.transport``), do
-what follows from those that have ended (``outcomes``, ``network``), look at the clocks (``time_limits``).
+A turn: begin what may begin (``scheduler``, ``body_memory``), carry transfers on (``in_flight``), do what
+follows from those that have ended (``outcomes``, ``network``), look at the clocks (``time_limits``).
 """
 
 from __future__ import annotations
@@ -61,24 +61,24 @@ class DownloadLoop:
         self._transfers = InFlight(
             settings, ca_bundle, budget, transport, self._scheduler.heard_from, self._not_found
         )
-        destinations = self._transfers.destinations
-        self._own_failures = OwnFailures(settings.network_patience, lambda: destinations.name_servers)
-        put_ready = self._scheduler.put_ready
-        self._local = LocalBodies(settings, put_ready, budget, self._end_body, self._fail, wake)
+        self._pool = self._transfers.pool
+        names = self._transfers.destinations
+        self._own_failures = OwnFailures(settings.network_patience, lambda: names.name_servers)
+        again = self._scheduler.put_ready
+        self._local = LocalBodies(settings, again, budget, self._end_body, self._fail, wake)
         # Transfers that may be in flight now, beside silent ones.
         self.limit = settings.thread_count
         self._adapting = None
         if settings.adaptive_thread_count:
             self._adapting = Adapting(settings.thread_count, deliver)
         self._deliver = deliver if self._adapting is None else self._adapting.deliver
-        # Grows with each turn: whoever waits for rows sees by it that the thread moves.
-        self.turns = 0
+        self.turns = 0  # whoever waits for rows sees by it that the thread moves
         self._looked_at = time.monotonic()
 
     @property
     def in_flight(self) -> int:
         """Transfers running now, those whose host is being looked up, and what is read from elsewhere."""
-        return len(self._transfers) + self._local.in_flight
+        return self._pool.in_use + self._local.in_flight
 
     def take_back(self, count: int, even_on_trial: bool) -> list[Row]:
         """Give rows back that have not been requested; see ``Scheduler.take_back``. Any thread."""
@@ -102,7 +102,7 @@ class DownloadLoop:
             self._local.look(time.monotonic())
         if self._transfers.are_looked_up:
             self._follow_lookups(time.monotonic())
-        if self._transfers.are_running or self._local.in_flight:
+        if self._transfers.running or self._local.in_flight:
             for easy in self._transfers.overdue(time.monotonic()):
                 self._end(easy, 0, "")
 
@@ -124,7 +124,7 @@ class DownloadLoop:
     def _time_to_wait(self, now: float) -> float:
         dues = [self._scheduler.next_due(now), self._transfers.destinations.next_due()]
         dues += [self._own_failures.next_due(now), now + LONGEST_SLEEP_S]
-        if self._transfers.are_running or self._local.in_flight:
+        if self._transfers.running or self._local.in_flight:
             dues.append(self._transfers.watch.next_look)
         else:
             self._transfers.watch.rest(now)
@@ -166,8 +166,8 @@ class DownloadLoop:
 
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> None:
         """A transfer has ended, or is ended here: do what follows."""
-        transfer, download = self._transfers.take(easy)
-        if self._transfers.may_send_again(transfer, download, code):
+        transfer, download = self._transfers.running.pop(easy)
+        if self._pool.may_send_again(transfer, download, code):
             self._transport.remove(easy)
             download.time_left_s = transfer.clocks.deadline - time.monotonic()
             self._request_anew(transfer, download)
@@ -220,7 +220,7 @@ class DownloadLoop:
         download.redirects = after_hop(download, uri, answer, was_public, time.time())
         self._scheduler.aim(download, uri)
         download.time_left_s = transfer.clocks.deadline - now
-        fits = self._transfers.fits(transfer, download)
+        fits = self._pool.fits(transfer, download)
         if fits and self._scheduler.enter(download, now):
             self._transfers.go_on(transfer, download, now)
             return

@@ -14,6 +14,8 @@ from img2dataset.failures import Failure, of_text
 
 LONGEST_DESCRIPTION = 128 * 1024
 LONGEST_VALIDATOR = 1024
+# The fields of an answer that are kept as ``etag`` and ``last_modified``.
+VALIDATORS = ("ETag", "Last-Modified")
 
 
 class BrokenEntry(ValueError):

@@ -14,32 +14,23 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from img2dataset import failures
-from img2dataset.training.load.cache_entry import Entry, failed_entry, validator
+from img2dataset.training.load.cache_entry import VALIDATORS, Entry, failed_entry, validator
+from img2dataset.training.load.limits import DownloadLimits
+from img2dataset.training.load.session import SessionDownloader
 from img2dataset.types import Fetched, Row
 
 if TYPE_CHECKING:
+    import requests
+
     from img2dataset.fetching import Fetcher, FetchSettings
 
-VALIDATORS = ("ETag", "Last-Modified")
 NOT_MODIFIED = failures.of_status(304)
 
 # Fetchers of the parent process, seen after a fork: dropping one would close connections of the parent's.
 _inherited: list[Any] = []
-
-
-@dataclass(frozen=True)
-class DownloadLimits:
-    """What one download may take: seconds, bytes, and tries after the first. See ``ImageLoader``."""
-
-    timeout_s: float
-    deadline_s: float
-    max_bytes: int
-    retries: int
-    concurrency: int
 
 
 class Downloader(Protocol):
@@ -52,6 +43,28 @@ class Downloader(Protocol):
             wanted: URLs, each with its outdated entry, which is confirmed if the image has not changed.
         """
         ...
+
+
+def downloader_of(
+    limits: DownloadLimits, session: requests.Session | None, user_agent: str | None
+) -> Downloader:
+    """The downloader for a user's ``session``, or the program's own."""
+    if session is not None:
+        return SessionDownloader(session, limits, {"User-Agent": user_agent} if user_agent else {})
+    from img2dataset.fetching import FetchSettings
+
+    settings = FetchSettings(
+        thread_count=limits.concurrency,
+        adaptive_thread_count=False,
+        timeout=limits.timeout_s,
+        deadline=limits.deadline_s,
+        max_download_bytes=limits.max_bytes,
+        body_memory=max(limits.max_bytes, 64 << 20),
+        retries=limits.retries,
+        user_agent=user_agent,
+        kept_headers=VALIDATORS,
+    )
+    return EngineDownloader(settings)
 
 
 class _Answers:

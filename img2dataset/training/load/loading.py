@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from img2dataset.errors import OptionError
 from img2dataset.training.load.cache import ImageCache
 from img2dataset.training.load.cache_entry import Entry
-from img2dataset.training.load.downloading import VALIDATORS, Downloader, DownloadLimits, EngineDownloader
+from img2dataset.training.load.downloading import downloader_of
 from img2dataset.training.load.image_bytes import MODES, DecodeFailed, converted, decode_image
 from img2dataset.training.load.image_pixels import ScaledSize, decode_scaled
+from img2dataset.training.load.limits import DownloadLimits
 from img2dataset.training.load.operators import Operator
-from img2dataset.training.load.session import SessionDownloader
 from img2dataset.training.load.sources import ImageLoadError, SourceReader, flat, is_url, located
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ImageLoader(Operator):
             confine_to_base_path=confine_to_base_path,
         )
         limits = DownloadLimits(timeout_s, deadline_s, max_bytes, retries, concurrency)
-        self._downloader = _downloader_of(limits, session, user_agent)
+        self._downloader = downloader_of(limits, session, user_agent)
 
     def __call__(self, value: Any) -> Any:
         """Load ``value``: a source gives a picture; a list or tuple gives a list; None gives None.
@@ -207,28 +207,6 @@ def load_image(source: Any, base_path: str | os.PathLike[str] | None = None, **o
 
 
 _loaders: dict[Any, tuple[ImageLoader, Any]] = {}
-
-
-def _downloader_of(
-    limits: DownloadLimits, session: requests.Session | None, user_agent: str | None
-) -> Downloader:
-    """The downloader for a user's ``session``, or the program's own."""
-    if session is not None:
-        return SessionDownloader(session, limits, {"User-Agent": user_agent} if user_agent else {})
-    from img2dataset.fetching import FetchSettings
-
-    settings = FetchSettings(
-        thread_count=limits.concurrency,
-        adaptive_thread_count=False,
-        timeout=limits.timeout_s,
-        deadline=limits.deadline_s,
-        max_download_bytes=limits.max_bytes,
-        body_memory=max(limits.max_bytes, 64 << 20),
-        retries=limits.retries,
-        user_agent=user_agent,
-        kept_headers=VALIDATORS,
-    )
-    return EngineDownloader(settings)
 
 
 def _is_picture(value: Any) -> bool:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.training.load.cache_entry import Entry, failed_entry, validator
-from img2dataset.training.load.downloading import VALIDATORS, DownloadLimits
+from img2dataset.training.load.cache_entry import VALIDATORS, Entry, failed_entry, validator
+from img2dataset.training.load.limits import DownloadLimits
 
 if TYPE_CHECKING:
     import requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 
 import numpy as np
@@ -154,3 +155,18 @@ def test_the_size_in_the_header_is_that_of_the_upright_picture(tmp_path) -> None
 def test_wrong_arguments_are_named(arguments: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(arguments))):
         ImageTransform(**arguments)
+
+
+@pytest.mark.parametrize(
+    "file_format", ["PNG", "BMP", "PPM", "TGA", "GIF", "WEBP", "TIFF", "ICO", "PCX", "SGI"]
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", None])
+def test_a_picture_is_what_pillow_reads_from_its_file(file_format: str, mode: str | None) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(photograph_pixels(64, 48)).save(buffer, file_format)
+    expected = Image.open(io.BytesIO(buffer.getvalue()))
+    expected = expected if mode is None else expected.convert("RGB").convert(mode)
+    picture = decode_image(buffer.getvalue(), mode)
+    assert picture.mode == expected.mode
+    assert picture.size == image_size(buffer.getvalue()) == expected.size
+    assert np.array_equal(np.asarray(picture), np.asarray(expected))
