@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from img2dataset.errors import RunFailed
+from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.types import Shard
+
+logger = logging.getLogger("img2dataset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,15 @@ class ListEnded:
     """There are no more shards, or none can be read for this reason."""
 
     error: BaseException | None
+
+
+def broke_off(error: BaseException) -> RunFailed:
+    """What a run ends with when reading its list has failed for no reason of a user's; logs the traceback."""
+    level = logging.ERROR if is_mistake(error) else logging.DEBUG
+    logger.log(level, "reading the list broke off", exc_info=error)
+    told = RunFailed(f"reading the list broke off: {type(error).__name__}: {error}")
+    told.__cause__ = error
+    return told
 
 
 class ListReader:
@@ -58,7 +70,9 @@ class ListReader:
             for shard in self._shards:
                 self._room.acquire()
                 self._tell(ShardRead(shard))
-        except BaseException as raised:
+        except Img2datasetError as raised:
             error = raised
+        except BaseException as raised:  # of this thread itself: the generator tells its own
+            error = broke_off(raised)
         self._tell(ListEnded(error))
         self._has_told_its_end = True

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from img2dataset.distributing.list_reader import broke_off
 from img2dataset.errors import Img2datasetError, RunFailed
-from img2dataset.storage.retries import is_mistake
 from img2dataset.types import Shard, ShardReport
 
 logger = logging.getLogger("img2dataset")
@@ -113,6 +113,4 @@ def _told_as_run_failed(shards: Iterable[Shard]) -> Iterator[Shard]:
     except Img2datasetError:
         raise
     except Exception as error:
-        level = logging.ERROR if is_mistake(error) else logging.DEBUG
-        logger.log(level, "reading the list broke off", exc_info=True)
-        raise RunFailed(f"reading the list broke off: {type(error).__name__}: {error}") from error
+        raise broke_off(error) from error

@@ -62,7 +62,7 @@ class DelimitedFormat(ListFormat):
         for rows in source.pending():
             for name, column in source.positions.items():
                 values.setdefault(name, []).extend(row[column] for row in rows.rows)
-        named = [SelectedColumn(name, name, "all columns are read") for name in source.places if name]
+        named = [SelectedColumn(name, name, "all columns are read") for name in source.positions if name]
         check_columns(named, source.names, file.path)
         return pa.table({name: string_array(values.get(name, [])) for name in source.positions})
 
