@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.storage.retries import is_mistake
 from img2dataset.types import Shard
 
 logger = logging.getLogger("img2dataset")
