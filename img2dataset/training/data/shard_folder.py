@@ -160,8 +160,10 @@ def _named_format(name: str) -> OutputFormat:
     Raises:
         OptionError: there is none.
     """
-    known = [*built_in_formats(), *plugin_names(FORMATS)]
-    readable = [each for each in known if each != "dummy"]
-    if name not in readable:
-        raise OptionError(f"format is {name!r}; it takes {', '.join(map(repr, readable))}")
-    return output_format(name)
+    built_in, added = built_in_formats(), plugin_names(FORMATS)
+    if name in (*built_in, *added) and (found := output_format(name)).keeps_metadata:
+        return found
+    # Packages are not imported for the sake of a message.
+    readable = [each for each in built_in if output_format(each).keeps_metadata]
+    others = [each for each in added if each != name]
+    raise OptionError(f"format is {name!r}; it takes {', '.join(map(repr, [*readable, *others]))}")

@@ -11,7 +11,10 @@ from torch.utils.data import DataLoader
 
 from img2dataset import download
 from img2dataset.errors import InputError, OptionError
+from img2dataset.plugins import FORMATS as FORMAT_PLUGINS
 from img2dataset.training import ShardDataset, ShardStream, collate
+from img2dataset.training.data.shard_folder import FinishedShards
+from tests.installed_packages import Install
 from tests.pictures import photograph
 from tests.servers import ImageServer
 
@@ -149,3 +152,23 @@ def test_a_folder_without_a_finished_dataset_says_what_is_missing(outputs: Path,
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"00000\.tfrecord of .* is broken: it ends at byte"):
         ShardDataset(tmp_path / "copy")[0]
+
+
+COUNTER = """
+from img2dataset.formats.dummy import Format
+
+
+class Counter(Format):
+    name = "counter"
+"""
+
+
+@pytest.mark.parametrize("name", ["dummy", "counter", "tarball"])
+def test_a_dataset_cannot_be_read_in_a_format_that_keeps_nothing_or_that_there_is_not(
+    install: Install, tmp_path: Path, name: str
+) -> None:
+    install("counter", COUNTER, f"[{FORMAT_PLUGINS}]\ncounter = counter:Counter\n")
+    others = "" if name == "counter" else ", 'counter'"
+    message = f"format is '{name}'; it takes 'files', 'webdataset', 'parquet', 'tfrecord'{others}$"
+    with pytest.raises(OptionError, match=message):
+        FinishedShards(str(tmp_path), name)
