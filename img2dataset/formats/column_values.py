@@ -24,7 +24,7 @@ import datetime
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.formats.json_text import value_text
+from img2dataset.formats.json_text import json_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -177,7 +177,7 @@ def _nested_conversion(data_type: pa.DataType, for_json: bool) -> Callable[[Any]
 def _plain_value(scalar: Any) -> Any:
     """What Arrow says the value is, if it can be written (unions, intervals, future types)."""
     value = scalar.as_py()
-    value_text(value)
+    json_text(value)
     return value
 
 

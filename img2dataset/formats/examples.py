@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from img2dataset.formats.json_text import value_text
+from img2dataset.formats.json_text import json_text
 from img2dataset.formats.protobuf import delimited, fields, messages, read_varint, varint
 
 _INT64_MASK = (1 << 64) - 1
@@ -81,7 +81,7 @@ def _as_bytes(value: Any) -> bytes:
         return value
     if isinstance(value, str):
         return value.encode()
-    return value_text(value, "\n").encode("ascii")
+    return json_text(value).encode("ascii")
 
 
 def _int64_feature(values: Iterable[int]) -> bytes:

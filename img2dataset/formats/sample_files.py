@@ -14,7 +14,7 @@ from typing import Any
 from img2dataset.formats.column_values import column_values
 from img2dataset.formats.findings import Findings
 from img2dataset.formats.format import Contents, KeptSample, StoredSample
-from img2dataset.formats.json_text import MetadataLayout
+from img2dataset.formats.json_text import json_text
 from img2dataset.formats.metadata import ShardMetadata
 from img2dataset.types import Sample
 
@@ -31,7 +31,7 @@ class SampleJson:
     """
 
     def __init__(self, metadata: ShardMetadata) -> None:
-        self._layout = MetadataLayout(metadata.columns)
+        self._names = metadata.columns
         self.row_failures: dict[int, str] = {}
         columns = []
         for name, column in zip(
@@ -50,7 +50,7 @@ class SampleJson:
         computed = sample.metadata
         values = [column[index] for column in self._input_columns]
         values += [computed[name] for name in self._computed_names]
-        return self._layout.text(values).encode("ascii")
+        return json_text(dict(zip(self._names, values, strict=True))).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

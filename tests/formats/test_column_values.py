@@ -10,7 +10,7 @@ import pytest
 
 from img2dataset.formats.column_values import column_values
 from img2dataset.formats.examples import feature_of
-from img2dataset.formats.json_text import value_text
+from img2dataset.formats.json_text import json_text
 
 utc = datetime.timezone.utc
 
@@ -77,7 +77,7 @@ def array(values: list[Any], data_type: pa.DataType) -> pa.Array:
 def test_every_arrow_type_has_a_value_that_json_can_write(column: pa.Array, expected: list[Any]) -> None:
     values = values_of(column)
     assert values == expected
-    assert json.loads(value_text(values)) == expected
+    assert json.loads(json_text(values)) == expected
 
 
 def test_a_column_in_several_chunks_keeps_its_order() -> None:
