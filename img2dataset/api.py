@@ -10,7 +10,7 @@ from typing import Any
 
 from img2dataset.distributing import StopRequest, create_engine, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed
-from img2dataset.failures import is_taken_again
+from img2dataset.failures import is_retried
 from img2dataset.formats import output_format
 from img2dataset.imaging import missing_library
 from img2dataset.options import Options, describe_options, resolve
@@ -107,7 +107,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         summary.can_pass = sum(
             rows
             for message, rows in summary.status_dict.items()
-            if is_taken_again(message, options.retry_classes)
+            if is_retried(message, options.retry_classes)
             and output_format(options.output_format).keeps_metadata
         )
         summary.end_time = summary.start_time + time.monotonic() - began

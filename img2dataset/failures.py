@@ -335,7 +335,7 @@ PASSING_CLASSES = _passing_classes()
 PASSING = (*PASSING_CLASSES, *_PASSING_OF_1_47)
 
 
-def is_taken_again(message: str | None, beginnings: Sequence[str]) -> bool:
+def is_retried(message: str | None, beginnings: Sequence[str]) -> bool:
     """Whether a later run takes a row again that a folder says failed with ``message``.
 
     The one place where text is read: a folder may be of any version, and a user types ``beginnings``.

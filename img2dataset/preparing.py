@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from img2dataset.errors import OutputError
-from img2dataset.failures import is_taken_again
+from img2dataset.failures import is_retried
 from img2dataset.manifest import MANIFEST_NAME, MODES_THAT_ADD, Manifest, OthersShards, RunRecord, new_record
 from img2dataset.options import Options
 from img2dataset.reading import Reader
@@ -113,9 +113,7 @@ def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> 
     for shard_id in done:
         stats = output.read_stats(shard_id)
         messages: dict[str, int] = stats.get("status_dict", {})
-        if any(
-            count and is_taken_again(message, options.retry_classes) for message, count in messages.items()
-        ):
+        if any(count and is_retried(message, options.retry_classes) for message, count in messages.items()):
             found[shard_id] = int(stats.get("successes", 0))
     return found
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from img2dataset import failures
-from img2dataset.failures import KINDS, PASSING, Failure, OfNetwork, is_taken_again, of_status, of_text
+from img2dataset.failures import KINDS, PASSING, Failure, OfNetwork, is_retried, of_status, of_text
 from img2dataset.options.specs import option_specs
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -37,7 +37,7 @@ def test_retry_failed_takes_by_default_what_the_table_says() -> None:
                 ["408", "425", "429", "500", "503", "599"] if kind.again else ["400", "403", "404", "410"]
             )
         for detail in status:
-            assert is_taken_again(Failure(kind, detail), PASSING) == kind.later, kind.text + detail
+            assert is_retried(Failure(kind, detail), PASSING) == kind.later, kind.text + detail
 
 
 @pytest.mark.parametrize("status", [400, 404, 408, 418, 425, 429, 499, 500, 503, 599, 600, 999])
@@ -67,7 +67,7 @@ def test_a_text_of_somebody_else_is_no_failure_of_ours() -> None:
             of_text(text)
 
 
-def test_what_1_47_0_wrote_is_taken_again_where_it_can_pass() -> None:
+def test_what_1_47_0_wrote_is_retried_where_it_can_pass() -> None:
     passing = (
         "HTTP Error 503: Busy",
         "<urlopen error timed out>",
@@ -75,8 +75,8 @@ def test_what_1_47_0_wrote_is_taken_again_where_it_can_pass() -> None:
         "IncompleteRead(3 bytes read)",
     )
     final = ("HTTP Error 404: Not Found", "Image decoding error", None)
-    assert all(is_taken_again(message, PASSING) for message in passing)
-    assert not any(is_taken_again(message, PASSING) for message in final)
+    assert all(is_retried(message, PASSING) for message in passing)
+    assert not any(is_retried(message, PASSING) for message in final)
 
 
 def test_advice_names_options_that_exist() -> None:

@@ -176,7 +176,7 @@ class OutputFormat(ABC):
 
     @property
     def keeps_metadata(self) -> bool:
-        """Whether anything is kept of a shard's rows, so that some can be taken again."""
+        """Whether anything is kept of a shard's rows, so that some can be retried."""
         return self.ending is not None or not self.holds_metadata
 
     def data_name(self, shard: str) -> str | None:

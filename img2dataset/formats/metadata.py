@@ -1,6 +1,6 @@
 """A shard's metadata: the input's columns beside the columns that the run computes.
 
-In: the shard's input columns as one Arrow table, and each settled row's computed values. Out: the table
+In: the shard's input columns as one Arrow table, and each finished row's computed values. Out: the table
 of ``00000.parquet``, all rows in the order of their keys. Called by ``ShardWriter``.
 """
 
@@ -31,7 +31,7 @@ def column_type(name: str, settings: WriteSettings) -> pa.DataType | None:
 
 
 class ShardMetadata:
-    """The metadata of one open shard, settled row by row in any order.
+    """The metadata of one open shard, filled row by row in any order.
 
     Args:
         settings: decides the computed columns.
@@ -47,35 +47,35 @@ class ShardMetadata:
             *computed_columns(settings.extract_exif, settings.hash_column),
         ]
         self._shard = shard
-        self._settled = bytearray(self.row_count)
+        self._is_set = bytearray(self.row_count)
         self._computed: dict[str, list[Any]] = {
             name: [None] * self.row_count
             for name in computed_columns(settings.extract_exif, settings.hash_column)
         }
 
-    def settle(self, index: int, values: Mapping[str, Any]) -> None:
+    def set_row(self, index: int, values: Mapping[str, Any]) -> None:
         """Take the computed values of the ``index``-th row.
 
         Raises:
-            OutputError: the shard has no such row, or the row was settled before.
+            OutputError: the shard has no such row, or the row was set before.
         """
         if not 0 <= index < self.row_count:
             raise OutputError(f"shard {self._shard}: row {index} of {self.row_count} does not exist")
-        if self._settled[index]:
-            raise OutputError(f"shard {self._shard}: row {index} was settled twice")
+        if self._is_set[index]:
+            raise OutputError(f"shard {self._shard}: row {index} was set twice")
         for name, column in self._computed.items():
             column[index] = values[name]
-        self._settled[index] = 1
+        self._is_set[index] = 1
 
     def keep(self, finished: pa.Table, indexes: Collection[int]) -> None:
-        """Settle these rows with the values that they have in a finished shard, the input's columns included.
+        """Set these rows to the values that they have in a finished shard, the input's columns included.
 
         Args:
             finished: its metadata, all rows in their order; with the columns of this one.
             indexes: the rows to keep.
 
         Raises:
-            OutputError: the numbers of rows differ, a column is of another type, or as ``settle``.
+            OutputError: the numbers of rows differ, a column is of another type, or as ``set_row``.
         """
         if finished.num_rows != self.row_count:
             raise OutputError(
@@ -86,7 +86,7 @@ class ShardMetadata:
         for index in indexes:
             if not 0 <= index < self.row_count:
                 raise OutputError(f"shard {self._shard}: row {index} of {self.row_count} does not exist")
-            self.settle(index, {name: values[index] for name, values in computed.items()})
+            self.set_row(index, {name: values[index] for name, values in computed.items()})
         self.input_columns = self._with_values_of(finished, set(indexes))
 
     def _with_values_of(self, finished: pa.Table, indexes: set[int]) -> pa.Table:
@@ -117,13 +117,13 @@ class ShardMetadata:
         """Refuse a shard whose rows, metadata and statistics do not say the same.
 
         Raises:
-            OutputError: some row was never settled, or a count differs.
+            OutputError: some row was never set, or a count differs.
         """
-        missing = self.row_count - sum(self._settled)
+        missing = self.row_count - sum(self._is_set)
         if missing:
-            first = self._settled.index(0)
+            first = self._is_set.index(0)
             raise OutputError(
-                f"shard {self._shard}: {missing} of {self.row_count} rows were never settled, "
+                f"shard {self._shard}: {missing} of {self.row_count} rows were never set, "
                 f"row {first} the first"
             )
         by_status = Counter(self._computed["status"])

@@ -1,6 +1,6 @@
 """The parquet format: one table a shard, the metadata of all rows and a column of images.
 
-Rows are in the order of their keys, with null images for rows that failed. Images are laid down in a spool
+Rows are in the order of their keys, with null images for rows that failed. Images are appended to a spool
 file as they come, and the table is made from it when the shard is complete. So an open shard holds no image
 in memory, one row group at a time is all that a commit holds, and the rows are in order whatever the servers
 did.
@@ -99,9 +99,9 @@ class ParquetImageWriter:
     def write(self, sample: Sample) -> None:
         if sample.image is None:
             raise ValueError(f"sample {sample.key} has no image to write")
-        self._lay_down(sample.index, memoryview(sample.image))
+        self._append(sample.index, memoryview(sample.image))
 
-    def _lay_down(self, index: int, image: memoryview) -> None:
+    def _append(self, index: int, image: memoryview) -> None:
         self._spool.write(image)
         self._ranges[index] = (self._spooled, self._spooled + image.nbytes)
         self._spooled += image.nbytes
@@ -113,7 +113,7 @@ class ParquetImageWriter:
                 if key in missing:
                     if not image.nbytes and samples[key].was_decoded:
                         raise ValueError(f"the image of {key} is empty")
-                    self._lay_down(samples[key].index, image)
+                    self._append(samples[key].index, image)
                     missing.discard(key)
         if missing:
             raise ValueError(f"the image of {min(missing)} is missing")

@@ -119,7 +119,7 @@ class OutputOptions:
     )
     retry_classes: tuple[str, ...] = option(
         PASSING,
-        help="with retry_failed: beginnings of the failures that are taken again",
+        help="with retry_failed: beginnings of the failures that are retried",
         group=OUTPUT,
         default_text=f"[{', '.join(PASSING_CLASSES)}]",
     )

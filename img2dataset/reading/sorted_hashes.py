@@ -1,6 +1,6 @@
 """Hashes in any order and number → which others are among them, in a bounded memory. Called by ``KnownUrls``.
 
-They are laid down on disk by their first bits; one such part at a time is read back, sorted and written
+They are written to disk by their first bits; one such part at a time is read back, sorted and written
 behind the one before it. So all of them stand in one sorted file, and a look-up reads the page that a hash
 would be on. It is read, not mapped into memory: with 4·10^8 hashes the kernel mapped up to 1 MB around each
 page touched, and the process grew by 800 MB.

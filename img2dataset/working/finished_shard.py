@@ -113,7 +113,7 @@ class FinishedShard:
         if not self._settings.format.keeps_metadata:
             raise OutputError(
                 f"shard {self.name}: output_format {self._settings.output_format} keeps no metadata: no row"
-                " of it can be taken again"
+                " of it can be retried"
             )
         table = self._read_metadata()
         self._check_columns(table.column_names)

@@ -1,7 +1,7 @@
-"""The life of one shard in a worker: from its rows, over each settled download, to its commit.
+"""The life of one shard in a worker: from its rows, over each ended download, to its commit.
 
-The worker calls ``rows_to_fetch`` once, ``settle`` for each answer and ``commit`` when ``complete``. When the
-run is stopped before that, ``put_aside`` keeps what there is.
+The worker calls ``rows_to_fetch`` once, ``take_outcomes`` for each answer and ``commit`` when ``complete``.
+When the run is stopped before that, ``put_aside`` keeps what there is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from img2dataset.errors import OutputError
-from img2dataset.failures import NOT_TRIED, URL_MISSING, Failure, is_taken_again
+from img2dataset.failures import NOT_TRIED, URL_MISSING, Failure, is_retried
 from img2dataset.types import (
     BBOX_COLUMN,
     EXPECTED_HASH_COLUMN,
@@ -43,16 +43,16 @@ _PORT = re.compile(r":[0-9]*$")
 
 
 class OpenShard:
-    """One shard being made. Rows settle in any order; equal URLs are fetched once for all their rows."""
+    """One shard being made. Rows end in any order; equal URLs are fetched once for all their rows."""
 
-    def __init__(self, shard: Shard, settings: WorkSettings, on_settled: Callable[[Status], None]):
+    def __init__(self, shard: Shard, settings: WorkSettings, on_row_done: Callable[[Status], None]):
         self.shard_id = shard.shard_id
         self._settings = settings
-        self._on_settled = on_settled
+        self._on_row_done = on_row_done
         self._start_time = time.time()
         self._began = time.monotonic()
         self._count: int = shard.rows.num_rows
-        self._unsettled: int = self._count
+        self._rows_left: int = self._count
         self._statuses: Counter[Status] = Counter()
         self._messages: Counter[str] = Counter()
 
@@ -67,7 +67,7 @@ class OpenShard:
         self._writer = ShardWriter(settings.write, shard.shard_id, self._input_columns)
         # The rows of one URL, by the first of them: the one that is fetched.
         self._rows_of: dict[int, list[int]] = {}
-        # What a finished shard keeps while some of its rows are taken again.
+        # What a finished shard keeps while some of its rows are retried.
         self._finished: FinishedShard | None = None
         if settings.retry is not None:
             self._finished = open_finished_shard(settings.write, shard.shard_id)
@@ -84,15 +84,15 @@ class OpenShard:
     @property
     def complete(self) -> bool:
         """Whether every row has succeeded or failed."""
-        return self._unsettled == 0
+        return self._rows_left == 0
 
     @property
-    def unsettled(self) -> int:
+    def rows_left(self) -> int:
         """How many rows are still to come."""
-        return self._unsettled
+        return self._rows_left
 
     def rows_to_fetch(self) -> Iterator[Row]:
-        """The rows whose URL must be fetched; rows that cannot be are settled as failures at once."""
+        """The rows whose URL must be fetched; rows that cannot be fail at once."""
         if self._finished is not None:
             kept = self._rows_to_keep(self._finished, self._settings.retry or ())
             self._keep(self._finished, kept)
@@ -112,18 +112,18 @@ class OpenShard:
         for first in self._rows_of:
             yield Row(self.shard_id, first, self._urls[first] or "")
 
-    def _rows_to_keep(self, finished: FinishedShard, taken_again: tuple[str, ...]) -> set[int]:
-        """Those of its rows that are not taken again; ``taken_again`` are beginnings of failures."""
+    def _rows_to_keep(self, finished: FinishedShard, retried: tuple[str, ...]) -> set[int]:
+        """Those of its rows that are not retried; ``retried`` are beginnings of failures."""
         if finished.metadata.column("url").to_pylist() != self._urls:
             raise OutputError(
                 f"shard {finished.name} was made from another list: its URLs differ; give the list that it"
                 " was made from"
             )
         messages = finished.metadata.column("error_message").to_pylist()
-        return {index for index, message in enumerate(messages) if not is_taken_again(message, taken_again)}
+        return {index for index, message in enumerate(messages) if not is_retried(message, retried)}
 
     def _keep(self, finished: FinishedShard, indexes: Collection[int]) -> None:
-        """Settle these rows as they are there."""
+        """Take these rows as they are there."""
         self._writer.keep(finished, indexes)
         statuses = finished.metadata.column("status").to_pylist()
         messages = finished.metadata.column("error_message").to_pylist()
@@ -131,7 +131,7 @@ class OpenShard:
             self._count_row(statuses[index], messages[index])
 
     def _keep_unfinished(self) -> set[int]:
-        """Settle the rows that a stopped run has tried; returns them.
+        """Take the rows that a stopped run has tried; returns them.
 
         What it has kept and cannot be used is made anew: nothing of it was ever part of the dataset.
         """
@@ -166,7 +166,7 @@ class OpenShard:
             for index in self._rows_of[first]
         ]
 
-    def settle(self, first: int, outcomes: Iterable[Outcome]) -> None:
+    def take_outcomes(self, first: int, outcomes: Iterable[Outcome]) -> None:
         """Write the outcomes of every row that waited for the URL of row ``first``.
 
         Raises:
@@ -209,9 +209,9 @@ class OpenShard:
     def _count_row(self, status: Status, message: str | None, counted: bool = True) -> None:
         self._statuses[status] += 1
         self._messages[SUCCESS if status == SUCCESS else message or ""] += 1
-        self._unsettled -= 1
+        self._rows_left -= 1
         if counted:
-            self._on_settled(status)
+            self._on_row_done(status)
 
     def commit(self) -> ShardStats:
         """Put the shard under its final name, its statistics last.
@@ -248,7 +248,7 @@ class OpenShard:
     def put_aside(self) -> ShardReport | None:
         """End the shard as far as it has come, for a run that is stopped; None if that is not at all.
 
-        Of a finished shard whose failures were being taken again, the rows that were not tried stay as they
+        Of a finished shard whose failures were being retried, the rows that were not tried stay as they
         stand, and it is committed. Any other is kept unfinished, for the next run to complete.
 
         Raises:

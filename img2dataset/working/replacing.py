@@ -61,7 +61,7 @@ class ReplacedShard:
             change = "removed" if standing is None else "changed"
             raise OutputError(
                 f"output_folder {location.name!r}: another run has {change} {statistics} while the shard's "
-                "failed rows were taken again; let one run work on the folder, and run this again"
+                "failed rows were retried; let one run work on the folder, and run this again"
             )
 
 

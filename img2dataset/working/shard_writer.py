@@ -72,22 +72,22 @@ class ShardWriter:
         return None if reason is None else failures.of_row(reason)
 
     def write(self, sample: Sample) -> None:
-        """Settle one row: its metadata and, if it succeeded, its files. In any order, each row once.
+        """Take one row: its metadata and, if it succeeded, its files. In any order, each row once.
 
         The image is written before this returns; its buffer can be used again.
 
         Raises:
-            OutputError: the row does not exist, was settled before, or succeeded without an image.
+            OutputError: the row does not exist, was taken before, or succeeded without an image.
             OSError: the disk is full, or the like. The shard cannot be completed: discard it.
         """
-        self._metadata.settle(sample.index, sample.metadata)
+        self._metadata.set_row(sample.index, sample.metadata)
         if sample.metadata["status"] == SUCCESS:
             if sample.image is None:
                 raise OutputError(f"shard {self._shard}: {sample.key} is a success without an image")
             self._samples.write(sample)
 
     def keep(self, finished: FinishedShard, indexes: Collection[int]) -> None:
-        """Settle these rows as they stand in the finished shard that this one is to replace.
+        """Take these rows over as they stand in the finished shard that this one is to replace.
 
         Their metadata keep their values. Samples of successes stay bit for bit, in the order of the old file;
         they are copied in bulk, without being decoded or held in memory (format ``files``: not at all). The
@@ -99,7 +99,7 @@ class ShardWriter:
 
         Raises:
             OutputError: the old shard is broken, lacks a sample that its metadata calls a success, or has
-                other columns, rows or keys than this one; or a row was settled before. Discard the shard.
+                other columns, rows or keys than this one; or a row was taken before. Discard the shard.
             OSError: the disk is full, or the like. Discard the shard.
         """
         table = finished.metadata

@@ -53,7 +53,7 @@ def work(
         shards: asked for the next one only when the rows of the open ones no longer fill the transfers, or
             are fewer than are looked ahead on; may block.
         settings: what to do with each row.
-        on_progress: called about twice a second, also when nothing happens, with the rows settled since
+        on_progress: called about twice a second, also when nothing happens, with the rows done since
             the last call, by status.
 
     Yields:
@@ -89,8 +89,8 @@ class Worker:
         self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction] = queue.SimpleQueue()
         self._open: dict[int, OpenShard] = {}
         self._helping: dict[tuple[int, int], list[RowTask]] = {}
-        self._unsettled = 0
-        self._settled: Counter[Status] = Counter()
+        self._rows_left = 0
+        self._rows_done: Counter[Status] = Counter()
         self._next_progress = 0.0
         self._stop_at: float | None = None
         self._step_began = time.monotonic()
@@ -156,16 +156,16 @@ class Worker:
         """Whether the rows at hand no longer keep the transfers full for long, or are few to look ahead on.
 
         Open rows are bounded too: slow servers hold their shards open until the deadline, and each open
-        shard costs memory, also for its rows that have settled.
+        shard costs memory, also for its rows that are done.
         """
         concurrency, size = self._settings.fetch.thread_count, self._settings.write.rows_per_shard
         held = sum(shard.count for shard in self._open.values())
         if held >= max(256 * concurrency, 4 * size):
             return False
         waiting = self._fetcher.waiting
-        if waiting < concurrency and self._unsettled < max(4 * concurrency, 2 * size):
+        if waiting < concurrency and self._rows_left < max(4 * concurrency, 2 * size):
             return True
-        few = waiting < LOOK_AHEAD_ROWS and self._unsettled < max(LOOK_AHEAD_ROWS, 2 * size)
+        few = waiting < LOOK_AHEAD_ROWS and self._rows_left < max(LOOK_AHEAD_ROWS, 2 * size)
         return few and len(self._open) < MOST_SHARDS_AHEAD
 
     def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | None:
@@ -182,9 +182,9 @@ class Worker:
             self._step_began = time.monotonic()
 
     def _report_progress(self) -> None:
-        settled, self._settled = self._settled, Counter()
+        rows_done, self._rows_done = self._rows_done, Counter()
         self._next_progress = time.monotonic() + PROGRESS_INTERVAL_S
-        self._on_progress(settled)
+        self._on_progress(rows_done)
 
     def _open_shard(self, shard: Shard) -> ShardReport | None:
         try:
@@ -192,7 +192,7 @@ class Worker:
         except Exception as error:
             return _failure(shard.shard_id, error)
         self._open[shard.shard_id] = opened
-        self._unsettled += opened.unsettled
+        self._rows_left += opened.rows_left
         try:
             rows = list(opened.rows_to_fetch())
         except Exception as error:
@@ -206,7 +206,7 @@ class Worker:
         try:
             if shard is not None:
                 outcomes = self._maker.outcomes(fetched.body, fetched.failure, shard.tasks(row.index))
-                shard.settle(row.index, outcomes)
+                shard.take_outcomes(row.index, outcomes)
             elif (tasks := self._helping.pop((row.shard_id, row.index), None)) is not None:
                 made = self._maker.outcomes(fetched.body, fetched.failure, tasks)
                 self._say(Helped(row.shard_id, row.index, [travelling(outcome) for outcome in made]))
@@ -231,7 +231,7 @@ class Worker:
             self._stop(instruction.grace_s)
         elif (shard := self._open.get(instruction.shard_id)) is not None:
             try:
-                shard.settle(instruction.first, instruction.outcomes)
+                shard.take_outcomes(instruction.first, instruction.outcomes)
             except Exception as error:
                 return self._dropped(shard.shard_id, error)
             return self._committed(shard) if shard.complete else None
@@ -268,8 +268,8 @@ class Worker:
                 yield report
 
     def _count_row(self, status: Status) -> None:
-        self._settled[status] += 1
-        self._unsettled -= 1
+        self._rows_done[status] += 1
+        self._rows_left -= 1
 
     def _committed(self, shard: OpenShard) -> ShardReport:
         try:
@@ -282,7 +282,7 @@ class Worker:
     def _dropped(self, shard_id: int, error: Exception) -> ShardReport:
         """Give a shard up: nothing of it is left, and its downloads are called off."""
         shard = self._open.pop(shard_id)
-        self._unsettled -= shard.unsettled
+        self._rows_left -= shard.rows_left
         shard.discard()
         self._fetcher.forget(shard_id)
         return _failure(shard_id, error)

@@ -85,7 +85,7 @@ def test_a_dataset_in_the_format_of_a_package_is_made_checked_mended_and_read(
     assert run(**options).returncode == 0
     before = contents_of(folder)
     assert len(before) == 3 * 24
-    # The row that failed is taken again, though what it gets is no image; the others stay bit for bit.
+    # The row that failed is retried, though what it gets is no image; the others stay bit for bit.
     again = run(**options, incremental_mode="retry_failed")
     assert again.returncode == 0, again.stderr
     assert image_server.count("/flaky/zip") == 2

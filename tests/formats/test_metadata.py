@@ -155,7 +155,7 @@ def test_a_shard_with_a_row_that_was_never_settled_is_refused(tmp_path: Path) ->
     writer, samples = shard_of_three(tmp_path)
     writer.write(samples[0])
     writer.write(samples[2])
-    with pytest.raises(OutputError, match="1 of 3 rows were never settled, row 1 the first"):
+    with pytest.raises(OutputError, match="1 of 3 rows were never set, row 1 the first"):
         writer.commit(statistics_of(samples))
     assert visible(tmp_path) == []
 
@@ -163,7 +163,7 @@ def test_a_shard_with_a_row_that_was_never_settled_is_refused(tmp_path: Path) ->
 def test_a_row_is_settled_once(tmp_path: Path) -> None:
     writer, samples = shard_of_three(tmp_path)
     writer.write(samples[0])
-    with pytest.raises(OutputError, match="row 0 was settled twice"):
+    with pytest.raises(OutputError, match="row 0 was set twice"):
         writer.write(samples[0])
 
 

@@ -1,4 +1,4 @@
-"""Rows whose failure can pass are taken again in place; what was there stays, bit for bit."""
+"""Rows whose failure can pass are retried in place; what was there stays, bit for bit."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_going_on_after_a_stop_completes_the_dataset(
 def test_shards_whose_downloads_have_begun_are_still_committed(
     image_server: ImageServer, tmp_path: Path
 ) -> None:
-    """One row is out for two seconds; the stop comes while everything else has settled."""
+    """One row is out for two seconds; the stop comes while everything else is done."""
     addresses = serve_photographs(image_server, 4)
     urls = [*(f"{addresses[n % 4]}?{n}" for n in range(49)), image_server.url("/slow/stopping?seconds=2")]
     (tmp_path / "list.txt").write_text("\n".join(urls))

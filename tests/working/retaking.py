@@ -25,7 +25,7 @@ WON, LOST = (1, 4), 7
 
 
 def second_tries(settings: WriteSettings, table: pa.Table, shard_id: int = 0) -> list[Sample]:
-    """The samples of the rows that are taken again."""
+    """The samples of the rows that are retried."""
     won = [success(settings, table, index, shard_id) for index in WON]
     return [*won, failure(settings, LOST, "timeout: total", shard_id=shard_id)]
 
@@ -37,7 +37,7 @@ def take_again(
     retaken: list[Sample] | None = None,
     shard_id: int = 0,
 ) -> list[Sample]:
-    """Replace the finished shard by one with these rows taken again; returns all samples, by row."""
+    """Replace the finished shard by one with these rows retried; returns all samples, by row."""
     writer, new = begin_again(settings, table, old, retaken, shard_id)
     writer.commit(statistics_of(new, shard_id))
     return new

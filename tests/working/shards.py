@@ -107,7 +107,7 @@ def statistics_of(samples: list[Sample], shard_id: int = 0) -> ShardStats:
 
 
 def usual_samples(settings: WriteSettings, table: pa.Table, shard_id: int = 0) -> list[Sample]:
-    """Every third row failed, and the rows settled in another order than the list's."""
+    """Every third row failed, and the rows ended in another order than the list's."""
     samples = [
         failure(settings, index, shard_id=shard_id)
         if index % 3 == 1

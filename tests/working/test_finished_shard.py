@@ -375,7 +375,7 @@ def test_a_row_is_settled_once(tmp_path: Path) -> None:
     settings, table = settings_for(tmp_path, "webdataset"), input_table(10)
     old = write_shard(settings, table)
     writer, _ = begin_again(settings, table, old)
-    with pytest.raises(OutputError, match="row 1 was settled twice"):
+    with pytest.raises(OutputError, match="row 1 was set twice"):
         writer.write(second_tries(settings, table)[0])
     finished = open_finished_shard(settings, 0)
     assert finished is not None

@@ -340,7 +340,7 @@ def test_a_reader_in_a_folder_of_files_finds_all_that_it_has_listed(tmp_path: Pa
         os.close(folder)
 
 
-def test_readers_find_whole_shards_while_one_is_taken_again_and_again(tmp_path: Path) -> None:
+def test_readers_find_whole_shards_while_one_is_retried_and_again(tmp_path: Path) -> None:
     settings, table = settings_for(tmp_path, "files"), input_table(10)
     samples = write_shard(settings, table)
     context = multiprocessing.get_context("spawn")
