@@ -64,13 +64,14 @@ class OpenShard:
         self._expected_hashes = _values(shard, EXPECTED_HASH_COLUMN) if settings.verify_hash else None
         visible = [name for name in columns if name not in (BBOX_COLUMN, EXPECTED_HASH_COLUMN)]
         self._input_columns = shard.rows.select(visible)
-        self._writer = ShardWriter(settings.write, shard.shard_id, self._input_columns)
         # The rows of one URL, by the first of them: the one that is fetched.
         self._rows_of: dict[int, list[int]] = {}
         # What a finished shard keeps while some of its rows are retried.
         self._finished: FinishedShard | None = None
         if settings.retry is not None:
             self._finished = open_finished_shard(settings.write, shard.shard_id)
+        # Last: what is raised here leaves no temporary files.
+        self._writer = ShardWriter(settings.write, shard.shard_id, self._input_columns)
         # Rows that were taken over from what an earlier run has made of this shard, and those given up.
         self._taken_over = 0
         self._failed_hosts: Counter[str] = Counter()

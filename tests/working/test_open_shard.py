@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
 
-from img2dataset.working.open_shard import host_named_by
+from img2dataset.errors import OutputError
+from img2dataset.options import resolve
+from img2dataset.settings import work_settings
+from img2dataset.types import Shard
+from img2dataset.working.open_shard import OpenShard, host_named_by
 
 
 @pytest.mark.parametrize(
@@ -22,3 +29,12 @@ from img2dataset.working.open_shard import host_named_by
 )
 def test_the_host_that_a_url_names(url: str | None, host: str) -> None:
     assert host_named_by(url) == host
+
+
+def test_a_shard_that_cannot_be_opened_leaves_no_temporary_files(tmp_path: Path) -> None:
+    (tmp_path / "00000_stats.json").write_text("{")
+    options = {"url_list": "unused", "output_folder": str(tmp_path), "incremental_mode": "retry_failed"}
+    shard = Shard(0, pa.table({"url": ["http://127.0.0.1/a.jpg"]}))
+    with pytest.raises(OutputError, match=r"00000_stats\.json cannot be read"):
+        OpenShard(shard, work_settings(resolve(options)), lambda status: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["00000_stats.json"]
