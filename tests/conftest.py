@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from img2dataset import plugins
-from tests.installed_packages import Install, installer
+from tests.installed_packages import Install, forget_packages, installer
 from tests.servers import ImageServer, Nginx, TestAuthority, find_nginx
 
 
@@ -86,6 +85,6 @@ def example_package(installed_example: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Has the package of ``examples/plugin`` found by this process and those that it starts."""
     monkeypatch.syspath_prepend(str(installed_example))
     monkeypatch.setenv("PYTHONPATH", str(installed_example), prepend=os.pathsep)
-    plugins._entry_points.cache_clear()
+    forget_packages()
     yield installed_example
-    plugins._entry_points.cache_clear()
+    forget_packages()

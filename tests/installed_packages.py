@@ -10,6 +10,14 @@ from pathlib import Path
 import pytest
 
 from img2dataset import plugins
+from img2dataset.formats import output_format
+
+
+def forget_packages() -> None:
+    """Have packages looked for anew: others are installed now."""
+    plugins._entry_points.cache_clear()
+    output_format.cache_clear()
+
 
 Install = Callable[[str, str, str], None]
 
@@ -29,9 +37,9 @@ def installer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (metadata / "entry_points.txt").write_text(entries)
-        plugins._entry_points.cache_clear()
+        forget_packages()
 
     yield put
-    plugins._entry_points.cache_clear()
+    forget_packages()
     for name in names:
         sys.modules.pop(name, None)

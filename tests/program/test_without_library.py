@@ -62,7 +62,7 @@ COMMAND_LINE = """
 import json, sys
 from img2dataset.cli import run_command
 status = run_command(sys.argv[1:])
-print(json.dumps([status, sorted({"numpy", "cv2"} & set(sys.modules))]))
+print(json.dumps([status, sorted({"cv2", "pycurl"} & set(sys.modules))]))
 """
 
 
@@ -176,7 +176,7 @@ def test_a_switch_that_means_nothing_is_refused_in_a_line(tmp_path: Path, addres
 
 
 @pytest.mark.parametrize("untouched", [False, True])
-def test_who_decodes_nothing_is_told_nothing_and_looking_loads_no_numpy(
+def test_who_decodes_nothing_is_told_nothing_and_looking_loads_no_opencv(
     copy: Path, tmp_path: Path, addresses: list[str], untouched: bool
 ) -> None:
     (tmp_path / "list.txt").write_text(addresses[0])
