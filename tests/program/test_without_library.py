@@ -62,7 +62,7 @@ COMMAND_LINE = """
 import json, sys
 from img2dataset.cli import run_command
 status = run_command(sys.argv[1:])
-print(json.dumps([status, sorted({"cv2", "pycurl"} & set(sys.modules))]))
+print(json.dumps([status, sorted({"cv2"} & set(sys.modules))]))
 """
 
 
