@@ -67,10 +67,14 @@ class OptionSpec:
         endings = f", with {' or '.join(self.endings)} if compressed" if self.endings else ""
         return ", ".join(choices) + endings
 
-    def allowed(self) -> str:
-        """What values this option takes, in words, for error messages and tables."""
+    def allowed(self, with_added: bool = True) -> str:
+        """What values this option takes, in words, for error messages and tables.
+
+        Args:
+            with_added: also those that installed packages add; looking for them takes some 50 ms.
+        """
         if self.choices:
-            text = self.choices_text((*self.choices, *self.added_choices()))
+            text = self.choices_text((*self.choices, *(self.added_choices() if with_added else ())))
         else:
             text = KIND_NAMES[self.kind]
             if self.minimum is not None and self.maximum is not None:

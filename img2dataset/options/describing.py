@@ -52,7 +52,7 @@ def help_page(everything: bool = False, width: int = 80) -> str:
         if spec.group != group:
             group = spec.group
             lines += ["", f"{group}:"]
-        lines += _help_lines(spec, width)
+        lines += _help_lines(spec, width, with_added=everything)
     if not everything:
         lines += [
             "",
@@ -63,11 +63,12 @@ def help_page(everything: bool = False, width: int = 80) -> str:
     return "\n".join(lines)
 
 
-def _help_lines(spec: OptionSpec, width: int) -> list[str]:
+def _help_lines(spec: OptionSpec, width: int, with_added: bool) -> list[str]:
     default = "" if spec.required else f" [{spec.default_text}{' ' + spec.unit if spec.unit else ''}]"
     text = spec.help + default
-    if spec.choices and not all(choice in spec.help for choice in (*spec.choices, *spec.added_choices())):
-        text = f"{spec.help}: {spec.allowed()}{default}"
+    added = spec.added_choices() if with_added else ()
+    if spec.choices and not all(choice in spec.help for choice in (*spec.choices, *added)):
+        text = f"{spec.help}: {spec.allowed(with_added)}{default}"
     head, indent = f"  --{spec.name} ", " " * 26
     wrapped = textwrap.wrap(text, width - len(indent)) or [""]
     if len(head) > len(indent):
@@ -108,7 +109,7 @@ def _docstring_lines() -> str:
     for spec in option_specs().values():
         unit = f", in {spec.unit}" if spec.unit else ""
         default = "required" if spec.required else f"default {spec.default_text}"
-        lines.append(f"{spec.name}: {spec.help}; {spec.allowed()}{unit}; {default}.")
+        lines.append(f"{spec.name}: {spec.help}; {spec.allowed(with_added=False)}{unit}; {default}.")
     return "\n    ".join(lines)
 
 

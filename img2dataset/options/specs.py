@@ -45,7 +45,7 @@ def option_specs() -> dict[str, OptionSpec]:
             kind=kind,
             optional=optional,
             choices=more_choices() if more_choices is not None else choices,
-            part=next(part for part in Options.__bases__ if field.name in typing.get_type_hints(part)),
+            part=next(part for part in Options.__bases__ if field.name in part.__annotations__),
             default=None if required else field.default,
             required=required,
             default_text=default_text,
