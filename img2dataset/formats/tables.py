@@ -98,6 +98,13 @@ def image_bytes(images: pa.Array) -> pa.Array:
     return images.field(images.type.get_field_index("bytes")) if types.is_struct(images.type) else images
 
 
+def image_bytes_in_chunks(images: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same of a whole column, chunk by chunk: as one array it could not have more than 2 GiB."""
+    import pyarrow as pa
+
+    return pa.chunked_array([image_bytes(chunk) for chunk in images.chunks])
+
+
 def stored_images(
     source: str | BinaryIO, column: str | None = None, column_type: pa.DataType | None = None
 ) -> Iterator[tuple[str, memoryview]]:
@@ -149,7 +156,7 @@ class TableImages:
         keys = self._file.read(columns=["key"]).column("key").to_pylist()
         self._rows = {key: row for row, key in enumerate(keys)}
         self._group = -1
-        self._images: pa.Array | None = None
+        self._images: pa.ChunkedArray | None = None
         self._starts = [0]
         for group in range(self._file.num_row_groups):
             self._starts.append(self._starts[-1] + self._file.metadata.row_group(group).num_rows)
@@ -160,8 +167,8 @@ class TableImages:
             return None
         group = bisect.bisect_right(self._starts, row) - 1
         if group != self._group or self._images is None:
-            images = self._file.read_row_group(group, columns=[self._column]).column(0).combine_chunks()
-            self._images, self._group = image_bytes(images), group
+            images = self._file.read_row_group(group, columns=[self._column]).column(0)
+            self._images, self._group = image_bytes_in_chunks(images), group
         value: bytes | None = self._images[row - self._starts[group]].as_py()
         return value
 
