@@ -217,10 +217,10 @@ def _stored_sample(features: dict[str, Any], columns: Sequence[str]) -> StoredSa
         images = [name for name in images if name in IMAGE_NAMES]
     found = features[images[0]] if len(images) == 1 else None
     image = found if isinstance(found, memoryview) else None
-    caption = features.get(_CAPTION)
+    key, caption = features.get(_KEY), features.get(_CAPTION)
     repeated = {name: _as_text(features.get(name)) for name in columns}
     return StoredSample(
-        key=_as_text(features.get(_KEY)) or "without a key",
+        key=(_as_text(key) if isinstance(key, memoryview) else None) or "without a key",
         image_bytes=None if image is None else len(image),
         image=image,
         caption=bytes(caption) if isinstance(caption, memoryview) else None,
