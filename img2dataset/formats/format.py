@@ -149,7 +149,11 @@ class StoredImages(Protocol):
     """The images of one shard by key, for reading them in any order; on this machine."""
 
     def read(self, key: str) -> bytes | None:
-        """An image; None where there is none."""
+        """An image; None where there is none.
+
+        Raises:
+            BrokenFile: what lies there is no image of a sample.
+        """
 
 
 class OutputFormat(ABC):

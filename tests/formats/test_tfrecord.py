@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from img2dataset.formats import output_format
 from img2dataset.formats.examples import entry_name, example, feature_entry, feature_of
-from img2dataset.formats.records import framed_record
+from img2dataset.formats.findings import BrokenFile
+from img2dataset.formats.records import checksum_function, framed_record
 from tests.working.shards import input_table, settings_for, succeeded, success, write_shard
 
 
@@ -238,3 +240,13 @@ def test_tensorflow_reads_it(tmp_path: Path) -> None:
         assert got["score"].numpy() == 0.5
         assert got["width"].numpy() == sample.metadata["width"]
         assert tf.io.decode_jpeg(got["jpg"]).shape[1] == sample.metadata["width"]
+
+
+def test_a_record_that_is_broken_behind_its_key_is_told_when_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "00000.tfrecord"
+    crc32c = checksum_function()
+    record = example([feature_entry(entry_name("key"), feature_of("0")), b"\x0f"])
+    path.write_bytes(framed_record(record, crc32c))
+    images = output_format("tfrecord").images(str(path))
+    with pytest.raises(BrokenFile):
+        images.read("0")
