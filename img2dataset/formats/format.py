@@ -226,7 +226,8 @@ class OutputFormat(ABC):
         Args:
             source: the output folder.
             name: ``data_name`` of the shard.
-            columns: of the metadata.
+            columns: of the metadata; none where images alone are wanted: captions and what is repeated may be
+                left out then.
             with_images: whether the images are wanted too.
             findings: take what is wrong with single samples.
 
