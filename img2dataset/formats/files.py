@@ -65,7 +65,7 @@ class Format(OutputFormat):
                 findings.add(f"{name} has something that belongs to no sample", entry.name)
 
         def is_read(entry: FolderEntry) -> bool:
-            return with_images or not is_image(key_and_ending(entry.name)[1])
+            return with_images if is_image(key_and_ending(entry.name)[1]) else bool(columns)
 
         contents = source.read_many(name, [entry for entry in entries if is_read(entry)])
         found = (

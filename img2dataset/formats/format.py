@@ -149,7 +149,11 @@ class StoredImages(Protocol):
     """The images of one shard by key, for reading them in any order; on this machine."""
 
     def read(self, key: str) -> bytes | None:
-        """An image; None where there is none."""
+        """An image; None where there is none.
+
+        Raises:
+            BrokenFile: what lies there is no image of a sample.
+        """
 
 
 class OutputFormat(ABC):
@@ -222,7 +226,8 @@ class OutputFormat(ABC):
         Args:
             source: the output folder.
             name: ``data_name`` of the shard.
-            columns: of the metadata.
+            columns: of the metadata; none where images alone are wanted: captions and what is repeated may be
+                left out then.
             with_images: whether the images are wanted too.
             findings: take what is wrong with single samples.
 

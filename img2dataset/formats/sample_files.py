@@ -125,7 +125,7 @@ def stored_sample(files: Iterable[SampleFile], findings: Findings, where: str) -
         image_bytes=images[0].size if images else None,
         image=image,
         caption=caption.contents if caption else None,
-        repeated=_json_object(document, findings) if document else None,
+        repeated=_json_object(document, findings) if document and document.contents is not None else None,
     )
 
 

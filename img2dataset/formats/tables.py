@@ -98,6 +98,13 @@ def image_bytes(images: pa.Array) -> pa.Array:
     return images.field(images.type.get_field_index("bytes")) if types.is_struct(images.type) else images
 
 
+def image_bytes_in_chunks(images: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same of a whole column, chunk by chunk: as one array it could not have more than 2 GiB."""
+    import pyarrow as pa
+
+    return pa.chunked_array([image_bytes(chunk) for chunk in images.chunks])
+
+
 def stored_images(
     source: str | BinaryIO, column: str | None = None, column_type: pa.DataType | None = None
 ) -> Iterator[tuple[str, memoryview]]:
@@ -123,6 +130,7 @@ def stored_images(
             wanted = column_type or (schema.field(column).type if column in schema.names else None)
             if wanted is None or column not in schema.names or schema.field(column).type != wanted:
                 raise ValueError(f"it has no column {column} of type {wanted}")
+            _check_key_column(schema)
             for batch in file.iter_batches(_rows_at_once(file.metadata), columns=["key", column]):
                 images = batch[column]
                 for key, is_there, image in zip(
@@ -138,7 +146,7 @@ class TableImages:
     """The images of a table on this machine, by key; a row group is held at a time.
 
     Raises:
-        ValueError: it has no column of images.
+        ValueError: it has no column of images, or none of keys.
     """
 
     def __init__(self, path: str) -> None:
@@ -146,10 +154,11 @@ class TableImages:
 
         self._file = pq.ParquetFile(path, memory_map=True)
         self._column = _needed_image_column(self._file.schema_arrow)
+        _check_key_column(self._file.schema_arrow)
         keys = self._file.read(columns=["key"]).column("key").to_pylist()
         self._rows = {key: row for row, key in enumerate(keys)}
         self._group = -1
-        self._images: pa.Array | None = None
+        self._images: pa.ChunkedArray | None = None
         self._starts = [0]
         for group in range(self._file.num_row_groups):
             self._starts.append(self._starts[-1] + self._file.metadata.row_group(group).num_rows)
@@ -160,10 +169,25 @@ class TableImages:
             return None
         group = bisect.bisect_right(self._starts, row) - 1
         if group != self._group or self._images is None:
-            images = self._file.read_row_group(group, columns=[self._column]).column(0).combine_chunks()
-            self._images, self._group = image_bytes(images), group
+            images = self._row_group(group)
+            self._images, self._group = image_bytes_in_chunks(images), group
         value: bytes | None = self._images[row - self._starts[group]].as_py()
         return value
+
+    def _row_group(self, group: int) -> pa.ChunkedArray:
+        """The column of images of a row group.
+
+        Raises:
+            BrokenFile: its pages are not whole.
+        """
+        import pyarrow as pa
+
+        try:
+            return self._file.read_row_group(group, columns=[self._column]).column(0)
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise BrokenFile(_one_line(error)) from error
 
 
 def _needed_image_column(schema: pa.Schema) -> str:
@@ -171,6 +195,11 @@ def _needed_image_column(schema: pa.Schema) -> str:
     if found is None:
         raise ValueError(f"it has no column of images ({', '.join(IMAGE_NAMES[:3])}); it has {schema.names}")
     return found
+
+
+def _check_key_column(schema: pa.Schema) -> None:
+    if schema.names.count("key") != 1:
+        raise ValueError(f"it has no column of keys; it has {schema.names}")
 
 
 def _rows_at_once(metadata: pa.parquet.FileMetaData) -> int:

@@ -160,7 +160,8 @@ class RecordImages:
         if data is None:
             return None
         for name in IMAGE_NAMES:
-            image = feature(data, name.encode())
+            with told_as_broken():
+                image = feature(data, name.encode())
             if isinstance(image, memoryview):
                 return bytes(image)
         return None
@@ -211,16 +212,21 @@ def example_key(data: bytes | memoryview) -> str:
 
 
 def _stored_sample(features: dict[str, Any], columns: Sequence[str]) -> StoredSample:
-    """The feature that is no column, nor the caption, is the image; of several, one that is named so."""
+    """The feature that is no column, nor the caption, is the image; of several, one that is named so.
+
+    Without columns all features may be the image: it is the likeliest, as in ``RecordImages``.
+    """
     images = [name for name in features if name != _CAPTION and name not in columns]
     if len(images) > 1:
-        images = [name for name in images if name in IMAGE_NAMES]
+        images = [name for name in IMAGE_NAMES if name in images]
+    if not columns:
+        images = [name for name in images if isinstance(features[name], memoryview)][:1]
     found = features[images[0]] if len(images) == 1 else None
     image = found if isinstance(found, memoryview) else None
-    caption = features.get(_CAPTION)
+    key, caption = features.get(_KEY), features.get(_CAPTION)
     repeated = {name: _as_text(features.get(name)) for name in columns}
     return StoredSample(
-        key=_as_text(features.get(_KEY)) or "without a key",
+        key=(_as_text(key) if isinstance(key, memoryview) else None) or "without a key",
         image_bytes=None if image is None else len(image),
         image=image,
         caption=bytes(caption) if isinstance(caption, memoryview) else None,

@@ -14,8 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from img2dataset.errors import OutputError
+from img2dataset.formats import output_format
 from img2dataset.formats.examples import entry_name, example, feature_entry, feature_of
-from img2dataset.formats.records import framed_record
+from img2dataset.formats.findings import BrokenFile, Findings
+from img2dataset.formats.records import checksum_function, framed_record
+from img2dataset.formats.shard_files import ShardFiles
+from img2dataset.storage.locations import locate
 from tests.working.shards import input_table, settings_for, succeeded, success, write_shard
 
 
@@ -238,3 +243,24 @@ def test_tensorflow_reads_it(tmp_path: Path) -> None:
         assert got["score"].numpy() == 0.5
         assert got["width"].numpy() == sample.metadata["width"]
         assert tf.io.decode_jpeg(got["jpg"]).shape[1] == sample.metadata["width"]
+
+
+def test_a_record_that_is_broken_behind_its_key_is_told_when_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "00000.tfrecord"
+    crc32c = checksum_function()
+    record = example([feature_entry(entry_name("key"), feature_of("0")), b"\x0f"])
+    path.write_bytes(framed_record(record, crc32c))
+    images = output_format("tfrecord").images(str(path))
+    with pytest.raises(BrokenFile):
+        images.read("0")
+
+
+def test_a_column_named_like_an_image_hides_no_image_from_a_stream(tmp_path: Path) -> None:
+    path = tmp_path / "00000.tfrecord"
+    values = {"key": "0", "gif": "no", "jpg": b"image"}
+    record = example([feature_entry(entry_name(name), feature_of(value)) for name, value in values.items()])
+    path.write_bytes(framed_record(record, checksum_function()))
+    tfrecord = output_format("tfrecord")
+    source = ShardFiles(locate(str(tmp_path), "folder", OutputError))
+    (sample,) = tfrecord.samples(source, path.name, columns=(), with_images=True, findings=Findings())
+    assert sample.image == b"image" == tfrecord.images(str(path)).read("0")

@@ -270,6 +270,21 @@ def test_a_record_that_is_no_example_is_found(tmp_path: Path) -> None:
     assert only_fault(tmp_path) == "00001: no tf.train.Example in record: 7"
 
 
+@pytest.mark.parametrize("key", [7, ["000017", "000018"]])
+def test_a_record_whose_key_is_no_text_is_found(tmp_path: Path, key: Any) -> None:
+    import google_crc32c
+
+    from img2dataset.formats.examples import entry_name, example, feature_entry, feature_of
+    from img2dataset.formats.records import framed_record
+
+    make_dataset(tmp_path, "tfrecord")
+    record = example([feature_entry(entry_name("key"), feature_of(key))])
+    with (tmp_path / "00001.tfrecord").open("ab") as file:
+        file.write(framed_record(record, google_crc32c.value))
+    fault = only_fault(tmp_path)
+    assert fault == "00001: 00001.tfrecord has a sample that is not in the metadata: without a key"
+
+
 def test_many_faults_of_one_kind_are_one_short_reason(tmp_path: Path) -> None:
     make_dataset(tmp_path, "files")
     for path in (tmp_path / "00001").glob("*.json"):

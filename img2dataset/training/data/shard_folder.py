@@ -75,6 +75,20 @@ class FinishedShards:
         except (BrokenFile, OSError) as error:
             raise InputError(f"the shard {data_name} of {self.folder!r} cannot be read: {error}") from error
 
+    def image(self, name: str, images: StoredImages, key: str) -> bytes | None:
+        """One image of the open shard ``name``; None where there is none.
+
+        Raises:
+            InputError: what lies there is not what it should be.
+        """
+        try:
+            return images.read(key)
+        except (BrokenFile, OSError) as error:
+            data_name = self.format.data_name(name)
+            raise InputError(
+                f"the image of {key} in the shard {data_name} of {self.folder!r} cannot be read: {error}"
+            ) from error
+
     def image_pairs(self, name: str, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """Key and bytes of the images of a shard, read forwards; at least those of the ``wanted`` keys.
 

@@ -91,11 +91,12 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
 
         Raises:
             ImageLoadError: its image is missing in the shard, or cannot be decoded.
+            InputError: the shard is broken where its image lies.
         """
         index = range(len(self))[index]
         metadata = {name: self._rows.column(name)[index].as_py() for name in self._rows.column_names}
         shard = self._shards.names[metadata.pop("__shard__")]
-        body = self._images(shard).read(metadata["key"])
+        body = self._shards.image(shard, self._images(shard), metadata["key"])
         if body is None:
             raise ImageLoadError.of(f"{shard}:{metadata['key']}", FILE_WITHOUT_IMAGE)
         return finished_sample(self, body, metadata, index, self._epoch.get())
