@@ -7,7 +7,9 @@ compressed: images are already.
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import BinaryIO
@@ -107,6 +109,10 @@ class ZipWriter:
             self._zip.fp.close()
 
 
+# What zipfile raises at damaged files, beside its own error.
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, RuntimeError, ValueError)
+
+
 class ZipImages:
     """The images of a zip on this machine; it is opened again in each process."""
 
@@ -115,7 +121,7 @@ class ZipImages:
         try:
             with zipfile.ZipFile(path) as opened:
                 names = opened.namelist()
-        except (zipfile.BadZipFile, OSError) as error:
+        except (*BROKEN, OSError) as error:
             raise BrokenFile(f"is broken: {error}") from error
         self._names = {key_and_ending(name)[0]: name for name in names if is_image(key_and_ending(name)[1])}
 
@@ -123,8 +129,11 @@ class ZipImages:
         name = self._names.get(key)
         if name is None:
             return None
-        with zipfile.ZipFile(self._path) as opened:
-            return opened.read(name)
+        try:
+            with zipfile.ZipFile(self._path) as opened:
+                return opened.read(name)
+        except BROKEN as error:
+            raise BrokenFile(f"is broken: {error}") from error
 
 
 def sample_files(file: BinaryIO, with_images: bool) -> Iterator[SampleFile]:
@@ -135,5 +144,5 @@ def sample_files(file: BinaryIO, with_images: bool) -> Iterator[SampleFile]:
                 wanted = with_images or not is_image(key_and_ending(entry.filename)[1])
                 contents = opened.read(entry) if wanted else None
                 yield SampleFile(entry.filename, entry.file_size, contents)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except BROKEN as error:
         raise BrokenFile(f"is broken: {error}") from error
