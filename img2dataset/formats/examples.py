@@ -144,7 +144,9 @@ def _value(contents: memoryview) -> Any:
             if isinstance(value, int):
                 found.append(_signed(value))
             elif kind == _FLOAT_LIST:
-                found += struct.unpack(f"<{len(value) // 4}f", value[: len(value) // 4 * 4])
+                if len(value) % 4:
+                    raise ValueError("a list of floats that ends within one")
+                found += struct.unpack(f"<{len(value) // 4}f", value)
             elif kind == _INT64_LIST:
                 found += _packed_integers(value)
             else:

@@ -31,6 +31,9 @@ class ImagesInFile:
         # pread: several processes may have inherited the file.
         return os.pread(self._file, found[1], found[0])
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return ImagesInFile, (self._path, self._ranges)  # a descriptor is this process's own
+
     def __del__(self) -> None:
         if self._file is not None:
             os.close(self._file)

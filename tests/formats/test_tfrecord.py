@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from img2dataset.errors import OutputError
 from img2dataset.formats import output_format
-from img2dataset.formats.examples import entry_name, example, feature_entry, feature_of
+from img2dataset.formats.examples import entry_name, example, feature_entry, feature_of, read_example
 from img2dataset.formats.findings import BrokenFile, Findings
+from img2dataset.formats.protobuf import delimited
 from img2dataset.formats.records import checksum_function, framed_record
 from img2dataset.formats.shard_files import ShardFiles
 from img2dataset.storage.locations import locate
@@ -264,3 +265,9 @@ def test_a_column_named_like_an_image_hides_no_image_from_a_stream(tmp_path: Pat
     source = ShardFiles(locate(str(tmp_path), "folder", OutputError))
     (sample,) = tfrecord.samples(source, path.name, columns=(), with_images=True, findings=Findings())
     assert sample.image == b"image" == tfrecord.images(str(path)).read("0")
+
+
+def test_a_list_of_floats_that_ends_within_one_is_no_example() -> None:
+    floats = delimited(2, delimited(1, b"\0" * 7))
+    with pytest.raises(ValueError, match="ends within one"):
+        read_example(example([feature_entry(entry_name("width"), floats)]))
