@@ -9,13 +9,14 @@ in, or the names are to be told.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from img2dataset.errors import MissingDependency, OptionError, one_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+Made = TypeVar("Made")
 # What can be added, and the option that takes the names.
 FORMATS = "img2dataset.formats"
 LISTS = "img2dataset.lists"
@@ -54,6 +55,36 @@ def load_plugin(group: str, name: str) -> Any:
             f"--{option} {name!r} is of the package {_package(found[0])}, which cannot be loaded:"
             f" {type(error).__name__}: {one_line(error)}"
         ) from error
+
+
+def make_plugin(group: str, name: str, kind: type[Made]) -> Made:
+    """An object of the class that an installed package offers under a name of a group.
+
+    Args:
+        group: one of those above.
+        name: as the user says it.
+        kind: what its class must be made from.
+
+    Raises:
+        OptionError: no package has the name, several have, or its class is not complete.
+        MissingDependency: as ``load_plugin``.
+    """
+    offered = load_plugin(group, name)
+    package = _package(_entry_points(group)[name][0])
+    wanted = f"{kind.__name__} ({kind.__module__})"
+    try:
+        made = offered()
+    except TypeError as error:
+        raise OptionError(
+            f"--{OPTIONS[group]} {name!r} is of the package {package}, whose class is no whole {wanted}:"
+            f" {one_line(error)}; update or remove that package"
+        ) from error
+    if not isinstance(made, kind):
+        raise OptionError(
+            f"--{OPTIONS[group]} {name!r} is of the package {package}, whose {type(made).__name__} is no"
+            f" {wanted}; update or remove that package"
+        )
+    return made
 
 
 @functools.cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from img2dataset.errors import MissingDependency, OptionError
+from img2dataset.formats import output_format
 from img2dataset.plugins import ENGINES, FORMATS, load_plugin, plugin_names
 from tests.installed_packages import Install
 
@@ -38,3 +39,35 @@ def test_two_packages_with_one_name_are_both_named(install: Install) -> None:
     install("two", "class Engine: pass\n", f"[{ENGINES}]\nsame = two:Engine\n")
     with pytest.raises(OptionError, match="'same' is added by one and two; remove one of them"):
         load_plugin(ENGINES, "same")
+
+
+INCOMPLETE = """
+from img2dataset.formats.format import OutputFormat
+
+class Bare(OutputFormat):
+    name = "bare"
+    ending = ".bare"
+
+class Whole(OutputFormat):
+    def writer(self, settings, folder, shard, metadata): pass
+    def samples(self, source, name, *, columns, with_images, findings): pass
+    def images(self, path): pass
+
+class Misnamed(Whole):
+    name = "other"
+    ending = ".other"
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ("Bare", r"whose class is no whole OutputFormat .*abstract method"),
+        ("Whole", r"whose Whole must have name = 'mine' and an ending"),
+        ("Misnamed", r"whose Misnamed must have name = 'mine' and an ending"),
+    ],
+)
+def test_a_class_that_is_not_complete_is_told_in_a_line(install: Install, made: str, message: str) -> None:
+    install("formats", INCOMPLETE, f"[{FORMATS}]\nmine = formats:{made}\n")
+    with pytest.raises(OptionError, match=f"--output_format 'mine' is of .*{message}"):
+        output_format("mine")

@@ -13,7 +13,7 @@ from importlib import import_module
 from img2dataset.errors import OptionError
 from img2dataset.formats.format import OutputFormat
 from img2dataset.options import option_specs
-from img2dataset.plugins import FORMATS, load_plugin
+from img2dataset.plugins import FORMATS, make_plugin
 
 __all__ = ["OutputFormat", "built_in_formats", "data_endings", "formats_with_own_data", "output_format"]
 
@@ -45,16 +45,16 @@ def output_format(name: str) -> OutputFormat:
     """The format of this name: built in, or of another package.
 
     Raises:
-        OptionError: there is none, or it is no format.
+        OptionError: there is none, or it is no whole format.
         MissingDependency: the package that has it cannot be imported.
     """
     if name in built_in_formats():
-        made: object = import_module(f"img2dataset.formats.{name}").Format()
-    else:
-        made = load_plugin(FORMATS, name)()
-    if not isinstance(made, OutputFormat):
+        built_in: OutputFormat = import_module(f"img2dataset.formats.{name}").Format()
+        return built_in
+    made = make_plugin(FORMATS, name, OutputFormat)  # type: ignore[type-abstract]
+    if getattr(made, "name", None) != name or not hasattr(made, "ending"):
         raise OptionError(
-            f"--output_format {name!r} is of an installed package, whose {type(made).__name__} is no"
-            " OutputFormat (img2dataset.formats.format); update or remove that package"
+            f"--output_format {name!r} is of an installed package, whose {type(made).__name__} must have"
+            f" name = {name!r} and an ending; update or remove that package"
         )
     return made

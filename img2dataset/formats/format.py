@@ -58,7 +58,8 @@ class FinishedData(Protocol):
     in_place: bool
 
     def local_data(self, folder: str, name: str) -> AbstractContextManager[str]:
-        """The path of the file ``name``, on the local disk: itself, or a copy in ``folder`` for that time.
+        """The path of the file ``name``, on the local disk: itself, or for that time a copy in ``folder``, whose
+        name is another.
 
         Raises:
             ValueError: it is not there.
@@ -76,7 +77,10 @@ class FinishedData(Protocol):
 
 
 class SampleWriter(Protocol):
-    """Writes the samples of one shard, into files of the shard's temporary folder under their final names."""
+    """Writes the samples of one shard, into files of the shard's temporary folder under their final names.
+
+    All calls come from one thread. Whatever is raised fails the shard, and nothing of it is left.
+    """
 
     row_failures: dict[int, str]
     """Why a row cannot be written in this format, whatever its image, for each such row."""
@@ -136,7 +140,7 @@ class DataSource(Protocol):
     """Where the data of shards are read from: an output folder on any file system."""
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """A file, read from its beginning; it can be sought in."""
+        """A file, read from its beginning; it can be sought in. What needs a path copies it."""
 
     def list(self, folder: str) -> Sequence[FolderEntry]:
         """What is in a folder, sorted by name."""
@@ -160,9 +164,9 @@ class OutputFormat(ABC):
     """One output format. Made without arguments; it keeps nothing of a shard.
 
     Class attributes:
-        name: the value of ``output_format``.
+        name: the value of ``output_format``; that of the entry point.
         ending: what the file of a shard's data ends in, after the shard's name: ``.tar``. Empty: a folder of
-            the shard's name. None: there are no data.
+            the shard's name. None: there are no data. No other format's, nor the metadata's.
         holds_metadata: the file of data is the metadata table itself, ``00000.parquet``, with a column of
             images (``image_column``): there is no other.
         repeats_short_floats: the data repeat floats of the metadata in 32 bits.
@@ -232,7 +236,8 @@ class OutputFormat(ABC):
             findings: take what is wrong with single samples.
 
         Raises:
-            BrokenFile: the data are not whole.
+            BrokenFile: the data are not whole, as far as the format can tell (``formats.findings``).
+            OSError: of the disk or the store: says nothing of the shard, which stays.
         """
 
     @abstractmethod

@@ -9,6 +9,8 @@ into Arrow columns only for shards that are wanted. A new one is one file:
 
 The simplest way is ``RecordFormat``, which asks for one dictionary a row:
 
+    from img2dataset.reading.text import text_lines
+
     class Format(RecordFormat):
         compressible = True
 
@@ -28,7 +30,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from img2dataset.errors import InputError, OptionError, one_line
 from img2dataset.options import InputOptions, option_specs
-from img2dataset.plugins import LISTS, load_plugin
+from img2dataset.plugins import LISTS, make_plugin
 from img2dataset.reading.columns import SelectedColumn, selected_columns
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.records import Record, RecordColumns, RecordRows, as_record
@@ -158,14 +160,9 @@ def list_format(input_format: str) -> ListFormat:
     """
     name = input_format.removesuffix(COMPRESSED)
     if name in option_specs()["input_format"].choices:
-        found = import_module(f"img2dataset.reading.formats.{name}").Format()
+        found: ListFormat = import_module(f"img2dataset.reading.formats.{name}").Format()
     else:
-        found = load_plugin(LISTS, name)()
-    if not isinstance(found, ListFormat):
-        raise OptionError(
-            f"--input_format {name!r} is of an installed package, whose {type(found).__name__} is no"
-            " ListFormat (img2dataset.reading.list_format); update or remove that package"
-        )
+        found = make_plugin(LISTS, name, ListFormat)  # type: ignore[type-abstract]
     if input_format.endswith(COMPRESSED) and not found.compressible:
         raise OptionError(
             f"--input_format is {input_format!r}; {name} lists are not read compressed by gzip: decompress"
