@@ -58,8 +58,9 @@ class FinishedData(Protocol):
     in_place: bool
 
     def local_data(self, folder: str, name: str) -> AbstractContextManager[str]:
-        """The path of the file ``name``, on the local disk: itself, or for that time a copy in ``folder``, whose
-        name is another.
+        """The path of the file ``name`` on the local disk: itself, or a copy in ``folder`` for that time.
+
+        The copy has another name.
 
         Raises:
             ValueError: it is not there.
