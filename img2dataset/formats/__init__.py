@@ -51,6 +51,7 @@ def output_format(name: str) -> OutputFormat:
     if name in built_in_formats():
         built_in: OutputFormat = import_module(f"img2dataset.formats.{name}").Format()
         return built_in
+    # mypy takes a type[T] for one that is called; here it is only what the class must be made from.
     made = make_plugin(FORMATS, name, OutputFormat)  # type: ignore[type-abstract]
     if getattr(made, "name", None) != name or not hasattr(made, "ending"):
         raise OptionError(

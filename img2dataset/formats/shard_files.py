@@ -11,6 +11,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 from img2dataset.errors import one_line
@@ -83,7 +84,7 @@ class ShardFiles:
         for batch in _batches(entries):
             paths = [self._path(f"{folder}/{entry.name}") for entry in batch]
             with _failures_named(folder):
-                contents = with_retries(lambda paths=paths: self._location.file_system.cat(paths))  # type: ignore[misc]
+                contents = with_retries(partial(self._location.file_system.cat, paths))
             # One path alone comes back as its contents.
             yield from ([contents] if isinstance(contents, bytes) else (contents[path] for path in paths))
 

@@ -177,6 +177,7 @@ class NameServers:
         self._watch(descriptor, bool(readable), bool(writable), channel.ready)
 
     def _records(self, result: pycares.DNSResult, record_type: int) -> Records:
+        # Only records of addresses are asked for; pycares types the data of every kind of record as one.
         addresses = tuple(record.data.addr for record in result.answer if record.type == record_type)  # type: ignore[union-attr]
         return Records(addresses, min((record.ttl for record in result.answer), default=0.0))
 
