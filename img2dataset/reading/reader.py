@@ -93,11 +93,11 @@ class Reader:
                 shard of the rows before the break), or is not what the first ones were; or the shards come
                 to one of ``others``.
         """
-        from img2dataset.reading.sharding import number_shards
+        from img2dataset.reading.sharding import ToNumber, number_shards, shard_of
 
         self.rows_of_files = []
         return number_shards(
-            self._unchanged_sources(),
+            (ToNumber(source.pending(), shard_of) for source in self._unchanged_sources()),
             self._rows_per_shard,
             skip,
             first_shard_id,
