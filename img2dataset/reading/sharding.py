@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from img2dataset.errors import InputError
 from img2dataset.failures import Failure
-from img2dataset.reading.rows import BuiltRows, CountedRows
+from img2dataset.reading.rows import BuiltRows, CountedRows, RowSource
 from img2dataset.types import Shard
 
 Item = TypeVar("Item")
@@ -26,6 +26,11 @@ class ToNumber(Generic[Item]):
 
     rows: Iterable[CountedRows[Any]]
     join: Callable[[int, list[Any]], Item]
+
+
+def shards_to_number(source: RowSource) -> ToNumber[Shard]:
+    """A source whose shards are to be read."""
+    return ToNumber(source.pending(), shard_of)
 
 
 def number_shards(
