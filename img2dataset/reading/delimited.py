@@ -18,10 +18,10 @@ from img2dataset.reading.columns import (
     without_blanks,
 )
 from img2dataset.reading.delimited_places import DelimitedPlaces
-from img2dataset.reading.delimited_rows import Dialect, Fields, delimited_rows
+from img2dataset.reading.delimited_rows import Dialect, Fields, UnpairedQuote, delimited_rows
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.list_format import ListFormat
-from img2dataset.reading.places import Hint, Place, types_as_text, types_of_text
+from img2dataset.reading.places import Hint, NotThere, Place, types_as_text, types_of_text
 from img2dataset.reading.rows import BuiltRows, RowSource, Warnings
 from img2dataset.reading.sniffing import ANY_JSON
 from img2dataset.reading.text import text_blocks
@@ -152,7 +152,10 @@ class DelimitedSource:
         self._has_types = True
         batches = delimited_rows(text_at(self.file, spec.hint), self.file.path, self.dialect)
         filled = ([row for row in rows if row] for rows in batches)
-        return self._rows_of(filled, spec.first_row)
+        try:
+            yield from self._rows_of(filled, spec.first_row)
+        except UnpairedQuote as error:
+            raise NotThere(error.what) from error
 
     def _choose_types(self, first_rows: list[Fields]) -> None:
         """Take the types of the additional columns from all of the file: a type that its first rows suggest

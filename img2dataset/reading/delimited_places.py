@@ -21,8 +21,8 @@ from img2dataset.options import InputOptions
 from img2dataset.reading.delimited_rows import (
     MAX_FIELD_CHARACTERS,
     Dialect,
+    UnpairedQuote,
     csv_reader,
-    unpaired_quote,
     without_nul,
 )
 from img2dataset.reading.files import ListFile
@@ -138,7 +138,7 @@ class DelimitedPlaces:
             returned = piece.endswith(b"\r")
             if not left:
                 break
-        return unpaired_quote(self._file.path, line, what)
+        return UnpairedQuote(self._file.path, line, what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def delimited_rows(blocks: Iterator[str], path: str, dialect: Dialect) -> Iterat
             if failure is None and rows[-1] and end in rows[-1][-1]:
                 ended = True
                 if rows.pop() != [end]:
-                    failure = unpaired_quote(path, reader.line_num, "a quote is still open at the end")
+                    failure = UnpairedQuote(path, reader.line_num, "a quote is still open at the end")
             ended = ended or failure is not None
         if rows:
             yield rows
@@ -121,13 +121,16 @@ def _take(reader: Iterator[Fields], rows: list[Fields], path: str) -> InputError
     except InputError as error:
         return error
     except csv.Error as error:
-        return unpaired_quote(path, getattr(reader, "line_num", 0), str(error))
+        return UnpairedQuote(path, getattr(reader, "line_num", 0), str(error))
     return None
 
 
-def unpaired_quote(path: str, line: int, what: str) -> InputError:
-    """What is said of a quote without a partner, which was noticed before this line of the file."""
-    return InputError(
-        f"{path}, before line {line}: {what}; the file is cut off, or a quote in it has no partner. "
-        "If quotes are plain text in this list, give --input_quote None"
-    )
+class UnpairedQuote(InputError):
+    """What looks like a quote without a partner, and was noticed before this line of the file."""
+
+    def __init__(self, path: str, line: int, what: str) -> None:
+        super().__init__(
+            f"{path}, before line {line}: {what}; the file is cut off, or a quote in it has no partner. "
+            "If quotes are plain text in this list, give --input_quote None"
+        )
+        self.what = what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from img2dataset.errors import InputError, one_line
@@ -101,6 +102,17 @@ class ListFile:
             return opened
         except Exception as error:  # every store has its own errors
             raise InputError(f"{self.path} cannot be opened: {one_line(error)}") from error
+
+    def has_parts(self) -> bool:
+        """Whether parts of it can be read: not of a pipe, nor where a server sends all of it or nothing."""
+        if self._local or self._pipe is not None:
+            return self._pipe is None
+        if not self.identity.size:
+            return False
+        with suppress(Exception), self.open_parts() as stream:  # every store has its own errors
+            stream.seek(self.identity.size - 1)
+            return len(stream.read(1)) == 1
+        return False
 
     def head(self, length: int) -> bytes:
         with self.open_parts() as stream:

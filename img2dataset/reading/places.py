@@ -19,6 +19,10 @@ from img2dataset.types import ShardSpec
 Hint = Mapping[str, Any]
 
 
+class NotThere(Exception):
+    """The rows of a shard do not lie where they did; says what was found instead."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Consecutive rows of one file: the first, counted from 0, their number, and where they begin and end.
@@ -56,7 +60,8 @@ class PlacedSource(Protocol):
             spec: of one of this file's shards; its hint is what ``hint`` gave, perhaps on another machine.
 
         Raises:
-            InputError: the file has no rows to begin or to end there; says what was found instead.
+            InputError: they cannot be read.
+            NotThere: no row begins or ends there.
         """
 
 

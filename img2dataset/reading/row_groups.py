@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from img2dataset.errors import InputError, one_line
 from img2dataset.reading.columns import SelectedColumn, build_from_table
-from img2dataset.reading.places import Place
+from img2dataset.reading.places import NotThere, Place
 from img2dataset.reading.rows import BuiltRows, PendingRows
 from img2dataset.types import ShardSpec
 
@@ -146,14 +146,14 @@ class EnteredFile:
         """As ``PlacedSource.rows_at``."""
         begin, end = spec.hint["row_groups"]
         if end >= len(self._first_rows) or self._first_rows[-1] != spec.hint["rows_of_file"]:
-            raise InputError(f"it has {self._first_rows[-1]} rows in {len(self._first_rows) - 1} row groups")
+            raise NotThere(f"it has {self._first_rows[-1]} rows in {len(self._first_rows) - 1} row groups")
         position, stop = spec.first_row, spec.first_row + spec.rows
         for group in range(begin, end):
             first, behind = self._first_rows[group : group + 2]
             if first == behind:
                 continue
             if not first <= position < behind:
-                raise InputError(f"row group {group} has rows {first} to {behind}")
+                raise NotThere(f"row group {group} has rows {first} to {behind}")
             taken = min(behind, stop) - position
             yield RowsOfGroup(self._rows_of(group, position - first), position - first, taken)
             position += taken

@@ -46,22 +46,17 @@ class ShardReader:
             return spec.shard
         file, source = self._entered(spec.file)
         file.check_unchanged()
+        from img2dataset.reading.places import NotThere
         from img2dataset.reading.sharding import shard_of
 
-        parts: list[BuiltRows] = []
-        found = 0
         try:
-            for rows in source.rows_at(spec):
-                found += rows.count
-                if found > spec.rows:
-                    break
-                parts.append(rows.build(0, rows.count))
-            if found != spec.rows:
-                raise InputError(f"{found} rows were found" if found < spec.rows else "more rows were found")
-        except InputError as error:
+            parts = _parts(source, spec)
+        except (InputError, NotThere) as error:
             self._latest = None
             # What was found there is no wonder if the file is another one; and that is the plainer reason.
             file.check_unchanged()
+            if isinstance(error, InputError):
+                raise
             last = spec.first_row + spec.rows
             raise InputError(
                 f"{file.path}: rows {spec.first_row + 1} to {last} are not where they were when the list was"
@@ -83,3 +78,18 @@ class ShardReader:
             assert isinstance(source, PlacedSource), f"{options.input_format} was planned by place"
             self._latest = file, source
         return self._latest
+
+
+def _parts(source: PlacedSource, spec: ShardSpec) -> list[BuiltRows]:
+    from img2dataset.reading.places import NotThere
+
+    parts = []
+    missing = spec.rows
+    for rows in source.rows_at(spec):
+        missing -= rows.count
+        if missing < 0:
+            raise NotThere("there are more rows")
+        parts.append(rows.build(0, rows.count))
+    if missing:
+        raise NotThere(f"{missing} of the rows are missing")
+    return parts

@@ -18,7 +18,7 @@ from img2dataset.errors import InputError, one_line
 from img2dataset.options import InputOptions
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.list_format import COMPRESSED
-from img2dataset.reading.places import Hint, Place
+from img2dataset.reading.places import Hint, NotThere, Place
 from img2dataset.reading.sniffing import Beginning
 from img2dataset.reading.text import byte_blocks, encoding_of
 
@@ -30,8 +30,8 @@ Numbers = Any  # a numpy array of integers
 
 
 def has_places(file: ListFile, options: InputOptions) -> bool:
-    """Whether ``file`` can be entered in the middle: stored as it is, in UTF-8, and of a known size."""
-    if options.input_format.endswith(COMPRESSED) or file.is_pipe or file.identity.size is None:
+    """Whether ``file`` can be entered in the middle: stored as it is, in UTF-8, where parts can be read."""
+    if options.input_format.endswith(COMPRESSED) or not file.has_parts():
         return False
     return encoding_of(file.head(len(codecs.BOM_UTF32_LE)), options) == "utf-8"
 
@@ -120,7 +120,8 @@ def text_at(file: ListFile, hint: Hint) -> Iterator[str]:
         hint: its ``bytes`` are what ``bytes_of_places`` gave.
 
     Raises:
-        InputError: the file cannot be read, or no line begins or ends there.
+        InputError: the file cannot be read.
+        NotThere: no line begins or ends there.
     """
     positions = hint["bytes"]
     with file.open_parts() as stream:
@@ -131,7 +132,7 @@ def text_at(file: ListFile, hint: Hint) -> Iterator[str]:
                 if end != file.identity.size:
                     _check_line_end(content, end)
                 yield (content if begin else content.removeprefix(codecs.BOM_UTF8)).decode("utf-8", "replace")
-        except InputError:
+        except NotThere:
             raise
         except Exception as error:  # every store has its own errors
             raise InputError(f"{file.path} cannot be read: {one_line(error)}") from error
@@ -145,7 +146,7 @@ def _between(stream: Any, begin: int, end: int) -> bytes:
     while missing:
         piece = stream.read(missing)
         if not piece:
-            raise InputError(f"the file ends before byte {end:,}")
+            raise NotThere(f"the file ends before byte {end:,}")
         pieces.append(piece)
         missing -= len(piece)
     return b"".join(pieces)
@@ -153,4 +154,4 @@ def _between(stream: Any, begin: int, end: int) -> bytes:
 
 def _check_line_end(content: bytes, position: int) -> None:
     if content and content[-1] not in (LF, CR):
-        raise InputError(f"no line ends at byte {position:,}")
+        raise NotThere(f"no line ends at byte {position:,}")

@@ -36,12 +36,12 @@ def assert_same(found: Shard, expected: Shard) -> None:
     assert dict(found.invalid_urls) == dict(expected.invalid_urls)
 
 
-def assert_planned_as_read(options: InputOptions, rows_per_shard: int, *plan: Any) -> int:
-    """Plan and read a list; returns the number of its shards, and -1 for one that cannot be opened."""
+def assert_planned_as_read(options: InputOptions, rows_per_shard: int, *plan: Any) -> int | None:
+    """Plan and read a list; returns the number of its shards, None for one that cannot be opened."""
     try:
         reader = open_reader(options, rows_per_shard)
     except InputError:
-        return -1
+        return None
     expected, expected_error = given(reader.shards(*plan))
     rows_of_files = reader.rows_of_files
     found, error = given(read_by_place(open_reader(options, rows_per_shard), options, *plan))

@@ -114,7 +114,8 @@ def _jsonl(rows: int, options: dict[str, Any], noise: random.Random) -> bytes:
     for record in _records(rows, noise):
         for name in noise.sample(list(record), noise.choice((0, 0, 1, 3))):
             del record[name]
-        lines.append(noise.choice((json.dumps(record), json.dumps(record, ensure_ascii=False), "", " ", "[1]")))
+        line = json.dumps(record, ensure_ascii=noise.random() < 0.5)
+        lines.append(noise.choice((line, line, "", " ", "[1]")))
     # A first row that has every column.
     lines.insert(0, json.dumps(_records(1, noise)[0]))
     return _damaged("".join(line + noise.choice(LINE_ENDS[:2]) for line in lines).encode(), noise)

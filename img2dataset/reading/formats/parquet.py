@@ -64,7 +64,7 @@ class ParquetSource:
                     yield RowGroupRows(parquet, group, self.columns, self.file.path)
 
     def can_be_entered(self) -> bool:
-        return not self.file.is_pipe
+        return self.file.has_parts()
 
     def places(self) -> Iterator[PlacedGroup]:
         with self.file.open_parts() as stream:
