@@ -6,6 +6,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.spec import AbstractBufferedFile
 
 from img2dataset.errors import InputError
 from img2dataset.options import InputOptions
@@ -16,11 +18,11 @@ from tests.storage.conftest import remote_folder, s3_server  # noqa: F401 - fixt
 ROWS = 300
 
 
-def content_of(input_format):
-    urls = [f"http://host/{row}" for row in range(ROWS)]
+def content_of(input_format, rows=ROWS):
+    urls = [f"http://host/{row}" for row in range(rows)]
     if input_format == "parquet":
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.table({"url": urls}), sink, row_group_size=100)
+        pq.write_table(pa.table({"url": urls}), sink, row_group_size=rows // 10)
         return sink.getvalue().to_pybytes()
     header = "url\n" if input_format == "csv" else ""
     row = '{"url": "%s"}\n' if input_format == "jsonl" else "%s\n"
@@ -63,6 +65,47 @@ def test_a_list_behind_another_file_system_is_read_by_place(tmp_path):
         assert assert_planned_as_read(options, 70) == 5
     finally:
         memory.rm("/chained", recursive=True)
+
+
+class CountedFile(AbstractBufferedFile):
+    """A file of a store, of which the bytes that were sent are counted."""
+
+    sent = 0
+
+    def _fetch_range(self, start, end):
+        content = self.fs.cat_file(self.path, start, end)
+        CountedFile.sent += len(content)
+        return content
+
+
+class CountedStore(MemoryFileSystem):
+    protocol = "counted"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("counted:"))
+
+    def cat_file(self, path, start=None, end=None, **options):
+        return self.store[path].getvalue()[start:end]
+
+    def open(self, path, mode="rb", **options):
+        return CountedFile(self, path, mode, size=self.size(path), **options)
+
+
+@pytest.mark.parametrize("input_format", ["txt", "parquet"])
+def test_a_store_sends_no_more_than_the_rows_of_a_shard(input_format):
+    fsspec.register_implementation("counted", CountedStore, clobber=True)
+    memory = fsspec.filesystem("memory")
+    content = content_of(input_format, 100_000)
+    memory.pipe(f"/sent/a.{input_format}", content)
+    try:
+        options = InputOptions(url_list=f"counted://sent/a.{input_format}", input_format=input_format)
+        specs = specs_by_place(open_reader(options, 100))
+        CountedFile.sent = 0
+        assert ShardReader(options).read(specs[-1]).rows.num_rows == 100
+        assert 100 < CountedFile.sent < len(content) / 3
+    finally:
+        memory.rm("/sent", recursive=True)
 
 
 @pytest.mark.parametrize("input_format", ["txt", "parquet"])
