@@ -27,7 +27,7 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> RunInFold
         OutputError: the folder cannot be written to, or this run would mix two datasets in it.
     """
     output.prepare(keep=[file.path for file in reader.files])
-    output.finish_rewrites()
+    output.finish_replacements()
     output.remove_stale_temporaries()
     if options.incremental_mode == "overwrite":
         output.empty()
