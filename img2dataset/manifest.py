@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
 
+from img2dataset.counted import counted
 from img2dataset.options import Options, option_specs, resolve
 from img2dataset.version import __version__
 
@@ -265,7 +266,7 @@ def _version_of(package: str) -> str | None:
 def _file_differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
     """In which files two lists differ. The folder they lie in may have another name: lists are moved."""
     if len(before) != len(now):
-        return [f"the list had {_files(len(before))} and has {_files(len(now))}"]
+        return [f"the list had {counted(len(before), 'file')} and has {counted(len(now), 'file')}"]
     found = []
     for old, new in zip(before, now, strict=True):
         if old["name"] != new["name"]:
@@ -280,8 +281,4 @@ def _file_differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -
 
 
 def _bytes(size: int | None) -> str:
-    return "an unknown size" if size is None else f"{size:,} bytes"
-
-
-def _files(count: int) -> str:
-    return f"{count} file" + ("" if count == 1 else "s")
+    return "an unknown size" if size is None else counted(size, "byte")

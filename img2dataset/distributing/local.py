@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
+from img2dataset.counted import counted
 from img2dataset.distributing.engine import Capabilities, Progress
 from img2dataset.distributing.list_reader import ListEnded, ListReader, ShardRead
 from img2dataset.distributing.messages import (
@@ -262,10 +263,10 @@ class PoolPass:
         reason = worker.reason or worker.process.failure or how_it_ended(ended.exit_status)
         self._pool.deaths.append(reason)
         logger.warning(
-            "worker process %d ended (%s) with %d open shards; they are tried again",
+            "worker process %d ended (%s) with %s, to be tried again",
             worker.process.pid,
             reason,
-            len(worker.shards),
+            counted(len(worker.shards), "open shard"),
         )
         if not worker.shards and not worker.shared_rows:
             self._idle_deaths += 1

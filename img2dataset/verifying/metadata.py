@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, get_args
 
+from img2dataset.counted import counted
 from img2dataset.formats.dataset import COMPUTED_COLUMNS
 from img2dataset.formats.findings import Findings
 from img2dataset.options.images import HashName
@@ -95,7 +96,7 @@ class ShardRows:
             self._findings.add("keys of different lengths")
         for status, count in self.statuses.items():
             if status not in _STATUSES:
-                self._findings.add(f"{count} rows have the status {status!r}")
+                self._findings.add(f"{counted(count, 'row has', 'rows have')} the status {status!r}")
         if self._has_wrong_keys:
             return  # which rows are absent cannot be said
         for place in range(self.count):
