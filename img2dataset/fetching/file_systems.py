@@ -53,14 +53,14 @@ def file_system_class(scheme: str) -> Any:
 
     if scheme in _WRAPPERS or (scheme not in known_implementations and scheme not in registry):
         raise OptionError(
-            f"allow_schemes has {scheme!r}, which is no scheme of files or stores; use file, s3, gs, hf, ftp,"
-            " sftp, or another file system of fsspec"
+            f"--allow_schemes has {scheme!r}, which is no scheme of files or stores; use file, s3, gs, hf,"
+            " ftp, sftp, or another file system of fsspec"
         )
     try:
         return fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         raise MissingDependency(
-            f"allow_schemes has {scheme!r}, whose package is missing: {way_to_install([scheme], error)}"
+            f"--allow_schemes has {scheme!r}, whose package is missing: {way_to_install([scheme], error)}"
         ) from error
 
 

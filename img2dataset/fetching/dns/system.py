@@ -130,7 +130,7 @@ def name_server(text: str) -> str:
     address, port = (match["ipv6"] or match["ipv4"], match["port"]) if match else (text.strip("[]"), "53")
     if not _is_address(address) or not 0 < int(port) < 65536:
         raise OptionError(
-            f"dns_servers has {text!r}; each must be an address, with a port if it is not 53:"
+            f"--dns_servers has {text!r}; each must be an address, with a port if it is not 53:"
             " 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"
         )
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -252,12 +252,12 @@ class OwnFailures:
     def _tell_of_network(self) -> None:
         if self._network.is_given_up:
             self._tell_once(
-                "the network has not come back within network_patience; rows fail until something answers"
+                "the network has not come back within --network_patience; rows fail until something answers"
             )
         elif self._network.is_waited_for:
             self._tell_once(
                 "the network or all name servers cannot be reached; waiting up to"
-                f" {self._patience_s:.0f} s (network_patience), no row fails by it"
+                f" {self._patience_s:.0f} s (--network_patience), no row fails by it"
             )
 
     def _tell_once(self, text: str) -> None:
