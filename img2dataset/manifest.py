@@ -175,7 +175,7 @@ def _record_from(run: Any) -> RunRecord:
             raise ValueError(f"a file of its list is {file!r}")
     if not all(isinstance(number, int) for number in run.get("gaps", ())):
         raise ValueError(f"its gaps are {run['gaps']!r}")
-    fields: dict[str, Any] = {_FIELDS_BY_KEY.get(key, key): value for key, value in run.items()}
+    fields: dict[str, Any] = {_FIELDS_BY_KEY.get(key, str(key)): value for key, value in run.items()}
     try:
         return RunRecord(**fields)
     except TypeError as error:  # one that has no default is missing

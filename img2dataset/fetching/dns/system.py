@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from img2dataset import failures
 from img2dataset.errors import OptionError
 from img2dataset.failures import Failure
-from img2dataset.fetching.machine import MEANS_ERRORS
+from img2dataset.fetching.machine import RESOURCE_ERRORS
 
 HOSTS_FILE = Path("/etc/hosts")
 RESOLVER_FILE = Path("/etc/resolv.conf")
@@ -225,7 +225,7 @@ def why_not_resolved(host: str) -> Failure:
     except socket.gaierror as error:
         return failures.DNS_NOT_FOUND if error.errno in _NO_SUCH_NAME else failures.DNS_TEMPORARY
     except OSError as error:
-        return failures.OUT_OF_MEANS if error.errno in MEANS_ERRORS else failures.DNS_TEMPORARY
+        return failures.OUT_OF_RESOURCES if error.errno in RESOURCE_ERRORS else failures.DNS_TEMPORARY
     except UnicodeError:
         return failures.DNS_NOT_FOUND
     return failures.DNS_TEMPORARY
