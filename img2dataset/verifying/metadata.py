@@ -1,7 +1,7 @@
 """The metadata of one shard: one row each row of the list, under the keys of the contract.
 
 In: record batches. Out: ``ShardRows``, against which the data and the statistics are held, and findings.
-Called by ``checking`` and by the check of the parquet format.
+Called by ``checking`` and ``images_in_table``.
 
 A key is the shard's number as in its file names, followed by the row's place in fixed digits. So keys that
 are right and unique within each shard are unique across shards: no key of another shard need be remembered,
