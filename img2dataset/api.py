@@ -96,7 +96,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         for shard_id in here.missing(made):
             summary.failed_shards[shard_id] = "it was made, and is no longer in the output folder"
         if not summary.shards and len(here.skipped) <= MOST_STATISTICS_READ:
-            summary.standing = output.counts(here.skipped)
+            summary.counts_before = output.counts(here.skipped)
         if not stop.made:
             here.finish(all_made=not summary.failed_shards)
     except Img2datasetError as error:

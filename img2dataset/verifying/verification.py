@@ -60,7 +60,7 @@ def verify(
         MissingDependency: its file system or format needs a package that is not installed.
     """
     if processes_count is not None and processes_count < 1:
-        raise OptionError(f"processes_count is {processes_count}; it must be 1 or more")
+        raise OptionError(f"--processes_count is {processes_count}; it must be 1 or more")
     location = locate(output_folder, "output_folder", OutputError)
     completed = _finish_replacements(location) if remove else []
     report = VerificationReport(output_folder)
