@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+# Daft is installed in an environment of its own, where no types are checked.
 import daft  # type: ignore[import-not-found]
 from daft.functions import (  # type: ignore[import-not-found]
     decode_image,

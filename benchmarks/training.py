@@ -17,8 +17,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch.utils.data import DataLoader
 
@@ -33,6 +34,7 @@ from img2dataset.training import ImageTextDataset, collate, stream
 SIZE = 256
 PASSES = 3  # over the corpus in one timing
 ROWS = 3000  # of the stream
+IMAGES: tuple[Literal["bytes", "array"], ...] = ("bytes", "array")
 
 
 def one_pass(dataset: Any, collate_fn: Any = None) -> int:
@@ -121,15 +123,16 @@ def stream_against_download(files: list[str], port: int, rounds: int) -> None:
             **options,
         ).successes
 
+    def streamed(processes: int, image: Literal["bytes", "array"]) -> int:
+        return sum(1 for _ in stream(str(listed), image=image, processes_count=processes, **options))
+
     for processes in (1, 2):
         compare(
             f"download, dummy, {processes} processes",
-            lambda processes=processes: dummy(processes),  # type: ignore[misc]
+            partial(dummy, processes),
             {
-                f"stream, {processes} processes, {image}": lambda processes=processes, image=image: sum(  # type: ignore[misc]
-                    1 for _ in stream(str(listed), image=image, processes_count=processes, **options)
-                )
-                for image in ("bytes", "array")
+                f"stream, {processes} processes, {image}": partial(streamed, processes, image)
+                for image in IMAGES
             },
             rounds,
         )

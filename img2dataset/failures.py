@@ -151,7 +151,7 @@ CONNECTION_CLOSED_EARLY = _passing("connection: closed early", crowding=True, ne
 CONNECTION_FAILED = _passing("connection: failed", crowding=True, network=_SHAKEN)
 CONNECTION_NO_ANSWER = _passing("connection: no answer", crowding=True)
 CONNECTION_PROXY = _passing("connection: proxy", crowding=True, advice="look after the proxy")
-OUT_OF_MEANS = _passing(
+OUT_OF_RESOURCES = _passing(
     "connection: no descriptors, memory or ports left", crowding=True, advice="fewer --thread_count"
 )
 HOST_UNREACHABLE = _passing("connection: host unreachable lately", crowding=True)

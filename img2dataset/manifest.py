@@ -1,8 +1,8 @@
 """What a folder was made with and from, so that two datasets are never mixed in it without a word.
 
 Comes in: the options that shape the output and the files of the list. Goes out: the difference to what the
-folder's earlier runs used, in words, or the place where this run goes on. Used by the api; kept in the output
-folder under a name that no glob for data or statistics matches.
+folder's earlier runs used, in words, or the earlier run that this one continues. Used by the api; kept in
+the output folder under a name that no glob for data or statistics matches.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any, Protocol
 
+from img2dataset.counted import counted
 from img2dataset.options import Options, option_specs, resolve
 from img2dataset.version import __version__
 
@@ -47,10 +48,10 @@ class RunRecord:
 
     ``mode`` is the incremental mode; of a ``new_only`` run, only the rows that were new became shards.
     ``files`` has a dictionary a file: name, size in bytes, modified (time or etag), a hash of its edges, and
-    its rows once they are known. ``known`` is the fingerprint of the URLs that a ``new_only`` run left out:
-    to go on with it, the same ones are; ``gaps`` are the numbers below ``first_shard_id`` that it gave to
-    its first shards. ``url_list`` is the list as it was given, for people. Times in Unix seconds, ``ended``
-    only where every shard was made.
+    its rows once they are known. ``left_out_fingerprint`` is that of the URLs that a ``new_only`` run left
+    out: only a run that leaves out the same ones continues it. ``gaps`` are the numbers below
+    ``first_shard_id`` that it gave to its first shards. ``url_list`` is the list as it was given, for people.
+    Times in Unix seconds, ``ended`` only where every shard was made.
     """
 
     first_shard_id: int
@@ -63,7 +64,7 @@ class RunRecord:
     host: str = ""
     started: float = 0.0
     ended: float | None = None
-    known: str | None = None
+    left_out_fingerprint: str | None = None
     gaps: list[int] = field(default_factory=list)
     url_list: str | None = None
 
@@ -103,7 +104,7 @@ class Manifest:
 
     def to_text(self) -> str:
         """The manifest as it is kept."""
-        runs = [asdict(run) for run in self.runs]
+        runs = [_document_of(run) for run in self.runs]
         return json.dumps({"manifest_version": MANIFEST_VERSION, "runs": runs}, indent=2)
 
     def find(self, new: RunRecord) -> RunRecord | None:
@@ -146,7 +147,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "gaps": (list,),
     "url_list": (str, type(None)),
 }
+# Keys in the file, of which folders have some already, where the field of ``RunRecord`` has another name.
+_FIELDS_BY_KEY = {"known": "left_out_fingerprint"}
+_KEYS_BY_FIELD = {field: key for key, field in _FIELDS_BY_KEY.items()}
 _FILE_FIELDS = ("name", "size", "modified", "edges")
+
+
+def _document_of(run: RunRecord) -> dict[str, Any]:
+    return {_KEYS_BY_FIELD.get(field, field): value for field, value in asdict(run).items()}
 
 
 def _record_from(run: Any) -> RunRecord:
@@ -167,8 +175,9 @@ def _record_from(run: Any) -> RunRecord:
             raise ValueError(f"a file of its list is {file!r}")
     if not all(isinstance(number, int) for number in run.get("gaps", ())):
         raise ValueError(f"its gaps are {run['gaps']!r}")
+    fields: dict[str, Any] = {_FIELDS_BY_KEY.get(key, str(key)): value for key, value in run.items()}
     try:
-        return RunRecord(**run)
+        return RunRecord(**fields)
     except TypeError as error:  # one that has no default is missing
         raise ValueError(str(error).partition("() ")[2]) from error
 
@@ -265,7 +274,7 @@ def _version_of(package: str) -> str | None:
 def _file_differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
     """In which files two lists differ. The folder they lie in may have another name: lists are moved."""
     if len(before) != len(now):
-        return [f"the list had {_files(len(before))} and has {_files(len(now))}"]
+        return [f"the list had {counted(len(before), 'file')} and has {counted(len(now), 'file')}"]
     found = []
     for old, new in zip(before, now, strict=True):
         if old["name"] != new["name"]:
@@ -280,8 +289,4 @@ def _file_differences(before: list[dict[str, Any]], now: list[dict[str, Any]]) -
 
 
 def _bytes(size: int | None) -> str:
-    return "an unknown size" if size is None else f"{size:,} bytes"
-
-
-def _files(count: int) -> str:
-    return f"{count} file" + ("" if count == 1 else "s")
+    return "an unknown size" if size is None else counted(size, "byte")

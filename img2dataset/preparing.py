@@ -27,7 +27,7 @@ def prepare(output: OutputFolder, options: Options, reader: Reader) -> RunInFold
         OutputError: the folder cannot be written to, or this run would mix two datasets in it.
     """
     output.prepare(keep=[file.path for file in reader.files])
-    output.finish_rewrites()
+    output.finish_replacements()
     output.remove_stale_temporaries()
     if options.incremental_mode == "overwrite":
         output.empty()
@@ -68,7 +68,7 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
     going_on = _run_to_go_on_with(manifest, record, options)
     if going_on is not None:
         record.first_shard_id, record.mode = going_on.first_shard_id, going_on.mode
-        record.known, record.gaps = going_on.known, going_on.gaps
+        record.left_out_fingerprint, record.gaps = going_on.left_out_fingerprint, going_on.gaps
         record.ended = going_on.ended if options.incremental_mode == "retry_failed" else None
         manifest.runs[manifest.runs.index(going_on)] = record
     else:

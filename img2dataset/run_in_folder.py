@@ -132,10 +132,10 @@ class RunInFolder:
             known.add_from_metadata(self.output.metadata_paths(before), show)
             # A run that leaves the same URLs out gives every shard the rows that it had. There are others if
             # retry_failed, say, has won some since; which matters only if a shard was made.
-            if known.fingerprint != self.record.known and before != self.done:
+            if known.fingerprint != self.record.left_out_fingerprint and before != self.done:
                 known.add_from_metadata(self.output.metadata_paths(self.done - before), show)
                 self._begin_behind_all_shards()
-        self.record.known = known.fingerprint
+        self.record.left_out_fingerprint = known.fingerprint
         self._write_manifest()
 
     def _shards_before(self) -> set[int]:

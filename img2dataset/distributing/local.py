@@ -12,8 +12,10 @@ import queue
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
+from img2dataset.counted import counted
 from img2dataset.distributing.engine import Capabilities, Progress
 from img2dataset.distributing.list_reader import ListEnded, ListReader, ShardRead
 from img2dataset.distributing.messages import (
@@ -28,11 +30,11 @@ from img2dataset.distributing.messages import (
 )
 from img2dataset.distributing.pool_worker import PoolWorker
 from img2dataset.distributing.row_sharing import RowSharing
-from img2dataset.distributing.stopping import StopAsked, StopRequest
 from img2dataset.distributing.watching import WATCH_INTERVAL_S, StopDeadline, Watch, end_workers, how_it_ended
 from img2dataset.errors import RunFailed
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
+from img2dataset.stopping import StopRequest
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.sharing import Helped, SharedRows
@@ -46,6 +48,11 @@ MAX_IDLE_DEATHS = 3
 # A worker asks for shards ahead of their time, to look at their rows. Beyond these, which keep it busy, it
 # gets no more than the others, or those that start last would find the list handed out.
 ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A message that wakes the engine: look at the ``StopRequest``."""
 
 
 Message: TypeAlias = Heard[FromWorker] | Ended | ShardRead | ListEnded | StopAsked
@@ -92,8 +99,8 @@ class PoolPass:
         self._started = 0
         self._idle_deaths = 0
         self._waiting_shards: deque[Shard] = deque()
-        self._suspects: deque[Shard] = deque()
-        self._kept_free: int | None = None  # the worker kept free for the next shard under suspicion
+        self._to_retry_alone: deque[Shard] = deque()
+        self._reserved_worker: int | None = None  # gets no more shards, until it can retry one alone
         self._deaths_by_shard: Counter[int] = Counter()
         self._rows_reported: Counter[Status] = Counter()
         self._sharing = RowSharing()
@@ -123,7 +130,7 @@ class PoolPass:
 
     def _finished(self) -> bool:
         busy = any(worker.shards for worker in self._workers.values())
-        return self._input_ended and not self._waiting_shards and not self._suspects and not busy
+        return self._input_ended and not self._waiting_shards and not self._to_retry_alone and not busy
 
     def _handle_next(self) -> Iterator[ShardReport]:
         if self._watch.is_due:
@@ -192,15 +199,15 @@ class PoolPass:
 
     def _hand_out(self) -> None:
         """Give shards to the workers that want one; start workers while shards wait and nobody is free."""
-        self._hand_out_suspect()
+        self._retry_one_alone()
         for worker in sorted(self._workers.values(), key=lambda worker: worker.rows_left):
-            is_free = worker.wants_shard and not worker.isolated and worker.number != self._kept_free
+            is_free = worker.wants_shard and not worker.isolated and worker.number != self._reserved_worker
             if self._waiting_shards and is_free:
                 if worker.rows_left > max(ROWS_AT_ONCE, self._fewest_rows_left()):
                     break
                 self._send_shard(worker, self._waiting_shards.popleft())
                 self._list.shard_taken()
-        waiting = len(self._waiting_shards) + len(self._suspects)
+        waiting = len(self._waiting_shards) + len(self._to_retry_alone)
         starting = sum(1 for worker in self._workers.values() if worker.starting)
         one_more = waiting > starting
         if self._input_ended and not waiting:
@@ -211,21 +218,21 @@ class PoolPass:
     def _fewest_rows_left(self) -> int:
         return min(worker.rows_left for worker in self._workers.values() if not worker.isolated)
 
-    def _hand_out_suspect(self) -> None:
-        """Give a shard under suspicion to a worker that holds nothing else; keep one free for it."""
-        if not self._suspects:
-            self._kept_free = None
+    def _retry_one_alone(self) -> None:
+        """Give a shard that a dead worker had open to one that has nothing else; let one become so."""
+        if not self._to_retry_alone:
+            self._reserved_worker = None
             return
         for worker in self._workers.values():
             if worker.idle:
                 worker.isolated = True
-                self._send_shard(worker, self._suspects.popleft())
-                self._kept_free = None
+                self._send_shard(worker, self._to_retry_alone.popleft())
+                self._reserved_worker = None
                 return
         isolated = any(worker.isolated for worker in self._workers.values())
-        if self._kept_free not in self._workers and not isolated:
+        if self._reserved_worker not in self._workers and not isolated:
             open_shards = {number: len(worker.shards) for number, worker in self._workers.items()}
-            self._kept_free = min(open_shards, key=lambda number: open_shards[number], default=None)
+            self._reserved_worker = min(open_shards, key=lambda number: open_shards[number], default=None)
 
     def _send_shard(self, worker: PoolWorker, shard: Shard) -> None:
         worker.wants_shard, worker.rows_waiting = False, None
@@ -262,10 +269,10 @@ class PoolPass:
         reason = worker.reason or worker.process.failure or how_it_ended(ended.exit_status)
         self._pool.deaths.append(reason)
         logger.warning(
-            "worker process %d ended (%s) with %d open shards; they are tried again",
+            "worker process %d ended (%s) with %s, to be tried again",
             worker.process.pid,
             reason,
-            len(worker.shards),
+            counted(len(worker.shards), "open shard"),
         )
         if not worker.shards and not worker.shared_rows:
             self._idle_deaths += 1
@@ -278,7 +285,7 @@ class PoolPass:
             if self._deaths_by_shard[shard_id] > self._pool.max_kills:
                 yield ShardReport(shard_id, error=f"its worker process ended each time: {reason}")
             else:
-                self._suspects.append(shard)
+                self._to_retry_alone.append(shard)
         if not self._workers and not self._finished():
             self._start_worker()
 

@@ -93,12 +93,11 @@ def run_passes(
 
 
 def _tell_mistake(shard_id: int, traceback: str, told: set[str]) -> None:
-    """The traceback of a mistake in the program, once a place: it may meet every shard of a run."""
-    place = next(
-        (line for line in reversed(traceback.splitlines()) if line.startswith('  File "')), traceback
-    )
-    if place not in told:
-        told.add(place)
+    """Log the traceback of a mistake in the program, once for each line of code: it may meet every shard."""
+    frames = [line for line in traceback.splitlines() if line.startswith('  File "')]
+    where = frames[-1] if frames else traceback
+    if where not in told:
+        told.add(where)
         logger.error(
             "shard %d failed by a mistake in the program, whose traceback is told once:\n%s",
             shard_id,

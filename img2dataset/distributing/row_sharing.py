@@ -34,7 +34,8 @@ class RowSharing:
             worker
             for worker in workers
             if worker.rows_left >= 2 * FEWEST_SHARED_ROWS
-            # Rows that wait for their host's connections: only a worker that holds none has some to spare.
+            # One that can help only waits for its servers. It may have rows that wait for their host's
+            # connections, and shares them only with a worker that has nothing at all.
             and (idle or not worker.can_help)
             and not (worker.isolated or worker.number in self._nothing_to_share)
         ]

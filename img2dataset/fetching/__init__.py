@@ -2,21 +2,21 @@
 
 ``Fetcher`` is the way in; the worker calls it. What happens to a row, in order:
 
-0. ``fetcher`` takes it, ``requests.ledger`` has it until it is answered, ``requests.loop`` carries it on,
-on one
-   thread.
-1. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …``. What needs no request:
-``requests.local_bodies``. 2. ``requests.scheduler``: which row is next (``row_order``), may its host be
-asked now (``hosts``: ``slots``,
-   ``host``, ``pace``; ``politeness`` is the user's), does the site consent (``consent``)?
-3. ``requests.body_memory``: is there memory for its body?
-4. ``requests.in_flight``: ``http.destinations`` finds its host (``dns``) and says where it may lead
+1. ``fetcher`` takes it, ``requests.ledger`` has it until it is answered, ``requests.loop`` carries it on, on
+   one thread.
+2. ``urls``: text → URI, or ``invalid url: …``, ``scheme: …``. A body that needs no request (in the list
+   itself, in a file or store) comes from ``requests.local_bodies``.
+3. ``requests.scheduler``: which row is next (``requests.row_order``)? May its host be asked now
+   (``hosts.slots``, ``hosts.host``, ``hosts.pace``; ``hosts.politeness`` has the user's choices)? Does the
+   site consent (``consent``)?
+4. ``requests.body_memory``: is there memory for its body?
+5. ``requests.in_flight``: ``http.destinations`` finds its host (``dns``) and says where it may lead
    (``addresses``).
-5. ``http.transfer`` on ``http.transport``: libcurl, with ``clocks``; ``access`` says who asks.
-   ``requests.time_limits`` looks at the clocks, and sees who is silent.
-6. ``http.response`` takes what comes; ``http.response_head``: status, redirect, opt-out (``consent``), size
-decide. 7. ``http.curl`` and ``dns.system`` say what went wrong; ``requests.outcomes``: another hop, another
-try?
+6. ``http.transfer`` on ``http.transport``: libcurl, with ``http.clocks``; ``http.access`` says who asks.
+   ``requests.time_limits`` looks at the clocks, and sees which transfers are silent.
+7. ``http.response`` takes what comes; ``http.response_head`` decides on it by status, redirect, opt-out
+   (``consent``) and size.
+8. ``http.curl`` and ``dns.system`` say what went wrong. ``requests.outcomes``: another hop, another try?
    ``requests.network``: was it this machine or its network?
 
 ``hosts.states`` has what a host goes through, and ``docs/host-states.md`` its picture. ``Fetcher`` is

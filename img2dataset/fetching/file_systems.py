@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from img2dataset import failures
 from img2dataset.errors import MissingDependency, OptionError
 from img2dataset.failures import Failure
-from img2dataset.fetching.machine import MEANS_ERRORS
+from img2dataset.fetching.machine import RESOURCE_ERRORS
 from img2dataset.fetching.urls import WEB_SCHEMES
 from img2dataset.storage.schemes import way_to_install
 
@@ -53,14 +53,14 @@ def file_system_class(scheme: str) -> Any:
 
     if scheme in _WRAPPERS or (scheme not in known_implementations and scheme not in registry):
         raise OptionError(
-            f"allow_schemes has {scheme!r}, which is no scheme of files or stores; use file, s3, gs, hf, ftp,"
-            " sftp, or another file system of fsspec"
+            f"--allow_schemes has {scheme!r}, which is no scheme of files or stores; use file, s3, gs, hf,"
+            " ftp, sftp, or another file system of fsspec"
         )
     try:
         return fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         raise MissingDependency(
-            f"allow_schemes has {scheme!r}, whose package is missing: {way_to_install([scheme], error)}"
+            f"--allow_schemes has {scheme!r}, whose package is missing: {way_to_install([scheme], error)}"
         ) from error
 
 
@@ -79,8 +79,8 @@ def failure_of(error: BaseException) -> Failure:
         return failures.STORED_NO_FILE
     if isinstance(error, PermissionError):
         return failures.STORED_FORBIDDEN
-    if isinstance(error, OSError) and error.errno in MEANS_ERRORS:
-        return failures.OUT_OF_MEANS
+    if isinstance(error, OSError) and error.errno in RESOURCE_ERRORS:
+        return failures.OUT_OF_RESOURCES
     if isinstance(error, TimeoutError):
         return failures.TIMEOUT_SILENCE
     return failures.STORED_UNREADABLE

@@ -15,8 +15,8 @@ import time
 UNREACHABLE_ERRORS = frozenset(
     {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 )
-# No means, whatever it was that was to be reached.
-MEANS_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+# This machine lacks descriptors, memory or buffers, whatever was to be reached.
+RESOURCE_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 # Ten thousand is what macOS allows where it says "unlimited".
 ENOUGH_DESCRIPTORS = 10_240
 # For pipes, shard files, the list and name servers; each transfer may have an idle connection beside it.

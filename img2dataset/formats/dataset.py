@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable
 
 STATISTICS_ENDING = "_stats.json"
 METADATA_ENDING = ".parquet"
-# Finished shards that are being replaced: see ``rewriting`` and ``store_journal``.
-REWRITES_FOLDER = ".img2dataset_rewrites"
+# Of finished shards that are being replaced: see ``working.replacing``.
+REPLACEMENTS_FOLDER = ".img2dataset_rewrites"
 
 # The columns that every run computes, in their order; the hash of the original bytes and its EXIF come last.
 SIZE_COLUMNS = ("width", "height", "original_width", "original_height")

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from img2dataset.counted import counted
 from img2dataset.types import SUCCESS, Status
 
 # What is done sooner needs no line.
@@ -46,7 +47,8 @@ def known_urls_line(shards: int, quiet_s: float = _QUIET_S) -> Iterator[Callable
         quiet_s: seconds without a line.
 
     Yields:
-        What is told after each shard how many have been read since the reading began, and their URLs.
+        To be called after each shard with how many have been read since the reading began, and how many URLs
+        they have.
     """
     # disable=None: quiet when standard error is no terminal.
     with _tqdm()(
@@ -58,7 +60,7 @@ def known_urls_line(shards: int, quiet_s: float = _QUIET_S) -> Iterator[Callable
             nonlocal before
             # A second reading counts from 1 again.
             before = 0 if read <= before else before
-            line.set_postfix_str(f"{urls:,} URLs", refresh=False)
+            line.set_postfix_str(f"{counted(urls, 'URL')}", refresh=False)
             with contextlib.suppress(OSError):
                 line.update(read - before)
             before = read
@@ -113,13 +115,12 @@ class ProgressLine:
             return
         self._between_lines_s = min(2 * self._between_lines_s, _LONGEST_BETWEEN_LINES_S)
         self._next_line = now + self._between_lines_s
-        of_total = f" of {self._total:,}" if self._total else ""
+        rows = f"{count:,} of {counted(self._total, 'row')}" if self._total else counted(count, "row")
         succeeded = f", {rows_done[SUCCESS] / count:.1%} ok" if count else ""
         seconds = now - self._began
         with contextlib.suppress(OSError, ValueError):  # whoever reads may have gone
             print(
-                f"img2dataset: {count:,}{of_total} rows in {seconds:.0f} s, {count / seconds:,.0f} rows/s"
-                f"{succeeded}",
+                f"img2dataset: {rows} in {seconds:.0f} s, {count / seconds:,.0f} rows/s{succeeded}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from img2dataset.counted import counted
 from img2dataset.failures import NOT_TRIED
 from img2dataset.printable import printable
 from img2dataset.types import ShardReport, ShardStats
@@ -29,9 +30,8 @@ class RunSummary:
     many more rows succeeded by that. ``unfinished`` has the statistics of shards that a stop has cut short
     and that are kept for the next run. ``failed_hosts`` are rows that were not downloaded, by host, and
     ``can_pass`` how many failures another run may win back; ``retries_failed`` that this one's options say so
-    already. ``standing`` counts the rows of shards that were
-    done already, where this run made none. ``error`` says why the run ended before its list did. Times in
-    Unix seconds.
+    already. ``counts_before`` are the statistics of the shards skipped, summed, where this run made none.
+    ``error`` says why the run ended before its list did. Times in Unix seconds.
     """
 
     output_folder: str
@@ -54,7 +54,7 @@ class RunSummary:
     failed_hosts: Counter[str] = field(default_factory=Counter)
     can_pass: int = 0
     retries_failed: bool = False
-    standing: Counter[str] = field(default_factory=Counter)
+    counts_before: Counter[str] = field(default_factory=Counter)
 
     def add(self, report: ShardReport, successes_before: int | None = None) -> None:
         """Count one shard's final report; of one that was taken up again, with its successes before that."""
@@ -93,10 +93,12 @@ class RunSummary:
         if self.shards_skipped and not self._did_nothing:
             lines.append(f"{_shards(self.shards_skipped)} already done by an earlier run")
         if self.known_rows:
-            lines.append(f"{self.known_rows:,} rows of the list were there already")
+            were = "was" if self.known_rows == 1 else "were"
+            lines.append(f"{_rows(self.known_rows)} of the list {were} there already")
         if self.shards_retried:
             lines.append(
-                f"{_shards(self.shards_retried)} taken up again: {self.recovered:,} more rows succeeded"
+                f"{_shards(self.shards_retried)} taken up again:"
+                f" {counted(self.recovered, 'more row')} succeeded"
             )
         if self.unfinished:
             lines += self._unfinished_lines()
@@ -128,11 +130,11 @@ class RunSummary:
     # Each line fits a terminal of 80 columns, up to a million rows.
     def _nothing_lines(self) -> list[str]:
         there = _shards(self.shards_skipped)
-        if not self.standing:
+        if not self.counts_before:
             return [f"nothing to do: {there} already done by an earlier run"]
-        succeeded = _share(self.standing["successes"], self.standing["count"])
+        succeeded = _share(self.counts_before["successes"], self.counts_before["count"])
         return [
-            f"nothing to do: {_rows(self.standing['count'])} in {there} already done by an earlier run,",
+            f"nothing to do: {_rows(self.counts_before['count'])} in {there} already done by an earlier run,",
             f"  {succeeded} succeeded",
         ]
 
@@ -150,7 +152,7 @@ class RunSummary:
         rows = sum(stats.count - stats.status_dict.get(NOT_TRIED, 0) for stats in self.unfinished)
         return [
             f"kept of {_shards(len(self.unfinished))} that could not be finished:",
-            f"  {rows:,} rows, {images:,} images; the same command completes them",
+            f"  {_rows(rows)}, {counted(images, 'image')}; the same command completes them",
         ]
 
     def _failure_lines(self) -> list[str]:
@@ -158,7 +160,7 @@ class RunSummary:
         lines = [f"  {n:>10,}  {message}" for message, n in failures[:SHOWN_FAILURES]]
         rest = failures[SHOWN_FAILURES:]
         if rest:
-            lines.append(f"  {sum(n for _, n in rest):>10,}  in {len(rest)} other messages")
+            lines.append(f"  {sum(n for _, n in rest):>10,}  in {counted(len(rest), 'other message')}")
         if not lines:
             return []
         if hosts := self._worst_hosts():
@@ -171,7 +173,7 @@ class RunSummary:
         return ["most frequent failures:", *lines]
 
     def _worst_hosts(self) -> str:
-        """Those that have more than their share; lists of a host a row have none."""
+        """The hosts with the most failed downloads; none for a list whose every row has a host of its own."""
         worst = [
             f"{host or 'none named'} ({n:,})"
             for host, n in self.failed_hosts.most_common(SHOWN_HOSTS)
@@ -183,7 +185,7 @@ class RunSummary:
         shown = list(self.failed_shards.items())[:SHOWN_SHARDS]
         lines = [f"  shard {shard_id}: {error}" for shard_id, error in shown]
         if len(self.failed_shards) > len(shown):
-            lines.append(f"  and {len(self.failed_shards) - len(shown)} more")
+            lines.append(f"  and {len(self.failed_shards) - len(shown):,} more")
         return [
             f"{_shards(len(self.failed_shards))} could not be made; the same command tries them again:",
             *lines,
@@ -191,11 +193,11 @@ class RunSummary:
 
 
 def _rows(n: int) -> str:
-    return f"{n:,} row" + ("" if n == 1 else "s")
+    return counted(n, "row")
 
 
 def _shards(n: int) -> str:
-    return f"{n:,} shard" + ("" if n == 1 else "s")
+    return counted(n, "shard")
 
 
 def _share(part: int, whole: int) -> str:

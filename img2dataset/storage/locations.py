@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from img2dataset.errors import Img2datasetError, MissingDependency, one_line
+from img2dataset.storage.retries import Result, with_retries
 from img2dataset.storage.schemes import are_of_stores, schemes_of, show_partial_files, way_to_install
 
 
@@ -35,6 +37,14 @@ class Location:
     @property
     def shows_partial_files(self) -> bool:
         return show_partial_files(protocols_of(self.file_system))
+
+    def tried(self, operation: Callable[[], Result]) -> Result:
+        """What an operation on the file system returns: a store is asked again where it may help.
+
+        Raises:
+            Exception: whatever the operation raised, the last time.
+        """
+        return operation() if self.is_local else with_retries(operation)
 
 
 def locate(path: str, option: str, error_class: type[Img2datasetError]) -> Location:

@@ -1,7 +1,7 @@
-"""Moving files over others: on the local disk, and on remote file systems that rename.
+"""Moving files over others on one file system, and flushing what is to outlive a power cut.
 
-In: paths of one file system. Out: moved or removed files; what is gone already is no error, since another
-process may be at the same rewrite. Called by ``rewriting``.
+In: paths. Out: moved files; one that is gone already is no error, since another process may be at the same
+replacement. Called by ``working`` and ``verifying``.
 """
 
 from __future__ import annotations
@@ -9,142 +9,68 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+from img2dataset.storage.locations import Location
 
 
-class Place(Protocol):
-    """The few steps that a rewrite is made of."""
+def move(location: Location, source: str, target: str) -> None:
+    """Put a file in place of whatever stands there: on the local disk in one step.
 
-    def exists(self, path: str) -> bool:
-        """Whether there is a file or folder."""
+    Some servers do not rename onto a file: it is removed first, so there is a moment without it.
 
-    def names(self, folder: str) -> list[str]:
-        """What is in a folder; nothing if there is none."""
-
-    def is_folder(self, path: str) -> bool:
-        """Whether this is a folder."""
-
-    def read(self, path: str) -> bytes:
-        """A small file."""
-
-    def move(self, source: str, target: str) -> None:
-        """Put a file in place of whatever stands there."""
-
-    def make_folder(self, path: str) -> None:
-        """Make a folder, in place of a file if one stands there."""
-
-    def remove_file(self, path: str) -> None:
-        """Remove a file."""
-
-    def remove_folder(self, path: str) -> None:
-        """Remove an empty folder."""
-
-    def flush(self, folder: str) -> None:
-        """Wait until the names in a folder are on the disk."""
-
-
-class LocalPlace:
-    """Every move is one step: a reader finds the old file or the new one."""
-
-    def exists(self, path: str) -> bool:
-        return os.path.lexists(path)
-
-    def names(self, folder: str) -> list[str]:
-        try:
-            return os.listdir(folder)
-        except FileNotFoundError:
-            return []
-
-    def is_folder(self, path: str) -> bool:
-        return os.path.isdir(path)
-
-    def read(self, path: str) -> bytes:
-        return Path(path).read_bytes()
-
-    def move(self, source: str, target: str) -> None:
-        try:
-            os.replace(source, target)
-        except IsADirectoryError:
-            shutil.rmtree(target)
-            os.replace(source, target)
-        except FileNotFoundError:
-            if not os.path.lexists(target):
-                raise
-
-    def make_folder(self, path: str) -> None:
-        try:
-            os.makedirs(path, exist_ok=True)
-        except FileExistsError:
-            os.unlink(path)
-            os.mkdir(path)
-
-    def remove_file(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-
-    def remove_folder(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(path)
-
-    def flush(self, folder: str) -> None:
-        flush_to_disk(folder)
-
-
-class FsspecPlace:
-    """HDFS, SFTP and their like. Some servers do not rename onto a file: it is removed first.
-
-    So there is a moment without the file. A crash in it loses nothing: the journal still has the new one.
+    Raises:
+        Exception: it cannot be moved; every file system has its own errors.
     """
+    if not location.is_local:
+        _move_on_server(location.file_system, source, target)
+        return
+    try:
+        os.replace(source, target)
+    except IsADirectoryError:
+        shutil.rmtree(target)
+        os.replace(source, target)
+    except FileNotFoundError:
+        if not os.path.lexists(target):
+            raise
 
-    def __init__(self, file_system: Any) -> None:
-        self._file_system = file_system
 
-    def exists(self, path: str) -> bool:
-        self._file_system.invalidate_cache()
-        return bool(self._file_system.exists(path))
+def make_folder(location: Location, path: str) -> None:
+    """Make a folder, in place of a file if one stands there.
 
-    def names(self, folder: str) -> list[str]:
-        self._file_system.invalidate_cache()
-        try:
-            paths = self._file_system.ls(folder, detail=False)
-        except FileNotFoundError:
-            return []
-        return [path.rstrip("/").rpartition("/")[2] for path in paths]
-
-    def is_folder(self, path: str) -> bool:
-        return bool(self._file_system.isdir(path))
-
-    def read(self, path: str) -> bytes:
-        contents: bytes = self._file_system.cat_file(path)
-        return contents
-
-    def move(self, source: str, target: str) -> None:
-        if not self.exists(source):
-            return
-        if self.exists(target):
-            self._file_system.rm(target, recursive=True)
-        self._file_system.mv(source, target)
-
-    def make_folder(self, path: str) -> None:
-        self._file_system.makedirs(path, exist_ok=True)
-
-    def remove_file(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._file_system.rm_file(path)
-
-    def remove_folder(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._file_system.rmdir(path)
-
-    def flush(self, folder: str) -> None:
-        pass  # these file systems have nothing for it
+    Raises:
+        Exception: it cannot be made; every file system has its own errors.
+    """
+    if not location.is_local:
+        location.file_system.makedirs(path, exist_ok=True)
+        return
+    try:
+        os.makedirs(path, exist_ok=True)
+    except FileExistsError:
+        os.unlink(path)
+        os.mkdir(path)
 
 
 def flush_to_disk(path: str) -> None:
-    """Wait until a file's contents, or a folder's names, are on the disk."""
+    """Wait until a local file's contents, or a local folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_names(location: Location, folder: str) -> None:
+    """Wait until the names in a folder are on the disk, where there is something for it."""
+    if location.is_local:
+        flush_to_disk(folder)
+
+
+def _move_on_server(file_system: Any, source: str, target: str) -> None:
+    file_system.invalidate_cache()
+    if not file_system.exists(source):
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if file_system.exists(target):
+            file_system.rm(target, recursive=True)
+    file_system.mv(source, target)

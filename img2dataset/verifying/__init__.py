@@ -3,10 +3,10 @@
 Called by the command line (``img2dataset verify OUTPUT``, in ``command``) and from Python (``verify``).
 
 Reading order: ``report`` (what is said), ``inventory`` (what stands in the folder), ``expectation`` (what the
-folder's record says should), ``checking`` (one shard), the ``*_data`` files (one format each),
-``many_shards`` (many at once), ``verification`` (all of it).
+folder's record says should), ``checking`` (one shard: its ``statistics``, ``metadata``, ``samples`` and
+``images``), ``many_shards`` (many at once), ``verification`` (all of it).
 
-Of other rooms it knows the format facts of ``writing``, of which it is the reader, and the folder's record.
+Data are read by the formats themselves (``formats``); the record is ``manifest``.
 """
 
 from img2dataset.verifying.report import BadShard, VerificationReport

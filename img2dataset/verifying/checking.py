@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, one_line
 from img2dataset.formats import OutputFormat, output_format
 from img2dataset.formats.dataset import METADATA_ENDING, STATISTICS_ENDING, key_digits
@@ -99,7 +100,9 @@ class _Check:
         statistics = read_statistics(self._files.read(name), name, self._findings)
         expected = self._expectation.rows
         if statistics is not None and expected is not None and statistics.count != expected:
-            self._findings.add(f"the statistics count {statistics.count} rows, the list has {expected}")
+            self._findings.add(
+                f"the statistics count {counted(statistics.count, 'row')}, the list has {expected:,}"
+            )
         return statistics
 
     def _check_contents(self, statistics: Statistics | None) -> None:
@@ -120,7 +123,9 @@ class _Check:
         if rows_per_shard is not None and self._rows.key_digits is not None:
             digits = key_digits(rows_per_shard)
             if self._rows.key_digits != digits:
-                self._findings.add(f"keys of {self._rows.key_digits} digits after the shard's, not {digits}")
+                self._findings.add(
+                    f"keys of {counted(self._rows.key_digits, 'digit')} after the shard's, not {digits}"
+                )
 
     def _broken_is_found(self, ending: str, read: Callable[[str], bool]) -> bool:
         """Read a file that must be there; whether it could be."""

@@ -72,7 +72,7 @@ class FolderRecord:
             return False
         last = self._runs[-1]
         all_known = bool(last.files) and all(_rows(file) is not None for file in last.files)
-        return all_known and not _takes_new_rows_only(last)
+        return all_known
 
     def of(self, shard_id: int) -> ShardExpectation:
         """What is known of one shard."""
@@ -121,11 +121,6 @@ def _mixes(earlier: RunRecord, later: RunRecord) -> bool:
     return later.first_shard_id < earlier.first_shard_id
 
 
-def _takes_new_rows_only(run: RunRecord) -> bool:
-    """Whether the rows of its list do not tell its shards."""
-    return run.mode == "new_only"
-
-
 def _originals(options: dict[str, Any]) -> bool | None:
     if options.get("disable_all_reencoding"):
         return True
@@ -142,7 +137,7 @@ def _shards_of_files(run: RunRecord) -> list[tuple[int, int, int]]:
     rows_per_shard = run.options.get("number_sample_per_shard")
     if run.mode == "new_only":
         return []  # how many of the list's rows were new is not in the record
-    if not isinstance(rows_per_shard, int) or rows_per_shard < 1 or _takes_new_rows_only(run):
+    if not isinstance(rows_per_shard, int) or rows_per_shard < 1:
         return []
     found, shard_id = [], run.first_shard_id
     for file in run.files:

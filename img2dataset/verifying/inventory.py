@@ -13,11 +13,16 @@ from dataclasses import dataclass, field
 
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats import OutputFormat, formats_with_own_data
-from img2dataset.formats.dataset import METADATA_ENDING, REWRITES_FOLDER, STATISTICS_ENDING, shard_and_ending
+from img2dataset.formats.dataset import (
+    METADATA_ENDING,
+    REPLACEMENTS_FOLDER,
+    STATISTICS_ENDING,
+    shard_and_ending,
+)
 from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.temporaries import FORMER_TEMPORARY_FOLDER, TEMPORARY_FOLDER
-from img2dataset.working.rewriting import rewrites_folder
+from img2dataset.working.replacement_journal import journals_folder
 from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 
@@ -74,8 +79,8 @@ def take_inventory(location: Location, output_formats: Iterable[str]) -> Invento
     inventory = Inventory(formats=formats_with_own_data(*output_formats))
     listing = list_folder(location, location.path)
     rewritten: set[str] = set()
-    if (REWRITES_FOLDER, True) in listing:
-        rewritten = {name for name, _ in list_folder(location, rewrites_folder(location))}
+    if (REPLACEMENTS_FOLDER, True) in listing:
+        rewritten = {name for name, _ in list_folder(location, journals_folder(location))}
     for name, is_folder in listing:
         of_shard = shard_and_ending(name, inventory.formats)
         if of_shard is None:

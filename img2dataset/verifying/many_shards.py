@@ -107,7 +107,7 @@ class Checkers:
             child: Checker = Child(self._started, PROGRAM, self._heard.put)
         except (OSError, RuntimeError) as error:
             raise Img2datasetError(
-                f"no process to check shards in can be started: {error}; give a lower processes_count, or"
+                f"no process to check shards in can be started: {error}; give a lower --processes_count, or"
                 " raise the limits of processes and open files (ulimit -u, ulimit -n)"
             ) from error
         child.send(self._settings)
@@ -118,5 +118,5 @@ class Checkers:
 def _how_it_ended(exit_status: int) -> str:
     return (
         f"the process that checked it ended with status {exit_status};"
-        " a lower processes_count needs less memory"
+        " a lower --processes_count needs less memory"
     )

@@ -1,7 +1,7 @@
 """The metadata of one shard: one row each row of the list, under the keys of the contract.
 
 In: record batches. Out: ``ShardRows``, against which the data and the statistics are held, and findings.
-Called by ``checking`` and by the check of the parquet format.
+Called by ``checking`` and ``images_in_table``.
 
 A key is the shard's number as in its file names, followed by the row's place in fixed digits. So keys that
 are right and unique within each shard are unique across shards: no key of another shard need be remembered,
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, get_args
 
+from img2dataset.counted import counted
 from img2dataset.formats.dataset import COMPUTED_COLUMNS
 from img2dataset.formats.findings import Findings
 from img2dataset.options.images import HashName
@@ -95,7 +96,7 @@ class ShardRows:
             self._findings.add("keys of different lengths")
         for status, count in self.statuses.items():
             if status not in _STATUSES:
-                self._findings.add(f"{count} rows have the status {status!r}")
+                self._findings.add(f"{counted(count, 'row has', 'rows have')} the status {status!r}")
         if self._has_wrong_keys:
             return  # which rows are absent cannot be said
         for place in range(self.count):

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import html
 import shlex
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
+
+from img2dataset.counted import counted
+from img2dataset.printable import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,13 @@ class VerificationReport:
         """The report for people: faults first, the sum last."""
         return list(self._lines())
 
+    def __str__(self) -> str:
+        return printable("\n".join(self.lines()))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows where a verification is the last value of a cell."""
+        return f"<pre>{html.escape(str(self))}</pre>"
+
     def _lines(self) -> Iterator[str]:
         yield from self.folder_faults
         for shard in self.bad:
@@ -134,7 +145,8 @@ class VerificationReport:
 
     def _range(self, first: int, last: int) -> str:
         names = [f"{shard_id:0{self.digits}d}" for shard_id in (first, last)]
-        return names[0] if first == last else f"{names[0]} to {names[1]} ({last - first + 1:,} shards)"
+        count = counted(last - first + 1, "shard")
+        return names[0] if first == last else f"{names[0]} to {names[1]} ({count})"
 
     def _sum(self) -> str:
         missing = sum(last - first + 1 for first, last in self.missing)
@@ -146,8 +158,8 @@ class VerificationReport:
             (missing, "missing"),
         )
         shards = ", ".join(f"{count:,} {what}" for count, what in counts if count or what == "good")
-        looked_at = f", {self.images:,} images looked at" if self.images else ""
-        rows = f"{self.rows:,} rows, {self.successes:,} successes"
+        looked_at = f", {counted(self.images, 'image')} looked at" if self.images else ""
+        rows = f"{counted(self.rows, 'row')}, {counted(self.successes, 'success', 'successes')}"
         return f"{self.output_folder}: shards: {shards}; {rows}{looked_at}"
 
     def _way_out(self) -> Iterator[str]:

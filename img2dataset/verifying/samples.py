@@ -1,7 +1,7 @@
 """The samples of one shard's data, held one by one against the metadata.
 
-In: the shard's rows, then each sample as a format's reader finds it. Out: findings. Called by the checks of
-files, webdataset and tfrecord; the parquet format has its samples in its rows.
+In: the shard's rows, then each sample as a format's reader finds it. Out: findings. Called by ``checking``
+for formats whose data is a file of its own; parquet has its images in its rows (``images_in_table``).
 """
 
 from __future__ import annotations

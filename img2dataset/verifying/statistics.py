@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from img2dataset.counted import counted
 from img2dataset.formats.findings import Findings
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS
 
@@ -54,15 +55,15 @@ def read_statistics(contents: bytes, name: str, findings: Findings) -> Statistic
 def _check_sums(statistics: Statistics, name: str, findings: Findings) -> None:
     parts = statistics.successes + statistics.failed_to_download + statistics.failed_to_resize
     if statistics.count != parts:
-        findings.add(f"{name} counts {statistics.count} rows, and {parts} by their outcome")
+        findings.add(f"{name} counts {counted(statistics.count, 'row')}, and {parts} by their outcome")
     if statistics.count == 0:
         findings.add(f"{name} counts no rows")
     named = sum(statistics.status_dict.values())
     if named != statistics.count:
-        findings.add(f"{name} counts {statistics.count} rows, and {named} by their message")
+        findings.add(f"{name} counts {counted(statistics.count, 'row')}, and {named} by their message")
     elif statistics.status_dict.get(SUCCESS, 0) != statistics.successes:
         findings.add(
-            f"{name} counts {statistics.successes} successes, and"
+            f"{name} counts {counted(statistics.successes, 'success', 'successes')}, and"
             f" {statistics.status_dict.get(SUCCESS, 0)} by their message"
         )
 
@@ -71,14 +72,14 @@ def compare_with_rows(
     statistics: Statistics, statuses: Counter[str], messages: Counter[str], findings: Findings
 ) -> None:
     """Hold the statistics against the rows of the metadata, counted by status and by message."""
-    for what, said, counted in (
+    for what, said, found in (
         ("rows", statistics.count, statuses.total()),
         ("successes", statistics.successes, statuses[SUCCESS]),
         (FAILED_TO_DOWNLOAD, statistics.failed_to_download, statuses[FAILED_TO_DOWNLOAD]),
         (FAILED_TO_RESIZE, statistics.failed_to_resize, statuses[FAILED_TO_RESIZE]),
     ):
-        if said != counted:
-            findings.add(f"{what}: {said} in the statistics, {counted} in the metadata")
+        if said != found:
+            findings.add(f"{what}: {said} in the statistics, {found} in the metadata")
     said_messages = {message: count for message, count in statistics.status_dict.items() if count}
     if said_messages != dict(messages):
         findings.add("the statistics count other messages than the metadata")

@@ -26,7 +26,7 @@ from img2dataset.verifying.inventory import (
 from img2dataset.verifying.many_shards import check_shards
 from img2dataset.verifying.removal import remove_shard
 from img2dataset.verifying.report import VerificationReport
-from img2dataset.working.rewriting import finish_all_rewrites
+from img2dataset.working.completing import finish_all_replacements
 
 _LISTED_NAMES = 5
 
@@ -60,9 +60,9 @@ def verify(
         MissingDependency: its file system or format needs a package that is not installed.
     """
     if processes_count is not None and processes_count < 1:
-        raise OptionError(f"processes_count is {processes_count}; it must be 1 or more")
+        raise OptionError(f"--processes_count is {processes_count}; it must be 1 or more")
     location = locate(output_folder, "output_folder", OutputError)
-    completed = _finish_rewrites(location) if remove else []
+    completed = _finish_replacements(location) if remove else []
     report = VerificationReport(output_folder)
     if completed:
         report.notes.append(f"completed, as their replacement had been cut short: {_listed(completed)}")
@@ -93,10 +93,10 @@ def verify(
     return report
 
 
-def _finish_rewrites(location: Location) -> list[str]:
+def _finish_replacements(location: Location) -> list[str]:
     """Bring to their end the replacements that were cut short: what they have won must not be removed."""
     try:
-        return finish_all_rewrites(location)
+        return finish_all_replacements(location)
     except OutputError:
         raise
     except Exception as error:  # every file system has its own errors

@@ -14,25 +14,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Protocol
 
-from img2dataset.formats.dataset import STATISTICS_ENDING
 from img2dataset.formats.settings import WriteSettings
-from img2dataset.storage.folders import names_in
 from img2dataset.storage.locations import Location
-from img2dataset.storage.moving import FsspecPlace, flush_to_disk
+from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.putting import put_files
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.temporaries import make_temporary_folder, run_folder
-from img2dataset.working.replacing import (
-    ReplacedShard,
-    files_to_remove,
-    replace_on_local_disk,
-    write_removals,
-)
-from img2dataset.working.rewriting import REMOVALS_NAME, finish_rewrite, journal_of, rewrite_lock
-from img2dataset.working.store_journal import begin_store_rewrite, end_store_rewrite, remove_from_store
+from img2dataset.working.replacing import ReplacedShard, replace_shard
 
 
 class ShardFolder(Protocol):
@@ -81,11 +71,12 @@ class LocalShardFolder:
 
     def __init__(self, location: Location, run_id: str, shard: str) -> None:
         self._location = location
+        self._run_id = run_id
         self.path = make_temporary_folder(location, run_id, shard)
 
     def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
         if replaced is not None or os.path.lexists(os.path.join(self._location.path, statistics)):
-            replace_on_local_disk(self._location, self.path, names, statistics, replaced)
+            replace_shard(self._location, self._run_id, self.path, names, statistics, replaced)
             return
         for name in names:
             self._rename(name)
@@ -125,11 +116,7 @@ class SpooledShardFolder:
 
     def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
         if replaced is not None:
-            with_retries(lambda: replaced.check_still_stands(self._location, statistics))
-            if self._location.shows_partial_files:
-                self._replace_by_journal(names, statistics, replaced)
-            else:
-                self._replace_by_puts(names, statistics, replaced)
+            replace_shard(self._location, self._run_id, self.path, names, statistics, replaced)
             self.remove()
             return
         file_system = self._location.file_system
@@ -142,44 +129,6 @@ class SpooledShardFolder:
         for files in self._uploads([*names, statistics]):
             self._upload_all(files)
         self.remove()
-
-    def _replace_by_puts(self, names: list[str], statistics: str, replaced: ReplacedShard) -> None:
-        """On an object store: each put is one step; see ``store_journal``."""
-        location = self._location
-        removals = self._files_to_remove(names, statistics, replaced)
-        begin_store_rewrite(location, self._run_id, self.path, names, statistics, removals)
-        for files in self._uploads([*names, statistics]):
-            self._upload_all(files)
-        remove_from_store(location, removals)
-        end_store_rewrite(location, statistics.removesuffix(STATISTICS_ENDING))
-
-    def _replace_by_journal(self, names: list[str], statistics: str, replaced: ReplacedShard) -> None:
-        """Where a move is one step and an upload is not: the journal is uploaded, then put in place."""
-        location, shard = self._location, statistics.removesuffix(STATISTICS_ENDING)
-        place = FsspecPlace(location.file_system)
-        removals = self._files_to_remove(names, statistics, replaced)
-        if removals:
-            write_removals(self.path, [name.rpartition("/")[2] for name in removals])
-            names = [*names, REMOVALS_NAME]
-        for files in self._uploads([*names, statistics]):
-            for source, name in files:
-                target = f"{self._temporary}/{name}"
-                location.file_system.makedirs(target.rpartition("/")[0], exist_ok=True)
-                with_retries(partial(location.file_system.put_file, source, target))
-        with rewrite_lock(location):
-            finish_rewrite(location, place, shard)  # an earlier one, cut short
-            location.file_system.mv(self._temporary, journal_of(location, shard))
-            finish_rewrite(location, place, shard)
-
-    def _files_to_remove(self, names: list[str], statistics: str, replaced: ReplacedShard) -> list[str]:
-        """Names under the output folder of the ``files`` shard's files that are no part of the new one."""
-        shard = statistics.removesuffix(STATISTICS_ENDING)
-        if shard not in names:
-            return []
-        folder = f"{self._location.path}/{shard}"
-        standing = names_in(self._location, folder)
-        new_files = os.listdir(os.path.join(self.path, shard))
-        return [f"{shard}/{name}" for name in files_to_remove(standing, new_files, replaced)]
 
     def _uploads(self, names: Iterable[str]) -> Iterator[list[tuple[str, str]]]:
         """For each file or folder, in order, the local path and the name of each file of it."""

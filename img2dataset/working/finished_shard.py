@@ -30,7 +30,7 @@ from img2dataset.formats.metadata import column_type
 from img2dataset.formats.settings import WriteSettings
 from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import with_retries
-from img2dataset.working.rewriting import finish_rewrite_of
+from img2dataset.working.completing import finish_replacement
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,14 +41,14 @@ _MOST_DIGITS = 12
 def open_finished_shard(settings: WriteSettings, shard_id: int) -> FinishedShard | None:
     """A shard that is done, or None if it is not: it has no statistics.
 
-    A rewrite of it that was cut short after its commit point is brought to its end first.
+    A replacement of it that was cut short after its commit point is brought to its end first.
 
     Raises:
         OutputError: its statistics cannot be read, or it is done under a name of other digits.
     """
     location = settings.locate()
     shard = shard_name(shard_id, settings.shard_digits)
-    finish_rewrite_of(location, shard, settings.run_id)
+    finish_replacement(location, shard, settings.run_id)
     statistics_text = _read_statistics(location, shard)
     if statistics_text is None:
         _refuse_other_digits(location, shard_id, shard)

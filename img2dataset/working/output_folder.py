@@ -18,7 +18,7 @@ from typing import Any
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats import data_endings
 from img2dataset.formats.dataset import (
-    REWRITES_FOLDER,
+    REPLACEMENTS_FOLDER,
     STATISTICS_ENDING,
     finished_shard,
     metadata_name,
@@ -37,7 +37,7 @@ from img2dataset.storage.temporaries import (
     run_folder,
     runs_with_temporaries,
 )
-from img2dataset.working.rewriting import finish_all_rewrites, rewrite_lock
+from img2dataset.working.completing import finish_all_replacements, replacement_lock
 from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 
@@ -189,7 +189,7 @@ class OutputFolder:
         Raises:
             OutputError: another process has held the lock for a minute.
         """
-        with rewrite_lock(self._location):
+        with replacement_lock(self._location):
             yield
 
     def announce(self) -> list[int]:
@@ -234,13 +234,13 @@ class OutputFolder:
                 f"output_folder {self.path!r} holds {min(names)!r} and nothing made by img2dataset: "
                 "overwrite does not empty it; choose another folder or empty it yourself"
             )
-        # Statistics first: should this be interrupted, what is left counts as not done. Before them, rewrites
-        # that were cut short, which would put a shard back, and unfinished shards, whose rows would be taken
-        # over by a run that no longer finds with which options they were made.
+        # Statistics first: should this be interrupted, what is left counts as not done. Before them,
+        # replacements that were cut short, which would put a shard back, and unfinished shards, whose rows
+        # would be taken over by a run that no longer finds with which options they were made.
         for name in sorted(
             names,
             key=lambda name: (
-                name not in (REWRITES_FOLDER, UNFINISHED_FOLDER),
+                name not in (REPLACEMENTS_FOLDER, UNFINISHED_FOLDER),
                 finished_shard(name) is None,
                 name,
             ),
@@ -248,13 +248,12 @@ class OutputFolder:
             with self._told_of(name, "removed"):
                 remove(self._location, f"{self._location.path}/{name}")
 
-    def finish_rewrites(self) -> set[int]:
+    def finish_replacements(self) -> set[int]:
         """Bring to its end what runs that died were replacing: to be called before anything is read.
 
-        A rewrite of a finished shard that was cut short after its commit point is completed, whoever began
-        it; a live run that is at it is not disturbed. One cut short before that is a dead run's temporary
-        file (``remove_stale_temporaries``). Calling this again, or in two runs at once, does no harm. On an
-        object store there is never anything to do.
+        The replacement of a finished shard that was cut short after its commit point is completed, whoever
+        began it; before it, the old shard stands, and what was staged is removed. A live run that is at it is
+        not disturbed. Calling this again, or in two runs at once, does no harm.
 
         Returns:
             The shards that were completed.
@@ -263,13 +262,13 @@ class OutputFolder:
             OutputError: a file cannot be moved, or another run has held the lock for a minute.
         """
         try:
-            names = finish_all_rewrites(self._location)
+            names = finish_all_replacements(self._location)
         except OutputError:
             raise
         except Exception as error:  # every file system has its own errors
             raise OutputError(
-                f"output_folder {self.path!r}: a rewrite that was cut short, in {REWRITES_FOLDER}, cannot be "
-                f"finished: {one_line(error)}"
+                f"output_folder {self.path!r}: a replacement that was cut short, in {REPLACEMENTS_FOLDER},"
+                f" cannot be finished: {one_line(error)}"
             ) from error
         return self._shards_of(names)
 

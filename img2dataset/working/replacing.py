@@ -1,37 +1,52 @@
-"""The commit of a shard over a finished one: what is checked, what goes, and the journal on the local disk.
+"""Replacing a finished shard, so that after any crash the old shard or the new one stands whole.
 
-In: the complete new files, and what is known of the shard that they replace. Out: the new shard in place of
-the old one. Called by the shard folders of ``commit``.
+In: a folder of new files that is complete, and what is known of the shard that they replace. Out: the new
+shard in place of the old one. Called by the commit. ``completing`` brings to its end what is cut short.
 
-What stands after a crash, of the process or the machine, on the local disk, HDFS, SFTP and their like:
-- before the commit point: the old shard; the new files are temporary files of a dead run;
-- after it: the new shard, once ``finish_rewrites`` has moved what was not moved yet.
+In this order, whatever the file system:
+1. where files can be moved (the local disk, SFTP, HDFS), all new files are staged beside the journal;
+2. the journal is put (``replacement_journal``): the commit point where files are staged;
+3. the data are put or moved: the commit point on an object store;
+4. metadata, then statistics are moved, or put from the journal;
+5. files of a ``files`` shard that are no part of the new one go, and at last the journal.
 
-On an object store the same holds by other means: see ``store_journal``.
+What a reader finds in between is the new data with the old metadata: every sample that the old metadata call
+a success is in the new data too, bit for bit. New samples of a ``files`` shard come one by one, image last,
+so that every image has its metadata beside it; what stays is not touched.
+
+Who finds a journal goes on from step 3 if files are staged, and from step 4 if the new data stand. Else
+(an object store, cut short before the data) the old shard stands, and new samples are removed again.
+
+On the local disk a lock keeps processes apart, among them those of other machines that see its locks.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from img2dataset.errors import OutputError
 from img2dataset.formats.dataset import STATISTICS_ENDING
+from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
-from img2dataset.storage.moving import LocalPlace, flush_to_disk
-from img2dataset.working.rewriting import (
-    REMOVALS_NAME,
-    finish_rewrite,
-    journal_of,
-    rewrite_lock,
-    rewrites_folder,
+from img2dataset.storage.moving import flush_names, flush_to_disk, move
+from img2dataset.storage.putting import put_files
+from img2dataset.working.completing import complete, finish_under_lock, put_object, replacement_lock
+from img2dataset.working.replacement_journal import (
+    Journal,
+    journal_path,
+    journals_folder,
+    new_journal,
+    stage_path,
 )
 
 # ext4 writes one journal entry for all that wait: 3000 files take 0.3 s, one after the other 11.
 _FLUSHES_AT_ONCE = 32
+# The journal in the folder of staged files, before it is put in its place.
+_JOURNAL_NAME = "journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,8 @@ class ReplacedShard:
             OutputError: its statistics are others, or gone.
         """
         try:
-            standing = location.file_system.cat_file(f"{location.path}/{statistics}")
+            path = f"{location.path}/{statistics}"
+            standing = location.tried(lambda: location.file_system.cat_file(path))
         except FileNotFoundError:
             standing = None
         if standing != self.statistics_text:
@@ -65,60 +81,92 @@ class ReplacedShard:
             )
 
 
-def files_to_remove(
-    standing: Iterable[str], new_files: Iterable[str], replaced: ReplacedShard | None
-) -> list[str]:
-    """The files of a ``files`` shard that are no part of the new one.
-
-    Files that are named like none of its samples stay, unless the whole shard is made again (``replaced`` is
-    None).
-    """
-    new = set(new_files)
-    return sorted(
-        name
-        for name in standing
-        if name not in new and (replaced is None or name.partition(".")[0] in replaced.retaken_keys)
-    )
-
-
-def replace_on_local_disk(
-    location: Location, folder: str, names: list[str], statistics: str, replaced: ReplacedShard | None
+def replace_shard(
+    location: Location,
+    run_id: str,
+    folder: str,
+    names: list[str],
+    statistics: str,
+    replaced: ReplacedShard | None,
 ) -> None:
-    """Make ``folder`` the journal of a rewrite, and bring it to its end.
+    """Put new files in place of those of a finished shard.
 
     Args:
         location: of the output folder.
-        folder: of the complete new files, on the same file system; gone on return.
-        names: data and metadata in it.
+        run_id: of the run.
+        folder: of the complete new files, on the local disk; if that is the output folder's, it is gone on
+            return.
+        names: data and metadata in it; the data come first.
         statistics: the name of the statistics in it.
         replaced: what was taken over; None if the whole shard was made again.
 
     Raises:
         OutputError: the shard was replaced or removed meanwhile, or the lock is held; the old shard stands.
-        OSError: before the commit point, the old shard stands; after it, the next call or run moves the rest.
+        OSError: before the commit point, the old shard stands; after it, the next call or run does the rest.
     """
-    place, shard = LocalPlace(), statistics.removesuffix(STATISTICS_ENDING)
-    _flush_files(folder)
-    with rewrite_lock(location):
-        finish_rewrite(location, place, shard)  # an earlier one, cut short
+    shard = statistics.removesuffix(STATISTICS_ENDING)
+    if location.is_local:
+        _flush_files(folder)
+    with replacement_lock(location):
+        finish_under_lock(location, shard, run_id)  # an earlier one, cut short
         if replaced is not None:
             replaced.check_still_stands(location, statistics)
-        if shard in names:
-            standing = place.names(f"{location.path}/{shard}")
-            removals = files_to_remove(standing, os.listdir(os.path.join(folder, shard)), replaced)
-            if removals:
-                write_removals(folder, removals)
-                flush_to_disk(os.path.join(folder, REMOVALS_NAME))
-        flush_to_disk(folder)
-        os.rename(folder, journal_of(location, shard))
-        flush_to_disk(rewrites_folder(location))
-        finish_rewrite(location, place, shard)
+        staged = location.is_local or location.shows_partial_files
+        removals = _removals(location, shard, folder, names, replaced)
+        journal = new_journal(run_id, folder, names, statistics, removals, staged)
+        if staged:
+            _stage_and_put_journal(location, shard, folder, journal)
+        else:
+            put_object(location, journal_path(location, shard), journal.to_bytes())
+            files = [(os.path.join(folder, name), f"{location.path}/{name}") for name in journal.plan.data]
+            put_files(location, files)
+        complete(location, shard, journal)
 
 
-def write_removals(folder: str, removals: list[str]) -> None:
-    """Write the list of files to remove at the end, as a file of the journal."""
-    with open(os.path.join(folder, REMOVALS_NAME), "w", encoding="ascii") as file:
-        json.dump(removals, file)
+def _stage_and_put_journal(location: Location, shard: str, folder: str, journal: Journal) -> None:
+    """Have the new files stand beside the journal, whole, and then the journal."""
+    stage = stage_path(location, shard, journal.plan.run_id)
+    remove(location, stage)  # of an attempt that was cut short before its journal
+    try:
+        if location.is_local:
+            os.rename(folder, stage)
+        else:
+            _upload_stage(location, folder, stage, [*journal.plan.data, *journal.plan.vouching])
+        temporary = f"{stage}/{_JOURNAL_NAME}"
+        location.tried(partial(location.file_system.pipe_file, temporary, journal.to_bytes()))
+        if location.is_local:
+            flush_to_disk(temporary)
+        flush_names(location, stage)
+        move(location, temporary, journal_path(location, shard))
+    except BaseException:
+        with contextlib.suppress(Exception):
+            remove(location, stage)
+        raise
+    flush_names(location, journals_folder(location))
+
+
+def _upload_stage(location: Location, folder: str, stage: str, names: list[str]) -> None:
+    for inner in {f"{stage}/{name}".rpartition("/")[0] for name in names}:
+        location.tried(partial(location.file_system.makedirs, inner, exist_ok=True))
+    put_files(location, [(os.path.join(folder, name), f"{stage}/{name}") for name in names])
+
+
+def _removals(
+    location: Location, shard: str, folder: str, names: list[str], replaced: ReplacedShard | None
+) -> list[str]:
+    """Names under the output folder of the ``files`` shard's files that are no part of the new one.
+
+    Files that are named like none of its samples stay, unless the whole shard is made again (``replaced`` is
+    None).
+    """
+    if shard not in names:
+        return []
+    new = set(os.listdir(os.path.join(folder, shard)))
+    return sorted(
+        f"{shard}/{name}"
+        for name in names_in(location, f"{location.path}/{shard}")
+        if name not in new and (replaced is None or name.partition(".")[0] in replaced.retaken_keys)
+    )
 
 
 def _flush_files(folder: str) -> None:

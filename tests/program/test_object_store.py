@@ -174,7 +174,7 @@ def test_a_store_that_stays_busy_fails_the_run_with_its_reason(
 def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
     store: Store, bucket: str, image_server: ImageServer, tmp_path: Path, output_format: str
 ) -> None:
-    """The store is gone before each put of a rewrite in turn; whatever was done until then is not lost."""
+    """The store is gone before each put of a replacement in turn; what was done until then is not lost."""
     name = f"store-{output_format}"
     image_server.put(f"/retry/{name}.jpg", photograph(200, 150))
     urls = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from img2dataset.failures import NOT_TRIED
 from img2dataset.reporting import RunSummary
 from img2dataset.types import ShardReport, ShardStats
 
@@ -34,7 +35,7 @@ def test_a_failed_shard_makes_the_run_fail_and_is_named_with_its_reason() -> Non
 
 def test_a_run_with_nothing_to_do_says_what_is_there() -> None:
     summary = RunSummary("out", start_time=0.0, end_time=1.0, shards_skipped=4)
-    summary.standing.update({"count": 4000, "successes": 3512})
+    summary.counts_before.update({"count": 4000, "successes": 3512})
     assert summary.lines()[:2] == [
         "nothing to do: 4,000 rows in 4 shards already done by an earlier run,",
         "  3,512 (87.8%) succeeded",
@@ -80,7 +81,7 @@ def test_the_lines_fit_eighty_columns() -> None:
     stopped = ShardStats(100, 10_000, 6000, 900, 100, 0.0, 1.0, {"success": 6000, "HTTP 503": 1000})
     summary.add(ShardReport(100, unfinished=stopped))
     nothing = RunSummary("out", start_time=0.0, end_time=1.0, shards_skipped=100)
-    nothing.standing.update({"count": 1_000_000, "successes": 900_000})
+    nothing.counts_before.update({"count": 1_000_000, "successes": 900_000})
     lines = [*summary.lines(), *nothing.lines()]
     assert max(map(len, lines)) <= 80, max(lines, key=len)
 
@@ -114,3 +115,16 @@ def test_a_hundred_kinds_of_failure_do_not_make_a_hundred_lines() -> None:
     summary.add(ShardReport(0, ShardStats(0, 100, 0, 100, 0, 0.0, 1.0, messages)))
     assert len(summary.lines()) < 20
     assert "in 90 other messages" in "\n".join(summary.lines())
+
+
+def test_one_of_anything_is_said_in_the_singular() -> None:
+    summary = RunSummary("out", start_time=0.0, end_time=1.0, known_rows=1)
+    messages = {f"HTTP {status}": 1 for status in range(400, 411)} | {"success": 1}
+    summary.add(ShardReport(0, ShardStats(0, 12, 1, 11, 0, 0.0, 1.0, messages)), successes_before=0)
+    cut_short = ShardStats(1, 5, 1, 4, 0, 0.0, 1.0, {"success": 1, NOT_TRIED: 4})
+    summary.add(ShardReport(1, unfinished=cut_short))
+    text = str(summary)
+    assert "1 row of the list was there already" in text
+    assert "1 shard taken up again: 1 more row succeeded" in text
+    assert "  1 row, 1 image; the same command completes them" in text
+    assert "in 1 other message\n" in text

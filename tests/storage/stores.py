@@ -42,6 +42,7 @@ class UnsteadyStore(MemoryFileSystem):
 
     def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
         self._step()
+        self.uploads.append(path.rpartition("/")[2])
         super().pipe_file(path, value, **options)
 
     def rm_file(self, path: str) -> None:

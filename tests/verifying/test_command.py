@@ -137,7 +137,7 @@ def test_a_process_that_is_killed_costs_one_shard_its_check(tmp_path: Path) -> N
     assert process.returncode == 1
     assert stdout.splitlines()[:2] == [
         "could not be checked: 00002: the process that checked it ended with status -9;"
-        " a lower processes_count needs less memory",
+        " a lower --processes_count needs less memory",
         f"{tmp_path}: shards: 5 good, 1 could not be checked; 50 rows, 35 successes",
     ]
 

@@ -96,8 +96,8 @@ def test_statistics_that_are_a_list_are_found(tmp_path: Path) -> None:
         (lambda rows: rows[4].update(key="00001x"), "no key of this shard in the metadata: '00001x'"),
         (lambda rows: rows[4].update(key="0000104"), "keys of different lengths"),
         (lambda rows: rows.append(rows[4]), "key twice in the metadata: 000014"),
-        (lambda rows: rows[4].update(status="failed"), "1 rows have the status 'failed'"),
-        (lambda rows: rows[4].update(status=None), "1 rows have the status None"),
+        (lambda rows: rows[4].update(status="failed"), "1 row has the status 'failed'"),
+        (lambda rows: rows[4].update(status=None), "1 row has the status None"),
     ],
 )
 def test_wrong_rows_in_the_metadata_are_found(

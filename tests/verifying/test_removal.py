@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from img2dataset.errors import OutputError
-from img2dataset.storage.moving import LocalPlace
+from img2dataset.storage.locations import Location
+from img2dataset.storage.moving import move
 from img2dataset.verifying import removal
-from img2dataset.working import replacing
+from img2dataset.working import completing
 from img2dataset.working.output_folder import OutputFolder
 from tests.program.runs import read_dataset, run, serve_photographs, write_list
 from tests.servers import ImageServer
@@ -130,9 +131,9 @@ def test_what_an_interrupted_retry_had_won_is_completed_and_not_removed(
         settings = settings_for(folder, output_format)
         OutputFolder(settings).prepare()
         old = write_shard(settings, table)
-        stops = StoppingPlace(moves)
+        stops = StoppingDisk(moves)
         with monkeypatch.context() as patch:
-            patch.setattr(replacing, "LocalPlace", lambda stops=stops: stops)
+            patch.setattr(completing, "move", stops.move)
             with contextlib.suppress(TheMachineStops):
                 take_again(settings, table, old)
         report = check(folder, remove=True)
@@ -145,19 +146,19 @@ def test_what_an_interrupted_retry_had_won_is_completed_and_not_removed(
     assert completed == moves
 
 
-class StoppingPlace(LocalPlace):
+class StoppingDisk:
     """The local disk of a machine that stops before a move."""
 
     def __init__(self, moves: int) -> None:
         self._moves_left = moves
         self.stopped = False
 
-    def move(self, source: str, target: str) -> None:
+    def move(self, location: Location, source: str, target: str) -> None:
         self._moves_left -= 1
         if self._moves_left < 0:
             self.stopped = True
             raise TheMachineStops
-        super().move(source, target)
+        move(location, source, target)
 
 
 def test_an_object_store_is_completed_too_before_anything_is_removed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import io
 import json
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from img2dataset.verifying.report import ShardCheck, VerificationReport
 from img2dataset.working.output_folder import OutputFolder
 from tests.verifying.datasets import FORMATS, ROWS, check, make_dataset
 from tests.working.shards import failure, input_table, settings_for, success, write_shard
@@ -27,6 +29,14 @@ def test_a_whole_dataset_has_no_complaints(tmp_path: Path, output_format: str, p
     looked_at = "" if output_format == "dummy" else ", 21 images looked at"
     assert report.lines() == [f"{tmp_path}: shards: 3 good; 30 rows, 21 successes{looked_at}"]
     assert report.exit_status == 0
+
+
+def test_a_report_reads_as_its_lines_in_a_notebook_too() -> None:
+    report = VerificationReport("out/<b>", notes=["a\x1b[31m note"])
+    report.add(ShardCheck(0, "00000", rows=1, successes=1, images=1))
+    text = "out/<b>: shards: 1 good; 1 row, 1 success, 1 image looked at"
+    assert str(report) == f"a\\x1b[31m note\n{text}"
+    assert report._repr_html_() == f"<pre>a\\x1b[31m note\n{html.escape(text)}</pre>"
 
 
 @pytest.mark.parametrize("output_format", FORMATS)

@@ -164,7 +164,7 @@ def test_a_finished_shard_made_again_stays_done_whenever_that_is_cut_short(
         assert_whole(tmp_path, output_format)
         output = OutputFolder(settings_for(tmp_path, output_format))
         assert output.done_shards() == {0}
-        output.finish_rewrites()
+        output.finish_replacements()
         assert_whole(tmp_path, output_format)
         assert output.done_shards() == {0}
 

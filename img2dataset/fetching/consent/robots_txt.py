@@ -100,6 +100,6 @@ def check_installed() -> None:
         import protego  # noqa: F401
     except ImportError as error:
         raise MissingDependency(
-            "respect_robots_txt needs the package protego, which is not installed; "
+            "--respect_robots_txt needs the package protego, which is not installed; "
             f"install it with: {install_extra('robots')}"
         ) from error

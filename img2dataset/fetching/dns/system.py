@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from img2dataset import failures
 from img2dataset.errors import OptionError
 from img2dataset.failures import Failure
-from img2dataset.fetching.machine import MEANS_ERRORS
+from img2dataset.fetching.machine import RESOURCE_ERRORS
 
 HOSTS_FILE = Path("/etc/hosts")
 RESOLVER_FILE = Path("/etc/resolv.conf")
@@ -130,7 +130,7 @@ def name_server(text: str) -> str:
     address, port = (match["ipv6"] or match["ipv4"], match["port"]) if match else (text.strip("[]"), "53")
     if not _is_address(address) or not 0 < int(port) < 65536:
         raise OptionError(
-            f"dns_servers has {text!r}; each must be an address, with a port if it is not 53:"
+            f"--dns_servers has {text!r}; each must be an address, with a port if it is not 53:"
             " 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"
         )
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -225,7 +225,7 @@ def why_not_resolved(host: str) -> Failure:
     except socket.gaierror as error:
         return failures.DNS_NOT_FOUND if error.errno in _NO_SUCH_NAME else failures.DNS_TEMPORARY
     except OSError as error:
-        return failures.OUT_OF_MEANS if error.errno in MEANS_ERRORS else failures.DNS_TEMPORARY
+        return failures.OUT_OF_RESOURCES if error.errno in RESOURCE_ERRORS else failures.DNS_TEMPORARY
     except UnicodeError:
         return failures.DNS_NOT_FOUND
     return failures.DNS_TEMPORARY

@@ -39,8 +39,8 @@ PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 HARMLESS = frozenset({"accept", "accept-language", "dnt", "save-data", "sec-gpc"})
 # Another option's, or the transport's own: a second one would break or contradict the request.
 _RESERVED = {
-    "user-agent": "use user_agent",
-    "cookie": "use cookies",
+    "user-agent": "use --user_agent",
+    "cookie": "use --cookies",
     "accept-encoding": "it is decided by what can be undone",
     **dict.fromkeys(
         ("host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer"),
@@ -92,7 +92,7 @@ def load_access(
         if path is not None:
             _check_pem(name, path)
     if client_key is not None and client_certificate is None:
-        raise OptionError("client_key is given without client_certificate; give both, or neither")
+        raise OptionError("--client_key is given without --client_certificate; give both, or neither")
     if client_certificate is not None and client_key is None:
         _check_has_key(client_certificate)
     credentials_file = credentials_file or environment.get(ENVIRONMENT_VARIABLE) or None
@@ -112,7 +112,7 @@ def find_ca_bundle(chosen: str | None, environment: Mapping[str, str] = os.envir
     Raises:
         OptionError: the file is missing or holds no certificate. Said here once, not by each row.
     """
-    source, path = "ca_bundle", chosen
+    source, path = "--ca_bundle", chosen
     if path is None:
         for source in CA_BUNDLE_VARIABLES:
             path = environment.get(source)
@@ -230,7 +230,7 @@ def _checked_proxy(url: str) -> Secret:
         usable = False
     if not usable or not (url.isascii() and url.isprintable()) or " " in url:
         raise OptionError(
-            f"proxy is {shown!r}; it must be like http://host:port or socks5://user:password@host:port "
+            f"--proxy is {shown!r}; it must be like http://host:port or socks5://user:password@host:port "
             f"(schemes: {', '.join(PROXY_SCHEMES)})"
         )
     return Secret(url)
@@ -240,11 +240,11 @@ def _checked_header(line: str) -> Secret:
     match = _HEADER.fullmatch(line)
     if match is None:
         raise OptionError(
-            f"extra_headers has {masked_header(line)!r}; each must be one 'Name: value' of printable ASCII"
+            f"--extra_headers has {masked_header(line)!r}; each must be one 'Name: value' of printable ASCII"
         )
     reason = _RESERVED.get(match.group(1).lower())
     if reason is not None:
-        raise OptionError(f"extra_headers has {match.group(1)!r}, which cannot be set here: {reason}")
+        raise OptionError(f"--extra_headers has {match.group(1)!r}, which cannot be set here: {reason}")
     return Secret(f"{match.group(1)}: {match.group(2)}")
 
 
@@ -255,13 +255,13 @@ def _check_pem(name: str, path: str) -> None:
             content = file.read()
     except OSError as error:
         raise OptionError(
-            f"{name} names {path!r}, which cannot be read ({error.strerror}); {way_out}"
+            f"--{name} names {path!r}, which cannot be read ({error.strerror}); {way_out}"
         ) from error
     if b"-----BEGIN " not in content:
-        raise OptionError(f"{name} names {path!r}, which is not PEM; {way_out}")
+        raise OptionError(f"--{name} names {path!r}, which is not PEM; {way_out}")
     if b"ENCRYPTED PRIVATE KEY" in content or b"Proc-Type: 4,ENCRYPTED" in content:
         raise OptionError(
-            f"{name} names {path!r}, whose key is encrypted; nobody is there to type its password: "
+            f"--{name} names {path!r}, whose key is encrypted; nobody is there to type its password: "
             "decrypt it with openssl pkey -in FILE -out NEW_FILE"
         )
 
@@ -270,5 +270,6 @@ def _check_has_key(path: str) -> None:
     with open(path, "rb") as file:
         if b"PRIVATE KEY-----" not in file.read():
             raise OptionError(
-                f"client_certificate names {path!r}, which holds no private key; name its file as client_key"
+                f"--client_certificate names {path!r}, which holds no private key; name its file as"
+                " --client_key"
             )

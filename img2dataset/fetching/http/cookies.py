@@ -15,12 +15,13 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from img2dataset.counted import counted
 from img2dataset.errors import OptionError
 from img2dataset.fetching.http.credentials import Secret
 
 _HTTP_ONLY = "#HttpOnly_"
 # Some programs write fractions of a second, or nothing for never.
-_EXPIRY = re.compile(r"[0-9]{0,15}(?:\.[0-9]*)?")
+_EXPIRY = re.compile(r"(?:[0-9]{1,15}(?:\.[0-9]*)?|\.[0-9]+)?")
 # RFC 6265, 5.2.2. Anything else is no age; isdigit() knows more digits than int() reads.
 _AGE = re.compile(r"-?[0-9]+")
 _LONGEST_AGE_S = 10**9
@@ -60,7 +61,7 @@ def load_cookies(path: str) -> tuple[Cookie, ...]:
             lines = file.read().removeprefix(codecs.BOM_UTF8).decode("latin-1").splitlines()
     except OSError as error:
         raise OptionError(
-            f"cookies names {path!r}, which cannot be read ({error.strerror}); name a Netscape cookie file"
+            f"--cookies names {path!r}, which cannot be read ({error.strerror}); name a Netscape cookie file"
         ) from error
     lines = [line.removeprefix(_HTTP_ONLY) for line in lines]
     lines = [line for line in lines if line.strip() and not line.startswith("#")]
@@ -75,7 +76,7 @@ def load_cookies(path: str) -> tuple[Cookie, ...]:
         )
     left_out = sum(cookie is None for cookie in cookies)
     if left_out:
-        logger.warning("%d lines of the cookie file %s are no cookies, and left out", left_out, path)
+        logger.warning("%s of the cookie file %s left out, being no cookie", counted(left_out, "line"), path)
     return tuple(found.values())
 
 

@@ -13,7 +13,7 @@ import pycurl
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.machine import MEANS_ERRORS, UNREACHABLE_ERRORS
+from img2dataset.fetching.machine import RESOURCE_ERRORS, UNREACHABLE_ERRORS
 from img2dataset.fetching.settings import FetchSettings
 
 RECEIVE_BUFFER_BYTES = 64 * 1024
@@ -96,8 +96,8 @@ _BY_CODE = {
     pycurl.E_SSL_CONNECT_ERROR: failures.TLS_HANDSHAKE,
     pycurl.E_SSL_CIPHER: failures.TLS_HANDSHAKE,
     # The file was read when the downloads began.
-    pycurl.E_SSL_CACERT_BADFILE: failures.OUT_OF_MEANS,
-    pycurl.E_OUT_OF_MEMORY: failures.OUT_OF_MEANS,
+    pycurl.E_SSL_CACERT_BADFILE: failures.OUT_OF_RESOURCES,
+    pycurl.E_OUT_OF_MEMORY: failures.OUT_OF_RESOURCES,
     pycurl.E_SSL_ISSUER_ERROR: failures.TLS_UNKNOWN_ISSUER,
     pycurl.E_SSL_CERTPROBLEM: failures.TLS_CLIENT_CERTIFICATE,
     98: failures.TLS_CLIENT_CERTIFICATE,  # CURLE_SSL_CLIENTCERT
@@ -151,8 +151,8 @@ def _of_connecting(system_error: int) -> Failure:
         return failures.CONNECTION_RESET
     if system_error == errno.ETIMEDOUT:
         return failures.TIMEOUT_CONNECT
-    if system_error in MEANS_ERRORS:
-        return failures.OUT_OF_MEANS
+    if system_error in RESOURCE_ERRORS:
+        return failures.OUT_OF_RESOURCES
     return (
         failures.CONNECTION_UNREACHABLE if system_error in UNREACHABLE_ERRORS else failures.CONNECTION_FAILED
     )

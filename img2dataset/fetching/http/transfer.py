@@ -22,7 +22,7 @@ from img2dataset.fetching.http.clocks import TransferClocks
 from img2dataset.fetching.http.curl import HandedOver, address_of, new_handle, of_transfer
 from img2dataset.fetching.http.response import REFUSE, Response
 from img2dataset.fetching.http.response_head import AnswerPolicy
-from img2dataset.fetching.machine import MEANS_ERRORS
+from img2dataset.fetching.machine import RESOURCE_ERRORS
 from img2dataset.fetching.settings import FetchSettings
 
 # An answer that needs no body keeps its connection if it ends this soon.
@@ -57,7 +57,7 @@ class Transfer:
         "_http1_only",
         "_is_ipv6",
         "_is_told",
-        "_lacks_means",
+        "_lacks_resources",
         "_longest_connect_ms",
         "_proxy",
         "_reach",
@@ -70,7 +70,7 @@ class Transfer:
         "failure",
         "had_own",
         "heard",
-        "home",
+        "idle_list",
         "keeps_connection",
         "response",
         "started_at",
@@ -100,8 +100,8 @@ class Transfer:
         self._reach = reach
         self._is_told = self._is_ipv6 = self._connects_anew = self._http1_only = False
         self._connect_ms = self._longest_connect_ms = max(1, round(settings.timeout * 1000))
-        # Where the loop keeps it while it is idle: with those that are set up alike.
-        self.home: list[Transfer] = []
+        # Where its pool keeps it while it is idle: with those that are set up alike.
+        self.idle_list: list[Transfer] = []
         self.keeps_connection = True
         self.contradiction: Failure | None = None
         self.had_own = False
@@ -196,7 +196,7 @@ class Transfer:
         self.response.clear()
         self.after_public = False
         self._refused: Failure | None = None
-        self._lacks_means = False
+        self._lacks_resources = False
         # Whether the first bytes have been told of.
         self.heard = False
         # Why it is ended here: by its clocks, or for the address of a connection.
@@ -237,13 +237,13 @@ class Transfer:
         return None if response.received else failures.EMPTY_BODY
 
     def _failure_of(self, code: int, message: str) -> Failure:
-        if code == pycurl.E_COULDNT_CONNECT and self._lacks_means:
-            return failures.OUT_OF_MEANS
+        if code == pycurl.E_COULDNT_CONNECT and self._lacks_resources:
+            return failures.OUT_OF_RESOURCES
         if code == pycurl.E_COULDNT_CONNECT and self._refused is not None:
             return self._refused
         system_error = int(self.easy.getinfo(pycurl.OS_ERRNO))
         if system_error == errno.EADDRNOTAVAIL and not self._is_ipv6:
-            return failures.OUT_OF_MEANS  # no port is left; with IPv6 it is a machine without an address
+            return failures.OUT_OF_RESOURCES  # no port is left; with IPv6 it is a machine without an address
         return of_transfer(code, message, system_error, bool(self._proxy))
 
     def _guarded(self, callback: Callable[..., Any], refusal: int) -> Callable[..., Any]:
@@ -279,9 +279,9 @@ class Transfer:
             # pycurl takes a copy, and does not tell if it cannot.
             os.close(os.dup(handed_over.fileno()))
         except OSError as error:
-            if error.errno not in MEANS_ERRORS:
+            if error.errno not in RESOURCE_ERRORS:
                 self._refused = failures.CONNECTION_UNREACHABLE  # a family that this machine does not know
-            self._lacks_means = error.errno in MEANS_ERRORS
+            self._lacks_resources = error.errno in RESOURCE_ERRORS
             return SOCKET_BAD
         return handed_over
 

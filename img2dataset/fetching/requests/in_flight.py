@@ -76,12 +76,12 @@ class TransferPool:
     def take(self, download: Download) -> Transfer:
         """An idle transfer for ``download``, or a new one."""
         self.in_use += 1
-        home = self._home(download)
-        return home.pop() if home else self._new(home)
+        idle_list = self._idle_list_for(download)
+        return idle_list.pop() if idle_list else self._new(idle_list)
 
     def fits(self, transfer: Transfer, download: Download) -> bool:
         """Whether ``transfer`` may carry on with ``download``, which has been redirected."""
-        return transfer.home is self._home(download)
+        return transfer.idle_list is self._idle_list_for(download)
 
     def begin(self, transfer: Transfer, download: Download, reserved: int, now: float) -> None:
         """Aim ``transfer`` at the address of ``download``, with ``reserved`` bytes of memory."""
@@ -117,20 +117,20 @@ class TransferPool:
     def put_back(self, transfer: Transfer) -> None:
         """``transfer`` has ended."""
         self.in_use -= 1
-        transfer.home.append(transfer)
+        transfer.idle_list.append(transfer)
 
     def close(self) -> None:
         """Close every handle. They must have been taken out of the event loop."""
         for transfer in self._all:
             transfer.easy.close()
 
-    def _home(self, download: Download) -> list[Transfer]:
+    def _idle_list_for(self, download: Download) -> list[Transfer]:
         if download.site_file:
             return self._idle_for_site_files
         return self._idle_anonymous if self._has_certificate and download.redirects.foreign else self._idle
 
-    def _new(self, home: list[Transfer]) -> Transfer:
-        if home is self._idle_for_site_files:
+    def _new(self, idle_list: list[Transfer]) -> Transfer:
+        if idle_list is self._idle_for_site_files:
             policy = AnswerPolicy(sys.maxsize)
             transfer = Transfer(
                 self._site_file_settings,
@@ -147,9 +147,9 @@ class TransferPool:
                 self._policy,
                 self._grow,
                 reach=self._reach,
-                with_certificate=home is self._idle,
+                with_certificate=idle_list is self._idle,
             )
-        transfer.home = home
+        transfer.idle_list = idle_list
         self._all.append(transfer)
         return transfer
 

@@ -3,7 +3,7 @@
 A try that failed while the network was away says nothing about its host: it is repeated, which is no retry,
 and until something answers only one try a second is sent. So is one for which this machine lacked
 descriptors, memory or ports. ``Network`` judges by how tries end, and is pure; ``OwnFailures`` asks the
-machine what it has (a route, time slept, means) and is called by the loop, on its thread.
+machine what it has (a route, time slept, descriptors) and is called by the loop, on its thread.
 
 The network is away if there is no route to what has answered before, if no name server can be reached, or if
 several hosts cannot be reached, with nothing answered since the first of them: any hosts where this machine
@@ -24,8 +24,9 @@ from img2dataset.fetching.requests.ledger import Download
 
 logger = logging.getLogger("img2dataset")
 
+# So many hosts that cannot be reached are the network's absence.
 ENOUGH_HOSTS = 3
-# Until there are so many, a failure waits for what becomes of the others.
+# Seconds for which a try is repeated while fewer hosts than that cannot be reached.
 LONGEST_SUSPICION_S = 3.0
 REMEMBERED_HOSTS = 1000
 TRY_INTERVAL_S = 1.0
@@ -35,10 +36,10 @@ LOOK_INTERVAL_S = 1.0
 # Longer than any wait that nobody asked for, on a machine that is busy.
 STOOD_STILL_S = 2.0
 # How long a row waits for descriptors, memory or ports before that is its failure.
-LONGEST_WANT_S = 120.0
+LONGEST_SHORTAGE_S = 120.0
 # When a failed try is repeated.
 REPEAT_AFTER_S = 0.5
-# Without a want for so long, a few more transfers are tried.
+# Seconds after the latest shortage, from which on the number of transfers is raised again, once a second.
 CALM_S = 5.0
 # Asked for a route to, and never sent anything (RFC 5737).
 ANYWHERE = "192.0.2.1"
@@ -53,15 +54,16 @@ class Network:
     """
 
     def __init__(self, patience_s: float) -> None:
-        self._patience_s = self._left_s = patience_s
+        self._patience_s = self._patience_left_s = patience_s
         self._suspected: set[str] = set()
-        self._good: dict[str, None] = {}
+        self._answering: dict[str, None] = {}
         # Since when it is away, and whether it is waited for no more.
         self.away_since: float | None = None
         self.is_given_up = False
-        self._is_names = self._is_route = False
-        # Tries that began before this were under way when the network was away.
-        self._shaken_until = float("-inf")
+        # What showed that it is away: unreachable name servers, or a missing route.
+        self._is_away_by_names = self._is_away_by_route = False
+        # Tries that began before this were under way when the network was away, or the machine slept.
+        self._disrupted_until = float("-inf")
         self._back_at = 0.0
         self._next_try = 0.0
 
@@ -81,16 +83,16 @@ class Network:
     def answered(self, host: str, now: float) -> None:
         """Something has come from a host."""
         self._suspected.clear()
-        if host not in self._good:
-            self._good[host] = None
-            if len(self._good) > REMEMBERED_HOSTS:
-                del self._good[next(iter(self._good))]
+        if host not in self._answering:
+            self._answering[host] = None
+            if len(self._answering) > REMEMBERED_HOSTS:
+                del self._answering[next(iter(self._answering))]
         if self.away_since is not None:
             self._is_back(now)
 
     def names_answered(self, now: float) -> None:
         """A name server has answered, whatever it said."""
-        if self.away_since is not None and self._is_names:
+        if self.away_since is not None and self._is_away_by_names:
             self._is_back(now)
 
     def has_route(self, has: bool, now: float) -> None:
@@ -98,13 +100,13 @@ class Network:
         if not has:
             if self.away_since is None:
                 self._is_away(now)
-            self._is_route = True
-        elif self._is_route:
+            self._is_away_by_route = True
+        elif self._is_away_by_route:
             self._is_back(now)
 
     def stood_still(self, now: float) -> None:
         """The machine slept, or the program was stopped, until now."""
-        self._shaken_until = now + WAKING_S
+        self._disrupted_until = now + WAKING_S
 
     def explains(
         self,
@@ -129,41 +131,41 @@ class Network:
             return False
         repeating_s = 0.0 if repeated_since is None else now - repeated_since
         if self.away_since is None:
-            if started_at <= self._shaken_until:
+            if started_at <= self._disrupted_until:
                 return repeating_s <= self._patience_s
             if failure.kind.network is not OfNetwork.NO_WAY or repeating_s > self._patience_s:
                 return False
-            self._is_names = failure == failures.DNS_UNREACHABLE
-            if not self._is_names and not self._is_certain(host, has_way):
-                return repeating_s < LONGEST_SUSPICION_S and (not has_way or host in self._good)
+            self._is_away_by_names = failure == failures.DNS_UNREACHABLE
+            if not self._is_away_by_names and not self._is_certain(host, has_way):
+                return repeating_s < LONGEST_SUSPICION_S and (not has_way or host in self._answering)
             self._is_away(now)
-        if now - (self.away_since or now) > self._left_s:
+        if now - (self.away_since or now) > self._patience_left_s:
             self.is_given_up = True
         return not self.is_given_up
 
     def _is_certain(self, host: str, has_way: bool) -> bool:
         self._suspected.add(host)
         if not has_way:
-            return host in self._good or len(self._suspected) >= ENOUGH_HOSTS
-        were_good = len(self._suspected & self._good.keys())
-        return were_good >= max(1, min(ENOUGH_HOSTS, len(self._good)))
+            return host in self._answering or len(self._suspected) >= ENOUGH_HOSTS
+        have_answered = len(self._suspected & self._answering.keys())
+        return have_answered >= max(1, min(ENOUGH_HOSTS, len(self._answering)))
 
     def _is_away(self, now: float) -> None:
-        self._left_s = min(self._patience_s, self._left_s + now - self._back_at)
+        self._patience_left_s = min(self._patience_s, self._patience_left_s + now - self._back_at)
         self.away_since = now
         self._next_try = now + TRY_INTERVAL_S
 
     def _is_back(self, now: float) -> None:
         assert self.away_since is not None
-        self._left_s = max(0.0, self._left_s - (now - self.away_since))
+        self._patience_left_s = max(0.0, self._patience_left_s - (now - self.away_since))
         self.away_since, self.is_given_up = None, False
-        self._is_names = self._is_route = False
+        self._is_away_by_names = self._is_away_by_route = False
         self._suspected.clear()
-        self._shaken_until = self._back_at = now
+        self._disrupted_until = self._back_at = now
 
 
 class OwnFailures:
-    """Finds them out.
+    """Finds out which failures of tries are those of this machine or its network.
 
     Args:
         patience_s: see ``Network``.
@@ -177,14 +179,14 @@ class OwnFailures:
         self._address: str | None = None
         self._most = most_transfers()
         self._limit = self._most
-        self._want_at = self._cut_at = float("-inf")
+        self._shortage_at = self._cut_at = float("-inf")
         self._next_look = 0.0
         self._slept = seconds_slept()
         self._told: set[str] = set()
 
     @property
     def most_transfers(self) -> int:
-        """The transfers that the machine has the means for."""
+        """The transfers that there are descriptors, memory and ports for, as far as is known."""
         return self._limit
 
     def next_due(self, now: float) -> float:
@@ -222,15 +224,15 @@ class OwnFailures:
             if asked and self._patience_s:
                 self._network.has_route(any(map(has_route, asked)), now)
                 self._tell_of_network()
-            if self._limit < self._most and now - self._want_at > CALM_S:
+            if self._limit < self._most and now - self._shortage_at > CALM_S:
                 self._limit = min(self._most, self._limit + max(1, self._limit // 16))
         return lost
 
     def explain(self, download: Download, failure: Failure, started_at: float, in_flight: int) -> bool:
         """Whether a try of ``download`` failed by this machine or its network, so that it is repeated."""
         now, since = time.monotonic(), download.repeated_since
-        if failure == failures.OUT_OF_MEANS:
-            explained = since is None or now - since < LONGEST_WANT_S
+        if failure == failures.OUT_OF_RESOURCES:
+            explained = since is None or now - since < LONGEST_SHORTAGE_S
             self._have_fewer(in_flight, now)
         else:
             has_way = failure != failures.CONNECTION_UNREACHABLE or has_route(self._address or ANYWHERE)
@@ -241,7 +243,7 @@ class OwnFailures:
         return explained
 
     def _have_fewer(self, in_flight: int, now: float) -> None:
-        self._want_at = now
+        self._shortage_at = now
         if now - self._cut_at > REPEAT_AFTER_S:
             self._cut_at = now
             self._limit = max(1, min(self._limit, in_flight) * 3 // 4)
@@ -252,12 +254,12 @@ class OwnFailures:
     def _tell_of_network(self) -> None:
         if self._network.is_given_up:
             self._tell_once(
-                "the network has not come back within network_patience; rows fail until something answers"
+                "the network has not come back within --network_patience; rows fail until something answers"
             )
         elif self._network.is_waited_for:
             self._tell_once(
                 "the network or all name servers cannot be reached; waiting up to"
-                f" {self._patience_s:.0f} s (network_patience), no row fails by it"
+                f" {self._patience_s:.0f} s (--network_patience), no row fails by it"
             )
 
     def _tell_once(self, text: str) -> None:

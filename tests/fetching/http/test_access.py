@@ -410,6 +410,7 @@ def test_lines_that_are_no_cookies_are_left_out_and_told_of_once(
         "a.example\tTRUE\t/\tFALSE\t0\ttwice\tnew",
         "a.example\tTRUE\t/\tFALSE\t0\tnäme\t4",
         "a.example\tTRUE\t/\tFALSE\tsoon\twrong\t5",
+        "a.example\tTRUE\t/\tFALSE\t.\tdot\t6",
         "no cookie",
     ]
     file.write_bytes(b"\xef\xbb\xbf" + "\n".join(lines).encode())
@@ -418,7 +419,26 @@ def test_lines_that_are_no_cookies_are_left_out_and_told_of_once(
     assert sent is not None
     assert sorted(sent.split("; ")) == ["first=1", "later=3", "never=2", "twice=new"]
     (record,) = caplog.records
-    assert "3 lines of the cookie file" in record.getMessage()
+    assert "4 lines of the cookie file" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("expiry", "expires"), [("", 0.0), ("0", 0.0), ("12.", 12.0), ("12.5", 12.5), (".5", 0.5)]
+)
+def test_an_expiry_may_be_written_in_several_ways(tmp_path: Path, expiry: str, expires: float) -> None:
+    file = tmp_path / "cookies"
+    file.write_text(f"a.example\tTRUE\t/\tFALSE\t{expiry}\tname\t1\n")
+    (cookie,) = load_access(cookies=str(file)).cookies
+    assert cookie.expires == expires
+
+
+def test_one_line_that_is_no_cookie_is_said_in_the_singular(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "cookies"
+    file.write_text("a.example\tTRUE\t/\tFALSE\t0\tname\t1\nno cookie\n")
+    load_access(cookies=str(file))
+    assert caplog.messages == [f"1 line of the cookie file {file} left out, being no cookie"]
 
 
 def test_a_certificate_without_its_key_is_refused_at_the_start(

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.errors import OutputError
-from img2dataset.formats.dataset import REWRITES_FOLDER
+from img2dataset.formats.dataset import REPLACEMENTS_FOLDER
 from img2dataset.formats.settings import WriteSettings
 from img2dataset.storage.runs import new_run_id
 from img2dataset.types import Sample
@@ -70,7 +70,7 @@ def test_the_old_statistics_stand_until_the_new_ones_are_uploaded(unsteady_folde
     old = write_shard(settings, table)
     UnsteadyStore.uploads.clear()
     take_again(settings, table, old)
-    assert UnsteadyStore.uploads == ["00000.tar", "00000.parquet", "00000_stats.json"]
+    assert UnsteadyStore.uploads == ["00000", "00000.tar", "00000.parquet", "00000_stats.json"]
 
 
 def test_files_that_stay_are_not_uploaded_again(unsteady_folder: str, spool: Path) -> None:
@@ -79,7 +79,7 @@ def test_files_that_stay_are_not_uploaded_again(unsteady_folder: str, spool: Pat
     UnsteadyStore.uploads.clear()
     new = take_again(settings, table, old)
     files = {f"{new[index].key}.{ending}" for index in WON for ending in ("jpg", "json", "txt")}
-    assert set(UnsteadyStore.uploads) == files | {"00000.parquet", "00000_stats.json"}
+    assert set(UnsteadyStore.uploads) == files | {"00000", "00000.parquet", "00000_stats.json"}
 
 
 def breaks_off(step: int, do: Callable[[], object]) -> bool:
@@ -99,7 +99,7 @@ def whole_shard(folder: str) -> str:
     report = verify(folder, processes_count=1)
     assert report.exit_status == 0, report.lines()
     file_system, path = fsspec.core.url_to_fs(folder)
-    assert not [name for name in file_system.find(path) if REWRITES_FOLDER in name]
+    assert not [name for name in file_system.find(path) if REPLACEMENTS_FOLDER in name]
     return {7: "old", 9: "new"}[json.loads(read(folder, "00000_stats.json"))["successes"]]
 
 
@@ -114,7 +114,7 @@ def test_after_a_crash_at_any_step_the_next_run_finds_the_old_shard_or_the_new_o
         old = write_shard(settings, table)
         before = stored(downloaded(unsteady_folder, tmp_path / f"{step}-before"), output_format)
         broke_off = breaks_off(step, partial(take_again, settings, table, old))
-        OutputFolder(settings).finish_rewrites()
+        OutputFolder(settings).finish_replacements()
         ends.append(whole_shard(unsteady_folder))
         after = stored(downloaded(unsteady_folder, tmp_path / f"{step}-after"), output_format)
         assert before.items() <= after.items()
@@ -136,10 +136,10 @@ def test_healing_that_is_cut_short_itself_is_healed_by_the_run_after_it(
             settings = settings_for(unsteady_folder, output_format)
             old = write_shard(settings, table)
             broke_off = breaks_off(step, partial(take_again, settings, table, old))
-            if not breaks_off(healing_step, OutputFolder(settings).finish_rewrites):
+            if not breaks_off(healing_step, OutputFolder(settings).finish_replacements):
                 break
             crashes += 1
-            OutputFolder(settings).finish_rewrites()
+            OutputFolder(settings).finish_replacements()
             whole_shard(unsteady_folder)
         if not broke_off:
             break
@@ -164,16 +164,16 @@ def test_a_shard_is_healed_before_its_rows_are_taken_again(
         whole_shard(unsteady_folder)
 
 
-def test_a_rewrite_that_another_run_is_at_is_left_to_it(unsteady_folder: str, spool: Path) -> None:
+def test_a_replacement_that_another_run_is_at_is_left_to_it(unsteady_folder: str, spool: Path) -> None:
     table = input_table(10)
     place, _, random_part = new_run_id().rsplit("-", 2)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as another:
         settings = settings_for(unsteady_folder, "files", run_id=f"{place}-{another.pid}-{random_part}")
         old = write_shard(settings, table)
         assert breaks_off(3, partial(take_again, settings, table, old))
-        assert OutputFolder(settings_for(unsteady_folder, "files")).finish_rewrites() == set()
-        assert [name for name in UnsteadyStore.store if REWRITES_FOLDER in name]
-    assert OutputFolder(settings_for(unsteady_folder, "files")).finish_rewrites() == {0}
+        assert OutputFolder(settings_for(unsteady_folder, "files")).finish_replacements() == set()
+        assert [name for name in UnsteadyStore.store if REPLACEMENTS_FOLDER in name]
+    assert OutputFolder(settings_for(unsteady_folder, "files")).finish_replacements() == {0}
     assert whole_shard(unsteady_folder) == "old"
 
 
@@ -181,8 +181,8 @@ def test_half_a_journal_is_dropped(unsteady_folder: str, spool: Path) -> None:
     settings = settings_for(unsteady_folder, "webdataset")
     write_shard(settings, input_table(10))
     store = fsspec.core.url_to_fs(unsteady_folder)[0]
-    store.pipe_file(f"{unsteady_folder}/{REWRITES_FOLDER}/00000", b"PK\3\4 and no more")
-    assert OutputFolder(settings).finish_rewrites() == {0}
+    store.pipe_file(f"{unsteady_folder}/{REPLACEMENTS_FOLDER}/00000", b"PK\3\4 and no more")
+    assert OutputFolder(settings).finish_replacements() == {0}
     assert whole_shard(unsteady_folder) == "old"
 
 
@@ -191,9 +191,9 @@ def test_the_journal_of_a_shard_that_was_removed_is_dropped(unsteady_folder: str
     old = write_shard(settings, table)
     assert breaks_off(2, partial(take_again, settings, table, old))
     fsspec.core.url_to_fs(unsteady_folder)[0].rm_file(f"{unsteady_folder}/00000_stats.json")
-    OutputFolder(settings).finish_rewrites()
+    OutputFolder(settings).finish_replacements()
     assert OutputFolder(settings).done_shards() == set()
-    assert not [name for name in UnsteadyStore.store if REWRITES_FOLDER in name]
+    assert not [name for name in UnsteadyStore.store if REPLACEMENTS_FOLDER in name]
 
 
 def test_a_shard_that_another_run_has_replaced_is_not_replaced(unsteady_folder: str, spool: Path) -> None:
@@ -233,7 +233,7 @@ def test_where_files_are_moved_a_crash_between_two_moves_leaves_the_old_shard_or
         old = write_shard(settings, table)
         before = stored(folder, output_format)
         was_broken_off = broken_off(settings, table, old, moves)
-        output.finish_rewrites()
+        output.finish_replacements()
         output.remove_own_temporaries()
         assert output.done_shards() == {0}
         assert [name for name in snapshot(folder) if name.startswith(".") and not name.endswith("/")] == []

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.errors import OutputError
-from img2dataset.working import rewriting
+from img2dataset.formats.dataset import REPLACEMENTS_FOLDER
+from img2dataset.working import completing
 from img2dataset.working.finished_shard import open_finished_shard
 from img2dataset.working.output_folder import OutputFolder
 from tests.working.retaking import (
@@ -58,7 +59,7 @@ base, output_format, what = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 def operation(folder):
     settings, table = settings_for(folder, output_format), input_table(10)
     if what == "finish":
-        OutputFolder(settings).finish_rewrites()
+        OutputFolder(settings).finish_replacements()
         return
     retaken = second_tries(settings, table)
     if what == "retake a success":
@@ -91,7 +92,7 @@ for step in range(200):
             os._exit(1)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, 9), status
-    if status == 0 or (what == "commit point" and (folder / ".img2dataset_rewrites/00000").is_dir()):
+    if status == 0 or (what == "commit point" and (folder / ".img2dataset_rewrites/00000").is_file()):
         print(step)
         break
 """
@@ -137,12 +138,12 @@ def test_a_crash_at_any_step_leaves_the_old_shard_or_the_new_one(tmp_path: Path,
         output = OutputFolder(settings_for(folder, output_format))
         assert output.done_shards() == {0}
         output.remove_stale_temporaries()
-        output.finish_rewrites()
+        output.finish_replacements()
         assert_reads(folder, output_format)
         after = snapshot(folder)
         assert after in (old, new), f"neither the old nor the new shard after a crash at step {step}"
         ends.append("new" if after == new else "old")
-        assert output.finish_rewrites() == set()
+        assert output.finish_replacements() == set()
         assert snapshot(folder) == after
     assert ends == sorted(ends, reverse=True)
     assert set(ends) == {"old", "new"}
@@ -158,7 +159,7 @@ def test_a_crash_while_successes_are_taken_again_leaves_the_old_or_the_new_one(t
     for step in range(steps + 1):
         output = OutputFolder(settings_for(tmp_path / str(step), "files"))
         output.remove_stale_temporaries()
-        output.finish_rewrites()
+        output.finish_replacements()
         assert snapshot(tmp_path / str(step)) in (old, new)
 
 
@@ -167,7 +168,7 @@ def committed_journal(base: Path, output_format: str) -> tuple[Path, dict[str, b
     write_shard(settings_for(base / "old", output_format))
     shutil.rmtree(base / "old/.tmp")
     folder = base / str(crash_at_every_step(base, output_format, "commit point"))
-    assert "00000_stats.json" in visible(folder / rewriting.REWRITES_FOLDER / "00000")
+    assert (folder / REPLACEMENTS_FOLDER / "00000").is_file()
     settings, table = settings_for(folder, output_format), input_table(10)
     OutputFolder(settings).remove_stale_temporaries()
     shutil.copytree(base / "old", base / "new")
@@ -184,7 +185,7 @@ def test_finishing_can_itself_be_cut_short_at_any_step(tmp_path: Path, output_fo
     for step in range(steps + 1):
         cut_short = tmp_path / "finish" / str(step)
         assert_reads(cut_short, output_format)
-        OutputFolder(settings_for(cut_short, output_format)).finish_rewrites()
+        OutputFolder(settings_for(cut_short, output_format)).finish_replacements()
         assert snapshot(cut_short) == new
 
 
@@ -202,7 +203,7 @@ for output in outputs:
         os.close(go)
         os.read(start, 1)  # until all have been made
         try:
-            output.finish_rewrites()
+            output.finish_replacements()
             os._exit(0)
         finally:
             os._exit(1)
@@ -232,12 +233,12 @@ fcntl.flock = no_locks
 """
 
 
-def test_finish_rewrites_names_the_shards_and_a_folder_without_any_stays_as_it_is(tmp_path: Path) -> None:
+def test_finish_replacements_names_the_shards_and_a_folder_without_any_stays_as_it_is(tmp_path: Path) -> None:
     folder, _ = committed_journal(tmp_path, "webdataset")
     output = OutputFolder(settings_for(folder, "webdataset"))
-    assert output.finish_rewrites() == {0}
-    assert output.finish_rewrites() == set()
-    assert OutputFolder(settings_for(tmp_path / "none", "webdataset")).finish_rewrites() == set()
+    assert output.finish_replacements() == {0}
+    assert output.finish_replacements() == set()
+    assert OutputFolder(settings_for(tmp_path / "none", "webdataset")).finish_replacements() == set()
     assert not (tmp_path / "none").exists()
 
 
@@ -251,11 +252,11 @@ def test_opening_a_shard_finishes_what_its_killed_worker_began(tmp_path: Path) -
 
 def test_a_commit_finishes_what_was_cut_short_before_and_does_not_undo_it(tmp_path: Path) -> None:
     folder, new = committed_journal(tmp_path, "webdataset")
-    shutil.copytree(folder / rewriting.REWRITES_FOLDER, tmp_path / "journal")
-    shutil.rmtree(folder / rewriting.REWRITES_FOLDER)
+    shutil.copytree(folder / REPLACEMENTS_FOLDER, tmp_path / "journal")
+    shutil.rmtree(folder / REPLACEMENTS_FOLDER)
     settings, table = settings_for(folder, "webdataset"), input_table(10)
     writer, samples = begin_again(settings, table, usual_samples(settings, table), [])
-    shutil.copytree(tmp_path / "journal", folder / rewriting.REWRITES_FOLDER)
+    shutil.copytree(tmp_path / "journal", folder / REPLACEMENTS_FOLDER)
     with pytest.raises(OutputError, match=r"another run has changed 00000_stats\.json"):
         writer.commit(statistics_of(samples))
     writer.discard()
@@ -288,13 +289,13 @@ def test_a_shard_that_was_removed_meanwhile_is_not_put_back(tmp_path: Path) -> N
         writer.commit(statistics_of(samples))
 
 
-def test_a_rewrite_of_a_shard_that_was_removed_after_the_crash_is_dropped(tmp_path: Path) -> None:
+def test_a_replacement_of_a_shard_that_was_removed_after_the_crash_is_dropped(tmp_path: Path) -> None:
     folder, _ = committed_journal(tmp_path, "files")
     for name in ("00000_stats.json", "00000.parquet"):
         (folder / name).unlink()
     shutil.rmtree(folder / "00000")
     output = OutputFolder(settings_for(folder, "files"))
-    output.finish_rewrites()
+    output.finish_replacements()
     assert snapshot(folder) == {}
     assert output.done_shards() == set()
 
@@ -310,7 +311,7 @@ def test_a_live_run_keeps_its_temporaries_and_can_commit(tmp_path: Path) -> None
     writer, samples = begin_again(settings, table, write_shard(settings, table))
     another = OutputFolder(settings_for(tmp_path, "webdataset"))
     another.remove_stale_temporaries()
-    another.finish_rewrites()
+    another.finish_replacements()
     writer.commit(statistics_of(samples))
     assert_reads(tmp_path, "webdataset")
 
@@ -381,11 +382,11 @@ def test_a_lock_that_is_not_given_up_is_an_error_and_a_killed_process_gives_it_u
     settings, table = settings_for(tmp_path, "webdataset"), input_table(10)
     old = write_shard(settings, table)
     before = visible_snapshot(tmp_path)
-    program = [sys.executable, "-c", LOCKING_PROGRAM, str(tmp_path / rewriting.REWRITES_FOLDER / "lock")]
+    program = [sys.executable, "-c", LOCKING_PROGRAM, str(tmp_path / REPLACEMENTS_FOLDER / "lock")]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
-        monkeypatch.setattr(rewriting, "_LOCK_WAIT_S", 0.05)
+        monkeypatch.setattr(completing, "_LOCK_WAIT_S", 0.05)
         writer, samples = begin_again(settings, table, old)
         with pytest.raises(OutputError, match=r"has been locked for .* by another process"):
             writer.commit(statistics_of(samples))
@@ -395,7 +396,7 @@ def test_a_lock_that_is_not_given_up_is_an_error_and_a_killed_process_gives_it_u
         holder.send_signal(signal.SIGKILL)
         take_again(settings, table, old)
     assert_reads(tmp_path, "webdataset")
-    assert not (tmp_path / rewriting.REWRITES_FOLDER).exists()
+    assert not (tmp_path / REPLACEMENTS_FOLDER).exists()
 
 
 def test_a_file_system_without_locks_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
