@@ -9,6 +9,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from img2dataset.errors import InputError
 from img2dataset.options import InputOptions
@@ -91,6 +92,26 @@ def test_fewer_rows_than_were_counted_are_noticed_in_a_store_without_times():
         assert shard_reader.read(specs[0]).rows.num_rows == 2
     finally:
         memory.rm("/changed", recursive=True)
+
+
+class TouchingFileSystem(LocalFileSystem):
+    """Has another write to a file while it is read."""
+
+    protocol = "touching"
+
+    def open(self, path, mode="rb", **options):
+        opened = super().open(path, mode)
+        os.utime(self._strip_protocol(path), (1, 1))
+        return opened
+
+
+@pytest.mark.parametrize("input_format", LISTS)
+def test_a_file_that_changes_while_its_rows_are_read_is_noticed(write, input_format):
+    fsspec.register_implementation("touching", TouchingFileSystem, clobber=True)
+    path = write(f"a.{input_format}", LISTS[input_format])
+    _, specs = planned(path, input_format)
+    shard_reader = ShardReader(InputOptions(url_list=f"touching://{path}", input_format=input_format))
+    assert "changed while it was being read" in refused(shard_reader, specs[0])
 
 
 def test_a_quote_that_opens_over_the_end_of_a_shard_is_noticed(write):

@@ -161,6 +161,16 @@ def test_what_breaks_a_csv_is_told_after_the_same_rows_in_the_same_words(
     assert "a.csv" in error
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_the_line_of_an_open_quote_is_counted_over_all_pieces_of_the_file(tmp_path, monkeypatch, line_end):
+    monkeypatch.setattr(text, "BLOCK_BYTES", 7)
+    (tmp_path / "a.csv").write_text(f"url{line_end}" + f"http://a{line_end}" * 200 + '"open', newline="")
+    reader = open_reader(InputOptions(url_list=str(tmp_path), input_format="csv"), 1500)
+    error = given(reader.plan())[1]
+    assert "before line 203" in error
+    assert error == given(reader.shards())[1]
+
+
 def test_lines_that_are_no_text_are_counted_in_one_warning(tmp_path, caplog):
     (tmp_path / "a.txt").write_bytes(b"http://\xe4\nhttp://b\nhttp://\xf6\n")
     options = InputOptions(url_list=str(tmp_path), input_format="txt")
@@ -184,13 +194,14 @@ def test_warnings_name_the_row_of_the_file(write, caplog):
 
 
 def test_the_types_of_a_file_are_told_to_those_who_read_a_part(write):
-    lines = "".join(f"http://{row},{row},\n" for row in range(5)) + "http://x,x,y\n"
-    path = write("a.csv", f"url,n,e\n{lines}")
-    settings = {"save_additional_columns": ("n", "e")}
+    lines = "".join(f"http://{row},{row},{row},\n" for row in range(5)) + "http://x,x,6,y\n"
+    path = write("a.csv", f"url,n,m,e\n{lines}")
+    settings = {"save_additional_columns": ("n", "m", "e")}
     options = InputOptions(url_list=str(path), input_format="csv", **settings)
     first = specs_by_place(open_reader(options, 2))[0]
     rows = ShardReader(options).read(first).rows
     assert rows.column("n").to_pylist() == ["0", "1"]
+    assert rows.column("m").to_pylist() == [0, 1]
     assert rows.column("e").type == pa.string()
 
 
