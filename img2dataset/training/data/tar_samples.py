@@ -7,11 +7,9 @@ damaged tar is a shorter one; so the stream it reads is checked, and what it giv
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,12 +18,12 @@ from img2dataset.formats.checked_tar import ByteStream, CheckedTar
 from img2dataset.formats.dataset import IMAGE_NAMES
 from img2dataset.formats.findings import BrokenFile
 from img2dataset.formats.tar import Member
-from img2dataset.storage.locations import Location, locate, protocols_of
+from img2dataset.storage.locations import locate
+from img2dataset.training.data.tar_source import open_tar
 
 KeyEnd = Literal["first_dot", "last_dot"]
 KEY_ENDS = ("first_dot", "last_dot")
 
-_GZIP_MAGIC = b"\x1f\x8b"
 # What the library takes for notes about a tar, and leaves out.
 _NOTES = re.compile(r"__[^/]*__($|/)")
 _OF_THE_LIBRARY = ("__key__", "__url__", "__local_path__")
@@ -71,8 +69,8 @@ class TarReader:
             InputError: it cannot be opened, is cut short or damaged, or has members that are no whole sample.
         """
         try:
-            with closing(_open(locate(path, "tars", InputError))) as file:
-                for parts in self._groups(_unpacked(file), path):
+            with open_tar(locate(path, "tars", InputError)) as file:
+                for parts in self._groups(file, path):
                     yield self._sample(parts)
         except BrokenFile as error:
             raise InputError(f"the tar {path!r} {error}") from error
@@ -201,47 +199,6 @@ class _Names:
             raise BrokenFile(f"has {len(self._keys)} samples, of which {samples} could be read")
         if self._given and not samples:
             raise BrokenFile(f"has {self._given} files, and none with an ending, so no sample")
-
-
-class _Unread:
-    """A stream, and what was read of its beginning."""
-
-    def __init__(self, head: bytes, rest: ByteStream) -> None:
-        self._head = head
-        self._rest = rest
-
-    def read(self, size: int = -1, /) -> bytes:
-        if not self._head:
-            return self._rest.read(size)
-        data, self._head = (self._head[:size], self._head[size:]) if size >= 0 else (self._head, b"")
-        return data
-
-
-def _open(location: Location) -> Any:
-    """The open file: a stream where the file system can give no more."""
-    options = {}
-    if protocols_of(location.file_system) & {"http", "https"}:
-        import aiohttp
-
-        # Of a server without ranges the whole is one request, which lasts as long as the training takes for
-        # it; five minutes is what aiohttp gives a request.
-        options["timeout"] = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
-    try:
-        return location.file_system.open(location.path, "rb", **options)
-    except Exception as error:  # every file system has its own errors
-        raise BrokenFile(f"cannot be opened: {one_line(error)}") from error
-
-
-def _unpacked(file: ByteStream) -> ByteStream:
-    """The tar in a file, which may be gzipped."""
-    head = b""
-    try:
-        while len(head) < len(_GZIP_MAGIC) and (more := file.read(len(_GZIP_MAGIC) - len(head))):
-            head += more
-    except Exception as error:  # every file system has its own errors
-        raise BrokenFile(f"cannot be read: {one_line(error)}") from error
-    whole: Any = _Unread(head, file)
-    return gzip.GzipFile(fileobj=whole, mode="rb") if head == _GZIP_MAGIC else whole
 
 
 def _without_here(name: str) -> str:
