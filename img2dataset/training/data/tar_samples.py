@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -139,18 +140,22 @@ class _Names:
 
     def __init__(self, key_end: KeyEnd) -> None:
         self._key_end = key_end
-        self._passed = self._given = 0
+        self._passed: deque[Member] = deque()
+        self._given: Member | None = None  # what the library has read last
+        self._files = 0
         self._key: str | None = None
         self._endings: set[str] = set()
         self._keys: set[str] = set()
 
     def take(self, member: Member) -> None:
-        """Count a member that passes."""
-        self._passed += not _NOTES.match(member.name)
+        """Note a member that passes; folders are called so in the oldest tars."""
+        if not _NOTES.match(member.name) and not member.name.endswith("/"):
+            self._passed.append(member)
+            self._files += 1
 
     def is_sample_file(self, name: str) -> bool:
         """Whether the library is to give a member; it asks for each that it reads. Hidden ones it is not."""
-        self._given += 1
+        self._given = self._passed.popleft() if self._passed else None
         return not name.rpartition("/")[2].startswith(".")
 
     def key_and_ending(self, name: str) -> tuple[str | None, str | None]:
@@ -167,10 +172,13 @@ class _Names:
         """The members as they come, each sample's beside each other.
 
         Raises:
-            BrokenFile: a name comes twice, or the members of a sample are apart.
+            BrokenFile: a name comes twice, the members of a sample are apart, or the library does not see the
+                members that pass.
         """
         for file in files:
             if file:  # newer versions of the library put an empty one at the end of a tar
+                if self._given is None or self._given.size != len(file["data"]):
+                    raise BrokenFile(f"has {file['fname']}, which is read as {len(file['data'])} bytes")
                 self._check(file["fname"])
             yield file
 
@@ -193,12 +201,12 @@ class _Names:
         Raises:
             BrokenFile: the library has not read each member, has left a sample out, or there is none.
         """
-        if self._given != self._passed:
-            raise BrokenFile(f"has {self._passed} files, of which {self._given} could be read")
+        if self._passed:
+            raise BrokenFile(f"has {self._files} files, of which {len(self._passed)} could not be read")
         if samples != len(self._keys):
             raise BrokenFile(f"has {len(self._keys)} samples, of which {samples} could be read")
-        if self._given and not samples:
-            raise BrokenFile(f"has {self._given} files, and none with an ending, so no sample")
+        if self._files and not samples:
+            raise BrokenFile(f"has {self._files} files, and none with an ending, so no sample")
 
 
 def _without_here(name: str) -> str:

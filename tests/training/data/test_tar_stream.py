@@ -17,7 +17,7 @@ import webdataset
 from torch.utils.data import DataLoader
 
 from img2dataset.errors import InputError, OptionError
-from img2dataset.formats.tar import members
+from img2dataset.formats.tar import archive_end, member_header, members, padding
 from img2dataset.training import ImageLoadError, TarStream, collate
 from tests.pictures import photograph
 
@@ -227,6 +227,37 @@ def test_members_that_are_no_whole_sample_are_told(case: str, tmp_path: Path) ->
     by_ustar(files, tmp_path / "a.tar")
     with pytest.raises(InputError, match=f"a.tar' .*{message}"):
         list(TarStream(tmp_path / "a.tar", image="bytes"))
+
+
+def test_folders_of_the_oldest_tars_are_no_files(tmp_path: Path) -> None:
+    data = b""
+    for name, contents in {
+        "cats/": b"",
+        "cats/0.jpg": IMAGES[0],
+        "dogs/": b"",
+        "dogs/0.jpg": IMAGES[1],
+    }.items():
+        header = bytearray(member_header(name.encode(), len(contents)))
+        header[156:157], header[257:265] = b"\0", bytes(8)
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        data += header + contents + padding(len(contents))
+    (tmp_path / "a.tar").write_bytes(data + archive_end(len(data)))
+    found = keys_and_files(tmp_path / "a.tar")
+    assert found == [("cats/0", {"image": IMAGES[0]}), ("dogs/0", {"image": IMAGES[1]})]
+
+
+@pytest.mark.parametrize("size", [0, 100, 699, 1_500])
+def test_members_that_the_library_would_read_at_another_length_are_told(size: int, tmp_path: Path) -> None:
+    """A header for all members sets a size, which ``tarfile`` follows."""
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", pax_headers={"size": str(size)}) as archive:
+        for n in range(4):
+            member = tarfile.TarInfo(f"{n}.jpg")
+            member.size = 700
+            archive.addfile(member, io.BytesIO(bytes(700)))
+    with pytest.raises(InputError, match=r"0\.jpg, which is read as|could not be read|is broken"):
+        list(TarStream(path, image="bytes"))
 
 
 @pytest.mark.parametrize("kind", ["hard link", "symbolic link", "file with holes"])
