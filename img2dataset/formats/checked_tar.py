@@ -108,8 +108,9 @@ class CheckedTar:
                 raise ValueError(f"its end mark at byte {position} is broken")
             self._at_end_mark = True
             return 2 * BLOCK
-        extended = held[BLOCK : BLOCK + self._headers.extended_size(header)]
-        if len(extended) < self._headers.extended_size(header):
+        extended_size = self._headers.extended_size(header)
+        extended = held[BLOCK : BLOCK + extended_size]
+        if len(extended) < extended_size:
             return 0
         member = self._headers.take(header, extended)
         if member is not None:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import webdataset
 from torch.utils.data import DataLoader
 
 from img2dataset.errors import InputError, OptionError
 from img2dataset.formats.tar import archive_end, member_header, members, padding
-from img2dataset.training import ImageLoadError, TarStream, collate
+from img2dataset.training import ImageLoadError, TarStream, collate, preview
 from tests.pictures import photograph
 
 IMAGES = [photograph(40 + n, 32, n) for n in range(6)]
@@ -121,6 +122,13 @@ def test_names_of_every_kind(
     pack(contents, tmp_path / "a.tar")
     found = keys_and_files(tmp_path / "a.tar", **options)
     assert sorted(found) == sorted((key, {"image": IMAGES[n]}) for key, n in expected.items())
+
+
+def test_a_look_at_tars(tmp_path: Path) -> None:
+    by_ustar(sample_files(), tmp_path / "a.tar")
+    sheet = preview(TarStream(tmp_path / "a.tar"), 4, columns=2, size=64)
+    assert sheet.size[0] == 2 * 72 + 8
+    assert len(np.unique(np.asarray(sheet))) > 50
 
 
 def test_one_of_several_images_is_chosen(tmp_path: Path) -> None:
