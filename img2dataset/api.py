@@ -8,7 +8,7 @@ import time
 from collections.abc import Container
 from typing import Any
 
-from img2dataset.distributing import StopRequest, create_engine, run_passes
+from img2dataset.distributing import create_engine, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.failures import is_retried
 from img2dataset.formats import output_format
@@ -18,6 +18,7 @@ from img2dataset.preparing import prepare
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary
 from img2dataset.settings import processes_count, work_settings
+from img2dataset.stopping import StopRequest
 from img2dataset.working.output_folder import OutputFolder
 
 logger = logging.getLogger("img2dataset")

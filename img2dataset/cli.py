@@ -13,6 +13,7 @@ from typing import Any
 
 from img2dataset.errors import Img2datasetError
 from img2dataset.printable import PrintableFormatter, printable
+from img2dataset.stopping import STOPPED_LINE, StopRequest, end_on_signals, exit_status_of, stop_on_signals
 
 
 def main() -> None:
@@ -20,7 +21,9 @@ def main() -> None:
 
     Returns if all was done, so that a script which calls it goes on; else exits with the status.
     """
-    if status := run_command(sys.argv[1:]):
+    with end_on_signals("img2dataset: stopped"):
+        status = run_command(sys.argv[1:])
+    if status:
         sys.exit(status)
 
 
@@ -55,7 +58,8 @@ def run_command(words: list[str]) -> int:
             from img2dataset.training import cache_command
 
             return _say(cache_command(words[1:]))
-        return _run_download(words)
+        with end_on_signals(STOPPED_LINE):
+            return _run_download(words)
     except Img2datasetError as error:
         _say_mistake(f"img2dataset: {error}")
         return error.exit_status
@@ -80,16 +84,16 @@ def _run_download(words: list[str]) -> int:
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))
-    from img2dataset.distributing import StoppedEarly, StopRequest, exit_status_of, stop_on_signals
+    from img2dataset.api import run
 
     stop = StopRequest()
     with stop_on_signals(stop):
         try:
-            from img2dataset.api import run
-
             summary = run(options, stop)
-        except StoppedEarly as stopped:
-            return _say_stopped(exit_status_of(stopped.signal_number))
+        except BaseException:
+            if stop.signal_number is None or stop.engine_has_begun:
+                raise
+            return _say_stopped(exit_status_of(stop.signal_number))
         _say("\n".join(summary.lines()))
         if stop.signal_number is not None:
             return _say_stopped(exit_status_of(stop.signal_number))
@@ -108,7 +112,7 @@ def _text_at(path: str) -> str:
 def _say_stopped(exit_status: int) -> int:
     # The terminal may be what was closed.
     with contextlib.suppress(OSError):
-        print("img2dataset: stopped; the same command goes on where it stopped", file=sys.stderr, flush=True)
+        print(STOPPED_LINE, file=sys.stderr, flush=True)
     return exit_status
 
 

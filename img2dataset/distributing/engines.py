@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from img2dataset.distributing.engine import Engine, Progress
-from img2dataset.distributing.stopping import StopRequest
 from img2dataset.plugins import ENGINES, load_plugin
+from img2dataset.stopping import StopRequest
 
 
 class MakesEngine(Protocol):

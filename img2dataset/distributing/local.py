@@ -12,6 +12,7 @@ import queue
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from img2dataset.distributing.engine import Capabilities, Progress
@@ -28,11 +29,11 @@ from img2dataset.distributing.messages import (
 )
 from img2dataset.distributing.pool_worker import PoolWorker
 from img2dataset.distributing.row_sharing import RowSharing
-from img2dataset.distributing.stopping import StopAsked, StopRequest
 from img2dataset.distributing.watching import WATCH_INTERVAL_S, StopDeadline, Watch, end_workers, how_it_ended
 from img2dataset.errors import RunFailed
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
+from img2dataset.stopping import StopRequest
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.sharing import Helped, SharedRows
@@ -46,6 +47,11 @@ MAX_IDLE_DEATHS = 3
 # A worker asks for shards ahead of their time, to look at their rows. Beyond these, which keep it busy, it
 # gets no more than the others, or those that start last would find the list handed out.
 ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A message that wakes the engine: look at the ``StopRequest``."""
 
 
 Message: TypeAlias = Heard[FromWorker] | Ended | ShardRead | ListEnded | StopAsked

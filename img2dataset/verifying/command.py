@@ -12,6 +12,9 @@ from typing import NoReturn
 
 from img2dataset.errors import Img2datasetError, OptionError
 from img2dataset.printable import printable
+from img2dataset.stopping import end_on_signals
+
+STOPPED_LINE = "\nimg2dataset: stopped; nothing more was checked"
 
 _PAGE = """\
 usage: img2dataset verify OUTPUT [--images] [--remove] [--processes_count N]
@@ -41,7 +44,8 @@ def run(words: list[str]) -> int:
         words: those after ``verify``.
 
     Returns:
-        The exit status: 0 if nothing is wrong, 1 if something is, 2 for wrong usage, 130 after a Ctrl-C.
+        The exit status: 0 if nothing is wrong, 1 if something is, 2 for wrong usage. A signal ends the
+        program, with status 130 or 143.
     """
     try:
         asked = _parser().parse_args(words)
@@ -49,13 +53,11 @@ def run(words: list[str]) -> int:
             return _say(_PAGE, 0)
         if asked.output is None:
             raise OptionError("verify needs the output folder; img2dataset verify --help says how it is used")
-        return _verify(asked)
+        with end_on_signals(STOPPED_LINE):
+            return _verify(asked)
     except Img2datasetError as error:
         print(f"img2dataset: {error}", file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
-        print("img2dataset: stopped; nothing more was checked", file=sys.stderr)
-        return 130
 
 
 def _verify(asked: argparse.Namespace) -> int:

@@ -18,10 +18,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from img2dataset.distributing import Engine, StopRequest, create_engine, run_passes
+from img2dataset.distributing import Engine, create_engine, run_passes
 from img2dataset.errors import InputError, OptionError, RunFailed
 from img2dataset.options import resolve
 from img2dataset.settings import work_settings
+from img2dataset.stopping import StopRequest
 from img2dataset.types import Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.output_folder import OutputFolder

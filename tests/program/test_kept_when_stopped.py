@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from img2dataset import api
-from img2dataset.distributing import StopRequest, local, watching
+from img2dataset.distributing import local, watching
 from img2dataset.options import resolve
+from img2dataset.stopping import StopRequest
 from img2dataset.types import ShardReport
 from tests.pictures import photograph
 from tests.program.runs import read_dataset, run, start

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.program.runs import read_dataset, run, serve_photographs, start, write_list
+from tests.program.runs import COMMAND, read_dataset, run, serve_photographs, start, write_list
 from tests.program.test_faults import is_gone, wait_until, workers_of
 from tests.servers import ImageServer
 
@@ -117,3 +119,100 @@ def test_a_signal_at_any_moment_of_the_start_ends_the_program(options: dict[str,
         _, stderr = process.communicate(timeout=30)
         assert process.returncode in (143, -15), (milliseconds, stderr)
         assert "Traceback" not in stderr
+
+
+# What the main thread may be in as a signal comes: its handler's exception comes out as another, or not.
+IN_A_CLASS = """
+class Descriptor:
+    def __set_name__(self, owner, name):
+        signalled()
+
+class Made:
+    it = Descriptor()
+"""
+IN_A_CALLBACK = """
+import weakref
+
+class Referred:
+    pass
+
+referred = Referred()
+reference = weakref.ref(referred, lambda gone: signalled())
+del referred
+"""
+IN_A_DESTRUCTOR = """
+class Destroyed:
+    def __del__(self):
+        signalled()
+
+Destroyed()
+"""
+IN_A_GUARDED_IMPORT = """
+try:
+    signalled()
+except BaseException:
+    pass
+"""
+PLACES = {
+    "class": IN_A_CLASS,
+    "callback": IN_A_CALLBACK,
+    "destructor": IN_A_DESTRUCTOR,
+    "import": IN_A_GUARDED_IMPORT,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("imported", ["api", "reading.formats.txt", "distributing.local"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_where_python_cannot_raise_ends_the_program_too(
+    place: str, imported: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("http://127.0.0.1:9/1.jpg")
+    code = f"""
+import os, sys
+from img2dataset import cli
+import img2dataset.options
+
+def signalled():
+    os.kill(os.getpid(), {int(number)})
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "img2dataset.{imported}":
+            sys.meta_path.remove(self)
+            exec({PLACES[place]!r}, {{"signalled": signalled}})
+
+sys.meta_path.insert(0, Finder())
+sys.argv[1:] = ["--url_list", {str(tmp_path / "list.txt")!r}, "--output_folder", {str(tmp_path / "out")!r}]
+cli.main()
+print("went on")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 128 + number, ended.stderr
+    assert ended.stderr.endswith("img2dataset: stopped; the same command goes on where it stopped\n")
+    assert "Traceback" not in ended.stderr
+    assert not list((tmp_path / "out").glob("0*"))
+
+
+def test_verify_ends_with_a_line_at_a_signal(options: dict[str, Any], image_server: ImageServer) -> None:
+    write_list(options["url_list"], serve_photographs(image_server), 3000)
+    result = run(**options)
+    assert result.returncode == 0, result.stderr
+    for number, exit_status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = subprocess.Popen(
+            [COMMAND, "verify", str(options["output_folder"]), "--images"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(lambda process=process: bool(workers_of(process)), process)
+        workers = workers_of(process)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == exit_status
+        assert stderr.endswith("img2dataset: stopped; nothing more was checked\n")
+        assert "Traceback" not in stderr
+        until = time.monotonic() + 30
+        while not all(is_gone(pid) for pid in workers):
+            assert time.monotonic() < until
+            time.sleep(0.05)

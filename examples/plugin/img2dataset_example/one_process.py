@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from img2dataset.distributing.engine import Capabilities, Progress
-from img2dataset.distributing.stopping import StopRequest
+from img2dataset.stopping import StopRequest
 from img2dataset.types import Shard, ShardReport, Status
 from img2dataset.working import Worker, WorkSettings
 from img2dataset.working.sharing import Stop
