@@ -36,6 +36,7 @@ _CONSTANT_SUM = sum(_BEFORE_SIZE) + sum(_TIME) + 8 * ord(" ") + sum(_AFTER_CHECK
 
 _PADDING = [bytes(-size % BLOCK) for size in range(BLOCK)]
 _REGULAR_FILE = (b"0", b"\0", b"7")
+_SPARSE_FILE = b"S"
 _PAX_HEADER = b"x"
 _GNU_LONG_NAME = b"L"
 # Extended headers hold a name and a time; one of more than this is an attack or an accident.
@@ -44,13 +45,21 @@ _EXTENDED_LIMIT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A regular file in a tar: where it begins (with its headers), its contents begin, and it ends."""
+    """A file in a tar: where it begins (with its headers), its contents begin, and it ends.
+
+    ``kind``: the type in its header; "S" for any file with holes, whose contents are not its bytes.
+    """
 
     name: str
     size: int
     start: int
     contents: int
     end: int
+    kind: bytes
+
+    @property
+    def is_regular(self) -> bool:
+        return self.kind in _REGULAR_FILE
 
 
 def member_header(name: bytes, size: int) -> bytes:
@@ -84,6 +93,67 @@ def archive_end(size: int) -> bytes:
     return bytes(2 * BLOCK + -(size + 2 * BLOCK) % RECORD)
 
 
+class TarHeaders:
+    """What the headers of a tar say, taken one after another, wherever they come from.
+
+    ``position``: the byte at which the next header is.
+    """
+
+    def __init__(self) -> None:
+        self.position = 0
+        self._start = 0
+        self._fields: dict[str, str] = {}
+
+    @property
+    def awaits_member(self) -> bool:
+        """Whether extended headers were taken, and not yet the member that they are of."""
+        return self._start != self.position
+
+    def extended_size(self, header: bytes) -> int:
+        """How many bytes behind this header block belong to it, and are taken with it.
+
+        Raises:
+            ValueError: it is no header, or too many.
+        """
+        _check_sum(header, self.position)
+        if header[156:157] not in (_PAX_HEADER, _GNU_LONG_NAME):
+            return 0
+        size = _number(header[124:136])
+        if size > _EXTENDED_LIMIT:
+            raise ValueError(f"the extended header at byte {self.position} has {size} bytes")
+        return size
+
+    def take(self, header: bytes, extended: bytes) -> Member | None:
+        """The member of the next header block; None if it is an extended header, of the member to come.
+
+        Args:
+            header: 512 bytes; its sum is right.
+            extended: the ``extended_size`` bytes behind it.
+
+        Raises:
+            ValueError: the extended header is broken.
+        """
+        kind = header[156:157]
+        size = _number(header[124:136])
+        contents = self.position + BLOCK
+        if kind == _GNU_LONG_NAME:
+            self._fields["path"] = _text(extended)
+        elif kind == _PAX_HEADER:
+            self._fields |= _pax_fields(extended)
+        if kind in (_PAX_HEADER, _GNU_LONG_NAME):
+            self.position = contents + _padded(size)
+            return None
+        start, fields = self._start, self._fields
+        if kind in _REGULAR_FILE and "size" in fields:
+            size = int(fields["size"])
+        name = fields["path"] if "path" in fields else _name(header)
+        if any(field.startswith("GNU.sparse.") for field in fields):
+            kind = _SPARSE_FILE
+        self.position = self._start = contents + _padded(size)
+        self._fields = {}
+        return Member(name, size, start, contents, self.position, kind)
+
+
 def members(file: BinaryIO) -> Iterator[Member]:
     """The regular files of a tar, in its order; ``file`` may be sought in between.
 
@@ -91,41 +161,23 @@ def members(file: BinaryIO) -> Iterator[Member]:
         ValueError: it is cut short, or is no tar.
     """
     file_size = file.seek(0, os.SEEK_END)
-    position = start = 0
-    name: str | None = None
-    size: int | None = None
+    headers = TarHeaders()
     while True:
+        position = headers.position
         header = _read_at(file, BLOCK, position)
         if len(header) < BLOCK:
             raise ValueError(f"it ends at byte {file_size} without the end mark of a tar")
         if not any(header):
-            if _read_at(file, BLOCK, position + BLOCK) != header or start != position:
+            if _read_at(file, BLOCK, position + BLOCK) != header or headers.awaits_member:
                 raise ValueError(f"its end mark at byte {position} is broken")
             return
-        _check_sum(header, position)
-        kind = header[156:157]
-        contents = position + BLOCK
-        header_size = _number(header[124:136])
-        end = contents + _padded(size if size is not None and kind in _REGULAR_FILE else header_size)
-        if end > file_size:
+        extended_size = headers.extended_size(header)
+        extended = _read_at(file, extended_size, position + BLOCK) if extended_size else b""
+        member = headers.take(header, extended) if len(extended) == extended_size else None
+        if headers.position > file_size or len(extended) < extended_size:
             raise ValueError(f"it ends at byte {file_size}, in the middle of a member")
-        if kind in (_PAX_HEADER, _GNU_LONG_NAME):
-            if header_size > _EXTENDED_LIMIT:
-                raise ValueError(f"the extended header at byte {position} has {header_size} bytes")
-            extended = _read_at(file, header_size, contents)
-            if kind == _GNU_LONG_NAME:
-                name = _text(extended)
-            else:
-                fields = _pax_fields(extended)
-                name = fields.get("path", name)
-                size = int(fields["size"]) if "size" in fields else size
-            position = end
-            continue
-        if kind in _REGULAR_FILE:
-            name = _name(header) if name is None else name
-            yield Member(name, header_size if size is None else size, start, contents, end)
-        position = start = end
-        name = size = None
+        if member is not None and member.is_regular:
+            yield member
 
 
 def _read_at(file: BinaryIO, size: int, position: int) -> bytes:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from img2dataset.training.data.metadata_dataset import MetadataDataset
     from img2dataset.training.data.preview import preview
     from img2dataset.training.data.shards import ShardDataset, ShardStream
+    from img2dataset.training.data.tar_stream import TarStream
     from img2dataset.training.load.cache import CacheStats, ImageCache
     from img2dataset.training.load.cache_command import cache_command
     from img2dataset.training.load.captions import (
@@ -70,6 +71,7 @@ _HOMES = {
     "ShuffleParts": "load.captions",
     "ShuffleSampler": "batch.sampling",
     "StreamedSample": "streaming.engine",
+    "TarStream": "data.tar_stream",
     "UrlStream": "streaming.url_stream",
     "bucket_sizes": "batch.buckets",
     "cache_command": "load.cache_command",
@@ -108,6 +110,7 @@ __all__ = [
     "ShuffleParts",
     "ShuffleSampler",
     "StreamedSample",
+    "TarStream",
     "UrlStream",
     "bucket_sizes",
     "cache_command",

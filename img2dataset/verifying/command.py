@@ -12,9 +12,9 @@ from typing import NoReturn
 
 from img2dataset.errors import Img2datasetError, OptionError
 from img2dataset.printable import printable
-from img2dataset.stopping import end_on_signals
+from img2dataset.stopping import StopRequest, end_on_signals, exit_status_of, stop_on_signals
 
-STOPPED_LINE = "\nimg2dataset: stopped; nothing more was checked"
+STOPPED_LINE = "img2dataset: stopped; nothing more was checked"
 
 _PAGE = """\
 usage: img2dataset verify OUTPUT [--images] [--remove] [--processes_count N]
@@ -44,8 +44,8 @@ def run(words: list[str]) -> int:
         words: those after ``verify``.
 
     Returns:
-        The exit status: 0 if nothing is wrong, 1 if something is, 2 for wrong usage. A signal ends the
-        program, with status 130 or 143.
+        The exit status: 0 if nothing is wrong, 1 if something is, 2 for wrong usage, 130 or 143 after a
+        signal.
     """
     try:
         asked = _parser().parse_args(words)
@@ -53,32 +53,39 @@ def run(words: list[str]) -> int:
             return _say(_PAGE, 0)
         if asked.output is None:
             raise OptionError("verify needs the output folder; img2dataset verify --help says how it is used")
-        with end_on_signals(STOPPED_LINE):
-            return _verify(asked)
+        return _verify(asked)
     except Img2datasetError as error:
         print(f"img2dataset: {error}", file=sys.stderr)
         return error.exit_status
 
 
 def _verify(asked: argparse.Namespace) -> int:
-    from tqdm import tqdm
+    with end_on_signals(STOPPED_LINE):
+        from tqdm import tqdm
 
-    from img2dataset.verifying.verification import verify
-
+        from img2dataset.verifying.verification import verify
+    stop = StopRequest()
     # disable=None: quiet when standard error is no terminal.
-    with tqdm(unit=" shards", disable=None, file=sys.stderr) as line:
+    with stop_on_signals(stop), tqdm(unit=" shards", disable=None, file=sys.stderr) as line:
 
         def show(done: int, total: int) -> None:
             line.total = total
             line.update(done - line.n)
 
-        report = verify(
-            asked.output,
-            images=asked.images,
-            remove=asked.remove,
-            processes_count=asked.processes_count,
-            on_progress=show,
-        )
+        try:
+            report = verify(
+                asked.output,
+                images=asked.images,
+                remove=asked.remove,
+                processes_count=asked.processes_count,
+                on_progress=show,
+            )
+        except BaseException:
+            if stop.signal_number is None:
+                raise
+            line.close()
+            print(STOPPED_LINE, file=sys.stderr)
+            return exit_status_of(stop.signal_number)
     return _say("\n".join(report.lines()), report.exit_status)
 
 

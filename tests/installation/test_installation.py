@@ -19,7 +19,7 @@ PACKAGE = Path(installation.__file__).parent
 # How modules are called that are not called as their packages.
 PACKAGES = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
 # What only some runs need, named by an extra or asked for where it is used.
-OF_EXTRAS = {"google_crc32c", "lmdb", "safetensors", "torch"}
+OF_EXTRAS = {"aiohttp", "google_crc32c", "lmdb", "safetensors", "torch"}
 
 
 def trees() -> list[tuple[Path, ast.Module]]:
@@ -36,9 +36,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
                 imported.add(node.module.partition(".")[0])
     others = imported - set(sys.stdlib_module_names) - OF_EXTRAS - {"img2dataset"}
     declared = {line.partition("==")[0].lower() for line in lowest_versions(PYPROJECT.read_text())}
-    # This is declared for the scripts that have it by 1.47.0.
-    for_scripts = {"webdataset"}
-    assert {PACKAGES.get(name, name) for name in others} == declared - {"google-crc32c"} - for_scripts
+    assert {PACKAGES.get(name, name) for name in others} == declared - {"google-crc32c"}
 
 
 def test_every_dependency_has_a_lower_bound() -> None:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import posixpath
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO
 
 from img2dataset.errors import InputError, OptionError
@@ -16,6 +17,8 @@ from img2dataset.formats.format import FolderEntry, StoredImages
 from img2dataset.plugins import FORMATS, plugin_names
 from img2dataset.storage.locations import locate
 from img2dataset.training.data.metadata_filter import filter_expression
+
+_COPIED_BYTES = 1 << 20
 
 
 class FinishedShards:
@@ -115,7 +118,7 @@ class FinishedShards:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        with self.file_system.open(posixpath.join(self.folder, metadata_name(name)), "rb") as source:
+        with _open_to_seek(self.file_system, posixpath.join(self.folder, metadata_name(name))) as source:
             file = pq.ParquetFile(source)
             held = [
                 column
@@ -150,8 +153,7 @@ class _Forwards:
         self._wanted = wanted
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        opened: AbstractContextManager[BinaryIO] = self._file_system.open(f"{self._folder}/{name}", "rb")
-        return opened
+        return _open_to_seek(self._file_system, f"{self._folder}/{name}")
 
     def list(self, folder: str) -> Sequence[FolderEntry]:
         """The files of the wanted samples."""
@@ -166,6 +168,20 @@ class _Forwards:
     def read_many(self, folder: str, entries: Sequence[FolderEntry]) -> Iterator[bytes]:
         for entry in entries:
             yield self._file_system.cat_file(f"{self._folder}/{folder}/{entry.name}")
+
+
+@contextmanager
+def _open_to_seek(file_system: Any, path: str) -> Iterator[BinaryIO]:
+    """The open file; where the file system gives a stream, a copy of it on the disk for that time."""
+    with file_system.open(path, "rb") as file:
+        if file.seekable():
+            yield file
+            return
+        with tempfile.TemporaryFile() as copy:
+            while block := file.read(_COPIED_BYTES):
+                copy.write(block)
+            copy.seek(0)
+            yield copy
 
 
 def _named_format(name: str) -> OutputFormat:

@@ -8,25 +8,29 @@ forwards. Both read the metadata files for the captions and filters, and only sh
 from __future__ import annotations
 
 import os
-import random
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from img2dataset.errors import InputError, OptionError
+from img2dataset.errors import InputError
 from img2dataset.failures import FILE_WITHOUT_IMAGE
-from img2dataset.training.batch.sampling import rank_and_world_size
 from img2dataset.training.data.shard_folder import FinishedShards
+from img2dataset.training.data.shard_stream import StreamOfShards
+from img2dataset.training.data.stored_sample import (
+    ImageKind,
+    ReadSample,
+    check_image_kind,
+    finished_sample,
+)
 from img2dataset.training.load.finishing import (
     CaptionTransformLike,
     ImageTransformLike,
     SampleTransforms,
     TokenizerLike,
 )
-from img2dataset.training.load.image_bytes import DecodeFailed
 from img2dataset.training.load.sources import ImageLoadError
-from img2dataset.training.randomness import Epoch, generator_of, number_of
+from img2dataset.training.randomness import Epoch
 from img2dataset.training.requirements import require
 
 torch = require("torch", "a dataset for PyTorch")
@@ -61,13 +65,13 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
         format: str | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
-        image: Literal["pil", "bytes"] = "pil",
+        image: ImageKind = "pil",
         img_transform: ImageTransformLike = None,
         caption_transform: CaptionTransformLike = None,
         tokenizer: TokenizerLike = None,
         seed: int | None = None,
     ):
-        _check_image(image, img_transform)
+        check_image_kind(image, img_transform)
         import pyarrow as pa
 
         self._shards = FinishedShards(str(Path(folder).expanduser()), format)
@@ -99,7 +103,8 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
         body = self._shards.image(shard, self._images(shard), metadata["key"])
         if body is None:
             raise ImageLoadError.of(f"{shard}:{metadata['key']}", FILE_WITHOUT_IMAGE)
-        return finished_sample(self, body, metadata, index, self._epoch.get())
+        sample = ReadSample(body, metadata, index, metadata["key"])
+        return finished_sample(sample, self.image, self.transforms, self.seed, self._epoch.get())
 
     def metadata(self) -> Any:
         """The metadata of all samples: a ``pyarrow.Table``, in order."""
@@ -124,7 +129,7 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
         return self.__dict__ | {"_open": OrderedDict()}
 
 
-class ShardStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-defined]
+class ShardStream(StreamOfShards):
     """The successful samples of a finished output, shard by shard, from any file system.
 
     Shards are divided among all workers of all ranks, so ranks may get different numbers of samples.
@@ -144,7 +149,7 @@ class ShardStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-
         format: str | None = None,
         where: str | None = None,
         columns: Sequence[str] | None = None,
-        image: Literal["pil", "bytes"] = "pil",
+        image: ImageKind = "pil",
         img_transform: ImageTransformLike = None,
         caption_transform: CaptionTransformLike = None,
         tokenizer: TokenizerLike = None,
@@ -154,86 +159,25 @@ class ShardStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-
         rank: int | None = None,
         world_size: int | None = None,
     ):
-        super().__init__()
-        _check_image(image, img_transform)
-        if shuffle_buffer < 0:
-            raise OptionError(
-                f"shuffle_buffer is {shuffle_buffer!r}; it takes a number of samples, 0 for none"
-            )
+        check_image_kind(image, img_transform)
+        transforms = SampleTransforms(img_transform, caption_transform, tokenizer, seeded=True)
+        super().__init__(image, transforms, shuffle_shards, shuffle_buffer, seed, rank, world_size)
         self._shards = FinishedShards(os.fspath(folder), format)
         self.where = where
         self.columns = columns
-        self.image = image
-        self.transforms = SampleTransforms(img_transform, caption_transform, tokenizer, seeded=True)
-        self.shuffle_shards = shuffle_shards
-        self.shuffle_buffer = shuffle_buffer
-        self.seed: int | None = seed
-        self.rank, self.world_size = rank_and_world_size(rank, world_size)
-        self._epoch = Epoch()
 
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch it is, for the order and random choices; all workers see it."""
-        self._epoch.set(epoch)
+    def _shard_names(self) -> Sequence[str]:
+        return self._shards.names
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        worker = torch.utils.data.get_worker_info()
-        workers, worker_id = (worker.num_workers, worker.id) if worker is not None else (1, 0)
-        epoch = self._epoch.get()
-        names = list(self._shards.names)
-        if self.shuffle_shards:
-            random.Random(number_of(self.seed or 0, epoch)).shuffle(names)
-        mine = names[self.rank * workers + worker_id :: self.world_size * workers]
-        samples = (sample for name in mine for sample in self._samples(name))
-        for body, metadata in self._shuffled(samples, epoch):
-            yield finished_sample(self, body, metadata, int(metadata["key"]), epoch)
-
-    def _samples(self, name: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    def _read(self, number: int, name: str) -> Iterator[ReadSample]:
         wanted = {
             row["key"]: row for row in self._shards.metadata(name, self.where, self.columns).to_pylist()
         }
         for key, body in self._shards.image_pairs(name, wanted):
             metadata = wanted.pop(key, None)
             if metadata is not None:
-                yield body, metadata
+                yield ReadSample(body, metadata, int(key), key)
         if wanted:
             raise InputError(
                 f"the shard {name} has no image for {len(wanted)} of its keys, {min(wanted)} the first"
             )
-
-    def _shuffled(self, samples: Iterator[Any], epoch: int) -> Iterator[Any]:
-        generator = random.Random(number_of(self.seed or 0, epoch, self.rank, 1))
-        held: list[Any] = []
-        for sample in samples:
-            if len(held) < self.shuffle_buffer:
-                held.append(sample)
-                continue
-            if held:
-                place = generator.randrange(len(held))
-                held[place], sample = sample, held[place]
-            yield sample
-        generator.shuffle(held)
-        yield from held
-
-
-def finished_sample(
-    dataset: ShardDataset | ShardStream, body: bytes, metadata: dict[str, Any], index: int, epoch: int
-) -> dict[str, Any]:
-    """The sample of an image and its metadata, transformed as ``dataset`` is told."""
-    generator = generator_of(dataset.seed, epoch, index)
-    transforms = dataset.transforms
-    picture: Any = body
-    if dataset.image == "pil":
-        try:
-            picture = transforms.decode(body)
-        except DecodeFailed as error:
-            raise ImageLoadError.of(metadata["key"], error.failure, error.note) from error
-        picture = transforms.image(picture, generator)
-    caption = metadata.get("caption") or ""
-    return {"img": picture, **transforms.text(caption, generator), "index": index, "metadata": metadata}
-
-
-def _check_image(image: str, img_transform: Any) -> None:
-    if image not in ("pil", "bytes"):
-        raise OptionError(f"image is {image!r}; it takes 'pil' or 'bytes'")
-    if image == "bytes" and img_transform is not None:
-        raise OptionError("image='bytes' and img_transform exclude each other: a transform needs a picture")
