@@ -1,7 +1,7 @@
 """Where the rows of a text list lie, in bytes; and the text that lies between. For files of plain UTF-8.
 
-Called by the sources of txt, csv, tsv and jsonl. Counting rows looks at bytes alone, many at a time: a row of
-a hundred bytes takes about 0.1 µs, a tenth of what it takes to read it.
+Called by the sources of txt, csv, tsv and jsonl. Counting rows looks at bytes alone, many at a time: 0.1 to
+0.4 µs of CPU a row, where reading takes 0.3 (txt), 2 to 4 (csv) and 6 µs (jsonl).
 """
 
 from __future__ import annotations
