@@ -72,10 +72,10 @@ def locked(path: str | os.PathLike[str], wait_s: float | None = None) -> Iterato
 
 
 @contextlib.contextmanager
-def alone_in(folder: str, wait_s: float) -> Iterator[None]:
+def alone_in(folder: str, wait_s: float) -> Iterator[bool]:
     """Make a folder and be alone with it; it goes at the end, unless something is left in it.
 
-    Where the file system has no locks, nobody is kept out, and the folder stays.
+    Yields whether that is so: where the file system has no locks, nobody is kept out, and the folder stays.
 
     Args:
         folder: its parent is there or is made.
@@ -88,7 +88,7 @@ def alone_in(folder: str, wait_s: float) -> Iterator[None]:
     path = os.path.join(folder, LOCK_NAME)
     descriptor, is_locked = _locked_in(folder, path, time.monotonic() + wait_s)
     try:
-        yield
+        yield is_locked
     finally:
         if is_locked:
             with contextlib.suppress(OSError):  # not empty

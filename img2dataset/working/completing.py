@@ -37,7 +37,8 @@ _LOCK_WAIT_S = 60.0
 def finish_all_replacements(location: Location) -> list[str]:
     """Bring every replacement to its end that was cut short; the shards' names.
 
-    Data that a run has staged for a shard without coming to the journal are removed once it is dead.
+    Data that a run has staged for a shard without coming to the journal are removed: where there is a lock,
+    from which the run would not have let go before its journal, at once; else once it is dead.
 
     Raises:
         OutputError: another process has held the lock for too long.
@@ -47,11 +48,12 @@ def finish_all_replacements(location: Location) -> list[str]:
     # An empty one on the local disk is what a crash has left of the lock: being alone in it removes it.
     if not (os.path.lexists(folder) if location.is_local else names_in(location, folder)):
         return []
-    with replacement_lock(location):
+    with replacement_lock(location) as alone:
         shards = shards_with_journal(location)
         finished = [shard for shard in shards if finish_under_lock(location, shard, None)]
+        left_to_others = set(shards).difference(finished)
         for shard, run_id in stages(location):
-            if shard not in shards and run_is_dead(run_id):
+            if shard not in left_to_others and (alone or run_is_dead(run_id)):
                 remove(location, stage_path(location, shard, run_id))
     return finished
 
@@ -175,10 +177,9 @@ def put_object(location: Location, path: str, contents: bytes) -> None:
 
 
 def _remove_all(location: Location, names: Iterable[str]) -> None:
-    """Remove what is there of these names under the output folder."""
+    """Remove what is there of these names under the output folder: files, or folders that others have made."""
     for name in names:
-        with contextlib.suppress(FileNotFoundError):
-            location.tried(partial(location.file_system.rm_file, f"{location.path}/{name}"))
+        remove(location, f"{location.path}/{name}")
 
 
 def _end(location: Location, shard: str, plan: Plan) -> None:
@@ -189,8 +190,10 @@ def _end(location: Location, shard: str, plan: Plan) -> None:
 
 
 @contextlib.contextmanager
-def replacement_lock(location: Location) -> Iterator[None]:
+def replacement_lock(location: Location) -> Iterator[bool]:
     """Make the folder of journals, and be alone with it among all processes and machines that see its locks.
+
+    Yields whether that is so.
 
     A killed process gives it up. Its file and the folder go when nothing is left in it; where the file system
     has no locks, and elsewhere than on a local one, they do nothing.
@@ -200,14 +203,14 @@ def replacement_lock(location: Location) -> Iterator[None]:
     """
     folder = journals_folder(location)
     if not location.is_local:
-        yield
+        yield False
         return
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(alone_in(folder, _LOCK_WAIT_S))
+            alone = held.enter_context(alone_in(folder, _LOCK_WAIT_S))
         except LockBusy:
             raise OutputError(
                 f"{folder!r} has been locked for {_LOCK_WAIT_S:.0f} seconds by another process that puts "
                 "shards in place: wait for it or end it, and run this again"
             ) from None
-        yield
+        yield alone

@@ -24,7 +24,7 @@ from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED
 from img2dataset.formats.dataset import STATISTICS_ENDING, shard_name
 from img2dataset.formats.settings import WriteSettings
-from img2dataset.storage.folders import names_in
+from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.putting import put_files
@@ -159,4 +159,4 @@ def _remove(location: Location, path: str) -> None:
     if location.is_local:
         shutil.rmtree(path, ignore_errors=True)
     else:
-        location.file_system.rm(path, recursive=True)
+        remove(location, path)
