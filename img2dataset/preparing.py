@@ -108,7 +108,7 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
 
 
 def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> dict[int, int]:
-    """The finished shards with rows to take again, and how many successes each has now."""
+    """The finished shards with rows to retry, and how many successes each has now."""
     found = {}
     for shard_id in done:
         stats = output.read_stats(shard_id)

@@ -34,7 +34,7 @@ def checksum_function() -> Checksum:
         checksum: Checksum = importlib.import_module("google_crc32c").value
     except ImportError as error:
         raise MissingDependency(
-            "output_format tfrecord needs the package google-crc32c: "
+            "--output_format tfrecord needs the package google-crc32c: "
             f"{install_extra('tfrecord')}, or choose another output_format"
         ) from error
     return checksum

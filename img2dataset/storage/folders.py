@@ -1,4 +1,4 @@
-"""What is in a folder, and the removal of it, on any file system. Called by ``writing`` and ``verifying``."""
+"""What is in a folder, and the removal of it, on any file system. Called by ``working`` and ``verifying``."""
 
 from __future__ import annotations
 
