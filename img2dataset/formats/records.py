@@ -35,7 +35,7 @@ def checksum_function() -> Checksum:
     except ImportError as error:
         raise MissingDependency(
             "--output_format tfrecord needs the package google-crc32c: "
-            f"{install_extra('tfrecord')}, or choose another output_format"
+            f"{install_extra('tfrecord')}, or choose another --output_format"
         ) from error
     return checksum
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats.dataset import (
     computed_columns,
@@ -251,8 +252,8 @@ class FinishedShard:
             index = int(key) - first_key if key is not None and key.isdecimal() else -1
             if not 0 <= index < table.num_rows or positions[index] != -1:
                 raise self.broken(
-                    f"its metadata has {table.num_rows} rows and the key {key!r}, not one row for each key: "
-                    "was --number_sample_per_shard another?"
+                    f"its metadata has {counted(table.num_rows, 'row')} and the key {key!r}, not one row for"
+                    " each key: was --number_sample_per_shard another?"
                 )
             positions[index] = position
         if positions == list(range(table.num_rows)):
