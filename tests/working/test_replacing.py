@@ -320,8 +320,9 @@ def test_a_folder_that_others_have_made_in_a_shard_is_no_hindrance(tmp_path: Pat
 
 
 # This process's own, of another host, and no run id at all: none is known to be dead.
-@pytest.mark.parametrize("run_id", [new_run_id(), "elsewhere.4026531836-1-0123abcd", "no run id"])
-def test_files_staged_without_a_journal_go_whosever_they_are(tmp_path: Path, run_id: str) -> None:
+@pytest.mark.parametrize("run_id", [None, "elsewhere.4026531836-1-0123abcd", "no run id"])
+def test_files_staged_without_a_journal_go_whosever_they_are(tmp_path: Path, run_id: str | None) -> None:
+    run_id = run_id or new_run_id()
     settings = settings_for(tmp_path, "webdataset")
     write_shard(settings)
     stage = tmp_path / REPLACEMENTS_FOLDER / f"00000-{run_id}"
