@@ -205,18 +205,22 @@ def test_verify_ends_with_a_line_at_a_signal(options: dict[str, Any], image_serv
     write_list(options["url_list"], serve_photographs(image_server), 3000)
     result = run(**options)
     assert result.returncode == 0, result.stderr
-    for number, exit_status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+    for number, exit_status in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)):
         process = subprocess.Popen(
             [COMMAND, "verify", str(options["output_folder"]), "--images", "--processes_count", "2"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        assert process.stderr is not None
         wait_until(lambda process=process: bool(workers_of(process)), process)
         workers = workers_of(process)
+        if number == signal.SIGHUP:  # the terminal is closed: what is written to it is an error
+            process.stderr.close()
         process.send_signal(number)
         _, stderr = process.communicate(timeout=30)
         assert process.returncode == exit_status
-        assert stderr.endswith("img2dataset: stopped; nothing more was checked\n")
-        assert "Traceback" not in stderr
+        if number != signal.SIGHUP:
+            assert stderr.endswith("img2dataset: stopped; nothing more was checked\n")
+            assert "Traceback" not in stderr
         wait_until_gone(workers)
