@@ -194,7 +194,7 @@ class Downloader:
         (report,) = Worker(settings).run([shard])
         if report.error is not None:
             raise RunFailed(report.error)
-        file_system.rm(remote_path)
+        file_system.rm_file(remote_path)
 
     def _shard(self, shard_id: int, file_system: Any, remote_path: str) -> Shard:
         from pyarrow import feather

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
 from img2dataset.errors import one_line
 from img2dataset.formats.findings import UnreadableShard
 from img2dataset.formats.format import FolderEntry
-from img2dataset.storage.locations import Location
+from img2dataset.storage.locations import Location, is_taken_for_pattern
 from img2dataset.storage.retries import with_retries
 
 # Files of a remote folder asked for at once: enough to hide a store's latency, bounded in memory.
@@ -84,9 +84,16 @@ class ShardFiles:
         for batch in _batches(entries):
             paths = [self._path(f"{folder}/{entry.name}") for entry in batch]
             with _failures_named(folder):
-                contents = with_retries(partial(self._location.file_system.cat, paths))
-            # One path alone comes back as its contents.
-            yield from ([contents] if isinstance(contents, bytes) else (contents[path] for path in paths))
+                contents = with_retries(partial(self._contents, paths))
+            yield from contents
+
+    def _contents(self, paths: Sequence[str]) -> Sequence[bytes]:
+        file_system = self._location.file_system
+        if is_taken_for_pattern(self._location.path):
+            return [file_system.cat_file(path) for path in paths]
+        contents = file_system.cat(paths)  # of a store, all at once
+        # One path alone comes back as its contents.
+        return [contents] if isinstance(contents, bytes) else [contents[path] for path in paths]
 
     def _path(self, name: str) -> str:
         return f"{self._location.path}/{name}"

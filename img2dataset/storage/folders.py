@@ -1,12 +1,13 @@
-"""What is in a folder, and the removal of it, on any file system. Called by ``writing`` and ``verifying``."""
+"""What is in a folder, and the removal of it, on any file system. Called by ``working`` and ``verifying``."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+from typing import Any
 
-from img2dataset.storage.locations import Location
+from img2dataset.storage.locations import Location, is_taken_for_pattern
 from img2dataset.storage.retries import with_retries
 
 
@@ -35,8 +36,23 @@ def remove(location: Location, path: str) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         if not location.is_local:
-            with_retries(lambda: location.file_system.rm(path, recursive=True))
+            with_retries(lambda: _remove_on_server(location.file_system, path))
         elif os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         else:
             os.unlink(path)
+
+
+def _remove_on_server(file_system: Any, path: str) -> None:
+    if not is_taken_for_pattern(path):
+        file_system.rm(path, recursive=True)  # of a store, a thousand objects a request
+        return
+    if not file_system.isdir(path):
+        file_system.rm_file(path)
+        return
+    for entry in file_system.ls(path, detail=False):
+        if entry.rstrip("/") != path:
+            _remove_on_server(file_system, entry.rstrip("/"))
+    file_system.invalidate_cache()
+    with contextlib.suppress(FileNotFoundError):  # a store has no folders of their own
+        file_system.rmdir(path)

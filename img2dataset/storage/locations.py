@@ -7,6 +7,7 @@ the one place that asks fsspec which file system a path is on.
 from __future__ import annotations
 
 import difflib
+import glob
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,6 +103,11 @@ def open_path(path: str) -> tuple[Any, str]:
         return fsspec.filesystem("file"), os.path.abspath(path)
     file_system, path_on_it = fsspec.core.url_to_fs(path)
     return file_system, path_on_it
+
+
+def is_taken_for_pattern(path: str) -> bool:
+    """Whether fsspec takes a path for a pattern in ``rm`` and ``cat``, which know no way to say a name."""
+    return glob.has_magic(path)
 
 
 def protocols_of(file_system: Any) -> set[str]:

@@ -1,8 +1,8 @@
 """Locks among threads, processes and machines: of a file with a name, of a folder, of a byte of an open file.
 
 In: a path, or an open file and an offset in it. Out: being alone. The operating system's locks end with the
-process that holds them, so a killed process blocks nobody. Called by ``writing`` (replacing a shard),
-``training`` (the cache), ``fetching`` (slots and paces of hosts) and ``working`` (large images).
+process that holds them, so a killed process blocks nobody. Called by ``working`` (replacing a shard,
+large images), ``training`` (the cache) and ``fetching`` (slots and paces of hosts).
 
 Two kinds of the system's locks, because of what they belong to. ``flock`` belongs to an opened file: threads
 that open it by its name exclude each other, and machines on a shared file system. ``lockf`` belongs to a
@@ -72,10 +72,10 @@ def locked(path: str | os.PathLike[str], wait_s: float | None = None) -> Iterato
 
 
 @contextlib.contextmanager
-def alone_in(folder: str, wait_s: float) -> Iterator[None]:
+def alone_in(folder: str, wait_s: float) -> Iterator[bool]:
     """Make a folder and be alone with it; it goes at the end, unless something is left in it.
 
-    Where the file system has no locks, nobody is kept out, and the folder stays.
+    Yields whether that is so: where the file system has no locks, nobody is kept out, and the folder stays.
 
     Args:
         folder: its parent is there or is made.
@@ -88,7 +88,7 @@ def alone_in(folder: str, wait_s: float) -> Iterator[None]:
     path = os.path.join(folder, LOCK_NAME)
     descriptor, is_locked = _locked_in(folder, path, time.monotonic() + wait_s)
     try:
-        yield
+        yield is_locked
     finally:
         if is_locked:
             with contextlib.suppress(OSError):  # not empty

@@ -1,16 +1,15 @@
 """Moving files over others on one file system, and flushing what is to outlive a power cut.
 
-In: paths. Out: moved files; one that is gone already is no error, since another process may be at the same
-replacement. Called by ``working`` and ``verifying``.
+In: paths. Out: moved files; one that has been moved already is no error, since another process may be at the
+same replacement. Called by ``working`` and ``verifying``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-from typing import Any
 
+from img2dataset.storage.folders import remove
 from img2dataset.storage.locations import Location
 
 
@@ -23,7 +22,7 @@ def move(location: Location, source: str, target: str) -> None:
         Exception: it cannot be moved; every file system has its own errors.
     """
     if not location.is_local:
-        _move_on_server(location.file_system, source, target)
+        _move_on_server(location, source, target)
         return
     try:
         os.replace(source, target)
@@ -66,11 +65,10 @@ def flush_names(location: Location, folder: str) -> None:
         flush_to_disk(folder)
 
 
-def _move_on_server(file_system: Any, source: str, target: str) -> None:
+def _move_on_server(location: Location, source: str, target: str) -> None:
+    file_system = location.file_system
     file_system.invalidate_cache()
     if not file_system.exists(source):
         return
-    with contextlib.suppress(FileNotFoundError):
-        if file_system.exists(target):
-            file_system.rm(target, recursive=True)
+    remove(location, target)
     file_system.mv(source, target)

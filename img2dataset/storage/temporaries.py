@@ -16,6 +16,7 @@ import os
 import shutil
 import tempfile
 
+from img2dataset.storage.folders import remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.runs import run_is_dead
 
@@ -73,7 +74,7 @@ def remove_run(location: Location, run_id: str) -> None:
             os.rmdir(os.path.join(location.path, TEMPORARY_FOLDER))
     elif location.shows_partial_files:
         with contextlib.suppress(Exception):
-            location.file_system.rm(run_folder(location, run_id), recursive=True)
+            remove(location, run_folder(location, run_id))
 
 
 def _spools() -> list[str]:

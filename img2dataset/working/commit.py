@@ -6,7 +6,8 @@ order such that the statistics are the last, and never a partial file under a fi
 
 Of a shard that is made, a crash between any two steps leaves no statistics, which means not done: the next
 run makes it again and replaces what there is. A shard that is done already is replaced (see ``replacing``): a
-crash leaves the old one or the new one, whole.
+crash leaves the old one or the new one, whole. But where the output folder is not local and no rows were
+taken over, its statistics are removed first, and it counts as not done until the new ones stand.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from img2dataset.formats.settings import WriteSettings
+from img2dataset.storage.folders import remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.putting import put_files
@@ -140,11 +142,9 @@ class SpooledShardFolder:
                 yield [(source, name)]
 
     def _remove_folder(self, name: str) -> None:
-        file_system = self._location.file_system
         target = f"{self._location.path}/{name}"
-        if with_retries(lambda: file_system.exists(target)):
-            with_retries(lambda: file_system.rm(target, recursive=True))
-        file_system.makedirs(target, exist_ok=True)
+        remove(self._location, target)
+        self._location.file_system.makedirs(target, exist_ok=True)
 
     def _upload_all(self, files: list[tuple[str, str]]) -> None:
         targets = [(source, f"{self._location.path}/{name}") for source, name in files]

@@ -37,7 +37,8 @@ _LOCK_WAIT_S = 60.0
 def finish_all_replacements(location: Location) -> list[str]:
     """Bring every replacement to its end that was cut short; the shards' names.
 
-    Data that a run has staged for a shard without coming to the journal are removed once it is dead.
+    Data that a run has staged for a shard without coming to the journal are removed: where there is a lock,
+    from which the run would not have let go before its journal, at once; else once it is dead.
 
     Raises:
         OutputError: another process has held the lock for too long.
@@ -47,11 +48,12 @@ def finish_all_replacements(location: Location) -> list[str]:
     # An empty one on the local disk is what a crash has left of the lock: being alone in it removes it.
     if not (os.path.lexists(folder) if location.is_local else names_in(location, folder)):
         return []
-    with replacement_lock(location):
+    with replacement_lock(location) as alone:
         shards = shards_with_journal(location)
         finished = [shard for shard in shards if finish_under_lock(location, shard, None)]
+        left_to_others = set(shards).difference(finished)
         for shard, run_id in stages(location):
-            if shard not in shards and run_is_dead(run_id):
+            if shard not in left_to_others and (alone or run_is_dead(run_id)):
                 remove(location, stage_path(location, shard, run_id))
     return finished
 
@@ -82,7 +84,7 @@ def finish_under_lock(location: Location, shard: str, own_run: str | None) -> bo
     except FileNotFoundError:
         return False
     journal = Journal.from_bytes(file)
-    if journal is None:  # where puts are no single step; nothing was put or moved before this one was whole
+    if journal is None:  # it was cut short while it was put: nothing of the shard was changed yet
         remove(location, path)
         return True
     plan = journal.plan
@@ -100,7 +102,10 @@ def finish_under_lock(location: Location, shard: str, own_run: str | None) -> bo
 
 
 def _stands(location: Location, shard: str) -> bool:
-    """Whether nobody has removed the shard. Where a move is two steps, a crash between them may have."""
+    """Whether nobody has removed the shard: its statistics are there.
+
+    Not asked where a move removes the old file first: there a crash may have removed them.
+    """
     statistics = f"{location.path}/{shard}{STATISTICS_ENDING}"
     return location.shows_partial_files or bool(
         location.tried(partial(location.file_system.exists, statistics))
@@ -109,7 +114,7 @@ def _stands(location: Location, shard: str) -> bool:
 
 def _data_are_there(location: Location, shard: str, plan: Plan) -> bool:
     """Whether all new data stand under their final names, or can be moved there."""
-    # First those that are staged: where there are no locks, another process may be moving them.
+    # Staged ones first: without locks another process may be moving them, and the second look finds those.
     staged = _sizes(location, stage_path(location, shard, plan.run_id), plan.data) if plan.staged else {}
     standing = _sizes(location, location.path, plan.data)
     if any(size not in (staged.get(name), standing.get(name)) for name, size in plan.data.items()):
@@ -175,10 +180,9 @@ def put_object(location: Location, path: str, contents: bytes) -> None:
 
 
 def _remove_all(location: Location, names: Iterable[str]) -> None:
-    """Remove what is there of these names under the output folder."""
+    """Remove what is there of these names under the output folder: files, or folders that others made."""
     for name in names:
-        with contextlib.suppress(FileNotFoundError):
-            location.tried(partial(location.file_system.rm_file, f"{location.path}/{name}"))
+        remove(location, f"{location.path}/{name}")
 
 
 def _end(location: Location, shard: str, plan: Plan) -> None:
@@ -189,25 +193,26 @@ def _end(location: Location, shard: str, plan: Plan) -> None:
 
 
 @contextlib.contextmanager
-def replacement_lock(location: Location) -> Iterator[None]:
+def replacement_lock(location: Location) -> Iterator[bool]:
     """Make the folder of journals, and be alone with it among all processes and machines that see its locks.
 
-    A killed process gives it up. Its file and the folder go when nothing is left in it; where the file system
-    has no locks, and elsewhere than on a local one, they do nothing.
+    Yields whether that is so. A killed process gives the lock back. Its file and the folder are removed when
+    nothing else is left in it. Nobody is kept out where the file system has no locks, or is not local; there
+    no folder is made either, if it is not local.
 
     Raises:
         OutputError: another process has held it for a minute.
     """
     folder = journals_folder(location)
     if not location.is_local:
-        yield
+        yield False
         return
     with contextlib.ExitStack() as held:
         try:
-            held.enter_context(alone_in(folder, _LOCK_WAIT_S))
+            alone = held.enter_context(alone_in(folder, _LOCK_WAIT_S))
         except LockBusy:
             raise OutputError(
                 f"{folder!r} has been locked for {_LOCK_WAIT_S:.0f} seconds by another process that puts "
                 "shards in place: wait for it or end it, and run this again"
             ) from None
-        yield
+        yield alone

@@ -24,7 +24,7 @@ from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED
 from img2dataset.formats.dataset import STATISTICS_ENDING, shard_name
 from img2dataset.formats.settings import WriteSettings
-from img2dataset.storage.folders import names_in
+from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.putting import put_files
@@ -32,7 +32,7 @@ from img2dataset.storage.retries import with_retries
 from img2dataset.working.finished_shard import FinishedShard
 
 UNFINISHED_FOLDER = ".img2dataset_unfinished"
-# How often a folder is moved at most, before its target's parent is taken to be out of reach.
+# How often the move of a folder is tried: another worker may remove the empty folder that it goes into.
 _MOVES = 10
 _FOLDER_NAME = re.compile(r"(?P<shard>\d+)-[0-9a-f]{8}")
 
@@ -159,4 +159,4 @@ def _remove(location: Location, path: str) -> None:
     if location.is_local:
         shutil.rmtree(path, ignore_errors=True)
     else:
-        location.file_system.rm(path, recursive=True)
+        remove(location, path)

@@ -20,6 +20,7 @@ import pytest
 
 from img2dataset.errors import OutputError
 from img2dataset.formats.dataset import REPLACEMENTS_FOLDER
+from img2dataset.storage.runs import new_run_id
 from img2dataset.working import completing
 from img2dataset.working.finished_shard import open_finished_shard
 from img2dataset.working.output_folder import OutputFolder
@@ -298,6 +299,51 @@ def test_a_replacement_of_a_shard_that_was_removed_after_the_crash_is_dropped(tm
     output.finish_replacements()
     assert snapshot(folder) == {}
     assert output.done_shards() == set()
+
+
+@pytest.mark.parametrize("what", ["made again", "retaken"])
+def test_a_folder_that_others_have_made_in_a_shard_is_no_hindrance(tmp_path: Path, what: str) -> None:
+    settings, table = settings_for(tmp_path, "files"), input_table(10)
+    old = write_shard(settings, table)
+    # As a network store's indexer makes them; one is named like a row that is retried.
+    for name in ("@eaDir", "000001.cache"):
+        (tmp_path / "00000" / name).mkdir()
+        (tmp_path / "00000" / name / "preview.png").write_bytes(b"no sample")
+    if what == "made again":
+        write_shard(settings, table)
+    else:
+        take_again(settings, table, old)
+    assert OutputFolder(settings).finish_replacements() == set()
+    left = [name for name in visible(tmp_path / "00000") if (tmp_path / "00000" / name).is_dir()]
+    assert left == ([] if what == "made again" else ["@eaDir"])
+    assert not (tmp_path / REPLACEMENTS_FOLDER).exists()
+
+
+# This process's own, of another host, and no run id at all: none is known to be dead.
+@pytest.mark.parametrize("run_id", [new_run_id(), "elsewhere.4026531836-1-0123abcd", "no run id"])
+def test_files_staged_without_a_journal_go_whosever_they_are(tmp_path: Path, run_id: str) -> None:
+    settings = settings_for(tmp_path, "webdataset")
+    write_shard(settings)
+    stage = tmp_path / REPLACEMENTS_FOLDER / f"00000-{run_id}"
+    stage.mkdir(parents=True)
+    (stage / "00000.tar").write_bytes(b"whole, but without a journal")
+    OutputFolder(settings).finish_replacements()
+    assert not (tmp_path / REPLACEMENTS_FOLDER).exists()
+
+
+def test_without_locks_files_staged_by_a_run_that_may_live_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    settings = settings_for(tmp_path, "webdataset")
+    write_shard(settings)
+    stage = tmp_path / REPLACEMENTS_FOLDER / "00000-elsewhere.4026531836-1-0123abcd"
+    stage.mkdir(parents=True)
+    OutputFolder(settings).finish_replacements()
+    assert stage.exists()
 
 
 def test_overwrite_removes_what_was_cut_short_with_the_rest(tmp_path: Path) -> None:

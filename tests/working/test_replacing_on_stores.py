@@ -25,7 +25,7 @@ from img2dataset.working.finished_shard import open_finished_shard
 from img2dataset.working.output_folder import OutputFolder
 from tests.storage.stores import RenamingServer, UnsteadyStore, read
 from tests.working.retaking import WON, begin_again, snapshot, stored, take_again
-from tests.working.shards import input_table, settings_for, statistics_of, success, write_shard
+from tests.working.shards import failure, input_table, settings_for, statistics_of, success, write_shard
 
 STORE_FORMATS = ["files", "webdataset", "parquet"]
 
@@ -208,6 +208,35 @@ def test_a_shard_that_another_run_has_replaced_is_not_replaced(unsteady_folder: 
     assert UnsteadyStore.uploads == []
 
 
+@pytest.mark.parametrize("output_format", [*STORE_FORMATS, "tfrecord"])
+def test_a_folder_whose_name_looks_like_a_pattern_is_replaced_in_and_healed(
+    remote_folder: str, spool: Path, output_format: str
+) -> None:
+    if output_format == "tfrecord":
+        pytest.importorskip("google_crc32c")
+    folder = f"{remote_folder}/cats [1] *?"
+    settings, table = settings_for(folder, output_format), input_table(10)
+    take_again(settings, table, write_shard(settings, table))
+    assert whole_shard(folder) == "new"
+    file_system, path = fsspec.core.url_to_fs(folder)
+    file_system.pipe_file(f"{path}/{REPLACEMENTS_FOLDER}/00000", b"PK\3\4 and no more")
+    assert OutputFolder(settings).finish_replacements() == {0}
+    assert whole_shard(folder) == "new"
+    assert verify(folder, images=True, processes_count=1).exit_status == 0
+    OutputFolder(settings).empty()
+    file_system.invalidate_cache()
+    assert file_system.find(path) == []
+
+
+def test_a_made_again_folder_whose_name_looks_like_a_pattern_holds_nothing_of_the_old_one(
+    unsteady_folder: str, spool: Path
+) -> None:
+    settings, table = settings_for(f"{unsteady_folder}/cats [1]", "files"), input_table(10)
+    write_shard(settings, table)
+    write_shard(settings, table, [failure(settings, index) for index in range(10)])
+    assert [name for name in UnsteadyStore.store if name.endswith(".jpg")] == []
+
+
 def broken_off(settings: WriteSettings, table: pa.Table, old: list[Sample], moves: int) -> bool:
     """Whether the connection was gone before the shard was replaced."""
     RenamingServer.moves_until_it_breaks = moves
@@ -220,13 +249,15 @@ def broken_off(settings: WriteSettings, table: pa.Table, old: list[Sample], move
     return False
 
 
+@pytest.mark.parametrize("name", ["", "/cats [1]"])
 @pytest.mark.parametrize("output_format", STORE_FORMATS)
 def test_where_files_are_moved_a_crash_between_two_moves_leaves_the_old_shard_or_the_new_one(
-    renaming_folder: str, tmp_path: Path, output_format: str
+    renaming_folder: str, tmp_path: Path, output_format: str, name: str
 ) -> None:
-    folder, table, ends = tmp_path / "remote", input_table(10), []
+    remote, folder = renaming_folder + name, Path(f"{tmp_path}/remote{name}")
+    table, ends = input_table(10), []
     for moves in range(20):
-        settings = settings_for(renaming_folder, output_format)
+        settings = settings_for(remote, output_format)
         output = OutputFolder(settings)
         output.prepare()
         output.empty()
