@@ -52,8 +52,8 @@ class StopRequest:
 class StoppedEarly(BaseException):
     """A signal came before an engine had begun; raised wherever the main thread was.
 
-    What it comes out of may make another error of it, or swallow it: the run then ends before its first
-    shard. So whoever waits for the run asks the ``StopRequest`` as well.
+    The code that it interrupts may turn it into another error, or swallow it: the run then ends before its
+    first shard. So whoever waits for the run asks the ``StopRequest`` as well.
     """
 
 

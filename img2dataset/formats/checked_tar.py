@@ -130,7 +130,6 @@ class CheckedTar:
     def _check_whole(self) -> None:
         if self._at_end_mark:
             return
-        behind = self._passed > self._headers.position or self._headers.awaits_member
-        if self._passed < self._headers.position or behind:
+        if self._passed != self._headers.position or self._headers.awaits_member:
             raise ValueError(f"it ends at byte {self._passed}, in the middle of a member")
         raise ValueError(f"it ends at byte {self._passed} without the end mark of a tar")

@@ -131,7 +131,7 @@ class TarHeaders:
             extended: the ``extended_size`` bytes behind it.
 
         Raises:
-            ValueError: the extended header is broken.
+            ValueError: the header or the extended header is broken.
         """
         kind = header[156:157]
         size = _number(header[124:136])
@@ -145,7 +145,7 @@ class TarHeaders:
             return None
         start, fields = self._start, self._fields
         if kind in _REGULAR_FILE and "size" in fields:
-            size = int(fields["size"])
+            size = _counted(fields["size"], 10)
         name = fields["path"] if "path" in fields else _name(header)
         if any(field.startswith("GNU.sparse.") for field in fields):
             kind = _SPARSE_FILE
@@ -198,7 +198,18 @@ def _number(field: bytes) -> int:
     """Octal digits, or base 256 where the first bit says so (GNU, for 8 GiB and more)."""
     if field[0] & 0x80:
         return int.from_bytes(field, "big") & (1 << (8 * len(field) - 1)) - 1
-    return int(field.strip(b" \0") or b"0", 8)
+    return _counted(field.strip(b" \0").decode("ascii", "replace") or "0", 8)
+
+
+def _counted(digits: str, base: int) -> int:
+    """A number of bytes. A negative one, which ``int`` takes, would lead back to a header already read."""
+    try:
+        size = int(digits, base)
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise ValueError(f"a header has the size {digits!r}")
+    return size
 
 
 def _name(header: bytes) -> str:
@@ -216,7 +227,7 @@ def _pax_fields(contents: bytes) -> dict[str, str]:
     fields = {}
     while contents:
         length_text, _, _ = contents.partition(b" ")
-        length = int(length_text)
+        length = int(length_text) if length_text.isdigit() else 0
         if not len(length_text) < length <= len(contents):
             raise ValueError("an extended header is broken")
         name, _, value = contents[len(length_text) + 1 : length - 1].partition(b"=")

@@ -4,7 +4,7 @@
 they lie, and ``ShardReader`` reads them there, perhaps on another machine; ``only_new_rows`` leaves out rows
 whose URL is in ``KnownUrls``; ``read_table`` gives all rows of a list at once. Called by the api and the
 training side. Nothing heavy is imported before one of these is used. Each list format is a file in
-``formats/``; what one is says ``list_format``.
+``formats/``; ``list_format`` says what one is.
 """
 
 from img2dataset.reading.known_urls import KnownUrls

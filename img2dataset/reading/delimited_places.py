@@ -30,7 +30,7 @@ from img2dataset.reading.sniffing import ANY_JSON
 from img2dataset.reading.text import byte_blocks, byte_chunks
 from img2dataset.reading.text_places import CR, LF, Numbers, PlacedRows, ends_of_lines, text_begin
 
-BOTH = bytes([LF, CR])
+LINE_ENDS = bytes([LF, CR])
 
 
 class DelimitedPlaces:
@@ -164,7 +164,7 @@ def row_ends(text: bytes, dialect: Dialect, is_end: bool) -> RowEnds | None:
     if escape and escape.encode() in text:
         return None
     codes = np.frombuffer(text, np.uint8)
-    ends = ends_of_lines(text, codes, BOTH)
+    ends = ends_of_lines(text, codes, LINE_ENDS)
     if quote and quote.encode() in text:
         quotes = _quotes(codes, dialect)
         if quotes is None or (is_end and len(quotes) % 2):

@@ -53,7 +53,7 @@ class ShardReader:
             parts = _parts(source, spec)
         except (InputError, NotThere) as error:
             self._latest = None
-            # What was found there is no wonder if the file is another one; and that is the plainer reason.
+            # A file that changed is the reason for whatever was found in it, so that is said instead.
             file.check_unchanged()
             if isinstance(error, InputError):
                 raise

@@ -83,8 +83,10 @@ def _verify(asked: argparse.Namespace) -> int:
         except BaseException:
             if stop.signal_number is None:
                 raise
-            line.close()
-            print(STOPPED_LINE, file=sys.stderr)
+            # The terminal may be what was closed.
+            with contextlib.suppress(OSError):
+                line.close()
+                print(STOPPED_LINE, file=sys.stderr, flush=True)
             return exit_status_of(stop.signal_number)
     return _say("\n".join(report.lines()), report.exit_status)
 

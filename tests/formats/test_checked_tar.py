@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tarfile
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from img2dataset.formats.checked_tar import CheckedTar
 from img2dataset.formats.findings import BrokenFile
-from img2dataset.formats.tar import Member, members
+from img2dataset.formats.tar import Member, archive_end, member_header, members
 
 
 class Pieces:
@@ -107,3 +108,47 @@ def test_nothing_may_stand_behind_the_end_mark(behind: bytes) -> None:
     with pytest.raises(BrokenFile, match="behind its end mark"):
         passed(data + behind, 0, 10_240)
     assert passed(data + bytes(30_000), 0, 10_240)[0] == data + bytes(30_000)
+
+
+def header_of(size_field: bytes, kind: bytes) -> bytes:
+    header = bytearray(member_header(b"0.jpg", 0))
+    header[124:136], header[156:157] = size_field, kind
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+def pax_header(record: bytes) -> bytes:
+    return (
+        header_of(b"%011o\0" % len(record), b"x")
+        + record.ljust(512, b"\0")
+        + header_of(b"00000000000\0", b"0")
+    )
+
+
+@pytest.mark.parametrize("record", [b"\n", b"many size=1\n", b"-9 size=1\n", b"99 size=1\n", b"1 size=1\n"])
+def test_an_extended_header_that_is_none_is_told(record: bytes) -> None:
+    data = pax_header(record)
+    with pytest.raises(BrokenFile, match="an extended header is broken"):
+        passed(data + archive_end(len(data)), 0, 10_240)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header_of(b"-0000001000\0", b"0"),
+        header_of(b"0000000009z\0", b"0"),
+        header_of(b"-0000001000\0", b"x"),
+        header_of(b"-0000001000\0", b"L"),
+        pax_header(b"13 size=-512\n"),
+        pax_header(b"14 size=-2048\n"),
+        pax_header(b"13 size=many\n"),
+    ],
+)
+def test_a_size_that_is_none_is_told(data: bytes) -> None:
+    """With a negative one, a reader would come to the same header again and again."""
+    data += archive_end(len(data))
+    with pytest.raises(ValueError, match="a header has the size"):
+        list(islice(members(io.BytesIO(data)), 10))
+    with pytest.raises(BrokenFile, match="a header has the size"):
+        passed(data, 0, 10_240)

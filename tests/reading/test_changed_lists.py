@@ -1,4 +1,4 @@
-"""A list that is another one when a shard's rows are read than when they were counted: never wrong rows."""
+"""A list that is another one when a shard's rows are read than when they were counted is refused."""
 
 from __future__ import annotations
 

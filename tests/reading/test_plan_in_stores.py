@@ -109,7 +109,7 @@ def test_a_store_sends_no_more_than_the_rows_of_a_shard(input_format):
 
 
 @pytest.mark.parametrize("input_format", ["txt", "parquet"])
-def test_a_server_that_sends_no_parts_has_its_list_given_out_as_rows(input_format, monkeypatch):
+def test_a_server_that_sends_no_parts_has_its_list_given_out_as_rows(input_format):
     pytest.importorskip("aiohttp")
     import http.server
     import threading

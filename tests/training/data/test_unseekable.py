@@ -97,7 +97,7 @@ def test_a_finished_dataset_is_read_from_streams(
         stream = ShardStream(f"oneway://{tmp_path}/set", where=where)
         assert [int(sample["caption"]) for sample in stream] == expected
     if output_format in ("webdataset", "tfrecord"):
-        path = next(path for path in (tmp_path / "set").glob("00001.t*"))
+        path = next((tmp_path / "set").glob("00001.t*"))
         path.write_bytes(path.read_bytes().rstrip(b"\0")[:-100])
         with pytest.raises(InputError, match=rf"{path.name} of .* it ends at byte"):
             list(ShardStream(f"oneway://{tmp_path}/set"))
