@@ -173,7 +173,7 @@ class ProcessedImage:
 class Sample:
     """One finished row on its way to a writer. ``image`` is None for a row that failed.
 
-    ``index`` is the row's place in its shard. ``metadata`` maps every metadata column to its Python
+    ``index`` is the row's number in its shard. ``metadata`` maps every metadata column to its Python
     value, in column order.
     """
 
