@@ -83,7 +83,7 @@ class RunInFolder:
     def finish(self, all_made: bool) -> None:
         """Note how many rows each file of the list has, and that the run came to its end if all was made.
 
-        One with failed shards is gone on with by the same command, as one that was interrupted.
+        The same command goes on with a run that has failed shards, as with one that was interrupted.
         """
         if not self.takes_rows_from_folder:
             self.record.ended = time.time() if all_made else None

@@ -113,7 +113,7 @@ class OutputOptions:
     incremental_mode: IncrementalMode = option(
         "incremental",
         help="incremental: go on, skipping finished shards; overwrite: empty the folder first;"
-        " extend: new shards after the highest; retry_failed: go on, and take rows again whose failure can"
+        " extend: new shards after the highest; retry_failed: go on, and retry the rows whose failure can"
         " pass; new_only: extend with the rows whose URL is not there yet",
         group=OUTPUT,
     )

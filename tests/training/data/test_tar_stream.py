@@ -225,7 +225,7 @@ UNCLEAR: dict[str, tuple[dict[str, bytes], str]] = {
     "no json": ({"0.jpg": b"1", "0.json": b"{"}, "a json of '0'"),
     "no text": ({"0.jpg": b"1", "0.txt": b"\xff"}, "a caption of '0' that is no UTF-8"),
     "a name of the library's": ({"0.jpg": b"1", "0.__key__": b"1"}, "is broken"),
-    "a mark of the library's": ({"0.jpg": b"1", "0.__bad__": b"1"}, "1 samples, of which 0"),
+    "a mark of the library's": ({"0.jpg": b"1", "0.__bad__": b"1"}, "1 sample, of which 0"),
 }
 
 
