@@ -177,7 +177,7 @@ def put_object(location: Location, path: str, contents: bytes) -> None:
 
 
 def _remove_all(location: Location, names: Iterable[str]) -> None:
-    """Remove what is there of these names under the output folder: files, or folders that others have made."""
+    """Remove what is there of these names in the output folder: files, or folders that others have made."""
     for name in names:
         remove(location, f"{location.path}/{name}")
 
