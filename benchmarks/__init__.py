@@ -1,7 +1,7 @@
 """The measuring stick: this project beside img2dataset 1.47.0, Daft and the limit of the cores.
 
-``python -m benchmarks.run`` and ``python -m benchmarks.memory`` are the two commands; README.md says how to
-read what they print. Nothing here is part of the installed package.
+README.md names the commands, of which ``python -m benchmarks.run`` is the main one, and says how to read what
+they print. Nothing here is part of the installed package.
 """
 
 from pathlib import Path

@@ -131,10 +131,10 @@ def _make_image(recipe: Recipe, index: int, folder: Path) -> dict[str, Any]:
 
 def draw_extension(rng: random.Random, recipe: Recipe) -> str:
     """The format of an image: jpg, webp or png, in the recipe's shares."""
-    place = rng.random()
-    if place < recipe.jpeg_share:
+    drawn = rng.random()
+    if drawn < recipe.jpeg_share:
         return "jpg"
-    return "webp" if place < recipe.jpeg_share + recipe.webp_share else "png"
+    return "webp" if drawn < recipe.jpeg_share + recipe.webp_share else "png"
 
 
 def draw_size(rng: random.Random, recipe: Recipe, largest: int) -> tuple[int, int]:

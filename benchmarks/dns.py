@@ -4,10 +4,10 @@
 
 The server, on loopback and in a process of its own, drops 20 % of what it is asked, says SERVFAIL to 12 %
 (whatever the name: it may know it a moment later), takes 1 to 3 s for 3 % of the names, each time anew, and
-20 ms for the rest. Both sides get two processes with 1024 names in flight
-each: this project as its fetcher asks, the system as getaddrinfo in as many threads, which is how img2dataset
-1.47.0 finds hosts. Of 20 000 names the last few hundred are those that were lost again and again: names/s is
-given for the whole list, and until 99 % of it was answered.
+20 ms for the rest. Both sides get two processes with 1024 names in flight each: this project as its fetcher
+asks, the system as getaddrinfo in as many threads, which is how img2dataset 1.47.0 finds hosts. Of 20 000
+names the last few hundred are those that were lost again and again: names/s is given for the whole list, and
+until 99 % of it was answered.
 
 The system's resolver reads its server from /etc/resolv.conf. So everything happens in namespaces of its own
 (network and mounts), where that file is another one; without the right to make them it is left out.
@@ -141,12 +141,12 @@ def resolve_here(names: list[str], server: str) -> Outcome:
     )
     cpu = time.process_time()
     outcome = Outcome(0, len(names), 0.0, collections.Counter(), [], [])
-    in_flight = place = 0
-    while place < len(names) or in_flight:
+    in_flight = asked = 0
+    while asked < len(names) or in_flight:
         now = time.monotonic()
-        while place < len(names) and in_flight < IN_FLIGHT:
-            in_flight += resolver.resolve(names[place], now, now) is None
-            place += 1
+        while asked < len(names) and in_flight < IN_FLIGHT:
+            in_flight += resolver.resolve(names[asked], now, now) is None
+            asked += 1
         due = resolver.next_due()
         transport.wait(None if due is None else max(0.0, due - now))
         now = time.monotonic()

@@ -23,7 +23,7 @@ from img2dataset.working.output_folder import OutputFolder
 
 logger = logging.getLogger("img2dataset")
 
-# Of shards that are there already, where nothing was left to do: so that it is said at once.
+# A run that finds nothing to do counts the rows of at most so many shards, so that it ends at once.
 MOST_STATISTICS_READ = 1000
 
 

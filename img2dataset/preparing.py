@@ -98,8 +98,9 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
     if options.incremental_mode == "retry_failed":
         if begun.takes_rows_from_folder and (options.bbox_col or options.verify_hash):
             raise OutputError(
-                f"output_folder {options.output_folder!r}: its last run was new_only: retry_failed then takes"
-                " the rows from the folder, which has no column for --bbox_col and --verify_hash"
+                f"output_folder {options.output_folder!r}: its last run was --incremental_mode new_only:"
+                " retry_failed then takes the rows from the folder, which has no column for --bbox_col and"
+                " --verify_hash"
             )
         begun.to_retry = _shards_to_retry(output, done, options)
     elif options.incremental_mode == "new_only":
@@ -108,7 +109,7 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
 
 
 def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> dict[int, int]:
-    """The finished shards with rows to take again, and how many successes each has now."""
+    """The finished shards with rows to retry, and how many successes each has now."""
     found = {}
     for shard_id in done:
         stats = output.read_stats(shard_id)

@@ -33,7 +33,7 @@ class RunInFolder:
     """One run and its output folder.
 
     ``manifest`` is what the folder's runs were made with and from, ``record`` this run's part of it. ``done``
-    are the shards that an earlier run has finished; ``to_retry`` are those of them with rows to take again,
+    are the shards that an earlier run has finished; ``to_retry`` are those of them with rows to retry,
     and their successes so far; ``cut_short`` is the ``new_only`` run that this one goes on with. ``others``
     are shards of other lists: this one must not come to them. ``known_rows`` are the rows that ``new_only``
     has left out in this pass.
@@ -57,7 +57,7 @@ class RunInFolder:
 
     @property
     def takes_rows_from_folder(self) -> bool:
-        """Whether the rows to take again come from the folder, since the list does not tell its shards."""
+        """Whether the rows to retry come from the folder, since the list does not tell its shards."""
         return self.options.incremental_mode == "retry_failed" and self.record.mode == "new_only"
 
     @contextlib.contextmanager

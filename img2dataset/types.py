@@ -1,15 +1,18 @@
 """The few values that cross from one room to another, in the order a row meets them.
 
-``Shard`` → ``Row`` → ``Fetched`` → ``ProcessedImage`` → ``Sample`` → ``ShardStats`` → ``ShardReport``.
+``ShardSpec`` or ``RowsSpec`` → ``Shard`` → ``Row`` → ``Fetched`` → ``ProcessedImage`` → ``Sample`` →
+``ShardStats`` → ``ShardReport``.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-from img2dataset.failures import Failure
+from img2dataset.failures import Failure, of_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +25,66 @@ FAILED_TO_RESIZE: Status = "failed_to_resize"
 # Names of columns in ``Shard.rows`` that steer the work and are not copied to the metadata.
 BBOX_COLUMN = "__bbox__"
 EXPECTED_HASH_COLUMN = "__expected_hash__"
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One file of a list, as it was when it was found: to know it again by.
+
+    ``size`` in bytes and ``modified``, a time or etag, are None where the file system does not tell;
+    ``modified_key`` is what the file system calls that mark.
+    """
+
+    path: str
+    size: int | None
+    modified: str | float | None
+    modified_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSpec:
+    """One shard by place: where in the list its rows lie, as plain values that any machine can be told.
+
+    ``first_row`` counts the rows of ``file`` from 0. ``hint`` is what the list's format needs to enter there
+    (``reading/places.py``), of JSON values alone.
+    """
+
+    shard_id: int
+    file: InputFile
+    first_row: int
+    rows: int
+    hint: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """This as text; ``spec_of_json`` makes it a spec again."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class RowsSpec:
+    """One shard of a list that cannot be entered in the middle: the rows themselves."""
+
+    shard: Shard
+
+    @property
+    def shard_id(self) -> int:
+        """The number of the shard."""
+        return self.shard.shard_id
+
+    def to_json(self) -> str:
+        """This as text; ``spec_of_json`` makes it a spec again."""
+        invalid_urls = {str(index): reason for index, reason in self.shard.invalid_urls.items()}
+        rows = base64.b64encode(_stream_of(self.shard.rows)).decode()
+        return json.dumps({"shard_id": self.shard_id, "rows": rows, "invalid_urls": invalid_urls})
+
+
+def spec_of_json(text: str) -> ShardSpec | RowsSpec:
+    """The spec whose ``to_json`` this is."""
+    fields = json.loads(text)
+    if "hint" in fields:
+        return ShardSpec(**{**fields, "file": InputFile(**fields["file"])})
+    invalid_urls = {int(index): of_text(reason) for index, reason in fields["invalid_urls"].items()}
+    return RowsSpec(_shard_of_stream(fields["shard_id"], base64.b64decode(fields["rows"]), invalid_urls))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +104,20 @@ class Shard:
 
     def __reduce__(self) -> tuple[object, ...]:
         # Arrow pickles the whole buffers behind a slice (35 MB for 100 rows of a million): send the slice.
-        import pyarrow as pa
-
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self.rows.schema) as stream:
-            stream.write_table(self.rows)
-        return _unpickle_shard, (self.shard_id, sink.getvalue().to_pybytes(), dict(self.invalid_urls))
+        return _shard_of_stream, (self.shard_id, _stream_of(self.rows), dict(self.invalid_urls))
 
 
-def _unpickle_shard(shard_id: int, rows: bytes, invalid_urls: dict[int, Failure]) -> Shard:
+def _stream_of(rows: pa.Table) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _shard_of_stream(shard_id: int, rows: bytes, invalid_urls: dict[int, Failure]) -> Shard:
     import pyarrow as pa
 
     with pa.ipc.open_stream(rows) as stream:
@@ -105,7 +173,7 @@ class ProcessedImage:
 class Sample:
     """One finished row on its way to a writer. ``image`` is None for a row that failed.
 
-    ``index`` is the row's place in its shard. ``metadata`` maps every metadata column to its Python
+    ``index`` is the row's number in its shard. ``metadata`` maps every metadata column to its Python
     value, in column order.
     """
 

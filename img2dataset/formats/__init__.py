@@ -1,6 +1,6 @@
 """The output formats: one file each, found by name; and what they share.
 
-``format`` says what one is, ``dataset`` what a folder of shards is called like. A format's file is imported
+``format`` says what one is, ``dataset`` what the names in a folder of shards are. A format's file is imported
 when its name is met.
 """
 

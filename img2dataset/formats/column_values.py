@@ -1,7 +1,7 @@
 """The input's columns as Python values that JSON and ``tf.train.Example`` know.
 
 In: an Arrow column of any type. Out: one Python value a row, and a reason for each row whose value
-cannot be written. Called by ``SampleMetadata`` when a shard is opened.
+cannot be written. Called by ``SampleJson`` and the tfrecord writer when a shard is opened.
 
 | Arrow type | value |
 | --- | --- |

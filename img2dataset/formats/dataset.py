@@ -1,4 +1,4 @@
-"""What a folder of shards is called like: the names of files, the keys of samples, the columns of metadata.
+"""The names in a folder of shards: of its files, the keys of samples, the columns of metadata.
 
 In: a shard's number, the number of a row in it, and the digits the run was asked for. Out: the names under
 which they are stored, and which shard a name is of. A shard is done when its statistics file is there, which
@@ -27,7 +27,7 @@ _SHARD_STATISTICS = re.compile(r"(\d+)_stats\.json")
 
 
 def key_digits(rows_per_shard: int) -> int:
-    """Digits that the row's place takes in a key: ceil(log10(rows_per_shard)), in whole numbers.
+    """Digits of the row's number in a key: ceil(log10(rows_per_shard)), in whole numbers.
 
     Not computed with ``math.log10``, whose error could add or lose a digit at a power of ten.
     """

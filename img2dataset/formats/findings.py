@@ -1,12 +1,13 @@
 """What is found wrong with one shard, gathered while it is read.
 
 In: a reason, and the key or name it was found at. Out: one short line a reason, however often it was found:
-a shard with ten thousand bad images is one line. Called by everything in this room that reads.
+a shard with ten thousand bad images is one line. Called by the formats, where they read, and by
+``verifying``.
 """
 
 from __future__ import annotations
 
-LISTED_PLACES = 3
+_LISTED_NAMES = 3
 
 
 class BrokenFile(Exception):
@@ -21,23 +22,23 @@ class Findings:
     """The reasons why one shard is bad; empty for a good one."""
 
     def __init__(self) -> None:
-        self._places: dict[str, list[str]] = {}
+        self._names: dict[str, list[str]] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, reason: str, place: str | None = None) -> None:
+    def add(self, reason: str, name: str | None = None) -> None:
         """Note a reason, and the key or name where it was found."""
         self._counts[reason] = self._counts.get(reason, 0) + 1
-        places = self._places.setdefault(reason, [])
-        if place is not None and len(places) < LISTED_PLACES:
-            places.append(place)
+        names = self._names.setdefault(reason, [])
+        if name is not None and len(names) < _LISTED_NAMES:
+            names.append(name)
 
     def lines(self) -> tuple[str, ...]:
-        """Each reason with the first places it was found at."""
+        """Each reason with the first names that it was found at."""
         return tuple(self._line(reason) for reason in self._counts)
 
     def _line(self, reason: str) -> str:
-        places = self._places[reason]
-        if not places:
+        names = self._names[reason]
+        if not names:
             return reason
-        more = self._counts[reason] - len(places)
-        return f"{reason}: {', '.join(places)}" + (f" and {more:,} more" if more else "")
+        more = self._counts[reason] - len(names)
+        return f"{reason}: {', '.join(names)}" + (f" and {more:,} more" if more else "")

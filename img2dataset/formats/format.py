@@ -1,9 +1,9 @@
 """What an output format is: the files of a shard, how they are written, read again, and checked.
 
-A new one is one file with a class ``Format(OutputFormat)``: here, named in ``formats/__init__.py``; or in a
-package of its own, named by an entry point of the group ``img2dataset.formats``. Downloads, taking failed
-rows again (``retry_failed``), ``verify`` and the datasets of the training side work with it then: they ask
-this class, and know no format by name.
+A new one is one file with a class ``Format(OutputFormat)``: here, under a name that ``OutputFormat`` of
+``options/dataset.py`` lists; or in a package of its own, named by an entry point of the group
+``img2dataset.formats``. Downloads, retries of failed rows (``retry_failed``), ``verify`` and the datasets of
+the training side work with it then: they ask this class, and know no format by name.
 
 A shard is named by its number, ``00000``. Beside what the format writes stand ``00000.parquet``, the metadata
 of all rows, and ``00000_stats.json``; both are written by others. Only successful samples reach a format.
@@ -193,7 +193,7 @@ class OutputFormat(ABC):
         return None if self.ending is None else shard + self.ending
 
     def check_installed(self) -> None:
-        """Said before a run, not by each of its shards.
+        """Check that what it needs is installed; called before a run, and not for each of its shards.
 
         Raises:
             MissingDependency: a package that it needs is not installed.

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from img2dataset.counted import counted
 from img2dataset.errors import OutputError
 from img2dataset.formats.dataset import SIZE_COLUMNS, computed_columns
 from img2dataset.formats.settings import WriteSettings
@@ -79,7 +80,7 @@ class ShardMetadata:
         """
         if finished.num_rows != self.row_count:
             raise OutputError(
-                f"shard {self._shard}: the list has {self.row_count} rows for it and its metadata "
+                f"shard {self._shard}: the list has {counted(self.row_count, 'row')} for it and its metadata "
                 f"{finished.num_rows}: this is another list"
             )
         computed = {name: finished[name].to_pylist() for name in self._computed}
@@ -94,7 +95,7 @@ class ShardMetadata:
         import pyarrow as pa
 
         count = self.row_count
-        places = pa.array([index if index in indexes else count + index for index in range(count)])
+        positions = pa.array([index if index in indexes else count + index for index in range(count)])
         columns = {}
         for name in self.input_columns.column_names:
             new, old = self.input_columns[name], finished[name]
@@ -110,7 +111,7 @@ class ShardMetadata:
                     f"shard {self._shard}: column {name} is of type {old.type} in its metadata and of "
                     f"{new.type} in the list: this is another list"
                 ) from error
-            columns[name] = pa.chunked_array(both, wanted).take(places)
+            columns[name] = pa.chunked_array(both, wanted).take(positions)
         return pa.table(columns)
 
     def check_against(self, stats: ShardStats) -> None:
@@ -131,7 +132,7 @@ class ShardMetadata:
             SUCCESS if status == SUCCESS else message
             for status, message in zip(self._computed["status"], self._computed["error_message"], strict=True)
         )
-        for what, counted, said in (
+        for what, found, said in (
             ("count", self.row_count, stats.count),
             ("successes", by_status[SUCCESS], stats.successes),
             ("failed_to_download", by_status[FAILED_TO_DOWNLOAD], stats.failed_to_download),
@@ -147,9 +148,9 @@ class ShardMetadata:
                 {key: value for key, value in stats.status_dict.items() if value},
             ),
         ):
-            if counted != said:
+            if found != said:
                 raise OutputError(
-                    f"shard {self._shard}: the statistics say {what} = {said}, its rows say {counted}"
+                    f"shard {self._shard}: the statistics say {what} = {said}, its rows say {found}"
                 )
 
     def table(self) -> pa.Table:

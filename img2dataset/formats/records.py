@@ -34,8 +34,8 @@ def checksum_function() -> Checksum:
         checksum: Checksum = importlib.import_module("google_crc32c").value
     except ImportError as error:
         raise MissingDependency(
-            "output_format tfrecord needs the package google-crc32c: "
-            f"{install_extra('tfrecord')}, or choose another output_format"
+            "--output_format tfrecord needs the package google-crc32c: "
+            f"{install_extra('tfrecord')}, or choose another --output_format"
         ) from error
     return checksum
 

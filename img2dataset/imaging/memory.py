@@ -12,12 +12,12 @@ from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.formats.tiff_directory import read_directory
 from img2dataset.imaging.native import native_library
 
-# Images of fewer pixels are not looked at: the dearest take 52 MB.
+# Images of fewer pixels are not estimated: the most expensive take 52 MB.
 NEVER_LARGE_PIXELS = 2_000_000
 # From here on an image is decoded while no other of this size is, in any process of the run.
 LARGE_BYTES = 48_000_000
-# A plain colour PNG or TIFF of 200 megapixels. Who allows more pixels allows more for each; who allows fewer
-# wants those all the same, whatever their format.
+# What a plain colour PNG or TIFF of 200 megapixels takes. A higher ``max_decoded_pixels`` raises the budget
+# in proportion; a lower one does not shrink it, so that images within that limit decode in every format.
 _USUAL_BUDGET, _BYTES_A_PIXEL = 640_000_000.0, 3.2
 # libjpeg keeps every coefficient of a progressive JPEG while it decodes it.
 _OPENCV, _COEFFICIENTS, _SHRUNK_JPEG = 6.2, 6.0, 1.2

@@ -241,8 +241,8 @@ def _check_together(options: Options) -> None:
         )
     if options.enable_wandb:
         logger.warning(
-            "enable_wandb has no effect: this version does not report to Weights & Biases yet; the statistics"
-            " are in the output folder"
+            "--enable_wandb has no effect: this version does not report to Weights & Biases yet; the"
+            " statistics are in the output folder"
         )
 
 
@@ -315,7 +315,7 @@ def _check_encoding_of_list(options: Options) -> None:
 
 
 def _check_retry_classes(classes: Sequence[str]) -> None:
-    """One that no failure begins with would take nothing again, without a word."""
+    """Refuse one that no failure begins with: it would retry nothing, silently."""
     for wanted in classes:
         if not any(_begins(wanted, known) or _begins(known, wanted) for known in CLASSES):
             near = {known.lower(): known for known in CLASSES}

@@ -7,7 +7,7 @@ from typing import Any
 
 from img2dataset.errors import OptionError
 
-# Options that 1.47.0 did not have are given by name only; a new one never moves another's place.
+# Options that 1.47.0 did not have are given by name only, so that a new one never moves the others.
 POSITIONS = (
     "url_list",
     "image_size",
@@ -62,5 +62,5 @@ def by_name(values: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
     placed = dict(zip(POSITIONS, values, strict=False))
     for name in placed:
         if name in named:
-            raise OptionError(f"{name} is given twice, by position and by name")
+            raise OptionError(f"--{name} is given twice, by position and by name")
     return {**placed, **named}

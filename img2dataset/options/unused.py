@@ -28,10 +28,10 @@ def without_unused_values(given: Mapping[str, Any], is_right: Callable[[str, Any
     """
     values = dict(given)
     if values.get("resize_mode") == "no" and not is_right("image_size", values.get("image_size", 1)):
-        _warn("image_size", values.pop("image_size"), "resize_mode no leaves images as they are")
+        _warn("image_size", values.pop("image_size"), "--resize_mode no leaves images as they are")
     for name, user, used in (
-        ("subjob_size", "distributor pyspark", values.get("distributor") == "pyspark"),
-        ("wandb_project", "enable_wandb", values.get("enable_wandb")),
+        ("subjob_size", "--distributor pyspark", values.get("distributor") == "pyspark"),
+        ("wandb_project", "--enable_wandb", values.get("enable_wandb")),
     ):
         if name in values and not used and not is_right(name, values[name]):
             _warn(name, values.pop(name), f"it is for {user}")
@@ -52,11 +52,11 @@ def without_unused_columns(options: Options) -> Options:
     unused: dict[str, Any] = {}
     for name in _COLUMN_OPTIONS:
         if (value := getattr(options, name)) is not None:
-            _warn(name, list(value), "a txt list has no columns; input_format names formats that have")
+            _warn(name, list(value), "a txt list has no columns; --input_format names formats that have")
             unused[name] = None
     return dataclasses.replace(options, **unused)
 
 
 def _warn(name: str, value: object, reason: str) -> None:
     shown = "" if option_specs()[name].secret else f" {value!r}"[:80]
-    logger.warning("%s%s has no effect: %s", name, shown, reason)
+    logger.warning("--%s%s has no effect: %s", name, shown, reason)

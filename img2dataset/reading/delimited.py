@@ -1,20 +1,10 @@
-"""What csv and tsv have in common: rows of fields.
-
-By Python's csv module, which parses 0.7 million rows a second and loses none.
-
-Arrow's csv reader is six times as fast, but it can only skip a row of another length or stop at it, and
-stops at a value of another type. What it would save is 1.2 µs a row, of a budget of 500.
-"""
+"""What csv and tsv have in common: a header, and rows of fields that become columns."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import uuid
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -27,22 +17,18 @@ from img2dataset.reading.columns import (
     string_array,
     without_blanks,
 )
+from img2dataset.reading.delimited_places import DelimitedPlaces
+from img2dataset.reading.delimited_rows import Dialect, Fields, UnpairedQuote, delimited_rows
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.list_format import ListFormat
+from img2dataset.reading.places import Hint, NotThere, Place, types_as_text, types_of_text
 from img2dataset.reading.rows import BuiltRows, RowSource, Warnings
 from img2dataset.reading.sniffing import ANY_JSON
 from img2dataset.reading.text import text_blocks
 from img2dataset.reading.text_columns import TextColumn
+from img2dataset.reading.text_places import PlacedRows, bytes_of_places, has_places, text_at
 from img2dataset.reading.value_columns import BoxColumn
-from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
-
-BATCH_ROWS = 8192
-BATCH_CHARACTERS = 1 << 20
-MAX_FIELD_CHARACTERS = 16 << 20
-# Rows taken at a time between two looks at how much has been read.
-STEP_ROWS = 32
-
-Fields = list[Any]  # of str, or None where a row is short
+from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN, ShardSpec
 
 
 class DelimitedFormat(ListFormat):
@@ -54,10 +40,10 @@ class DelimitedFormat(ListFormat):
     def source(
         self, file: ListFile, options: InputOptions, columns: Sequence[SelectedColumn], warnings: Warnings
     ) -> RowSource:
-        return DelimitedSource(file, options, columns, warnings, options.input_delimiter or self.delimiter)
+        return DelimitedSource(file, options, columns, warnings, self._dialect(options))
 
     def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
-        source = DelimitedSource(file, options, (), warnings, options.input_delimiter or self.delimiter)
+        source = DelimitedSource(file, options, (), warnings, self._dialect(options))
         values: dict[str, list[str | None]] = {}
         for rows in source.pending():
             for name, column in source.positions.items():
@@ -65,6 +51,10 @@ class DelimitedFormat(ListFormat):
         named = [SelectedColumn(name, name, "all columns are read") for name in source.positions if name]
         check_columns(named, source.names, file.path)
         return pa.table({name: string_array(values.get(name, [])) for name in source.positions})
+
+    def _dialect(self, options: InputOptions) -> Dialect:
+        delimiter = options.input_delimiter or self.delimiter
+        return Dialect(delimiter, options.input_quote, options.input_escape)
 
 
 class DelimitedRows:
@@ -101,11 +91,11 @@ class DelimitedSource:
         options: InputOptions,
         columns: Sequence[SelectedColumn],
         warnings: Warnings,
-        delimiter: str,
+        dialect: Dialect,
     ) -> None:
         self.file = file
         self.options = options
-        self.delimiter = delimiter
+        self.dialect = dialect
         self.columns = columns
         self.warnings = warnings
         self.names: list[str] = []
@@ -124,14 +114,48 @@ class DelimitedSource:
         return None
 
     def pending(self) -> Iterator[DelimitedRows]:
-        first_row = 0
-        for rows in self._batches():
+        return self._rows_of(self._batches(), 0)
+
+    def _rows_of(self, batches: Iterator[list[Fields]], first_row: int) -> Iterator[DelimitedRows]:
+        for rows in batches:
             self._even_out(rows, first_row)
             if not self._has_types:
                 self._choose_types(rows)
             self._look_for_stray_quotes(rows, first_row)
             yield DelimitedRows(rows, first_row, self)
             first_row += len(rows)
+
+    def can_be_entered(self) -> bool:
+        return has_places(self.file, self.options)
+
+    def places(self) -> Iterator[PlacedRows]:
+        if not self.names or not self._has_types:
+            next(self.pending(), None)
+        yield from DelimitedPlaces(self.file, self.options, self.dialect).rows()
+
+    def hint(self, places: Sequence[Place]) -> Hint:
+        texts = {name: column for name, column in self.typed.items() if isinstance(column, TextColumn)}
+        return {
+            "bytes": bytes_of_places(places),
+            "names": self.names,
+            "types": types_as_text({name: column.type for name, column in texts.items()}),
+            "empty_is_null": [name for name, column in texts.items() if column.empty_is_null],
+        }
+
+    def rows_at(self, spec: ShardSpec) -> Iterator[DelimitedRows]:
+        self._take_header(spec.hint["names"])
+        for name, kind in types_of_text(spec.hint["types"]).items():
+            column = self.typed[name]
+            column.type = kind
+            if isinstance(column, TextColumn):
+                column.empty_is_null = name in spec.hint["empty_is_null"]
+        self._has_types = True
+        batches = delimited_rows(text_at(self.file, spec.hint), self.file.path, self.dialect)
+        filled = ([row for row in rows if row] for rows in batches)
+        try:
+            yield from self._rows_of(filled, spec.first_row)
+        except UnpairedQuote as error:
+            raise NotThere(error.what) from error
 
     def _choose_types(self, first_rows: list[Fields]) -> None:
         """Take the types of the additional columns from all of the file: a type that its first rows suggest
@@ -161,7 +185,7 @@ class DelimitedSource:
                     continue
                 row_name = f"row {first_row + index + 1} of {self.file.path}"
                 lines = field.splitlines()[1:]
-                if any(line.count(self.delimiter) >= self.width - 1 > 0 for line in lines):
+                if any(line.count(self.dialect.delimiter) >= self.width - 1 > 0 for line in lines):
                     self.warnings.once(
                         "swallowed",
                         self.file.path,
@@ -182,7 +206,8 @@ class DelimitedSource:
         with_header = self.options.input_columns is None
         if not with_header:
             self._take_header(list(self.options.input_columns or ()))
-        for rows in delimited_rows(self.file, self.options, self.delimiter):
+        blocks = text_blocks(self.file, self.options, ANY_JSON)
+        for rows in delimited_rows(blocks, self.file.path, self.dialect):
             rows = [row for row in rows if row]
             if with_header and rows:
                 self._take_header(rows.pop(0))
@@ -209,79 +234,3 @@ class DelimitedSource:
                 "missing ones become null, further ones are dropped (said once a file)",
             )
             row.extend([None] * (self.width - len(row)))
-
-
-class _CountedBlocks:
-    """Blocks as line iterators for the csv module, counting the characters it has been given."""
-
-    def __init__(self, blocks: Iterator[str]) -> None:
-        self.blocks = blocks
-        self.characters = 0
-
-    def __iter__(self) -> Iterator[io.StringIO]:
-        for block in self.blocks:
-            self.characters += len(block)
-            # Python 3.10's csv refuses NUL.
-            yield io.StringIO(block.replace("\0", "\ufffd"), newline="")
-
-
-def delimited_rows(file: ListFile, options: InputOptions, delimiter: str) -> Iterator[list[Fields]]:
-    """Batches of parsed rows. A batch ends with the block in which it reaches its size.
-
-    Raises:
-        InputError: a field over ``MAX_FIELD_CHARACTERS``, or a quote that is open at the end of the
-            file: both are what an unpaired quote looks like. Rows before it come first.
-    """
-    quote, escape = options.input_quote, options.input_escape
-    counted = _CountedBlocks(text_blocks(file, options, ANY_JSON))
-    # A last line of our own: if it does not come back as a row, it stands inside an open quote.
-    end = uuid.uuid4().hex
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
-    try:
-        reader = csv.reader(
-            chain(chain.from_iterable(counted), [end]),
-            delimiter=delimiter,
-            quotechar=quote or '"',
-            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-            escapechar=escape,
-            doublequote=escape is None,
-        )
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"--input_delimiter {delimiter!r}, --input_quote {quote!r} and --input_escape"
-            f" {escape!r} must be single characters that differ: {error}"
-        ) from error
-    failure: InputError | None = None
-    ended = False
-    while not ended:
-        rows: list[Fields] = []
-        before = counted.characters
-        while not ended and len(rows) < BATCH_ROWS and counted.characters - before <= BATCH_CHARACTERS:
-            failure = _take(reader, rows, file.path)
-            if failure is None and rows[-1] and end in rows[-1][-1]:
-                ended = True
-                if rows.pop() != [end]:
-                    failure = _unpaired(file.path, reader.line_num, "a quote is still open at the end")
-            ended = ended or failure is not None
-        if rows:
-            yield rows
-    if failure is not None:
-        raise failure
-
-
-def _take(reader: Iterator[Fields], rows: list[Fields], path: str) -> InputError | None:
-    """The next few rows into ``rows``; those before an error stay in it, and the error is returned."""
-    try:
-        rows.extend(islice(reader, STEP_ROWS))
-    except InputError as error:
-        return error
-    except csv.Error as error:
-        return _unpaired(path, getattr(reader, "line_num", 0), str(error))
-    return None
-
-
-def _unpaired(path: str, line: int, what: str) -> InputError:
-    return InputError(
-        f"{path}, before line {line}: {what}; the file is cut off, or a quote in it has no partner. "
-        "If quotes are plain text in this list, give --input_quote None"
-    )

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from img2dataset.errors import InputError, one_line
 from img2dataset.reading.pipes import PipeCopy
 from img2dataset.storage.locations import locate, missing_package, protocols_of
 from img2dataset.storage.schemes import take_one_at_a_time
+from img2dataset.types import InputFile
 
 # What stores call the mark that changes with a file's content; a modification time stands in for it.
 _MARKS = ("ETag", "etag", "e_tag", "blob_id", "md5Hash", "mtime", "LastModified", "last_modified", "updated")
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """One file of the list, for fingerprints: size in bytes, modification time or etag where known."""
-
-    path: str
-    size: int | None
-    modified: str | float | None
-
-
 class ListFile:
     """One file of the list that can be opened again and again; a pipe too, by keeping what it gave."""
 
-    def __init__(self, file_system: Any, name: str, path: str, info: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        file_system: Any,
+        name: str,
+        path: str,
+        info: dict[str, Any] | None = None,
+        identity: InputFile | None = None,
+    ) -> None:
         self.name = name
         self.path = path  # as messages show it
         self._file_system = file_system
@@ -36,15 +35,18 @@ class ListFile:
         self._pipe: PipeCopy | None = None
         # Whether lines that are no text have been told of.
         self.told_of_encoding = False
+        self.identity = self._found(info) if identity is None else identity
+
+    def _found(self, info: dict[str, Any] | None) -> InputFile:
         if self._local:
-            status = os.stat(name)
+            status = os.stat(self.name)
             if not stat.S_ISREG(status.st_mode):
-                self._pipe = PipeCopy(name)
+                self._pipe = PipeCopy(self.name)
+                return InputFile(self.path, None, None)
             info = {"size": status.st_size, "mtime": status.st_mtime}
         elif info is None:
-            info = file_system.info(name)
-        self._mark = next((key for key in _MARKS if info.get(key)), None)
-        self.identity = InputFile(path, None, None) if self._pipe else self._identity(info)
+            info = self._file_system.info(self.name)
+        return self._identity(info, next((key for key in _MARKS if info.get(key)), None))
 
     @property
     def is_pipe(self) -> bool:
@@ -55,12 +57,12 @@ class ListFile:
         """Whether no two threads may read of its file system at once."""
         return take_one_at_a_time(protocols_of(self._file_system))
 
-    def _identity(self, info: dict[str, Any]) -> InputFile:
+    def _identity(self, info: dict[str, Any], key: str | None) -> InputFile:
         size = info.get("size")
-        mark = info.get(self._mark) if self._mark else None
+        mark = info.get(key) if key else None
         if mark is not None and not isinstance(mark, float):
             mark = str(mark)
-        return InputFile(self.path, None if size is None else int(size), mark)
+        return InputFile(self.path, None if size is None else int(size), mark, key)
 
     def check_unchanged(self) -> None:
         """InputError if the file is gone or another one than when the reader was opened."""
@@ -75,7 +77,7 @@ class ListFile:
                 info = self._file_system.info(self.name)
         except Exception as error:  # every store has its own errors
             raise InputError(f"{self.path} cannot be read any more: {one_line(error)}") from error
-        now = self._identity(info)
+        now = self._identity(info, self.identity.modified_key)
         # A store may leave the mark out of one answer and not of another: that is no change.
         same_mark = now.modified is None or now.modified == self.identity.modified
         if now.size != self.identity.size or not same_mark:
@@ -96,8 +98,30 @@ class ListFile:
         except Exception as error:  # every store has its own errors
             raise InputError(f"{self.path} cannot be opened: {one_line(error)}") from error
 
+    def open_parts(self) -> BinaryIO:
+        """As ``open``, for one who reads parts of it: a store sends no more than is asked for."""
+        if self._local or self._pipe is not None:
+            return self.open()
+        try:
+            # By default, up to 50 MB more are read ahead.
+            opened: BinaryIO = self._file_system.open(self.name, "rb", cache_type="none")
+            return opened
+        except Exception as error:  # every store has its own errors
+            raise InputError(f"{self.path} cannot be opened: {one_line(error)}") from error
+
+    def has_parts(self) -> bool:
+        """Whether parts of it can be read: not of a pipe, nor where a server sends all of it or nothing."""
+        if self._local or self._pipe is not None:
+            return self._pipe is None
+        if not self.identity.size:
+            return False
+        with suppress(Exception), self.open_parts() as stream:  # every store has its own errors
+            stream.seek(self.identity.size - 1)
+            return len(stream.read(1)) == 1
+        return False
+
     def head(self, length: int) -> bytes:
-        with self.open() as stream:
+        with self.open_parts() as stream:
             try:
                 return stream.read(length)
             except Exception as error:  # every store has its own errors
@@ -127,6 +151,19 @@ def find_files(url_list: str, input_format: str) -> list[ListFile]:
         raise missing_package(url_list, "url_list", error) from error
     except Exception as error:  # every store has its own errors
         raise InputError(f"url_list {url_list} cannot be read: {one_line(error)}") from error
+
+
+def file_again(url_list: str, identity: InputFile) -> ListFile:
+    """A file of a list as ``find_files`` has found it, perhaps on another machine; nothing is asked of it.
+
+    Raises:
+        InputError: its file system cannot be set up.
+        MissingDependency: the file system needs a package that is not installed.
+    """
+    file_system = locate(url_list, "url_list", InputError).file_system
+    path = identity.path
+    name = path if "file" in protocols_of(file_system) else file_system._strip_protocol(path)
+    return ListFile(file_system, name, path, identity=identity)
 
 
 def _listed(file_system: Any, name: str, url_list: str, ending: str) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,8 @@ import pyarrow as pa
 from img2dataset.errors import InputError, one_line
 from img2dataset.reading.columns import SelectedColumn, text_array
 from img2dataset.reading.files import ListFile
-from img2dataset.reading.formats.parquet import MAX_BATCH_ROWS, ParquetSource
+from img2dataset.reading.formats.parquet import ParquetSource
+from img2dataset.reading.row_groups import MAX_BATCH_ROWS
 from img2dataset.storage.locations import locate
 
 # The usual 5 MiB that a store's file reads ahead would be a third of every row group with images.

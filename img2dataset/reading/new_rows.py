@@ -44,9 +44,9 @@ def only_new_rows(
         InputError: the list breaks off, after a last, short shard of the new rows before the break.
     """
     numbers = _Numbers(first_shard_id, gaps, skip)
-    from img2dataset.reading.sharding import number_shards
+    from img2dataset.reading.sharding import number_shards, shards_to_number
 
-    source = NewRowSource(shards, known, on_known)
+    source = shards_to_number(NewRowSource(shards, known, on_known))
     for shard in number_shards([source], rows_per_shard, numbers, 0, lambda rows: None):
         yield replace(shard, shard_id=numbers.of(shard.shard_id))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Container, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from img2dataset.errors import InputError, one_line
 from img2dataset.options import InputOptions, option_specs
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from img2dataset.reading.columns import SelectedColumn
-    from img2dataset.reading.files import InputFile, ListFile
+    from img2dataset.reading.files import ListFile
     from img2dataset.reading.rows import RowSource
-    from img2dataset.types import Shard
+    from img2dataset.reading.sharding import ToNumber
+    from img2dataset.types import InputFile, RowsSpec, Shard, ShardSpec
+
+Item = TypeVar("Item")
 
 # Files whose beginning is looked at before the run; those after them are looked at when their turn comes.
 CHECKED_FILES = 32
@@ -96,17 +99,45 @@ class Reader:
                 shard of the rows before the break), or is not what the first ones were; or the shards come
                 to one of ``others``.
         """
+        from img2dataset.reading.sharding import shards_to_number
+
+        return self._numbered(map(shards_to_number, self._unchanged_sources()), skip, first_shard_id, others)
+
+    def plan(
+        self, skip: Container[int] = (), first_shard_id: int = 0, others: Container[int] = ()
+    ) -> Iterator[ShardSpec | RowsSpec]:
+        """The shards of ``shards``, by place where the list can be entered in the middle, else as rows.
+
+        ``ShardReader.read`` makes each the ``Shard`` that it is, on any machine that sees the list. Of
+        parquet only footers are read; plain text is read once, to count its rows, and nothing is built of it.
+
+        Args:
+            skip: numbers of shards that are not wanted.
+            first_shard_id: number of the first shard.
+            others: numbers that another list has taken.
+
+        Raises:
+            InputError: as ``shards``; but a parquet file that breaks off between its footer and its beginning
+                is the failure of the shards whose rows lie there.
+        """
+        from img2dataset.reading.planning import specs_to_number
+
+        files: list[ListFile | None] = [*self._files] or [None] * len(self._sources)
+        sources = map(specs_to_number, self._unchanged_sources(), files)
+        return self._numbered(sources, skip, first_shard_id, others)
+
+    def _numbered(
+        self,
+        sources: Iterator[ToNumber[Item]],
+        skip: Container[int],
+        first_shard_id: int,
+        others: Container[int],
+    ) -> Iterator[Item]:
         from img2dataset.reading.sharding import number_shards
 
         self.rows_of_files = []
-        return number_shards(
-            self._unchanged_sources(),
-            self._rows_per_shard,
-            skip,
-            first_shard_id,
-            self.rows_of_files.append,
-            others,
-        )
+        on_rows = self.rows_of_files.append
+        return number_shards(sources, self._rows_per_shard, skip, first_shard_id, on_rows, others)
 
     def _unchanged_sources(self) -> Iterator[RowSource]:
         if not self._files:

@@ -17,6 +17,7 @@ from img2dataset.reading.columns import (
     string_array,
     url_array_of_values,
 )
+from img2dataset.reading.places import types_as_text, types_of_text
 from img2dataset.reading.rows import BuiltRows, Warnings
 from img2dataset.reading.value_columns import BoxColumn, ValueColumn
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
@@ -58,6 +59,16 @@ class RecordColumns:
         for column in self.columns:
             if column.name in self.typed:
                 self.typed[column.name].choose_type(values_of(records, column.source))
+        self.has_types = True
+
+    def types_as_text(self) -> str:
+        """The types that were chosen, for ``take_types``."""
+        return types_as_text({name: column.type for name, column in self.typed.items()})
+
+    def take_types(self, text: str) -> None:
+        """Take the types that another object has chosen for the same list."""
+        for name, kind in types_of_text(text).items():
+            self.typed[name].type = kind
         self.has_types = True
 
     def build(self, records: Sequence[Record], first_row: int) -> BuiltRows:

@@ -1,7 +1,8 @@
 """The two shapes every format is brought to: a source of rows, and rows that are not built yet.
 
 A list format turns one file into a ``RowSource``; ``sharding.py`` counts its rows into shards and
-builds only those of shards that are wanted, so that skipping costs no conversion.
+builds only those of shards that are wanted, so that skipping costs no conversion. What is built are rows, or,
+for a plan of the shards, where they lie (``places.py``).
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from img2dataset.failures import Failure
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Part_co = TypeVar("Part_co", covariant=True)
 
 _logger = logging.getLogger("img2dataset")
 
@@ -27,15 +30,18 @@ class BuiltRows:
     invalid_urls: dict[int, Failure]
 
 
-class PendingRows(Protocol):
-    """Consecutive rows of a source that have been counted but not converted."""
+class CountedRows(Protocol[Part_co]):
+    """Consecutive rows of a source that have been counted and nothing else."""
 
     @property
     def count(self) -> int: ...
 
-    def build(self, start: int, stop: int) -> BuiltRows:
+    def build(self, start: int, stop: int) -> Part_co:
         """Rows ``start`` to ``stop``. Called with rising, never overlapping ranges."""
         ...
+
+
+PendingRows = CountedRows[BuiltRows]
 
 
 class RowSource(Protocol):

@@ -1,4 +1,4 @@
-"""Sources of rows → shards. The numbering is the contract: it depends on the list alone.
+"""Sources of rows → shards, or where shards lie. The numbering is the contract: it depends on the list alone.
 
 Called by the reader. Pure but for what the sources do.
 """
@@ -7,23 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
 from img2dataset.errors import InputError
 from img2dataset.failures import Failure
-from img2dataset.reading.rows import BuiltRows, RowSource
+from img2dataset.reading.rows import BuiltRows, CountedRows, RowSource
 from img2dataset.types import Shard
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class ToNumber(Generic[Item]):
+    """The rows of one source, and what makes a shard's number and its parts one item."""
+
+    rows: Iterable[CountedRows[Any]]
+    join: Callable[[int, list[Any]], Item]
+
+
+def shards_to_number(source: RowSource) -> ToNumber[Shard]:
+    """A source whose shards are to be read."""
+    return ToNumber(source.pending(), shard_of)
 
 
 def number_shards(
-    sources: Iterable[RowSource],
+    sources: Iterable[ToNumber[Item]],
     rows_per_shard: int,
     skip: Container[int],
     first_shard_id: int,
     on_rows: Callable[[int], None],
     others: Container[int] = (),
-) -> Iterator[Shard]:
+) -> Iterator[Item]:
     """Shards in order of their number; each source begins a new one, its last may be short.
 
     Rows of shards in ``skip`` are counted, not built. Where a source breaks, the rows before the break
@@ -40,14 +57,14 @@ def number_shards(
 
 
 def _shards_of(
-    source: RowSource, rows_per_shard: int, skip: Container[int], shard_id: int, others: Container[int]
-) -> Generator[Shard, None, tuple[int, int]]:
-    parts: list[BuiltRows] = []
+    source: ToNumber[Item], rows_per_shard: int, skip: Container[int], shard_id: int, others: Container[int]
+) -> Generator[Item, None, tuple[int, int]]:
+    parts: list[Any] = []
     filled = total = 0
     skipped = shard_id in skip
     failure: InputError | None = None
     try:
-        for rows in source.pending():
+        for rows in source.rows:
             start = 0
             total += rows.count
             while start < rows.count:
@@ -63,21 +80,22 @@ def _shards_of(
                 start = stop
                 if filled == rows_per_shard:
                     if not skipped:
-                        yield _joined(shard_id, parts)
+                        yield source.join(shard_id, parts)
                     shard_id += 1
                     parts, filled, skipped = [], 0, shard_id in skip
     except InputError as error:
         failure = error
     if filled:
         if not skipped:
-            yield _joined(shard_id, parts)
+            yield source.join(shard_id, parts)
         shard_id += 1
     if failure is not None:
         raise failure
     return shard_id, total
 
 
-def _joined(shard_id: int, parts: list[BuiltRows]) -> Shard:
+def shard_of(shard_id: int, parts: list[BuiltRows]) -> Shard:
+    """The shard of which these are the rows, in order; there is at least one."""
     invalid_urls: dict[int, Failure] = {}
     offset = 0
     for part in parts:

@@ -59,10 +59,37 @@ def text_blocks(file: ListFile, options: InputOptions, unlike: Beginning | None 
         InputError: the file begins as another format does; it breaks (a truncated gzip stream, a
             failing disk or store), after the lines before the break; a line is over ``MAX_LINE_BYTES``.
     """
+    counted = _Decoder(file)
+    for block in _line_blocks(file, options, unlike, counted):
+        yield counted.decode(block)
+    counted.warn()
+
+
+def byte_blocks(file: ListFile, options: InputOptions, unlike: Beginning | None = None) -> Iterator[bytes]:
+    """The blocks of ``text_blocks`` as they stand in a file of UTF-8, without its byte-order mark.
+
+    Lines that are no text are counted and warned of as there. Arguments and errors: the same.
+    """
+    counted = _Decoder(file)
+    for block in _line_blocks(file, options, unlike, counted):
+        counted.decode(block)
+        yield block
+    counted.warn()
+
+
+def encoding_of(head: bytes, options: InputOptions) -> str:
+    """The encoding of a text that begins with ``head``: as the option says, or by its mark; else UTF-8."""
+    named = options.input_encoding
+    named = named or next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
+    return codecs.lookup(named).name
+
+
+def _line_blocks(
+    file: ListFile, options: InputOptions, unlike: Beginning | None, counted: _Decoder
+) -> Iterator[bytes]:
     first = True
     carried = b""
-    counted = _Decoder(file)
-    for chunk in _in_utf8(byte_chunks(file, options.input_format), options.input_encoding, counted):
+    for chunk in _in_utf8(byte_chunks(file, options.input_format), options, counted):
         if first:
             chunk = chunk.removeprefix(codecs.BOM_UTF8)
             check_text_head(chunk[:HEAD_BYTES], options.input_format, file.path, unlike)
@@ -78,17 +105,16 @@ def text_blocks(file: ListFile, options: InputOptions, unlike: Beginning | None 
                     f"a {options.input_format} list; check the file and input_format"
                 )
             continue
-        yield counted.decode(carried + chunk[:cut])
+        yield carried + chunk[:cut]
         carried = chunk[cut:]
     if carried:
-        yield counted.decode(carried)
-    counted.warn()
+        yield carried
 
 
 def whole_text(file: ListFile, options: InputOptions) -> str:
     """A json document, decompressed; as ``text_blocks``."""
     counted = _Decoder(file)
-    chunks = _in_utf8(byte_chunks(file, options.input_format), options.input_encoding, counted)
+    chunks = _in_utf8(byte_chunks(file, options.input_format), options, counted)
     content = b"".join(chunks).removeprefix(codecs.BOM_UTF8)
     check_text_head(content[:HEAD_BYTES], options.input_format, file.path)
     text = counted.decode(content)
@@ -136,14 +162,14 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _in_utf8(chunks: Iterator[bytes], encoding: str | None, counted: _Decoder) -> Iterator[bytes]:
+def _in_utf8(chunks: Iterator[bytes], options: InputOptions, counted: _Decoder) -> Iterator[bytes]:
     """The same text in UTF-8. Without an encoding it is that already, unless its first bytes say another."""
     decoder: codecs.IncrementalDecoder | None = None
     for number, chunk in enumerate(chunks):
         if not number:
-            name = encoding or next((name for mark, name in _MARKS if chunk.startswith(mark)), "utf-8")
-            if codecs.lookup(name).name != "utf-8":
-                decoder = codecs.getincrementaldecoder(name)("replace")
+            encoding = encoding_of(chunk, options)
+            if encoding != "utf-8":
+                decoder = codecs.getincrementaldecoder(encoding)("replace")
         yield chunk if decoder is None else counted.replaced(decoder.decode(chunk)).encode("utf-8", "replace")
     if decoder is not None and (rest := decoder.decode(b"", True)):
         yield counted.replaced(rest).encode("utf-8", "replace")

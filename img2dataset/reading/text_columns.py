@@ -19,7 +19,7 @@ class TextColumn:
 
     def __init__(self) -> None:
         self.type: Any = None
-        self._empty_is_null = False
+        self.empty_is_null = False
         self._seen: Any = None
 
     def look_at(self, values: Sequence[str | None]) -> None:
@@ -40,13 +40,13 @@ class TextColumn:
             self.type = self._seen if self._seen is not None else pa.string()
             if pa.types.is_null(self.type):
                 self.type = pa.string()
-            self._empty_is_null = pa.types.is_string(self.type) and not any(values)
+            self.empty_is_null = pa.types.is_string(self.type) and not any(values)
 
     def array(self, values: Sequence[str | None], first_row: int) -> Any:
         """``values`` as the chosen type, which fits all of the file, wherever they stand in it."""
         if pa.types.is_string(self.type):
             return pa.array(
-                [value or None for value in values] if self._empty_is_null else values, pa.string()
+                [value or None for value in values] if self.empty_is_null else values, pa.string()
             )
         return converted(values, self.type)
 

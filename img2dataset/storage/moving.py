@@ -1,7 +1,7 @@
 """Moving files over others on one file system, and flushing what is to outlive a power cut.
 
-In: paths. Out: moved files; one that is gone already is no error, since another process may be at the same
-replacement. Called by ``working`` and ``verifying``.
+In: paths. Out: moved files; one that has been moved already is no error, since another process may be at the
+same replacement. Called by ``working`` and ``verifying``.
 """
 
 from __future__ import annotations

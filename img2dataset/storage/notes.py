@@ -1,6 +1,6 @@
 """Small texts kept directly in a folder, on any file system.
 
-In: a folder and a name. Out: the text, read or kept whole. Called by ``writing`` (the manifest of an output
+In: a folder and a name. Out: the text, read or kept whole. Called by ``working`` (the manifest of an output
 folder) and ``verifying``.
 """
 

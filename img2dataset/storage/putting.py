@@ -1,7 +1,7 @@
 """Files put whole under their names: a reader finds what stood there, or all of the new one.
 
 In: a text or a file on the local disk, and a path. Out: the file, in place of what stood there or only where
-nothing stands. Called by ``notes``, by ``writing`` for the files of shards, and by ``training``.
+nothing stands. Called by ``notes``, by ``working`` for the files of shards, and by ``training``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Run ids: they name a run's temporary files, and tell later runs whose those are and if it still lives.
 
 Out: an id such as ``node7.4026531836-3121-9f86d081``: host and process-id namespace, process id of the
-run's main process, a random part. Called by ``settings`` (``new_run_id``), ``writing`` and ``verifying``.
+run's main process, a random part. Called by ``settings`` (``new_run_id``), ``working`` and ``verifying``.
 """
 
 from __future__ import annotations

@@ -50,14 +50,12 @@ class FolderRecord:
         self._files = [_shards_of_files(run) for run in self._runs]
 
     @classmethod
-    def from_text(cls, text: str | None) -> FolderRecord:
+    def from_text(cls, text: str) -> FolderRecord:
         """Read the record.
 
         Raises:
             ValueError: it cannot be understood.
         """
-        if text is None:
-            return cls([])
         return cls(Manifest.from_text(text).runs)
 
     @property

@@ -165,7 +165,8 @@ class VerificationReport:
     def _way_out(self) -> Iterator[str]:
         if self.removed:
             kept = len(self.bad) - len(self.removed)
-            yield f"removed: {_listed(self.removed)}" + (f"; {kept:,} could not be removed" if kept else "")
+            not_removed = f"; {kept:,} could not be removed" if kept else ""
+            yield f"removed: {listed(self.removed, shown=10)}{not_removed}"
         if not self.bad and not any(self._not_done):
             yield "nothing can be removed or made again to mend this"
             return
@@ -176,7 +177,8 @@ class VerificationReport:
         yield from (f"  {command}" for command in commands)
 
 
-def _listed(names: Iterable[str], shown: int = 10) -> str:
+def listed(names: Iterable[str], shown: int = 5) -> str:
+    """The first names, and how many more there are."""
     names = list(names)
     more = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")

@@ -25,10 +25,8 @@ from img2dataset.verifying.inventory import (
 )
 from img2dataset.verifying.many_shards import check_shards
 from img2dataset.verifying.removal import remove_shard
-from img2dataset.verifying.report import VerificationReport
+from img2dataset.verifying.report import VerificationReport, listed
 from img2dataset.working.completing import finish_all_replacements
-
-_LISTED_NAMES = 5
 
 
 def verify(
@@ -65,7 +63,7 @@ def verify(
     completed = _finish_replacements(location) if remove else []
     report = VerificationReport(output_folder)
     if completed:
-        report.notes.append(f"completed, as their replacement had been cut short: {_listed(completed)}")
+        report.notes.append(f"completed, as their replacement had been cut short: {listed(completed)}")
     record = _read_record(location, report)
     inventory = take_inventory(location, record.output_formats)
     report.digits = inventory.digits
@@ -143,7 +141,7 @@ def _look_at_folder(
     beyond = [shard.name for shard in inventory.finished if shard.shard_id >= record.expected_end]
     if record.is_complete and beyond:
         report.folder_faults.append(
-            f"shards beyond the end of the list, which makes {record.expected_end:,}: {_listed(beyond)}"
+            f"shards beyond the end of the list, which makes {record.expected_end:,}: {listed(beyond)}"
         )
     live = [process_of(run) for run in runs_with_temporaries(location) if other_run_lives(run)]
     if live and location.is_local:
@@ -151,9 +149,9 @@ def _look_at_folder(
             f"process {live[0]} is writing here: shards that it has not finished are not done"
         )
     elif inventory.leftovers:
-        report.notes.append(f"leftovers of runs, which the next run removes: {_listed(inventory.leftovers)}")
+        report.notes.append(f"leftovers of runs, which the next run removes: {listed(inventory.leftovers)}")
     if inventory.others:
-        report.notes.append(f"files of no shard, not looked at: {_listed(inventory.others)}")
+        report.notes.append(f"files of no shard, not looked at: {listed(inventory.others)}")
     common_format = format_of(inventory)
     strangers = [
         shard.name + ending
@@ -163,9 +161,7 @@ def _look_at_folder(
         and other.name != (record.of(shard.shard_id).output_format or common_format)
     ]
     if strangers:
-        report.notes.append(
-            f"files of another format than the dataset's, not looked at: {_listed(strangers)}"
-        )
+        report.notes.append(f"files of another format than the dataset's, not looked at: {listed(strangers)}")
 
 
 def _shards_to_check(inventory: Inventory, record: FolderRecord) -> Iterator[ShardToCheck]:
@@ -199,8 +195,3 @@ def _processes(location: Location, shards: int, asked: int | None) -> int:
     if asked is None:
         asked = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     return max(1, min(asked, shards))
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _LISTED_NAMES
-    return ", ".join(names[:_LISTED_NAMES]) + (f" and {more:,} more" if more > 0 else "")

@@ -6,7 +6,8 @@ order such that the statistics are the last, and never a partial file under a fi
 
 Of a shard that is made, a crash between any two steps leaves no statistics, which means not done: the next
 run makes it again and replaces what there is. A shard that is done already is replaced (see ``replacing``): a
-crash leaves the old one or the new one, whole.
+crash leaves the old one or the new one, whole. But where the output folder is not local and no rows were
+taken over, its statistics are removed first, and it counts as not done until the new ones stand.
 """
 
 from __future__ import annotations

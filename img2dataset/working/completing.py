@@ -84,7 +84,7 @@ def finish_under_lock(location: Location, shard: str, own_run: str | None) -> bo
     except FileNotFoundError:
         return False
     journal = Journal.from_bytes(file)
-    if journal is None:  # where puts are no single step; nothing was put or moved before this one was whole
+    if journal is None:  # it was cut short while it was put: nothing of the shard was changed yet
         remove(location, path)
         return True
     plan = journal.plan
@@ -102,7 +102,10 @@ def finish_under_lock(location: Location, shard: str, own_run: str | None) -> bo
 
 
 def _stands(location: Location, shard: str) -> bool:
-    """Whether nobody has removed the shard. Where a move is two steps, a crash between them may have."""
+    """Whether nobody has removed the shard: its statistics are there.
+
+    Not asked where a move removes the old file first: there a crash may have removed them.
+    """
     statistics = f"{location.path}/{shard}{STATISTICS_ENDING}"
     return location.shows_partial_files or bool(
         location.tried(partial(location.file_system.exists, statistics))
@@ -111,7 +114,7 @@ def _stands(location: Location, shard: str) -> bool:
 
 def _data_are_there(location: Location, shard: str, plan: Plan) -> bool:
     """Whether all new data stand under their final names, or can be moved there."""
-    # First those that are staged: where there are no locks, another process may be moving them.
+    # Staged ones first: without locks another process may be moving them, and the second look finds those.
     staged = _sizes(location, stage_path(location, shard, plan.run_id), plan.data) if plan.staged else {}
     standing = _sizes(location, location.path, plan.data)
     if any(size not in (staged.get(name), standing.get(name)) for name, size in plan.data.items()):
@@ -177,7 +180,7 @@ def put_object(location: Location, path: str, contents: bytes) -> None:
 
 
 def _remove_all(location: Location, names: Iterable[str]) -> None:
-    """Remove what is there of these names in the output folder: files, or folders that others have made."""
+    """Remove what is there of these names under the output folder: files, or folders that others made."""
     for name in names:
         remove(location, f"{location.path}/{name}")
 
@@ -193,10 +196,9 @@ def _end(location: Location, shard: str, plan: Plan) -> None:
 def replacement_lock(location: Location) -> Iterator[bool]:
     """Make the folder of journals, and be alone with it among all processes and machines that see its locks.
 
-    Yields whether that is so.
-
-    A killed process gives it up. Its file and the folder go when nothing is left in it; where the file system
-    has no locks, and elsewhere than on a local one, they do nothing.
+    Yields whether that is so. A killed process gives the lock back. Its file and the folder are removed when
+    nothing else is left in it. Nobody is kept out where the file system has no locks, or is not local; there
+    no folder is made either, if it is not local.
 
     Raises:
         OutputError: another process has held it for a minute.

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from img2dataset.fetching.hosts.sharing import inherited_file
 from img2dataset.storage.locks import give_byte_back, take_byte
 
-_PLACE = 1 << 40
+_LOCKED_BYTE = 1 << 40
 # A process that was stopped keeps its lock: others go on without it then, rather than never.
 LONGEST_WAIT_S = 120.0
 
@@ -31,12 +31,12 @@ def _turn(descriptor: int) -> Iterator[None]:
         yield
     finally:
         if has_it:
-            give_byte_back(descriptor, _PLACE)
+            give_byte_back(descriptor, _LOCKED_BYTE)
 
 
 def _waited(descriptor: int) -> bool:
     try:
-        take_byte(descriptor, _PLACE, LONGEST_WAIT_S)
+        take_byte(descriptor, _LOCKED_BYTE, LONGEST_WAIT_S)
     except OSError:  # another keeps it; or a file system without locks: nobody will ever have it
         return False
     return True

@@ -1,4 +1,4 @@
-"""A shard that is done, read again: what stands in it, for a run that takes its failed rows again.
+"""A shard that is done, read again, for a run that retries its failed rows.
 
 In: the output folder and a shard's number. Out: its statistics, the metadata of its rows in their order, and
 its data file where a writer can read it. Called by the worker (``open_finished_shard``) and by the writers,
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats.dataset import (
     computed_columns,
@@ -112,7 +113,7 @@ class FinishedShard:
         """
         if not self._settings.format.keeps_metadata:
             raise OutputError(
-                f"shard {self.name}: output_format {self._settings.output_format} keeps no metadata: no row"
+                f"shard {self.name}: --output_format {self._settings.output_format} keeps no metadata: no row"
                 " of it can be retried"
             )
         table = self._read_metadata()
@@ -246,18 +247,18 @@ class FinishedShard:
         import pyarrow as pa
 
         first_key = self.shard_id * 10 ** key_digits(self._settings.rows_per_shard)
-        places = [-1] * table.num_rows
-        for place, key in enumerate(table["key"].to_pylist()):
+        positions = [-1] * table.num_rows
+        for position, key in enumerate(table["key"].to_pylist()):
             index = int(key) - first_key if key is not None and key.isdecimal() else -1
-            if not 0 <= index < table.num_rows or places[index] != -1:
+            if not 0 <= index < table.num_rows or positions[index] != -1:
                 raise self.broken(
-                    f"its metadata has {table.num_rows} rows and the key {key!r}, not one row for each key: "
-                    "was number_sample_per_shard another?"
+                    f"its metadata has {counted(table.num_rows, 'row')} and the key {key!r}, not one row for"
+                    " each key: was --number_sample_per_shard another?"
                 )
-            places[index] = place
-        if places == list(range(table.num_rows)):
+            positions[index] = position
+        if positions == list(range(table.num_rows)):
             return table
-        return table.take(pa.array(places))
+        return table.take(pa.array(positions))
 
 
 def refuse_columns(shard: str, missing: list[str], others: list[str]) -> None:
@@ -298,5 +299,5 @@ def _refuse_other_digits(location: Location, shard_id: int, shard: str) -> None:
         if with_retries(partial(location.file_system.exists, f"{location.path}/{statistics}")):
             raise OutputError(
                 f"output_folder {location.name!r}: shard {shard_id} is done as {statistics}, not as "
-                f"{statistics_name(shard)}; give oom_shard_count={len(other)}, as the folder was made with"
+                f"{statistics_name(shard)}; give --oom_shard_count {len(other)}, as the folder was made with"
             )

@@ -36,7 +36,7 @@ from img2dataset.working.unfinished import open_unfinished_shard
 
 logger = logging.getLogger("img2dataset")
 
-# Those of a shard that are told, so that a report stays small.
+# How many hosts a shard's report names, so that it stays small.
 MOST_FAILED_HOSTS = 50
 _AFTER_AUTHORITY = re.compile(r"[/\\?#]")
 _PORT = re.compile(r":[0-9]*$")
@@ -232,7 +232,7 @@ class OpenShard:
             failed_to_download=self._statuses[FAILED_TO_DOWNLOAD],
             failed_to_resize=self._statuses[FAILED_TO_RESIZE],
             start_time=self._start_time,
-            # Not the clock of the wall: it can be set back meanwhile.
+            # Not the wall clock: it can be set back meanwhile.
             end_time=self._start_time + time.monotonic() - self._began,
             status_dict=dict(self._messages.most_common()),
         )

@@ -1,7 +1,7 @@
 """The output folder as a whole: what a run asks of it before, between and after its shards.
 
 In: any fsspec path. Out: whether it can be written to, which shards are done, and a folder emptied or
-rid of dead runs' leftovers. Called by the api.
+rid of dead runs' leftovers. Called by the api, ``preparing`` and ``run_in_folder``.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ class OutputFolder:
         if not self._shards_of(names) and not any(map(_is_of_a_run, names)):
             raise OutputError(
                 f"output_folder {self.path!r} holds {min(names)!r} and nothing made by img2dataset: "
-                "overwrite does not empty it; choose another folder or empty it yourself"
+                "--incremental_mode overwrite does not empty it; choose another folder or empty it yourself"
             )
         # Statistics first: should this be interrupted, what is left counts as not done. Before them,
         # replacements that were cut short, which would put a shard back, and unfinished shards, whose rows
@@ -303,8 +303,8 @@ class OutputFolder:
         for precious in (Path.home().resolve(), Path.cwd(), *kept_files):
             if folder == precious or folder in precious.parents:
                 raise OutputError(
-                    f"output_folder {self.path!r} is, or holds, {str(precious)!r}: overwrite does not empty "
-                    "it; choose a folder of its own"
+                    f"output_folder {self.path!r} is, or holds, {str(precious)!r}: --incremental_mode "
+                    "overwrite does not empty it; choose a folder of its own"
                 )
 
     def _refuse_to_empty_under_a_live_run(self) -> None:

@@ -25,5 +25,5 @@ class WorkSettings:
 
     @property
     def retry(self) -> tuple[str, ...] | None:
-        """Beginnings of the failures to take again in finished shards; None: shards are made from nothing."""
+        """Beginnings of the failures to retry in finished shards; None: finished shards are not opened."""
         return self.write.retry_classes if self.write.incremental_mode == "retry_failed" else None

@@ -179,8 +179,8 @@ class ShardWriter:
         if self._finished is None or not self._finished.in_place:
             return None
         rows = range(self._metadata.row_count)
-        retaken_keys = frozenset(self.key_of(index) for index in rows if index not in self._kept)
-        return ReplacedShard(self._finished.statistics_text, retaken_keys)
+        retried_keys = frozenset(self.key_of(index) for index in rows if index not in self._kept)
+        return ReplacedShard(self._finished.statistics_text, retried_keys)
 
     def discard(self) -> None:
         """Remove the temporary files. Never raises; after ``commit`` it does nothing."""

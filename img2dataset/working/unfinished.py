@@ -32,7 +32,7 @@ from img2dataset.storage.retries import with_retries
 from img2dataset.working.finished_shard import FinishedShard
 
 UNFINISHED_FOLDER = ".img2dataset_unfinished"
-# How often a folder is moved at most, before its target's parent is taken to be out of reach.
+# How often the move of a folder is tried: another worker may remove the empty folder that it goes into.
 _MOVES = 10
 _FOLDER_NAME = re.compile(r"(?P<shard>\d+)-[0-9a-f]{8}")
 

@@ -1,4 +1,4 @@
-"""The heart: a worker turns an iterator of shards into an iterator of shard reports.
+"""A worker turns an iterator of shards into an iterator of shard reports.
 
 A process pool feeds it from a pipe, a cluster from its own tasks; it knows none of them. One thread takes
 shards (``Intake``), one carries the downloads (``Fetcher``), and the caller's thread, in ``run``, does the

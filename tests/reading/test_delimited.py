@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from img2dataset.errors import InputError
 from img2dataset.options import InputOptions
 from img2dataset.reading import open_reader
-from img2dataset.reading.delimited import BATCH_ROWS
+from img2dataset.reading.delimited_rows import BATCH_ROWS
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
 from tests.reading.breaking import urls_before_error
 

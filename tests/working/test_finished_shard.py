@@ -219,7 +219,7 @@ def test_a_shard_without_statistics_is_not_done(tmp_path: Path) -> None:
 
 def test_a_shard_done_under_a_name_of_other_digits_is_an_error(tmp_path: Path) -> None:
     write_shard(settings_for(tmp_path, "webdataset", shard_digits=3))
-    with pytest.raises(OutputError, match=r"shard 0 is done as 000_stats\.json.*oom_shard_count=3"):
+    with pytest.raises(OutputError, match=r"shard 0 is done as 000_stats\.json.*--oom_shard_count 3"):
         open_finished_shard(settings_for(tmp_path, "webdataset"), 0)
 
 

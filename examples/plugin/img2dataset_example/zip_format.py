@@ -85,7 +85,7 @@ class ZipWriter:
             self._zip.writestr(f"{sample.key}.txt", (sample.caption or "").encode())
 
     def keep(self, finished: FinishedData, samples: Mapping[str, KeptSample]) -> None:
-        """Copies what stays of a finished shard, when its failed rows are taken again."""
+        """Copies what stays of a finished shard, when its failed rows are retried."""
         endings: dict[str, set[str]] = {key: set() for key in samples}
         with finished.local_data(self._folder, self._name) as path, open(path, "rb") as file:
             try:
@@ -97,7 +97,7 @@ class ZipWriter:
                     endings[found.key].add(found.ending)
                     self._zip.writestr(found.name, found.contents)
             except BrokenFile as error:
-                raise ValueError(f"it {error}") from error
+                raise ValueError(f"{self._name} {error}") from error
         for key, kept in endings.items():
             check_endings(key, kept, self._save_captions)
 

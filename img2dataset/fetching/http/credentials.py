@@ -106,7 +106,7 @@ def _from_netrc(path: str) -> tuple[Credential, ...]:
             "of the list; name the hosts instead"
         )
     return tuple(
-        _credential(path, host, _basic(login or account or "", password or ""))
+        _credential(path, host, _basic(path, host, login or account or "", password or ""))
         for host, (login, account, password) in hosts.items()
     )
 
@@ -114,7 +114,7 @@ def _from_netrc(path: str) -> tuple[Credential, ...]:
 def _from_json(path: str, text: str) -> tuple[Credential, ...]:
     try:
         content: dict[str, Any] = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise OptionError(f"the credentials file {path!r} is not valid JSON; write it {_FORMS}") from None
     found = []
     for host, entry in content.items():
@@ -128,12 +128,16 @@ def _from_json(path: str, text: str) -> tuple[Credential, ...]:
         if keys == {"bearer"}:
             found.append(_credential(path, host, f"Bearer {entry['bearer']}"))
         else:
-            found.append(_credential(path, host, _basic(entry["user"], entry["password"])))
+            found.append(_credential(path, host, _basic(path, host, entry["user"], entry["password"])))
     return tuple(found)
 
 
-def _basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+def _basic(path: str, host: str, user: str, password: str) -> str:
+    try:
+        pair = f"{user}:{password}".encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write: "\\ud800"
+        raise _unsendable(path, host, "they must be text that UTF-8 can encode") from None
+    return "Basic " + base64.b64encode(pair).decode("ascii")
 
 
 def _credential(path: str, host: str, authorization: str) -> Credential:
@@ -145,10 +149,14 @@ def _credential(path: str, host: str, authorization: str) -> Credential:
             "it must be HOST, HOST:PORT, https://HOST or http://HOST"
         )
     if not (authorization.isascii() and authorization.isprintable()):
-        raise OptionError(
-            f"the credentials of {host!r} in the file {path!r} have characters that a header cannot carry; "
-            "they must be printable ASCII"
-        )
+        raise _unsendable(path, host, "they must be printable ASCII")
     return Credential(
         host_of(f"https://{authority.strip('/')}"), scheme.lower() or None, Secret(authorization)
+    )
+
+
+def _unsendable(path: str, host: str, wanted: str) -> OptionError:
+    return OptionError(
+        f"the credentials of {host!r} in the file {path!r} have characters that a header cannot carry;"
+        f" {wanted}"
     )

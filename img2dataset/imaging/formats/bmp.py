@@ -95,7 +95,7 @@ def read_bitmap(body: bytes | bytearray) -> Bitmap:
 def _masks(
     body: bytes | bytearray, size: int, bits: int, compression: int
 ) -> tuple[tuple[int, int, int, int], int]:
-    """The masks, and by how many bytes they stand behind the header."""
+    """The masks, and how many bytes they take between the header and the palette."""
     if compression not in (MASKS, MASKS_WITH_ALPHA):
         return (_FIVE_BITS if bits == 16 else _EIGHT_BITS), 0
     count = 4 if compression == MASKS_WITH_ALPHA or size >= _WITH_ALPHA_MASK else 3

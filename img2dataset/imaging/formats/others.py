@@ -29,7 +29,7 @@ def read_jpeg_2000(body: bytes | bytearray) -> Header:
         width=right - left,
         height=bottom - top,
         bits=bits,
-        # The end mark cannot occur in the data.
+        # The end marker (EOC) cannot occur within the data.
         complete=body.rfind(b"\xff\xd9", start) >= 0,
         pillow=palette or components == 2,
     )
@@ -79,7 +79,7 @@ def read_icon(body: bytes | bytearray) -> Header:
 
 
 def read_avif(body: bytes | bytearray) -> Header:
-    """An AVIF. OpenCV leaves samples of 10 and 12 bits in their range and says not which it is."""
+    """An AVIF, for Pillow to decode: OpenCV does not scale samples of 10 and 12 bits, nor tell how many."""
     position = 0
     while position + 8 <= len(body):
         length, _ = _BOX.unpack_from(body, position)

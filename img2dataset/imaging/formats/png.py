@@ -21,7 +21,7 @@ def read_png(body: bytes | bytearray) -> Header:
 
     Raises:
         EndsEarly: within the first chunk.
-        Malformed: the first chunk is not the header, or its depth is none of a PNG.
+        Malformed: the first chunk is not the header, or it has a bit depth that PNG does not have.
     """
     if len(body) < 33:
         raise EndsEarly

@@ -16,7 +16,7 @@ def read_pnm(body: bytes | bytearray) -> Header:
 
     Raises:
         EndsEarly: within the header.
-        Malformed: something else than a number, or a largest value that there is none of.
+        Malformed: something else than a number, or a largest value outside of 1 to 65535.
     """
     kind = body[1] - ord("0")
     numbers, position = [], 2
@@ -29,5 +29,5 @@ def read_pnm(body: bytes | bytearray) -> Header:
     width, height, largest = (*numbers, 1)[:3]
     if not 1 <= largest <= 65535:
         raise Malformed("largest value")
-    # One space; the pixels of a raw file may look like another.
+    # Exactly one character: the pixels of a raw file may begin with a byte that looks like another space.
     return Header("ppm", width, height, bits=8 if largest < 256 else 16, payload=(position + 1, largest))

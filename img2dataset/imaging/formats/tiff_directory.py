@@ -10,7 +10,7 @@ import numpy as np
 from img2dataset.imaging.formats.header import Malformed
 
 # Types that a size or a flag may come in: BYTE, SHORT, LONG, and those that decoders take as well: the signed
-# ones, IFD, and the 64 bits of BigTIFF. A size that were passed over would be one that no limit sees.
+# ones, IFD, and the 64 bits of BigTIFF. A size in a type that is not read here would escape every limit.
 INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _BYTES = 7
 _SIZES = frozenset({256, 257})

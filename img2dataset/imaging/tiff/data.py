@@ -25,7 +25,7 @@ Rows = np.ndarray[Any, Any]
 
 # How much is decompressed at once, as far as the pieces allow: small beside the pixels.
 BAND_BYTES = 4_000_000
-# Of fewer, the mark of the end and what fills the last byte are too large a part.
+# Smaller fax pieces are not checked for unused bytes: most of theirs may be the end mark and padding.
 _FEWEST_FAX_BYTES = 64
 _BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _NAMES = {LZMA: "lzma", ZSTD: "zstd"}
@@ -65,8 +65,8 @@ class Pieces:
 
     def _data(self, piece: int, decompressed: int) -> memoryview | bytes:
         offset, length = self._layout.offsets[piece], self._layout.lengths[piece]
-        # Writers get lengths wrong, or leave them out; then the data ends somewhere before the file does. No
-        # compression makes more of its input than this.
+        # Some writers give a wrong length, or none. The data is then looked for up to the end of the file, or
+        # up to this many bytes: no compression makes a piece larger.
         most = 16 * decompressed + 4096 if self._layout.compression != NOTHING else decompressed
         if self._layout.compression == NOTHING or length <= 0:
             length = most
@@ -90,10 +90,10 @@ class Pieces:
     def _inflated(self, data: memoryview | bytes, rows: int, piece: int) -> Iterator[Rows]:
         from isal import isal_zlib
 
-        # Its stub declares an instance.
+        # The type stub of isal declares an instance of the exception, not its class.
         failure: type[Exception] = cast(Any, isal_zlib.error)
         inflater = isal_zlib.decompressobj()
-        # In parts: what has not been used yet is copied each time.
+        # The input is given in parts: the decompressor copies what it has not used yet at every call.
         position, kept = 0, b""
         for first in range(0, rows, self._rows_a_band()):
             wanted = min(self._rows_a_band(), rows - first)
@@ -114,7 +114,7 @@ class Pieces:
                     position += 65_536
             yield np.frombuffer(b"".join(parts), np.uint8).reshape(wanted, self.row_bytes)
         try:
-            # Up to the checksum, which is compared; what may follow it, or more pixels, do not matter.
+            # Go on to the checksum, which is compared; more pixels, or what follows it, do not matter.
             inflater.decompress(kept or bytes(data[position : position + 64]), 1)
         except failure:
             raise self._failure(range(piece, piece + 1)) from None
@@ -123,12 +123,13 @@ class Pieces:
         """Pieces of the same number of rows are decompressed together: opening a TIFF costs 0.1 ms."""
         if piece not in self._decompressed:
             self._decompressed.clear()
-            together = range(piece, piece + self._alike(piece, rows))
+            together = range(piece, piece + self._number_together(piece, rows))
             decompressed = self._decompress(together, rows)
             self._decompressed.update(zip(together, np.split(decompressed, len(together)), strict=True))
         return self._decompressed.pop(piece)
 
-    def _alike(self, piece: int, rows: int) -> int:
+    def _number_together(self, piece: int, rows: int) -> int:
+        """How many pieces of the same number of rows, from this one on, fit in one band."""
         layout = self._layout
         left = layout.across * layout.down - piece % (layout.across * layout.down)
         if not layout.tiled:
@@ -172,10 +173,10 @@ class Pieces:
     def _refuse_unused_fax(
         self, data: list[memoryview | bytes], decompressed: Rows, rows: int, pieces: range
     ) -> None:
-        """Refuse pieces whose last bytes were not used: they end too early, and the rest is white.
+        """Refuse pieces whose last bytes were not used: libtiff has taken damage for the end mark.
 
-        libtiff takes damage for the mark of an end. What it used it misses: with other bits at the end the
-        picture is another one.
+        The rest of such a piece is white, without a complaint. To find out, each piece is decoded again with
+        other bytes at its end: if they were used, the picture changes or libtiff complains.
         """
         if min(map(len, data)) < _FEWEST_FAX_BYTES:
             return
@@ -184,7 +185,7 @@ class Pieces:
         for number, other in enumerate(others):
             its_rows = slice(number * rows, (number + 1) * rows)
             if again is None or np.array_equal(again[its_rows], decompressed[its_rows]):
-                # Alone, so that a complaint is about this one.
+                # By itself, so that a complaint is known to be about this piece.
                 alone, complained = self._by_pillow([other], rows)
                 if not complained and alone is not None and np.array_equal(alone, decompressed[its_rows]):
                     raise self._failure(pieces)

@@ -15,9 +15,9 @@ _COMPRESSIONS = frozenset({NOTHING, *FAX, OLD_JPEG, JPEG, PACKBITS, LZW, *DEFLAT
 _COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, INK: 4, YCBCR: 3, CIELAB: 3}
 _UNSIGNED, _UNDEFINED = 1, 4
 _ASSOCIATED, _UNASSOCIATED = 1, 2
-# More than ink with some spot colours is no picture.
+# Four inks with some spot colours; more samples are measurements, not a picture.
 _MOST_SAMPLES = 32
-# Strips of one row are usual; of more pieces each takes some µs.
+# Strips of a single row are usual, so there may be many; each takes some µs.
 _MOST_PIECES = 100_000
 
 
@@ -53,10 +53,12 @@ class Layout:
 
     @property
     def across(self) -> int:
+        """Pieces in a row of them."""
         return -(-self.width // self.piece_width)
 
     @property
     def down(self) -> int:
+        """Rows of pieces."""
         return -(-self.height // self.piece_height)
 
 
@@ -88,7 +90,7 @@ def read_layout(directory: Directory) -> Layout:
     if piece_width < 1 or piece_height < 1 or (alpha is not None and alpha >= samples):
         raise ImageFailure(CORRUPT)
     count = -(-width // piece_width) * -(-height // piece_height) * planes
-    # A tile of more pixels than there may be is as good a bomb as an image of them.
+    # A tile much larger than the image takes memory that the limit on the image's pixels does not see.
     if count > _MOST_PIECES or piece_width * piece_height > 4 * width * height + (1 << 20):
         raise ImageFailure(CORRUPT)
     offsets = directory.all(324 if tiled else 273, count)
@@ -131,7 +133,7 @@ def _refuse_unsupported(directory: Directory, compression: int, photometric: int
         and (photometric != INK or directory.first(332, 1) == 1)
         and (photometric != CIELAB or bits[0] == 8)
         and (compression not in FAX or (bits[0] == 1 and samples == 1))
-        # Left to other decoders, which know no more of them.
+        # OpenCV and Pillow decode these, and only the common forms.
         and (
             (photometric != YCBCR and compression not in (JPEG, OLD_JPEG))
             or (bits[0] == 8 and directory.first(284, 1) == 1 and samples in (1, 3, 4))

@@ -57,7 +57,7 @@ def _is_colour(layout: Layout) -> bool:
     return layout.photometric not in (fields.WHITE_IS_ZERO, fields.BLACK_IS_ZERO) or layout.alpha is not None
 
 
-def _piece_places(layout: Layout) -> Iterator[tuple[int, int, int, int]]:
+def _piece_positions(layout: Layout) -> Iterator[tuple[int, int, int, int]]:
     """Number, top, left and rows of each piece of a plane."""
     for piece in range(layout.across * layout.down):
         top = piece // layout.across * layout.piece_height
@@ -72,13 +72,16 @@ def _bands(
     options = directory.first(292 if layout.compression == 3 else 293, 0)
     reversed_bits = directory.first(266, 1) == _REVERSED
     colours = Colours(directory, layout)
-    # Of planes the samples are needed side by side.
+    # Where each sample has a plane of its own, only the planes that are needed are decompressed.
     wanted = [*range(layout.colours), *([layout.alpha] if layout.alpha is not None else [])]
     planes = [0] if layout.planes == 1 else wanted
-    apart = [Pieces(body, layout, reversed_bits, options) for _ in planes]
-    a_plane = layout.across * layout.down
-    for piece, top, left, rows in _piece_places(layout):
-        bands = [each.bands(plane * a_plane + piece, rows) for each, plane in zip(apart, planes, strict=True)]
+    readers = [Pieces(body, layout, reversed_bits, options) for _ in planes]
+    pieces_a_plane = layout.across * layout.down
+    for piece, top, left, rows in _piece_positions(layout):
+        bands = [
+            reader.bands(plane * pieces_a_plane + piece, rows)
+            for reader, plane in zip(readers, planes, strict=True)
+        ]
         for parts in zip(*bands, strict=True):
             samples = [colours.samples(part) for part in parts]
             chosen = samples[0][:, :, wanted] if layout.planes == 1 else np.concatenate(samples, axis=2)
@@ -88,7 +91,7 @@ def _bands(
 
 
 def _composed(colours: Pixels, samples: Pixels, layout: Layout) -> Pixels:
-    """On white, where one of the samples, the last, is alpha."""
+    """The colours, composed on white where there is alpha, which is then the last sample."""
     if layout.alpha is None:
         return colours
     alpha = scaled_to_eight_bits(samples[:, :, -1], layout.bits)
@@ -107,7 +110,7 @@ def _jpeg_bands(
     tables = directory.raw(347)[2:-2]
     # Whether colours are YCbCr stands in the directory as well, and libjpeg would guess.
     colours = _ADOBE + (b"\1" if layout.photometric == fields.YCBCR else b"\0")
-    for piece, top, left, rows in _piece_places(layout):
+    for piece, top, left, rows in _piece_positions(layout):
         offset, length = layout.offsets[piece], layout.lengths[piece]
         scan = body[offset + 2 : offset + length if length else None]
         if offset + length > len(body):

@@ -10,11 +10,14 @@ from img2dataset.options import InputOptions
 from img2dataset.reading.columns import SelectedColumn
 from img2dataset.reading.files import ListFile
 from img2dataset.reading.list_format import ListFormat
+from img2dataset.reading.places import Hint, Place
 from img2dataset.reading.records import Record, RecordColumns, RecordRows, parsed_line
 from img2dataset.reading.rows import PendingRows, RowSource, Warnings
 from img2dataset.reading.sniffing import JSON_DOCUMENT
 from img2dataset.reading.tables import table_of_records
 from img2dataset.reading.text import text_blocks
+from img2dataset.reading.text_places import LF, PlacedRows, bytes_of_places, has_places, placed_lines, text_at
+from img2dataset.types import ShardSpec
 
 
 class Format(ListFormat):
@@ -44,14 +47,31 @@ class JsonLinesSource:
         return None
 
     def pending(self) -> Iterator[PendingRows]:
-        first_row = 0
-        for block in self._blocks():
+        for rows in self._rows_of(self._blocks(), 0):
+            if not self.columns.has_types:
+                self._choose_types([parsed_line(line) for line in rows.items])
+            yield rows
+
+    def can_be_entered(self) -> bool:
+        return has_places(self.file, self.options)
+
+    def places(self) -> Iterator[PlacedRows]:
+        if not self.columns.has_types:
+            next(self.pending(), None)
+        yield from placed_lines(self.file, self.options, JSON_DOCUMENT, bytes([LF]))
+
+    def hint(self, places: Sequence[Place]) -> Hint:
+        return {"bytes": bytes_of_places(places), "types": self.columns.types_as_text()}
+
+    def rows_at(self, spec: ShardSpec) -> Iterator[PendingRows]:
+        self.columns.take_types(spec.hint["types"])
+        return self._rows_of(text_at(self.file, spec.hint), spec.first_row)
+
+    def _rows_of(self, blocks: Iterator[str], first_row: int) -> Iterator[RecordRows]:
+        for block in blocks:
             lines = _lines(block)
             if lines:
-                rows = RecordRows(lines, first_row, self.columns, parsed_line)
-                if not self.columns.has_types:
-                    self._choose_types([parsed_line(line) for line in lines])
-                yield rows
+                yield RecordRows(lines, first_row, self.columns, parsed_line)
                 first_row += len(lines)
 
     def _blocks(self) -> Iterator[str]:

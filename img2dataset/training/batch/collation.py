@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, OptionError
 
 
@@ -60,7 +61,7 @@ class Collate:
         kept = [sample for sample in samples if sample is not None]
         if not kept:
             raise EmptyBatch(
-                f"all {len(samples)} samples of a batch failed to load (the log says why);"
+                f"all {counted(len(samples), 'sample')} of a batch failed to load (the log says why);"
                 " use a larger batch, or on_error='replace'"
             )
         batch: dict[str, Any] = {}

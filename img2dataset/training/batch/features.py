@@ -3,9 +3,10 @@ place.
 
 ``precompute`` runs an encoder (a VAE, T5 …) over a dataset and stores what it returns for each sample, in
 safetensors shards: ``features-RANK-NNNNN.safetensors``, tensors named ``KEY/FIELD``. A key is the hash of
-what the features depend on: the sample's row, the bytes of its local files, the dataset's transforms, and
-``version``. ``FeatureDataset`` reads them. A shard is renamed into place whole; what is there is not computed
-again.
+what the features depend on: the sample's row, the sizes and times of its local files, the dataset's image
+transform, buckets and choice of captions, and ``version``. It does not know the caption transform and the
+tokenizer: another one needs another ``version``. ``FeatureDataset`` reads the shards. A shard is renamed into
+place whole; what is there is not computed again.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ class FeatureDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defin
 
 
 def feature_keys(dataset: Any, version: str) -> list[str]:
-    """The key of each sample: a hash of its row, its files' sizes and times, the transforms, the version."""
+    """The key of each sample: a hash of its row, its files' sizes and times, and what the module says."""
     described = [version]
     described.append(_described(dataset.transforms.img_transform))
     described += [repr(dataset.buckets), repr(dataset.captions)]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
+from img2dataset.counted import counted
 from img2dataset.errors import OptionError
 from img2dataset.failures import TOO_SMALL_FOR_BUCKETS
 from img2dataset.training.batch.buckets import NO_BUCKET, Buckets
@@ -163,7 +164,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         if not samples:
             reason = self.failures.get(indices[-1], "the log says why")
             raise EmptyBatch(
-                f"all {len(indices)} samples of a batch failed to load: {reason};"
+                f"all {counted(len(indices), 'sample')} of a batch failed to load: {reason};"
                 " use a larger batch, or on_error='replace'"
             )
         return samples

@@ -60,8 +60,8 @@ def preview(dataset: Any, n: int = 16, *, columns: int = 4, size: int = 224, see
         lines = textwrap.wrap(text, max(8, size // 6))
         if len(lines) > CAPTION_LINES:
             lines = [*lines[: CAPTION_LINES - 1], lines[CAPTION_LINES - 1][:-1] + "…"]
-        for number, line in enumerate(lines):
-            draw.text((left, top + size + 2 + number * LINE_HEIGHT), line, fill=INK, font=font)
+        for line_number, line in enumerate(lines):
+            draw.text((left, top + size + 2 + line_number * LINE_HEIGHT), line, fill=INK, font=font)
     return sheet
 
 

@@ -35,7 +35,7 @@ from img2dataset.training.requirements import require
 
 torch = require("torch", "a dataset for PyTorch")
 
-# Open shards a process keeps: places of 10 000 images each take about 2 MB.
+# Shards that a process keeps open: where the 10 000 images of one lie takes about 2 MB.
 OPEN_SHARDS = 16
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from img2dataset.counted import counted
 from img2dataset.errors import InputError, one_line
 from img2dataset.formats.checked_tar import ByteStream, CheckedTar
 from img2dataset.formats.dataset import IMAGE_NAMES
@@ -178,7 +179,8 @@ class _Names:
         for file in files:
             if file:  # newer versions of the library put an empty one at the end of a tar
                 if self._given is None or self._given.size != len(file["data"]):
-                    raise BrokenFile(f"has {file['fname']}, which is read as {len(file['data'])} bytes")
+                    size = counted(len(file["data"]), "byte")
+                    raise BrokenFile(f"has {file['fname']}, which is read as {size}")
                 self._check(file["fname"])
             yield file
 
@@ -202,11 +204,12 @@ class _Names:
             BrokenFile: the library has not read each member, has left a sample out, or there is none.
         """
         if self._passed:
-            raise BrokenFile(f"has {self._files} files, of which {len(self._passed)} could not be read")
+            unread = f"{len(self._passed):,} could not be read"
+            raise BrokenFile(f"has {counted(self._files, 'file')}, of which {unread}")
         if samples != len(self._keys):
-            raise BrokenFile(f"has {len(self._keys)} samples, of which {samples} could be read")
+            raise BrokenFile(f"has {counted(len(self._keys), 'sample')}, of which {samples:,} could be read")
         if self._files and not samples:
-            raise BrokenFile(f"has {self._files} files, and none with an ending, so no sample")
+            raise BrokenFile(f"has {counted(self._files, 'file')}, and none with an ending, so no sample")
 
 
 def _without_here(name: str) -> str:

@@ -19,7 +19,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -249,10 +248,6 @@ class ImageCache:
                 with contextlib.suppress(OSError):
                     if time.time() - path.stat().st_mtime > STALE_TEMPORARY_S:
                         path.unlink()
-
-    def remove(self) -> None:
-        """Remove the folder and all that is in it. Not safe while others use it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _digest(url: str) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from img2dataset.counted import counted
 from img2dataset.errors import OptionError
 from img2dataset.training.load.cache import ImageCache
 
@@ -29,12 +30,12 @@ def cache_command(words: Sequence[str]) -> str:
         raise OptionError(f"{words[1]!r} is not a cache folder (it has no folder objects); {USAGE}")
     cache = ImageCache(folder)
     if words[0] == "clear":
-        return f"{cache.clear()} entries removed from {folder}"
+        return f"{counted(cache.clear(), 'entry', 'entries')} removed from {folder}"
     stats = cache.stats()
     lines = [
         f"folder    {stats.folder}",
-        f"entries   {stats.entries:,} ({stats.failures:,} remembered failures)",
-        f"size      {stats.bytes:,} bytes",
+        f"entries   {stats.entries:,} ({counted(stats.failures, 'remembered failure')})",
+        f"size      {counted(stats.bytes, 'byte')}",
     ]
     if stats.oldest_use is not None and stats.newest_use is not None:
         lines.append(f"last used {_moment(stats.oldest_use)} to {_moment(stats.newest_use)}")

@@ -1,7 +1,7 @@
 """Bytes of an image file in, an upright picture out, within limits. Called by the loader and the readers.
 
 The imaging room says what is an image and decodes it, with Pillow, whose pictures a user's callable wants.
-Where only pixels of a known size are wanted, ``image_pixels`` does with less work.
+Where only pixels of a known size are wanted, ``image_pixels`` needs less work.
 """
 
 from __future__ import annotations

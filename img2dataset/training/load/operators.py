@@ -1,7 +1,8 @@
 """Callables that are joined with ``>>``: the way data pipelines of training code are written.
 
-``Operator`` is what ``ImageLoader`` and the transforms are; ``Pipeline`` is several in a row. Both have
-``operators``, a list, which is all that the pipelines of other projects ask of what is joined to theirs.
+``Operator`` is what ``ImageLoader`` is; ``Pipeline`` is several callables in a row, transforms among them.
+Both have ``operators``, a list, which is all that the pipelines of other projects ask of what is joined to
+theirs.
 """
 
 from __future__ import annotations

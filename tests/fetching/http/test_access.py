@@ -376,6 +376,10 @@ def test_a_wrong_value_is_refused_with_the_way_out_and_without_the_secret(
         ('{"a.example/path": {"bearer": "t0ken"}}', "a.example/path"),
         ('{"ftp://a.example": {"bearer": "t0ken"}}', "ftp://a.example"),
         ('{"a.example": {"bearer": "t0ken\\n"}}', "printable"),
+        ('{"a.example": {"bearer": "t0ken\\ud800"}}', "printable"),
+        ('{"a.example": {"user": "me", "password": "hunter2\\ud800"}}', "UTF-8"),
+        ('{"a.example": {"user": "\\udfff", "password": "hunter2"}}', "UTF-8"),
+        ('{"a.example": ' * 100_000, "JSON"),
     ],
 )
 def test_a_wrong_credentials_file_is_refused_without_quoting_it(
