@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from img2dataset.errors import InputError, one_line
 from img2dataset.reading.pipes import PipeCopy
 from img2dataset.storage.locations import locate, missing_package, protocols_of
+from img2dataset.storage.schemes import take_one_at_a_time
 from img2dataset.types import InputFile
 
 # What stores call the mark that changes with a file's content; a modification time stands in for it.
@@ -50,6 +51,11 @@ class ListFile:
     @property
     def is_pipe(self) -> bool:
         return self._pipe is not None
+
+    @property
+    def takes_one_at_a_time(self) -> bool:
+        """Whether no two threads may read of its file system at once."""
+        return take_one_at_a_time(protocols_of(self._file_system))
 
     def _identity(self, info: dict[str, Any], key: str | None) -> InputFile:
         size = info.get("size")

@@ -68,8 +68,11 @@ class Reader:
         """Rows of the whole list where that is known without reading it: parquet and lists in memory.
 
         It reads the footer of every parquet file. Safe in a thread beside ``shards``. None also where
-        a footer cannot be read: ``shards`` will say so.
+        a footer cannot be read: ``shards`` will say so; and on a server with one connection, over which
+        the two threads would wait for ever.
         """
+        if any(file.takes_one_at_a_time for file in self._files):
+            return None
         total = 0
         for source in self._sources:
             try:

@@ -15,7 +15,13 @@ from typing import Any
 
 from img2dataset.errors import Img2datasetError, MissingDependency, one_line
 from img2dataset.storage.retries import Result, with_retries
-from img2dataset.storage.schemes import are_of_stores, schemes_of, show_partial_files, way_to_install
+from img2dataset.storage.schemes import (
+    are_of_stores,
+    schemes_of,
+    show_partial_files,
+    take_one_at_a_time,
+    way_to_install,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,11 @@ class Location:
     @property
     def shows_partial_files(self) -> bool:
         return show_partial_files(protocols_of(self.file_system))
+
+    @property
+    def takes_one_at_a_time(self) -> bool:
+        """Whether no two threads may use the file system at once."""
+        return take_one_at_a_time(protocols_of(self.file_system))
 
     def tried(self, operation: Callable[[], Result]) -> Result:
         """What an operation on the file system returns: a store is asked again where it may help.

@@ -76,7 +76,7 @@ def put_whole(path: str | os.PathLike[str], temporary: str | os.PathLike[str]) -
 
 
 def put_files(location: Location, files: Iterable[tuple[str, str]], temporary: str | None = None) -> None:
-    """Upload files side by side; those of a ``files`` shard are many and small.
+    """Upload files, side by side where that may be; those of a ``files`` shard are many and small.
 
     Args:
         location: not local.
@@ -95,7 +95,7 @@ def put_files(location: Location, files: Iterable[tuple[str, str]], temporary: s
         else:
             with_retries(lambda: location.file_system.put_file(source, target))
 
-    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as uploads:
+    with ThreadPoolExecutor(1 if location.takes_one_at_a_time else UPLOADS_AT_ONCE) as uploads:
         for _ in uploads.map(put, files):
             pass  # raises what an upload raised
 

@@ -23,6 +23,9 @@ _EXTRAS = {
 # object appears whole, and a move is another copy.
 _SHOW_PARTIAL_FILES = frozenset({"hdfs", "arrow_hdfs", "webhdfs", "sftp", "ssh", "ftp", "smb"})
 
+# Here a file system is one connection, whose answers threads take from each other: paramiko's and ftplib's.
+_ONE_AT_A_TIME = frozenset({"sftp", "ssh", "ftp"})
+
 
 def are_of_stores(schemes: Iterable[str]) -> bool:
     """Whether folders need not be made there, and buckets are not ours to make."""
@@ -32,6 +35,11 @@ def are_of_stores(schemes: Iterable[str]) -> bool:
 def show_partial_files(schemes: Iterable[str]) -> bool:
     """Whether a file can be seen under its name while it is being uploaded."""
     return not _SHOW_PARTIAL_FILES.isdisjoint(schemes)
+
+
+def take_one_at_a_time(schemes: Iterable[str]) -> bool:
+    """Whether two threads that use a file system at once may wait for ever."""
+    return not _ONE_AT_A_TIME.isdisjoint(schemes)
 
 
 def schemes_of(path: str) -> list[str]:

@@ -2,10 +2,13 @@
 
 import datetime
 import decimal
+from typing import ClassVar
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from img2dataset.errors import InputError
 from img2dataset.types import BBOX_COLUMN, EXPECTED_HASH_COLUMN
@@ -157,3 +160,20 @@ def test_a_truncated_file_is_named(tmp_path, shards):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"a\.parquet cannot be read as parquet"):
         shards(path, "parquet")
+
+
+class OneConnection(LocalFileSystem):
+    """As SFTP by paramiko: threads that read at once take each other's answers, and wait for ever."""
+
+    protocol: ClassVar[tuple[str, ...]] = ("one-connection", "sftp")
+
+
+@pytest.mark.parametrize("protocol", ["sftp", "ssh", "ftp"])
+def test_rows_are_not_counted_beside_the_reading_over_one_connection(tmp_path, reader, monkeypatch, protocol):
+    monkeypatch.setattr(OneConnection, "protocol", ("one-connection", protocol))
+    fsspec.register_implementation("one-connection", OneConnection, clobber=True)
+    path = written(tmp_path, {"url": ["http://a", "http://b"]})
+    assert reader(path, "parquet").total_rows() == 2
+    remote = reader(f"one-connection://{path}", "parquet")
+    assert remote.total_rows() is None
+    assert sum(shard.rows.num_rows for shard in remote.shards()) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, ClassVar
 
 import fsspec
@@ -67,6 +68,18 @@ class RenamingServer(LocalFileSystem):
     def _strip_protocol(cls, path: str) -> str:
         stripped: str = LocalFileSystem._strip_protocol(path.removeprefix("renaming://"))
         return stripped
+
+    uploads_under_way: ClassVar[set[str]] = set()
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        """As on one connection: a second upload at once would take the answers to the first."""
+        assert not self.uploads_under_way, f"{rpath} is uploaded during {self.uploads_under_way}"
+        self.uploads_under_way.add(rpath)
+        try:
+            time.sleep(0.001)  # another thread, if there is one, comes in here
+            super().put_file(lpath, rpath, **options)
+        finally:
+            self.uploads_under_way.remove(rpath)
 
     def mv(self, path1: str, path2: str, **options: Any) -> None:
         if RenamingServer.moves_until_it_breaks is not None:
