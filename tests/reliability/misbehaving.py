@@ -30,7 +30,8 @@ FAULTS = (
     Fault("wrong content", 0.005, 0, ("decode:",)),
     Fault("empty", 0.002, 0, ("empty body",)),
     Fault("redirect loop", 0.003, 0, ("redirect: too many",)),
-    Fault("lying gzip", 0.002, 0, ("encoding: broken",)),
+    # Taken as the plain body that it is: the beginning of a JPEG, and no more.
+    Fault("lying gzip", 0.002, 0, ("decode: truncated",)),
     Fault("not http", 0.001, 0, ("protocol: not HTTP",)),
     Fault("hang for ever", 0.0005, 0, ("timeout: silence",)),
     Fault("drip for ever", 0.0005, 0, ("timeout: too slow", "timeout: deadline")),
