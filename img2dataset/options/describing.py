@@ -86,6 +86,7 @@ def describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def described(*values: Any, **options: Any) -> Any:
         return function(**by_name(values, options))
 
+    # ``inspect`` and notebooks read it; types know no such attribute of a function.
     described.__signature__ = inspect.Signature(_parameters())  # type: ignore[attr-defined]
     described.__doc__ = inspect.cleandoc(function.__doc__ or "").replace("{options}", _docstring_lines())
     return described

@@ -56,5 +56,6 @@ class Options(
 
     def part(self, part: type[Part]) -> Part:
         """The options of one part alone, such as ``ImageOptions``: what a room is told."""
+        # Every part is a dataclass, which a type variable cannot say.
         names = (field.name for field in dataclasses.fields(part))  # type: ignore[arg-type]
         return part(**{name: getattr(self, name) for name in names})

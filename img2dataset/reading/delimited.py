@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
+from img2dataset.counted import counted
 from img2dataset.errors import InputError
 from img2dataset.options import InputOptions
 from img2dataset.reading.columns import (
@@ -230,7 +231,7 @@ class DelimitedSource:
             self.warnings.once(
                 "length",
                 self.file.path,
-                f"row {first_row + index + 1} of {self.file.path} has {len(row)} fields, not {self.width}: "
-                "missing ones become null, further ones are dropped (said once a file)",
+                f"row {first_row + index + 1} of {self.file.path} has {counted(len(row), 'field')},"
+                f" not {self.width}: missing ones become null, further ones are dropped (said once a file)",
             )
             row.extend([None] * (self.width - len(row)))

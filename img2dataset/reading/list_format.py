@@ -162,6 +162,7 @@ def list_format(input_format: str) -> ListFormat:
     if name in option_specs()["input_format"].choices:
         found: ListFormat = import_module(f"img2dataset.reading.formats.{name}").Format()
     else:
+        # mypy takes a type[T] for one that is called; here it is only what the class must be made from.
         found = make_plugin(LISTS, name, ListFormat)  # type: ignore[type-abstract]
     if input_format.endswith(COMPRESSED) and not found.compressible:
         raise OptionError(

@@ -42,6 +42,7 @@ class _PipeReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    # The base class allows any kind of buffer; its ``read`` and buffered readers give such as have slices.
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         piece = self._pipe.read_at(self._position, len(buffer))
         buffer[: len(piece)] = piece

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from img2dataset.counted import counted
 from img2dataset.errors import InputError
 from img2dataset.options import InputOptions
 from img2dataset.reading.files import ListFile
@@ -147,9 +148,9 @@ class _Decoder:
         if self._lines and not self._file.told_of_encoding:
             self._file.told_of_encoding = True
             logger.warning(
-                "%d lines of %s hold bytes that are no text in its encoding; each became U+FFFD. If it is in"
+                "%s of %s with bytes that are no text in its encoding; each became U+FFFD. If it is in"
                 " another encoding, give it, such as --input_encoding latin-1",
-                self._lines,
+                counted(self._lines, "line"),
                 self._file.path,
             )
 

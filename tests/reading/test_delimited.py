@@ -340,3 +340,11 @@ def test_any_text_comes_back_from_csv_as_it_was_written(values, rows_per_shard, 
     assert found.column("url").to_pylist() == [
         url if trimmed else None for (url, _, _), trimmed in zip(values, blank, strict=True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"), [("http://a", "has 1 field, not 2"), ("a,b,c", "has 3 fields, not 2")]
+)
+def test_a_row_of_another_length_is_told_in_the_right_number(write, shards, caplog, row, said):
+    shards(write("a.csv", f"url,caption\n{row}\n"), "csv", url_col="url", caption_col="caption")
+    assert said in caplog.text
