@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Container
 from typing import Any
 
-from img2dataset.distributing import create_engine, run_passes
+from img2dataset.distributing import MemberRecord, create_engine, engine_settings, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.failures import is_retried
 from img2dataset.formats import output_format
@@ -17,8 +18,9 @@ from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import prepare
 from img2dataset.reading import Reader, open_reader
 from img2dataset.reporting import ProgressLine, RunSummary
-from img2dataset.settings import processes_count, work_settings
+from img2dataset.settings import work_settings
 from img2dataset.stopping import StopRequest
+from img2dataset.types import Status
 from img2dataset.working.output_folder import OutputFolder
 
 logger = logging.getLogger("img2dataset")
@@ -77,12 +79,17 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             target=_find_total, args=(reader, progress, here.skipped, options), daemon=True
         ).start()
 
-    engine = create_engine(
-        options.distributor, processes_count(options), options.max_shard_retry, progress.show, stop
-    )
+    def show(rows_done: Counter[Status]) -> None:
+        progress.show(rows_done)
+        record.rows(rows_done)
+
+    engine = create_engine(engine_settings(options), show, stop)
+    record = MemberRecord(settings.write.locate(), engine.member, settings.write.run_id, options.distributor)
+    # On one machine, the output of a short run is the dataset alone.
+    record.start(note_at_once=engine.capabilities.machines)
     made: set[int] = set()
     try:
-        with here.reading() as read:
+        with here.reading(engine.capabilities.machines) as read:
             for report in run_passes(
                 read,
                 lambda shards: engine.run(shards, settings),
@@ -91,6 +98,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
                 lambda: stop.made,
             ):
                 summary.add(report, here.to_retry.get(report.shard_id))
+                record.shard(report)
                 if report.stats is not None:
                     made.add(report.shard_id)
         for shard_id in here.missing(made):
@@ -103,6 +111,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         summary.error = str(error)
     finally:
         progress.close()
+        record.close()
         summary.worker_deaths, summary.known_rows = engine.deaths, here.known_rows
         output.remove_own_temporaries()
         summary.can_pass = sum(

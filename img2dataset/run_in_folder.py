@@ -18,14 +18,16 @@ from img2dataset.manifest import MANIFEST_NAME, Manifest, OthersShards, RunRecor
 from img2dataset.options import Options
 from img2dataset.reading import Reader
 from img2dataset.reporting import known_urls_line
-from img2dataset.types import Shard
+from img2dataset.types import PlannedShard, RowsSpec, Shard
 from img2dataset.working.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     from img2dataset.reading import KnownUrls
 
 # Hands out the shards of the run, but those that it is told to skip.
-Read = Callable[[Container[int]], Iterator[Shard]]
+Read = Callable[[Container[int]], Iterator[PlannedShard]]
+# The same with the rows of each.
+ReadRows = Callable[[Container[int]], Iterator[Shard]]
 
 
 @dataclass
@@ -61,20 +63,28 @@ class RunInFolder:
         return self.options.incremental_mode == "retry_failed" and self.record.mode == "new_only"
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Read]:
-        """What hands out the shards of this run: the list's, or those of its rows that are not there yet."""
+    def reading(self, by_place: bool = False) -> Iterator[Read]:
+        """What hands out the shards of this run: the list's, or those of its rows that are not there yet.
+
+        Args:
+            by_place: where the list can be entered in the middle, say only where the rows of each lie.
+        """
         if self.takes_rows_from_folder:
             from img2dataset.reading.folder_rows import shards_of_folder
 
             paths, columns = self.output.metadata_path, self.reader.columns
-            yield lambda skip: shards_of_folder(sorted(self.to_retry), skip, paths, columns)
+            yield _as_rows(lambda skip: shards_of_folder(sorted(self.to_retry), skip, paths, columns))
         elif self.options.incremental_mode == "new_only":
             with self._reading_new_rows() as read:
-                yield read
+                yield _as_rows(read)
         elif self.reader.has_marks or self.options.allow_mixing or not self.skipped:
-            yield lambda skip: self.reader.shards(skip, self.record.first_shard_id, self.others)
+            first, others = self.record.first_shard_id, self.others
+            if by_place:
+                yield lambda skip: self.reader.plan(skip, first, others)
+            else:
+                yield _as_rows(lambda skip: self.reader.shards(skip, first, others))
         else:
-            yield self._reading_after_comparing()
+            yield _as_rows(self._reading_after_comparing())
 
     def missing(self, made: set[int]) -> list[int]:
         """Those of the shards made that are not there: the folder was cleared meanwhile, or replaced."""
@@ -94,7 +104,7 @@ class RunInFolder:
     def _write_manifest(self) -> None:
         self.output.write_note(MANIFEST_NAME, self.manifest.to_text())
 
-    def _reading_after_comparing(self) -> Read:
+    def _reading_after_comparing(self) -> ReadRows:
         """For a list that nothing but its rows tells from another: they are compared with the folder's."""
         from img2dataset.reading.same_rows import shards_after_comparing
 
@@ -108,7 +118,7 @@ class RunInFolder:
         return lambda skip: shards_after_comparing(self.reader, skip, self.skipped, paths, first, self.others)
 
     @contextlib.contextmanager
-    def _reading_new_rows(self) -> Iterator[Read]:
+    def _reading_new_rows(self) -> Iterator[ReadRows]:
         from img2dataset.reading import KnownUrls, only_new_rows
 
         def count(rows: int) -> None:
@@ -149,6 +159,10 @@ class RunInFolder:
             self.manifest.runs[-1:] = [self.cut_short, self.record]
         self.record.first_shard_id = (self.output.highest_shard() or 0) + 1
         self.record.gaps = gaps_below(self.record.first_shard_id, self.done)
+
+
+def _as_rows(read: ReadRows) -> Read:
+    return lambda skip: map(RowsSpec, read(skip))
 
 
 def gaps_below(end: int, done: set[int]) -> list[int]:

@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from img2dataset.failures import Failure, of_text
 
@@ -78,7 +78,11 @@ class RowsSpec:
         return json.dumps({"shard_id": self.shard_id, "rows": rows, "invalid_urls": invalid_urls})
 
 
-def spec_of_json(text: str) -> ShardSpec | RowsSpec:
+# What an engine is given of each shard; ``ShardReader`` makes it the ``Shard``, on any machine.
+PlannedShard: TypeAlias = ShardSpec | RowsSpec
+
+
+def spec_of_json(text: str) -> PlannedShard:
     """The spec whose ``to_json`` this is."""
     fields = json.loads(text)
     if "hint" in fields:

@@ -5,12 +5,16 @@ Shards come in, one report for each goes out; the api knows this file and no eng
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from img2dataset.types import Shard, ShardReport, Status
+from img2dataset.options import InputOptions, Options, RunOptions
+from img2dataset.settings import processes_count
+from img2dataset.types import PlannedShard, ShardReport, Status
 from img2dataset.working import WorkSettings
 
 Progress = Callable[[Counter[Status]], None]
@@ -31,6 +35,32 @@ class Capabilities:
     stops_gracefully: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What an engine is told of a run, once; plain values, which travel to other machines.
+
+    ``processes_count``: worker processes on each machine. ``list``: what a ``ShardReader`` is made with; one
+    in memory is not in it, since its shards are given out as rows. ``options``: those of the run.
+    """
+
+    processes_count: int
+    list: InputOptions
+    options: RunOptions
+
+    @property
+    def max_kills(self) -> int:
+        """How many lost workers a shard is forgiven."""
+        return self.options.max_shard_retry
+
+
+def engine_settings(options: Options) -> EngineSettings:
+    """What the engine of a run is told."""
+    of_list = options.part(InputOptions)
+    if not isinstance(of_list.url_list, (str, os.PathLike)):
+        of_list = dataclasses.replace(of_list, url_list="in memory")
+    return EngineSettings(processes_count(options), of_list, options.part(RunOptions))
+
+
 class Engine(Protocol):
     """Has shards made; one object a run, which may have several passes."""
 
@@ -39,14 +69,19 @@ class Engine(Protocol):
         """What this engine can do."""
 
     @property
+    def member(self) -> str:
+        """What this program is among the members of the run (``member_notes``): ``driver``, or its rank."""
+
+    @property
     def deaths(self) -> list[str]:
         """Why workers ended that were to go on, in all passes so far."""
 
-    def run(self, shards: Iterable[Shard], settings: WorkSettings) -> Iterator[ShardReport]:
+    def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make all shards; one pass.
 
         Args:
-            shards: asked for the next one only when there is a worker for it soon; may block.
+            shards: asked for the next one only when there is a worker for it soon; may block. Where
+                ``capabilities.machines``, most say where their rows lie; else all are rows.
             settings: what every worker is started with.
 
         Yields:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from img2dataset.distributing.engine import Engine, Progress
+from img2dataset.distributing.engine import Engine, EngineSettings, Progress
 from img2dataset.plugins import ENGINES, load_plugin
 from img2dataset.stopping import StopRequest
 
@@ -12,21 +12,15 @@ from img2dataset.stopping import StopRequest
 class MakesEngine(Protocol):
     """An entry point of the group ``img2dataset.engines``: a class or function that makes an ``Engine``."""
 
-    def __call__(
-        self, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
-    ) -> Engine:
+    def __call__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> Engine:
         """A new engine; the arguments are those of ``create_engine``."""
 
 
-def create_engine(
-    distributor: str, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
-) -> Engine:
+def create_engine(settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> Engine:
     """The engine that the option ``distributor`` names: built in, or of another package.
 
     Args:
-        distributor: its name.
-        processes_count: worker processes, on each machine.
-        max_kills: how many lost workers a shard is forgiven.
+        settings: of the run.
         on_progress: called with the rows done so far in this pass, by status, when they have changed.
         stop: asked for from outside; open shards then have a few seconds to be completed.
 
@@ -34,9 +28,10 @@ def create_engine(
         OptionError: no engine has the name.
         MissingDependency: the package that has it cannot be imported.
     """
+    distributor = settings.options.distributor
     if distributor == "multiprocessing":
         from img2dataset.distributing.local import LocalPool
 
-        return LocalPool(processes_count, max_kills, on_progress, stop)
+        return LocalPool(settings, on_progress, stop)
     makes_engine: MakesEngine = load_plugin(ENGINES, distributor)
-    return makes_engine(processes_count, max_kills, on_progress, stop)
+    return makes_engine(settings, on_progress, stop)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.options import InputOptions
+from img2dataset.reading import ShardReader
 from img2dataset.storage.retries import is_mistake
-from img2dataset.types import Shard
+from img2dataset.types import PlannedShard, Shard, ShardReport
 
 logger = logging.getLogger("img2dataset")
 
@@ -19,6 +21,13 @@ class ShardRead:
     """The next shard of the list."""
 
     shard: Shard
+
+
+@dataclass(frozen=True, slots=True)
+class ShardUnreadable:
+    """The next shard's rows cannot be read; that is how it ends."""
+
+    report: ShardReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +46,41 @@ def broke_off(error: BaseException) -> RunFailed:
     return told
 
 
+def shards_of(
+    planned: Iterable[PlannedShard], options: InputOptions
+) -> Iterator[ShardRead | ShardUnreadable]:
+    """Each shard, read where it lies.
+
+    Args:
+        planned: the shards; what it raises is raised.
+        options: of the list.
+    """
+    reader = ShardReader(options)
+    return (_read(reader, shard) for shard in planned)
+
+
+def _read(reader: ShardReader, shard: PlannedShard) -> ShardRead | ShardUnreadable:
+    try:
+        return ShardRead(reader.read(shard))
+    except Img2datasetError as error:
+        return ShardUnreadable(ShardReport(shard.shard_id, error=f"{type(error).__name__}: {error}"))
+
+
 class ListReader:
     """Reads ``ahead`` shards at most that nobody has taken yet.
 
     Args:
-        shards: what is read, in the thread.
-        tell: called with each shard, and then with the end; thread safe.
+        shards: what is read, in the thread; as ``shards_of`` gives it.
+        tell: called with each of them, and then with the end; thread safe.
         ahead: a number of shards.
     """
 
-    def __init__(self, shards: Iterable[Shard], tell: Callable[[ShardRead | ListEnded], None], ahead: int):
+    def __init__(
+        self,
+        shards: Iterable[ShardRead | ShardUnreadable],
+        tell: Callable[[ShardRead | ShardUnreadable | ListEnded], None],
+        ahead: int,
+    ):
         self._shards = shards
         self._tell = tell
         self._room = threading.Semaphore(ahead)
@@ -70,7 +104,7 @@ class ListReader:
         try:
             for shard in self._shards:
                 self._room.acquire()
-                self._tell(ShardRead(shard))
+                self._tell(shard)
         except Img2datasetError as raised:
             error = raised
         except BaseException as raised:  # of this thread itself: the generator tells its own

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from img2dataset.counted import counted
-from img2dataset.distributing.engine import Capabilities, Progress
-from img2dataset.distributing.list_reader import ListEnded, ListReader, ShardRead
+from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
+from img2dataset.distributing.list_reader import ListEnded, ListReader, ShardRead, ShardUnreadable, shards_of
 from img2dataset.distributing.messages import (
     FromWorker,
     Pulse,
@@ -35,7 +35,15 @@ from img2dataset.errors import RunFailed
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
 from img2dataset.stopping import StopRequest
-from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Shard, ShardReport, Status
+from img2dataset.types import (
+    FAILED_TO_DOWNLOAD,
+    FAILED_TO_RESIZE,
+    SUCCESS,
+    PlannedShard,
+    Shard,
+    ShardReport,
+    Status,
+)
 from img2dataset.working import WorkSettings
 from img2dataset.working.sharing import Helped, SharedRows
 
@@ -55,15 +63,14 @@ class StopAsked:
     """A message that wakes the engine: look at the ``StopRequest``."""
 
 
-Message: TypeAlias = Heard[FromWorker] | Ended | ShardRead | ListEnded | StopAsked
+Message: TypeAlias = Heard[FromWorker] | Ended | ShardRead | ShardUnreadable | ListEnded | StopAsked
 
 
 class LocalPool:
     """The engine of one machine: runs the worker of ``working`` in supervised processes.
 
     Args:
-        processes_count: how many worker processes at most; they are started as shards come in.
-        max_kills: how many dead workers a shard is forgiven.
+        settings: say how many worker processes there are at most; they are started as shards come in.
         on_progress: see ``create_engine``.
         stop: likewise.
     """
@@ -72,16 +79,16 @@ class LocalPool:
         machines=False, restarts_lost_shards=True, has_shared_folder=True, stops_gracefully=True
     )
 
-    def __init__(
-        self, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
-    ) -> None:
-        self.processes_count = processes_count
-        self.max_kills = max_kills
+    def __init__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> None:
+        self.processes_count = settings.processes_count
+        self.max_kills = settings.max_kills
+        self.list_options = settings.list
         self.on_progress = on_progress
         self.stop = stop
+        self.member = "driver"
         self.deaths: list[str] = []
 
-    def run(self, shards: Iterable[Shard], settings: WorkSettings) -> Iterator[ShardReport]:
+    def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make all shards; see ``Engine``."""
         yield from PoolPass(self, settings).run(shards)
 
@@ -108,10 +115,11 @@ class PoolPass:
         self._input_error: BaseException | None = None
         self._watch = Watch()
 
-    def run(self, shards: Iterable[Shard]) -> Iterator[ShardReport]:
+    def run(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
         """Make all shards; once."""
         stop = self._pool.stop
-        self._list = ListReader(shards, self._messages.put, 2 * self._processes_count + 2)
+        read = shards_of(shards, self._pool.list_options)
+        self._list = ListReader(read, self._messages.put, 2 * self._processes_count + 2)
         # A message wakes the loop; the queue's put is safe in a signal handler.
         stop.listen(lambda: self._messages.put(StopAsked()))
         try:
@@ -143,6 +151,9 @@ class PoolPass:
             return
         if isinstance(message, ShardRead):
             self._waiting_shards.append(message.shard)
+        elif isinstance(message, ShardUnreadable):
+            self._list.shard_taken()
+            yield message.report
         elif isinstance(message, ListEnded):
             self._input_ended, self._input_error = True, message.error
         elif isinstance(message, Ended) and message.child in self._workers:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from img2dataset.distributing.list_reader import broke_off
 from img2dataset.errors import Img2datasetError, RunFailed
-from img2dataset.types import Shard, ShardReport
+from img2dataset.types import PlannedShard, ShardReport
 
 logger = logging.getLogger("img2dataset")
 
@@ -22,8 +22,8 @@ FAILURES_IN_A_ROW = 20
 
 STOPPED_BEFORE = "it failed, and the run was stopped before it was tried again"
 
-Read = Callable[[Container[int]], Iterator[Shard]]
-Run = Callable[[Iterable[Shard]], Iterator[ShardReport]]
+Read = Callable[[Container[int]], Iterator[PlannedShard]]
+Run = Callable[[Iterable[PlannedShard]], Iterator[ShardReport]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _tell_mistake(shard_id: int, traceback: str, told: set[str]) -> None:
         )
 
 
-def _told_as_run_failed(shards: Iterable[Shard]) -> Iterator[Shard]:
+def _told_as_run_failed(shards: Iterable[PlannedShard]) -> Iterator[PlannedShard]:
     """The shards; what is no error of a user's is told in a line, and its traceback logged, once."""
     try:
         yield from shards

@@ -12,7 +12,7 @@ from img2dataset.options.downloads import DownloadOptions, MannersOptions
 from img2dataset.options.images import ImageOptions
 from img2dataset.options.positions import POSITIONS, by_name
 from img2dataset.options.specs import option_specs
-from img2dataset.options.table import Options
+from img2dataset.options.table import Options, RunOptions
 from img2dataset.options.words import CONFIG, PRINT_CONFIG, Words, asks_for_help, read_words
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "OptionSpec",
     "Options",
     "OutputOptions",
+    "RunOptions",
     "Words",
     "asks_for_help",
     "by_name",

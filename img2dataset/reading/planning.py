@@ -6,10 +6,10 @@ from img2dataset.reading.files import ListFile
 from img2dataset.reading.places import Place, PlacedSource
 from img2dataset.reading.rows import RowSource
 from img2dataset.reading.sharding import ToNumber, shard_of
-from img2dataset.types import RowsSpec, ShardSpec
+from img2dataset.types import PlannedShard, RowsSpec, ShardSpec
 
 
-def specs_to_number(source: RowSource, file: ListFile | None) -> ToNumber[ShardSpec | RowsSpec]:
+def specs_to_number(source: RowSource, file: ListFile | None) -> ToNumber[PlannedShard]:
     """A source whose shards are to be given out; ``file`` is None for a list in memory."""
     if file is not None and isinstance(source, PlacedSource) and source.can_be_entered():
         placed = source

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from img2dataset.reading.files import ListFile
     from img2dataset.reading.rows import RowSource
     from img2dataset.reading.sharding import ToNumber
-    from img2dataset.types import InputFile, RowsSpec, Shard, ShardSpec
+    from img2dataset.types import InputFile, PlannedShard, Shard
 
 Item = TypeVar("Item")
 
@@ -105,7 +105,7 @@ class Reader:
 
     def plan(
         self, skip: Container[int] = (), first_shard_id: int = 0, others: Container[int] = ()
-    ) -> Iterator[ShardSpec | RowsSpec]:
+    ) -> Iterator[PlannedShard]:
         """The shards of ``shards``, by place where the list can be entered in the middle, else as rows.
 
         ``ShardReader.read`` makes each the ``Shard`` that it is, on any machine that sees the list. Of

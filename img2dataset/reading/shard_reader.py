@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from img2dataset.errors import InputError
 from img2dataset.options import InputOptions
 from img2dataset.reading.rows import Warnings
-from img2dataset.types import InputFile, RowsSpec, Shard, ShardSpec
+from img2dataset.types import InputFile, PlannedShard, RowsSpec, Shard, ShardSpec
 
 if TYPE_CHECKING:
     from img2dataset.reading.files import ListFile
@@ -35,7 +35,7 @@ class ShardReader:
         self._warnings = Warnings()
         self._latest: tuple[ListFile, PlacedSource] | None = None
 
-    def read(self, spec: ShardSpec | RowsSpec) -> Shard:
+    def read(self, spec: PlannedShard) -> Shard:
         """The shard, just as ``Reader.shards`` gives it.
 
         Raises:

@@ -6,6 +6,7 @@ a file of the shard into its place.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import signal
@@ -18,12 +19,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from img2dataset.distributing import Engine, create_engine, run_passes
+from img2dataset.distributing import Engine, create_engine, engine_settings, run_passes
 from img2dataset.errors import InputError, OptionError, RunFailed
-from img2dataset.options import resolve
+from img2dataset.options import RunOptions, resolve
+from img2dataset.reading import open_reader
 from img2dataset.settings import work_settings
 from img2dataset.stopping import StopRequest
-from img2dataset.types import Shard, ShardReport, Status
+from img2dataset.types import PlannedShard, RowsSpec, Shard, ShardReport, ShardSpec, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.output_folder import OutputFolder
 from tests.pictures import photograph
@@ -61,23 +63,36 @@ class Run:
         self.stop = StopRequest()
         self.progress: list[Counter[Status]] = []
         self.folder = folder
-        self.engine: Engine = create_engine(name, 2, 1, self.progress.append, self.stop)
         self._url = server.put("/engines/a.jpg", photograph(160, 120))
         folder.mkdir()
-        options = {"url_list": "unused", "output_folder": str(folder), "output_format": "webdataset"}
+        options = {"output_folder": str(folder), "output_format": "webdataset", "distributor": name}
         rows = {"number_sample_per_shard": ROWS, "image_size": 32, "processes_count": 2, "timeout": 20}
-        self.settings: WorkSettings = work_settings(resolve({**options, **rows}))
+        self._options: dict[str, object] = {**options, **rows}
+        self._use_list("unused")
 
     def dataset(self) -> Dataset:
         """What lies in the folder once the run has ended."""
         OutputFolder(self.settings.write).remove_own_temporaries()
         return read_dataset(self.folder)
 
-    def shard(self, number: int, *first: str) -> Shard:
-        urls = [*first, *(f"{self._url}?{number}-{n}" for n in range(ROWS - len(first)))]
-        return Shard(number, pa.table({"url": urls}))
+    def write_list(self, path: Path, shards: int) -> None:
+        """A list of so many shards; ``plan`` says where they lie."""
+        path.write_text("".join(f"{self._url}?{row}\n" for row in range(shards * ROWS)))
+        self._use_list(str(path))
 
-    def reports(self, shards: Iterable[Shard]) -> dict[int, ShardReport]:
+    def plan(self) -> Iterator[PlannedShard]:
+        return open_reader(self._checked, ROWS).plan()
+
+    def _use_list(self, url_list: str) -> None:
+        self._checked = resolve({**self._options, "url_list": url_list})
+        self.settings: WorkSettings = work_settings(self._checked)
+        self.engine: Engine = create_engine(engine_settings(self._checked), self.progress.append, self.stop)
+
+    def shard(self, number: int, *first: str) -> RowsSpec:
+        urls = [*first, *(f"{self._url}?{number}-{n}" for n in range(ROWS - len(first)))]
+        return RowsSpec(Shard(number, pa.table({"url": urls})))
+
+    def reports(self, shards: Iterable[PlannedShard]) -> dict[int, ShardReport]:
         found = list(self.engine.run(shards, self.settings))
         assert len({report.shard_id for report in found}) == len(found)
         return {report.shard_id: report for report in found}
@@ -124,6 +139,24 @@ def test_an_engine_makes_several_passes(run: Run) -> None:
     assert len(run.dataset().statistics) == 3
 
 
+def test_shards_are_read_where_they_lie_and_one_that_changed_has_failed(
+    image_server: ImageServer, tmp_path: Path
+) -> None:
+    run = Run("multiprocessing", image_server, tmp_path / "out")
+    run.write_list(tmp_path / "urls.txt", shards=3)
+    planned = list(run.plan())
+    assert all(isinstance(shard, ShardSpec) for shard in planned)
+    reports = run.reports(planned[:2])
+    assert [report.error for report in reports.values()] == [None, None]
+    with open(tmp_path / "urls.txt", "a") as file:
+        file.write("http://127.0.0.1/added\n")
+    reports = run.reports([planned[2], run.shard(3)])
+    assert "changed while it was being read" in str(reports[2].error)
+    assert reports[3].error is None
+    assert sorted(run.dataset().statistics) == ["00000", "00001", "00003"]
+    assert run.dataset().statuses() == {"success": 3 * ROWS}
+
+
 def test_no_shards_are_no_reports(run: Run) -> None:
     assert run.reports([]) == {}
 
@@ -156,7 +189,7 @@ def test_a_shard_that_kills_each_worker_is_reported_and_costs_no_other(
 
 
 def test_an_error_of_the_list_comes_after_the_shards_before_it(run: Run) -> None:
-    def shards() -> Iterator[Shard]:
+    def shards() -> Iterator[PlannedShard]:
         yield from (run.shard(0), run.shard(1))
         raise InputError("the list ends in the middle of a row")
 
@@ -167,7 +200,7 @@ def test_an_error_of_the_list_comes_after_the_shards_before_it(run: Run) -> None
 
 
 def test_a_bug_in_what_reads_the_list_is_told_as_such(run: Run) -> None:
-    def shards() -> Iterator[Shard]:
+    def shards() -> Iterator[PlannedShard]:
         yield run.shard(0)
         raise ZeroDivisionError("a bug")
 
@@ -216,9 +249,11 @@ def test_what_an_engine_ships_are_plain_values(run: Run) -> None:
     settings = pickle.dumps(run.settings)
     assert pickle.loads(settings) == pickle.loads(settings)
     shard = pickle.loads(pickle.dumps(run.shard(4)))
-    assert (shard.shard_id, shard.rows.num_rows) == (4, ROWS)
+    assert (shard.shard_id, shard.shard.rows.num_rows) == (4, ROWS)
 
 
 def test_an_engine_that_is_not_there_is_named() -> None:
-    with pytest.raises(OptionError, match="--distributor is 'ray', which no installed package adds"):
-        create_engine("ray", 1, 1, lambda statuses: None, StopRequest())
+    named = resolve({"url_list": "unused"})
+    settings = dataclasses.replace(engine_settings(named), options=RunOptions(distributor="beam"))
+    with pytest.raises(OptionError, match="--distributor is 'beam', which no installed package adds"):
+        create_engine(settings, lambda statuses: None, StopRequest())

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from img2dataset.distributing.engine import Capabilities, Progress
+from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
+from img2dataset.reading import ShardReader
 from img2dataset.stopping import StopRequest
-from img2dataset.types import Shard, ShardReport, Status
+from img2dataset.types import PlannedShard, Shard, ShardReport, Status
 from img2dataset.working import Worker, WorkSettings
 from img2dataset.working.sharing import Stop
 
@@ -26,16 +27,14 @@ class OneProcess:
         machines=False, restarts_lost_shards=False, has_shared_folder=True, stops_gracefully=True
     )
 
-    def __init__(
-        self, processes_count: int, max_kills: int, on_progress: Progress, stop: StopRequest
-    ) -> None:
-        # Neither is of use here: there is one process, and nobody is left if it is killed.
-        del processes_count, max_kills
+    def __init__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> None:
+        self.list_options = settings.list
         self.on_progress = on_progress
         self.stop = stop
+        self.member = "driver"
         self.deaths: list[str] = []
 
-    def run(self, shards: Iterable[Shard], settings: WorkSettings) -> Iterator[ShardReport]:
+    def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make all shards; one pass."""
         done: Counter[Status] = Counter()
 
@@ -48,7 +47,8 @@ class OneProcess:
         # Called in a signal handler; ``instruct`` may be.
         self.stop.listen(lambda: worker.instruct(Stop(GRACE_S)))
         try:
-            yield from worker.run(until_broken(shards, broken))
+            read = map(ShardReader(self.list_options).read, shards)
+            yield from worker.run(until_broken(read, broken))
         finally:
             self.stop.listen(None)
         if broken:
