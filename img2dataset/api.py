@@ -62,9 +62,15 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     """
     stop = stop or StopRequest()
     settings = work_settings(options)
+
+    def show(rows_done: Counter[Status]) -> None:
+        progress.show(rows_done)
+        record.rows(rows_done)
+
+    engine = create_engine(engine_settings(options), show, stop)
     reader = open_reader(options, options.number_sample_per_shard)
     output = OutputFolder(settings.write)
-    here = prepare(output, options, reader)
+    here = prepare(output, options, reader, engine.capabilities.shares_output)
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)
     began = time.monotonic()
@@ -79,11 +85,6 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             target=_find_total, args=(reader, progress, here.skipped, options), daemon=True
         ).start()
 
-    def show(rows_done: Counter[Status]) -> None:
-        progress.show(rows_done)
-        record.rows(rows_done)
-
-    engine = create_engine(engine_settings(options), show, stop)
     record = MemberRecord(settings.write.locate(), engine.member, settings.write.run_id, options.distributor)
     # On one machine, the output of a short run is the dataset alone.
     record.start(note_at_once=engine.capabilities.machines)
@@ -101,8 +102,11 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
                 record.shard(report)
                 if report.stats is not None:
                     made.add(report.shard_id)
-        for shard_id in here.missing(made):
+        done = output.done_shards()
+        for shard_id in sorted(made - done):
             summary.failed_shards[shard_id] = "it was made, and is no longer in the output folder"
+        if engine.capabilities.shares_output:
+            summary.leave_to_others(done - made - here.skipped)
         if not summary.shards and len(here.skipped) <= MOST_STATISTICS_READ:
             summary.counts_before = output.counts(here.skipped)
         if not stop.made:

@@ -8,12 +8,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import Img2datasetError
 from img2dataset.printable import PrintableFormatter, printable
-from img2dataset.stopping import STOPPED_LINE, StopRequest, end_on_signals, exit_status_of, stop_on_signals
+from img2dataset.stopping import (
+    RUN_ME_AGAIN,
+    STOPPED_LINE,
+    StopRequest,
+    end_on_signals,
+    exit_status_of,
+    stop_on_signals,
+)
+
+if TYPE_CHECKING:
+    from img2dataset.options import Options
 
 
 def main() -> None:
@@ -32,7 +43,7 @@ def run_command(words: list[str]) -> int:
 
     Returns:
         The exit status: 0 if every shard is done, 1 if not, 2 for wrong options, 130 or 143 when stopped by
-        a signal.
+        a signal, and 75 of a rank that SIGTERM has stopped.
     """
     if not words or words[0] == "help":
         return _say_help("--help")
@@ -93,11 +104,18 @@ def _run_download(words: list[str]) -> int:
         except BaseException:
             if stop.signal_number is None or stop.engine_has_begun:
                 raise
-            return _say_stopped(exit_status_of(stop.signal_number))
+            return _say_stopped(_status_when_stopped(options, stop.signal_number))
         _say("\n".join(summary.lines()))
         if stop.signal_number is not None:
-            return _say_stopped(exit_status_of(stop.signal_number))
+            return _say_stopped(_status_when_stopped(options, stop.signal_number))
         return summary.exit_status
+
+
+def _status_when_stopped(options: Options, signal_number: int) -> int:
+    """The exit status of a run that a signal has stopped; a scheduler tells a rank's from a failure by it."""
+    if options.distributor == "ranks" and signal_number == signal.SIGTERM:
+        return RUN_ME_AGAIN
+    return exit_status_of(signal_number)
 
 
 def _text_at(path: str) -> str:

@@ -18,6 +18,8 @@ STOPPING_LINE = (
     b"\nimg2dataset: stopping: what is under way is finished and kept, a few seconds; a second signal ends it"
     b" at once\n"
 )
+# What sysexits.h calls EX_TEMPFAIL: nothing is wrong, and the same command goes on.
+RUN_ME_AGAIN = 75
 STOPPED_LINE = "img2dataset: stopped; the same command goes on where it stopped"
 
 
