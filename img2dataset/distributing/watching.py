@@ -20,8 +20,8 @@ STARTING_LIMIT_S = 300.0
 LONGEST_STEP_S = 900.0
 # The pool itself has been stopped, or the machine has slept: what its workers said is not in yet.
 OWN_ABSENCE_S = 10.0
-# When a stop is asked for, what downloads under way have of --grace_s to end in, and what workers have of it in
-# all, to put shards in place or aside: 4 and 25 of 30 s. The rest is for what the program does after them.
+# When a stop is asked for, what downloads under way have of --grace_s to end in, and what workers have of it
+# in all, to put shards in place or aside: 4 and 25 of 30 s. The rest is for what the program does after them.
 STOPPING_DOWNLOADS_SHARE = 4 / 30
 STOPPING_SHARE = 25 / 30
 STOPPING_SILENCE_S = 5.0

@@ -63,7 +63,7 @@ class _Shards:
 def main() -> None:
     """Serve one run. The first message is the ``WorkSettings``."""
     program: Parent[ToWorker, FromWorker] = join_parent()
-    # Slurm sends it to every process of a step, as a terminal does with SIGINT: the program tells when to stop.
+    # Slurm sends them to each process of a step, as a terminal does SIGINT: the program says when to stop.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     handler = logging.StreamHandler(sys.stderr)
