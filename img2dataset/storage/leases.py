@@ -144,8 +144,7 @@ class Leases:
         with contextlib.suppress(Exception):
             left = names_in(self._location, self._folder)
             for entry in left:
-                name, _, generation = entry.rpartition(".")
-                if generation.isdecimal() and not entry.startswith(MEMBER_PREFIX) and is_done(name):
+                if (name := _leased(entry)) and is_done(name):
                     self._remove([f"{self._folder}/{entry}"])
             if self._location.is_local:
                 os.rmdir(self._folder)  # raises while something is in it
@@ -228,6 +227,23 @@ class Leases:
         for path in reversed(paths):
             with contextlib.suppress(Exception):
                 remove(self._location, path)
+
+
+def leased_names(location: Location) -> set[str]:
+    """What there are leases of in a folder, those of owners who are gone included.
+
+    Raises:
+        Exception: the folder cannot be listed; every file system has its own errors.
+    """
+    return {
+        name for entry in names_in(location, f"{location.path}/{LEASES_FOLDER}") if (name := _leased(entry))
+    }
+
+
+def _leased(entry: str) -> str | None:
+    """What a file in the folder of leases is a lease of; None of a sign of life."""
+    name, _, generation = entry.rpartition(".")
+    return name if generation.isdecimal() and not entry.startswith(MEMBER_PREFIX) else None
 
 
 @dataclass(frozen=True, slots=True)
