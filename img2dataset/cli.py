@@ -55,6 +55,10 @@ def run_command(words: list[str]) -> int:
         from img2dataset.verifying.command import run as run_verify
 
         return run_verify(words[1:])
+    if words[:2] in (["emit"], ["emit", "--help"], ["emit", "-h"]):
+        from img2dataset.emitting.command import PAGE
+
+        return _say(PAGE)
     if words[0] == "status":
         from img2dataset.status.command import run as run_status
 
@@ -73,6 +77,10 @@ def run_command(words: list[str]) -> int:
             from img2dataset.training import cache_command
 
             return _say(cache_command(words[1:]))
+        if words[0] == "emit":
+            from img2dataset.emitting.command import emit
+
+            return _say(emit(words[1:], _given).rstrip("\n"))
         with end_on_signals(STOPPED_LINE):
             return _run_download(words)
     except Img2datasetError as error:
@@ -81,27 +89,16 @@ def run_command(words: list[str]) -> int:
 
 
 def _run_download(words: list[str]) -> int:
-    from img2dataset.options import (
-        CONFIG,
-        PRINT_CONFIG,
-        from_texts,
-        read_config,
-        read_words,
-        resolve,
-        shown_config,
-    )
+    from img2dataset.options import PRINT_CONFIG, resolve, shown_config
 
-    read = read_words(words)
-    texts = dict(read.texts)
-    config = texts.pop(CONFIG, None)
-    print_config = texts.pop(PRINT_CONFIG, "False").lower() not in ("false", "no", "0")
-    given = {**(read_config(config, _text_at) if config else {}), **from_texts(texts, read.alone)}
+    given = _given(words)
+    print_config = str(given.pop(PRINT_CONFIG, "False")).lower() not in ("false", "no", "0")
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))
     from img2dataset.api import run
 
-    stop = StopRequest()
+    stop = StopRequest(of_scheduler=options.distributor == "ranks")
     with stop_on_signals(stop):
         try:
             summary = run(options, stop)
@@ -113,6 +110,21 @@ def _run_download(words: list[str]) -> int:
         if stop.signal_number is not None:
             return _say_stopped(_status_when_stopped(options, stop.signal_number))
         return summary.exit_status
+
+
+def _given(words: list[str]) -> dict[str, Any]:
+    """The options that words give, those of a file that they name included, and whether to print them."""
+    from img2dataset.options import CONFIG, PRINT_CONFIG, from_texts, read_config, read_words
+
+    read = read_words(words)
+    texts = dict(read.texts)
+    config = texts.pop(CONFIG, None)
+    printed = {PRINT_CONFIG: texts.pop(PRINT_CONFIG)} if PRINT_CONFIG in texts else {}
+    return {
+        **(read_config(config, _text_at) if config else {}),
+        **from_texts(texts, read.alone),
+        **printed,
+    }
 
 
 def _status_when_stopped(options: Options, signal_number: int) -> int:

@@ -226,6 +226,8 @@ def test_a_signal_that_reaches_every_process_is_one_stop(options: dict[str, Any]
     process = start_rank({**options, "processes_count": 2}, 0, 1)
     wait_for_shards(options, 3, process)
     os.killpg(process.pid, signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)  # and its script passes on what it was sent itself
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 75, stderr
     assert "worker process" not in stdout + stderr
