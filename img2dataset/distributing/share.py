@@ -56,7 +56,7 @@ class Share:
         self._most_at_once = engine.processes_count + 1
         # With retry_failed, shards that are done are made again, by the rank in whose part they are.
         self._to_retry = self._output.done_shards() if settings.retry is not None else set()
-        self._ended: set[int] = set()
+        self._given_out: set[int] = set()
         # What others were at when it was this rank's turn; None before the first look at others' parts.
         self._left: set[int] | None = None
         # One of those that has turned out to be free.
@@ -103,13 +103,12 @@ class Share:
         done = self._output.done_shards() if not self._has_ended() else set()
 
         def is_no_concern(shard_id: int) -> bool:
-            return shard_id in done or shard_id in self._ended or shard_id in left_behind
+            return shard_id in done or shard_id in self._given_out or shard_id in left_behind
 
         yield from self._claimed(_without(shards, is_no_concern), self._most_at_once)
 
     def ended(self, report: ShardReport) -> None:
         """A shard has been made, or kept unfinished, or has failed: it is nobody's now."""
-        self._ended.add(report.shard_id)
         self._leases.give_back(self._name(report.shard_id))
 
     def close(self) -> None:
@@ -125,6 +124,7 @@ class Share:
             if self._has_ended():
                 return
             if self._claim(shard.shard_id):
+                self._given_out.add(shard.shard_id)
                 yield shard
 
     def _claim(self, shard_id: int) -> bool:
