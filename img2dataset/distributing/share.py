@@ -13,13 +13,13 @@ from img2dataset.counted import counted
 from img2dataset.distributing.engine import EngineSettings, ReadAnew
 from img2dataset.distributing.rank_numbers import Rank
 from img2dataset.errors import Img2datasetError, OutputError, one_line
-from img2dataset.formats.dataset import STATISTICS_ENDING, shard_name
+from img2dataset.formats.dataset import finished_shard, shard_name, statistics_name
 from img2dataset.stopping import StopRequest
+from img2dataset.storage.folders import names_in
 from img2dataset.storage.leases import Leases
 from img2dataset.storage.retries import Result
 from img2dataset.types import PlannedShard, ShardReport
 from img2dataset.working import WorkSettings
-from img2dataset.working.output_folder import OutputFolder
 
 logger = logging.getLogger("img2dataset")
 
@@ -49,13 +49,13 @@ class Share:
     def __init__(self, rank: Rank, engine: EngineSettings, settings: WorkSettings, stop: StopRequest) -> None:
         self._rank = rank
         self._stop = stop
-        self._location = settings.write.locate()
+        # Other threads of the program are at the output folder too.
+        self._location = settings.write.locate().for_this_thread()
         self._digits = settings.write.shard_digits
-        self._output = OutputFolder(settings.write)
         # Of others' parts, so many at once: each begun shard is one that no other rank can help with.
         self._most_at_once = engine.processes_count + 1
         # With retry_failed, shards that are done are made again, by the rank in whose part they are.
-        self._to_retry = self._output.done_shards() if settings.retry is not None else set()
+        self._to_retry = self._done() if settings.retry is not None else set()
         self._given_out: set[int] = set()
         # What others were at when it was this rank's turn; None before the first look at others' parts.
         self._left: set[int] | None = None
@@ -100,7 +100,7 @@ class Share:
         yield from self._claimed(_without(shards, lambda shard_id: shard_id % world_size != number))
         if world_size == 1 and not left_behind:
             return
-        done = self._output.done_shards() if not self._has_ended() else set()
+        done = self._done() if not self._has_ended() else set()
 
         def is_no_concern(shard_id: int) -> bool:
             return shard_id in done or shard_id in self._given_out or shard_id in left_behind
@@ -140,9 +140,14 @@ class Share:
             return False
         return True
 
+    def _done(self) -> set[int]:
+        """The shards that are done."""
+        names = self._told(lambda: names_in(self._location, self._location.path))
+        return {shard_id for name in names if (shard_id := finished_shard(name)) is not None}
+
     def _stands(self, name: str) -> bool:
         """Whether a shard is done."""
-        path = f"{self._location.path}/{name}{STATISTICS_ENDING}"
+        path = f"{self._location.path}/{statistics_name(name)}"
         if not self._location.is_local:
             self._location.file_system.invalidate_cache()
         return bool(self._location.tried(lambda: self._location.file_system.exists(path)))

@@ -121,7 +121,7 @@ def test_the_others_make_what_a_rank_leaves_that_is_killed_or_frozen(
     os.kill(ranks[1].pid, number)
     try:
         for process in (ranks[0], ranks[2]):
-            ended(process)
+            ended(process, timeout=50)  # --lease_s is 3, and would be 60
         left_behind = leases_of(options, 1)
         assert_same(read_dataset_of_others(options), expected)
     finally:
@@ -387,3 +387,24 @@ def test_lists_that_cannot_be_entered_are_shared_too(
         ended(process)
     rows = read_dataset(Path(options["output_folder"])).rows
     assert [row["url"] for row in rows] == urls
+
+
+def test_a_rank_that_waits_for_others_can_be_stopped(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    hanging = image_server.url("/hang-before-headers/waiting")
+    (tmp_path / "two.txt").write_text("\n".join([f"{hanging}?{row}" for row in range(60)]))
+    options |= {"url_list": tmp_path / "two.txt", "timeout": 200, "deadline": 200, "lease_s": 600}
+    busy = start_rank(options, 1, 2)
+    # Alone, it takes the other part too.
+    wait_until(lambda: len(leases_of(options, 1)) == 2, busy)
+    waiting = start_rank(options, 0, 2)
+    wait_until(lambda: (options["output_folder"] / "_runs/members/rank-00000.json").exists(), waiting)
+    time.sleep(3)
+    waiting.send_signal(signal.SIGTERM)
+    _, stderr = waiting.communicate(timeout=20)
+    assert waiting.returncode == 75, stderr
+    busy.send_signal(signal.SIGTERM)
+    busy.communicate(timeout=60)
+    assert busy.returncode == 75
+    assert not (options["output_folder"] / ".img2dataset_leases").exists()
