@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from img2dataset.counted import counted
 from img2dataset.distributing.engine import EngineSettings, ReadAnew
+from img2dataset.distributing.kept_specs import KeptSpecs
 from img2dataset.distributing.rank_numbers import Rank
 from img2dataset.errors import Img2datasetError, OutputError, one_line
 from img2dataset.formats.dataset import finished_shard, shard_name, statistics_name
@@ -18,7 +19,7 @@ from img2dataset.stopping import StopRequest
 from img2dataset.storage.folders import names_in
 from img2dataset.storage.leases import Leases
 from img2dataset.storage.retries import Result
-from img2dataset.types import PlannedShard, ShardReport
+from img2dataset.types import PlannedShard, ShardReport, ShardSpec
 from img2dataset.working import WorkSettings
 
 logger = logging.getLogger("img2dataset")
@@ -61,6 +62,8 @@ class Share:
         self._left: set[int] | None = None
         # One of those that has turned out to be free.
         self._free: int | None = None
+        self._kept = KeptSpecs()
+        self._has_rows = False
         self._leases = Leases(self._location, rank.name, settings.write.run_id, engine.options.lease_s)
         self._told(self._leases.start)
 
@@ -92,20 +95,39 @@ class Share:
         """
         if self._left is not None:
             left = self._left | {self._free}
-            yield from self._claimed(_without(shards, lambda shard_id: shard_id not in left))
+            yield from self._claimed(self._again(shards, lambda shard_id: shard_id not in left))
             return
         left_behind: set[int] = set()
         self._left = left_behind
-        number, world_size = self._rank.number, self._rank.world_size
-        yield from self._claimed(_without(shards, lambda shard_id: shard_id % world_size != number))
-        if world_size == 1 and not left_behind:
+        yield from self._claimed(self._own(shards))
+        if self._has_ended() or (self._rank.world_size == 1 and not left_behind):
             return
-        done = self._done() if not self._has_ended() else set()
+        done = self._done()
 
         def is_no_concern(shard_id: int) -> bool:
             return shard_id in done or shard_id in self._given_out or shard_id in left_behind
 
-        yield from self._claimed(_without(shards, is_no_concern), self._most_at_once)
+        yield from self._claimed(self._again(shards, is_no_concern), self._most_at_once)
+
+    def _own(self, shards: Iterable[PlannedShard]) -> Iterator[PlannedShard]:
+        """The shards of this rank's part, while where the others lie is kept."""
+        for shard in _without(shards, lambda shard_id: self._has_rows and not self._is_own(shard_id)):
+            if isinstance(shard, ShardSpec):
+                self._kept.keep(shard)
+            else:
+                # Rows are too much to keep, or to build for others: the list is read again for those.
+                self._has_rows = True
+            if self._is_own(shard.shard_id):
+                yield shard
+
+    def _again(
+        self, shards: Iterable[PlannedShard], leave_out: Callable[[int], bool]
+    ) -> Iterator[PlannedShard]:
+        """The shards of the pass once more, but those left out."""
+        return _without(shards, leave_out) if self._has_rows else self._kept.read(leave_out)
+
+    def _is_own(self, shard_id: int) -> bool:
+        return shard_id % self._rank.world_size == self._rank.number
 
     def ended(self, report: ShardReport) -> None:
         """A shard has been made, or kept unfinished, or has failed: it is nobody's now."""

@@ -107,7 +107,7 @@ def test_of_many_that_ask_at_once_one_has_it(opened: Open, folder: str) -> None:
 
         with ThreadPoolExecutor(len(members)) as threads:
             taken = sum(threads.map(ask, members))
-        if folder.startswith("memory"):  # it looks, then puts: two may have it, which is harmless
+        if folder.startswith(("memory", "renaming")):  # they look, then put: two may have it
             assert taken >= 1
         else:
             assert taken == 1
