@@ -16,15 +16,20 @@ _OWN_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 @dataclass(frozen=True, kw_only=True)
 class HostManners(MannersOptions):
-    """What one host may be asked for, by all processes of a run on a machine together.
+    """What one host may be asked for, by all processes of a run together.
 
     The options of manners, and:
 
     Args:
-        processes: how many worker processes share the bounds on this machine.
+        processes: how many worker processes share the bounds of this member.
+        members: how many members the run has: machines or tasks, each with processes of its own. What a
+            host may be asked for is divided by them.
+        member: which of them this is, 0 to ``members`` - 1.
     """
 
     processes: int = 1
+    members: int = 1
+    member: int = 0
 
     def connections_to(self, host: str) -> int | None:
         """The run-wide bound of ``host`` (as ``host_of`` names it); None if there is none."""
@@ -41,7 +46,7 @@ class HostManners(MannersOptions):
     def seconds_between_requests(self) -> float:
         """From one request of this process to a host to the next, by the user's wish."""
         rate = self.max_requests_per_second_per_host
-        return self.processes / rate if rate else 0.0
+        return self.members * self.processes / rate if rate else 0.0
 
 
 def host_of(uri: str) -> str:
