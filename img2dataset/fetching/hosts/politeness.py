@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from img2dataset.fetching.hosts.states import USUAL_CONNECTIONS_PER_HOST
+from img2dataset.fetching.hosts.turns import connections_of, rank_of
 from img2dataset.options import MannersOptions
 
 _OWN_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
@@ -38,15 +39,21 @@ class HostManners(MannersOptions):
         return None if is_own_network(host) else USUAL_CONNECTIONS_PER_HOST
 
     def takes_turns(self, host: str) -> bool:
-        """Whether there are more processes than connections to ``host``, so that they take turns."""
+        """Whether there are more members, or processes of one, than connections to ``host``.
+
+        Then they take turns, and an idle connection would be another one's.
+        """
         bound = self.connections_to(host)
-        return bound is not None and bound < self.processes
+        if bound is None or self.members == 1:
+            return bound is not None and bound < self.processes
+        own = connections_of(bound, rank_of(host, self.member, self.members), self.members)
+        return bound < self.members or own < self.processes
 
     @property
     def seconds_between_requests(self) -> float:
-        """From one request of this process to a host to the next, by the user's wish."""
+        """From one request of a process to a host to the next, by the user's wish, in a run of one member."""
         rate = self.max_requests_per_second_per_host
-        return self.members * self.processes / rate if rate else 0.0
+        return self.processes / rate if rate else 0.0
 
 
 def host_of(uri: str) -> str:
