@@ -25,7 +25,7 @@ turn it is), they take turns in the same way: of 100 members and 20 a second 20 
 below two a second one at a time. Before a turn ends nothing begins for the guard and as long as lies between
 two requests, one second at least where they are several; and where that is longer than a turn, one request
 goes out in each second or third turn. So the rate of the run holds in each second of the host's clock. It
-costs the same 6 %, the fraction of the rate where several share it, and what no more fits into a turn: a
+costs the same 6 %, 5 % to spare and the fraction of the rate where several share it, and what no more fits into a turn: a
 request in 10 s is six in 63.5 s.
 """
 
@@ -43,6 +43,9 @@ from img2dataset.fetching.hosts.states import (
 )
 
 GUARD_S = CLOCK_DIFFERENCE_S + LATENESS_S
+# Where several have a part of a rate, each keeps a little more distance: a request that is late on its way
+# comes nearer to the next one of its member, and each of them may have one.
+SPARE = 1.05
 # Seconds at the beginning of a turn in which a request that has a whole turn for itself may go out.
 _SHORTEST_BEGINNING_S = 2.0
 
@@ -154,7 +157,7 @@ class MemberShare:
         slot = self._slot_in(turn)
         place = None if slot is None else self._place_in(turn, slot)
         parts, rest = divmod(int(self._per_s), self._rate_at_once)
-        return 1.0 / (parts + (place is not None and place < rest))
+        return SPARE / (parts + (place is not None and place < rest))
 
     def space(self, spacing_s: float) -> None:
         """Let the run ask no more often than each ``spacing_s``."""
