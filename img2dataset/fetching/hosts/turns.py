@@ -25,8 +25,8 @@ turn it is), they take turns in the same way: of 100 members and 20 a second 20 
 below two a second one at a time. Before a turn ends nothing begins for the guard and as long as lies between
 two requests, one second at least where they are several; and where that is longer than a turn, one request
 goes out in each second or third turn. So the rate of the run holds in each second of the host's clock. It
-costs the same 6 %, 5 % to spare and the fraction of the rate where several share it, and what no more fits into a turn: a
-request in 10 s is six in 63.5 s.
+costs the same 6 %, 5 % to spare and the fraction of the rate where several share it, and what no more fits
+into a turn: a request in 10 s is six in 63.5 s.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class MemberShare:
         return math.inf if self._latest_s == math.inf else self._turn(unix_s)[1]
 
     def ends_in(self, unix_s: float) -> float:
-        """Seconds until what has begun in this turn has to have ended; infinite where that is not asked for."""
+        """Seconds until what has begun in this turn has to have ended; infinite where turns have no ends."""
         if not self.has_ends:
             return math.inf
         return self._turn_s - GUARD_S - self._turn(unix_s)[1]

@@ -140,7 +140,7 @@ class Scheduler:
         return False
 
     def put_off(self, download: Download) -> None:
-        """Its turn is over before the request has ended, or begun: it waits here for the next, as if not tried."""
+        """Its turn is over before the request has ended, or begun: it waits here for the next one."""
         download.time_left_s = None
         with self._lock:
             now = self._clock()

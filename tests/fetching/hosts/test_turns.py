@@ -8,7 +8,7 @@ import random
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 
@@ -130,7 +130,7 @@ class Run:
         return max(bisect_left(times, time + seconds - 1e-6) - index for index, time in enumerate(times))
 
 
-@pytest.mark.parametrize("members, bound", [(100, 2), (7, 1), (5, 3), (4, 5), (3, 2), (100, 32)])
+@pytest.mark.parametrize(("members", "bound"), [(100, 2), (7, 1), (5, 3), (4, 5), (3, 2), (100, 32)])
 def test_no_host_ever_sees_more_requests_at_once_than_the_run_may_have(members: int, bound: int) -> None:
     chance = random.Random(bound)
     durations = [0.05] * 60 + [0.5] * 30 + [5.0] * 9 + [59.5]
@@ -142,7 +142,7 @@ def test_no_host_ever_sees_more_requests_at_once_than_the_run_may_have(members: 
     assert run.put_off > 0 or members < 7
 
 
-@pytest.mark.parametrize("members, bound", [(100, 2), (3, 2), (4, 5), (12, 32), (100, 32)])
+@pytest.mark.parametrize(("members", "bound"), [(100, 2), (3, 2), (4, 5), (12, 32), (100, 32)])
 def test_the_bound_is_used_not_only_kept(members: int, bound: int) -> None:
     run = Run(members, 70 + 2600 * bound // members, lambda: 1.0, max_connections_per_host=bound)
     run.go_on(20 * TURN_S)
@@ -151,7 +151,7 @@ def test_the_bound_is_used_not_only_kept(members: int, bound: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "members, bound, rate", [(4, 32, 20), (3, 32, 20), (100, 2, 20), (100, 200, 20), (4, 2, 2.5)]
+    ("members", "bound", "rate"), [(4, 32, 20), (3, 32, 20), (100, 2, 20), (100, 200, 20), (4, 2, 2.5)]
 )
 def test_a_rate_is_kept_in_each_second(members: int, bound: int, rate: float) -> None:
     rows = 700 + int(1500 * rate / members)
@@ -163,13 +163,13 @@ def test_a_rate_is_kept_in_each_second(members: int, bound: int, rate: float) ->
     assert len(run.began) > 0.84 * math.floor(rate) * 20 * TURN_S
 
 
-@pytest.mark.parametrize("members, seconds", [(5, 10.0), (4, 90.0), (3, 1000.0), (6, 70.0)])
+@pytest.mark.parametrize(("members", "seconds"), [(5, 10.0), (4, 90.0), (3, 1000.0), (6, 70.0)])
 def test_a_request_in_many_seconds_is_one_for_all_members(members: int, seconds: float) -> None:
     rows = 4
     run = Run(members, rows, lambda: 0.1, max_requests_per_second_per_host=1 / seconds)
     run.go_on()
     times = sorted(run.began)
-    assert min(after - before for before, after in zip(times, times[1:], strict=False)) > seconds - 1e-6
+    assert min(after - before for before, after in pairwise(times)) > seconds - 1e-6
     assert len(run.done) == members * rows
 
 
@@ -179,7 +179,7 @@ def test_the_crawl_delay_of_a_site_is_that_of_the_run() -> None:
         hosts.space("a.example", 20.0)
     run.go_on()
     times = sorted(run.began)[8:]  # what was sent before anybody had read it
-    assert min(after - before for before, after in zip(times, times[1:], strict=False)) > 20.0 - 1e-6
+    assert min(after - before for before, after in pairwise(times)) > 20.0 - 1e-6
 
 
 def shares(host: str, members: int, bound: int | None, rate: float | None = None) -> Iterator[MemberShare]:
@@ -197,7 +197,7 @@ def test_what_cannot_be_divided_evenly_goes_to_other_members_at_other_hosts() ->
     assert first == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("members, bound", [(100, 2), (7, 3), (40, 32)])
+@pytest.mark.parametrize(("members", "bound"), [(100, 2), (7, 3), (40, 32)])
 def test_each_slot_of_a_turn_is_one_member_s(members: int, bound: int) -> None:
     for host in HOSTS[:5]:
         for turn in range(-(-members // bound)):
@@ -230,7 +230,8 @@ def test_time_without_a_turn_is_not_counted_as_time_in_which_a_host_pushes_back(
     for _ in range(4):
         assert hosts.next_job(now) is None
         due = hosts.next_due(now)
-        assert due is not None and due > now
+        assert due is not None
+        assert due > now
         now = due + 0.01
         assert hosts.next_job(now) == ("row", None)
         hosts.pushed_back("a.example", now, now, None, failure=None)  # type: ignore[arg-type]
