@@ -82,10 +82,13 @@ class LocalPool:
     def __init__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> None:
         self.processes_count = settings.processes_count
         self.max_kills = settings.max_kills
+        self.grace_s = settings.options.grace_s
         self.list_options = settings.list
         self.on_progress = on_progress
         self.stop = stop
         self.member = "driver"
+        # How many shards are read that no worker has yet.
+        self.shards_ahead = 2 * settings.processes_count + 2
         self.deaths: list[str] = []
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
@@ -119,7 +122,7 @@ class PoolPass:
         """Make all shards; once."""
         stop = self._pool.stop
         read = shards_of(shards, self._pool.list_options)
-        self._list = ListReader(read, self._messages.put, 2 * self._processes_count + 2)
+        self._list = ListReader(read, self._messages.put, self._pool.shards_ahead)
         # A message wakes the loop; the queue's put is safe in a signal handler.
         stop.listen(lambda: self._messages.put(StopAsked()))
         try:
@@ -302,7 +305,7 @@ class PoolPass:
 
     def _stop_workers(self) -> Iterator[ShardReport]:
         """Take the reports of the shards that are completed or put aside in the time that is left."""
-        deadline = StopDeadline(self._workers.values())
+        deadline = StopDeadline(self._workers.values(), self._pool.grace_s)
         while self._workers and not deadline.is_over:
             deadline.end_silent(self._workers.values())
             try:
