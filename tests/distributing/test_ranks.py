@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from img2dataset.formats.dataset import RUNS_FOLDER
 from tests.program.runs import Dataset, read_dataset, run, serve_photographs, start, write_list
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
@@ -85,7 +86,7 @@ def test_four_ranks_make_what_one_program_makes(options: dict[str, Any], expecte
     assert_same(made, expected)
     assert len(made.rows) == ROWS
     assert len(made.failures()) >= 5
-    notes = sorted((options["output_folder"] / "_runs" / "members").glob("*.json"))
+    notes = sorted((options["output_folder"] / RUNS_FOLDER / "members").glob("*.json"))
     assert [path.stem for path in notes] == [f"rank-{number:05d}" for number in range(4)]
     shards = [json.loads(path.read_text())["shards_done"] for path in notes]
     assert sum(shards) == ROWS // ROWS_PER_SHARD
@@ -161,7 +162,7 @@ def test_a_rank_that_is_added_helps_and_one_that_comes_too_late_has_nothing_to_d
     ranks.append(start_rank(options, 2, 3))
     for process in ranks:
         ended(process)
-    note = json.loads((options["output_folder"] / "_runs/members/rank-00002.json").read_text())
+    note = json.loads((options["output_folder"] / f"{RUNS_FOLDER}/members/rank-00002.json").read_text())
     assert note["shards_done"] > 0
     late = start_rank(options, 1, 2)
     stdout, _ = late.communicate(timeout=60)
@@ -264,7 +265,7 @@ def test_the_environment_says_which_rank_it_is(
     for process in ranks:
         ended(process)
     assert len(read_dataset(tmp_path / "out").rows) == 40
-    notes = sorted(path.stem for path in (tmp_path / "out/_runs/members").glob("*.json"))
+    notes = sorted(path.stem for path in (tmp_path / f"out/{RUNS_FOLDER}/members").glob("*.json"))
     assert notes == ["rank-00000", "rank-00001"]
 
 
