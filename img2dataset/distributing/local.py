@@ -35,15 +35,7 @@ from img2dataset.errors import RunFailed
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
 from img2dataset.stopping import StopRequest
-from img2dataset.types import (
-    FAILED_TO_DOWNLOAD,
-    FAILED_TO_RESIZE,
-    SUCCESS,
-    PlannedShard,
-    Shard,
-    ShardReport,
-    Status,
-)
+from img2dataset.types import PlannedShard, Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.sharing import Helped, SharedRows
 
@@ -189,15 +181,8 @@ class PoolPass:
         self._sharing.forget_shard(report.shard_id, self._workers.values())
         worker.isolated = False
         if report.stats is not None:
-            rows: Counter[Status] = Counter(
-                {
-                    SUCCESS: report.stats.successes,
-                    FAILED_TO_DOWNLOAD: report.stats.failed_to_download,
-                    FAILED_TO_RESIZE: report.stats.failed_to_resize,
-                }
-            )
-            self._rows_reported += rows
-            worker.rows_done -= rows
+            self._rows_reported += report.stats.rows
+            worker.rows_done -= report.stats.rows
         if not worker.shards:
             worker.rows_done.clear()
         self._tell_progress()

@@ -235,10 +235,14 @@ def _check_together(options: Options) -> None:
         if text is not None and not (text.isprintable() and text.isascii()):
             # A line break would let it write headers of its own.
             raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
-    if options.distributor in ("pyspark", "ray"):
+    if options.distributor == "ray":
         raise OptionError(
-            f"--distributor {options.distributor} is not available yet; this version takes multiprocessing"
+            "--distributor ray is not available yet; this version takes multiprocessing, pyspark"
         )
+    for setting in options.distributor_config:
+        name, equals, _ = setting.partition("=")
+        if not (name.strip() and equals):
+            raise OptionError(f"--distributor_config has {setting!r}; it takes key=value")
     if options.enable_wandb:
         logger.warning(
             "--enable_wandb has no effect: this version does not report to Weights & Biases yet; the"
