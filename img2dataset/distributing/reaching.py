@@ -159,8 +159,8 @@ def unable_to_answer(error: BaseException) -> RunFailed | None:
     for package in ("pyarrow", "pandas"):
         if f"No module named '{package}'" in text:
             return RunFailed(
-                f"on the machines of the cluster {package} is not installed: install img2dataset {__version__}"
-                " there, with what it needs"
+                f"on the machines of the cluster {package} is not installed: install img2dataset"
+                f" {__version__} there, with what it needs"
             )
     return None
 

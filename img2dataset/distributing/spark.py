@@ -2,8 +2,8 @@
 
 The list is given out by place, a job of ``subjob_size`` shards at a time, over a DataFrame: no RDDs, which
 Spark Connect has not, no ``toLocalIterator``, which runs tasks one after another, and no barriers, which wait
-for all cores. Two jobs are out at once, so that no core waits for the last task of the one before. What became
-of a job that failed is read from the output folder, and the rest of it is done again.
+for all cores. Two jobs are out at once, so that no core waits for the last task of the one before. What
+became of a job that failed is read from the output folder, and the rest of it is done again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from img2dataset.working import WorkSettings
 
 logger = logging.getLogger("img2dataset")
 
-# Rows that travel are in the memory of the driver, of Spark's, and of every executor that runs a task of the job.
+# Rows that travel are in the memory of this program, of Spark's, and of every executor that has a task.
 JOB_BYTES = 32_000_000
 # A list that is slow to read is not waited for by cores that have nothing to do.
 GATHERING_S = 2.0
@@ -395,7 +395,7 @@ def grouped(texts: list[str], slots: int, processes: int) -> list[list[str]]:
 
 
 def reason_of(error: BaseException) -> str:
-    """The line of an error of Spark, which has pages, that says what went wrong in a task or in Spark itself."""
+    """The line of an error of Spark, which has pages, that says what went wrong, in a task or in Spark."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     python = [line for line in lines if PYTHON_ERROR.match(line)]
     return (python[-1] if python else lines[0] if lines else type(error).__name__)[:300]

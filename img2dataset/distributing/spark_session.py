@@ -90,15 +90,20 @@ class Session:
 def _set(session: Any, config: Mapping[str, str]) -> None:
     """Give a session that is there what may still be changed, and say what may not."""
     for name, value in config.items():
-        try:
-            session.conf.set(name, value)
-        except Exception as error:  # Spark has a class for it, and a Connect server another
+        if not _can_set(session, name, value):
             logger.warning(
-                "--distributor_config %s has no effect: the Spark session was there before this run, and cannot"
-                " change it any more (%s)",
+                "--distributor_config %s has no effect: the Spark session was there before this run, and it"
+                " cannot be changed any more",
                 name,
-                one_line(error)[:100],
             )
+
+
+def _can_set(session: Any, name: str, value: str) -> bool:
+    try:
+        session.conf.set(name, value)
+    except Exception:  # Spark has a class for it, and a Connect server another
+        return False
+    return True
 
 
 def _make(config: Mapping[str, str], processes_count: int) -> Any:

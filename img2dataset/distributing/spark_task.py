@@ -1,7 +1,7 @@
 """What runs in the Python workers of Spark: texts of shards come in, texts of what became of them go out.
 
-Spark loads these functions by their names, with this package as it is installed there. A Python worker does one
-task at a time and is used for one after another, so that its ``Member`` lives as long as it does.
+Spark loads these functions by their names, with this package as it is installed there. A Python worker does
+one task at a time and is used for one after another, so that its ``Member`` lives as long as it does.
 """
 
 from __future__ import annotations

@@ -236,9 +236,7 @@ def _check_together(options: Options) -> None:
             # A line break would let it write headers of its own.
             raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
     if options.distributor == "ray":
-        raise OptionError(
-            "--distributor ray is not available yet; this version takes multiprocessing, pyspark"
-        )
+        raise OptionError("--distributor ray is not available yet")
     for setting in options.distributor_config:
         name, equals, _ = setting.partition("=")
         if not (name.strip() and equals):
