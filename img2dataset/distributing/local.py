@@ -65,14 +65,22 @@ class LocalPool:
         settings: say how many worker processes there are at most; they are started as shards come in.
         on_progress: see ``create_engine``.
         stop: likewise.
+        shards_ahead: how many shards are read before a worker has room for them; None: some for each.
     """
 
     capabilities = Capabilities(
         machines=False, restarts_lost_shards=True, has_shared_folder=True, stops_gracefully=True
     )
 
-    def __init__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        on_progress: Progress,
+        stop: StopRequest,
+        shards_ahead: int | None = None,
+    ) -> None:
         self.processes_count = settings.processes_count
+        self.shards_ahead = 2 * settings.processes_count + 2 if shards_ahead is None else shards_ahead
         self.max_kills = settings.max_kills
         self.list_options = settings.list
         self.on_progress = on_progress
@@ -111,7 +119,7 @@ class PoolPass:
         """Make all shards; once."""
         stop = self._pool.stop
         read = shards_of(shards, self._pool.list_options)
-        self._list = ListReader(read, self._messages.put, 2 * self._processes_count + 2)
+        self._list = ListReader(read, self._messages.put, self._pool.shards_ahead)
         # A message wakes the loop; the queue's put is safe in a signal handler.
         stop.listen(lambda: self._messages.put(StopAsked()))
         try:

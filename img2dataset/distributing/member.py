@@ -70,6 +70,7 @@ class Member:
         processes: worker processes that it has shards made by.
         interval_s: seconds from one note to the next.
         on_progress: called with the rows that it has done so far, by status.
+        shards_ahead: how many shards are read before a worker process has room for them; None: as locally.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Member:
         processes: int,
         interval_s: float,
         on_progress: Progress = lambda rows: None,
+        shards_ahead: int | None = None,
     ) -> None:
         self.stop = StopRequest()
         self._work = dataclasses.replace(
@@ -89,7 +91,7 @@ class Member:
         # Those of earlier calls of ``make``; a pool counts from nothing.
         self._rows_before: Counter[Status] = Counter()
         self._rows: Counter[Status] = Counter()
-        self._pool = LocalPool(engine, self._show, self.stop)
+        self._pool = LocalPool(engine, self._show, self.stop, shards_ahead)
         write = self._work.write
         self._record = MemberRecord(
             write.locate(), name, write.run_id, engine.options.distributor, interval_s, self._look_for_stop

@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from img2dataset.distributing.engine import EngineSettings
 from img2dataset.errors import MissingDependency, RunFailed, one_line
 from img2dataset.installation import install_extra
+from img2dataset.stopping import signals_kept
 
 logger = logging.getLogger("img2dataset")
 
@@ -59,7 +58,7 @@ class Session:
         active: Any = SparkSession.getActiveSession()
         self._is_ours = active is None
         if active is None:
-            with _signals_kept():
+            with signals_kept():
                 active = _make(config, settings.processes_count)
         else:
             _set(active, config)
@@ -129,18 +128,6 @@ def _make(config: Mapping[str, str], processes_count: int) -> Any:
         raise RunFailed(
             f"no Spark session can be made: {one_line(error)}; --distributor_config takes its settings"
         ) from error
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Spark takes SIGINT for itself when it is made, and ends what it interrupts."""
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT) if is_main else None
-    try:
-        yield
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
 
 
 def _has_defaults() -> bool:

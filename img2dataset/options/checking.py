@@ -235,8 +235,6 @@ def _check_together(options: Options) -> None:
         if text is not None and not (text.isprintable() and text.isascii()):
             # A line break would let it write headers of its own.
             raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
-    if options.distributor == "ray":
-        raise OptionError("--distributor ray is not available yet")
     for setting in options.distributor_config:
         name, equals, _ = setting.partition("=")
         if not (name.strip() and equals):
