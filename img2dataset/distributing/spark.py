@@ -30,7 +30,15 @@ from img2dataset.distributing.member import member_task, report_in_folder, stop_
 from img2dataset.distributing.noted_progress import NotedProgress, RowsNoted
 from img2dataset.distributing.reaching import asking, read_answer, refuse, unable_to_answer
 from img2dataset.distributing.spark_session import Session, check_spark
-from img2dataset.distributing.spark_task import CPUS, SAID, SHARDS, answer_question, make_shards, said_of_text
+from img2dataset.distributing.spark_task import (
+    CPUS,
+    SAID,
+    SHARDS,
+    TaskSaid,
+    answer_question,
+    make_shards,
+    said_of_text,
+)
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.formats.dataset import RUNS_FOLDER
 from img2dataset.stopping import StopRequest
@@ -261,7 +269,7 @@ class SparkPass:
         """The reports of a job; what it has not told of is looked for in the folder, and done again."""
         self._running.remove(ended.job)
         left = dict(ended.job.texts)
-        for said in map(said_of_text, ended.said):
+        for said in sorted(map(said_of_text, ended.said), key=when_ended):
             if said.death is not None:
                 self._engine.deaths.append(said.death)
             if said.report is not None and left.pop(said.report.shard_id, None) is not None:
@@ -378,6 +386,12 @@ class SparkPass:
                 message = self._messages.get(timeout=LOOK_S)
                 if isinstance(message, JobEnded):
                     self._running.remove(message.job)
+
+
+def when_ended(said: TaskSaid) -> float:
+    """The order in which shards have ended; the tasks of a job tell it one after another."""
+    stats = said.report and (said.report.stats or said.report.unfinished)
+    return stats.end_time if stats else 0.0
 
 
 def grouped(texts: list[str], slots: int, processes: int) -> list[list[str]]:

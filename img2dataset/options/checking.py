@@ -236,9 +236,9 @@ def _check_together(options: Options) -> None:
             # A line break would let it write headers of its own.
             raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
     for setting in options.distributor_config:
-        name, equals, _ = setting.partition("=")
+        name, equals, _ = setting.partition("=")  # what stands behind it may be a password
         if not (name.strip() and equals):
-            raise OptionError(f"--distributor_config has {setting!r}; it takes key=value")
+            raise OptionError(f"--distributor_config has {name!r}; it takes texts like key=value")
     if options.enable_wandb:
         logger.warning(
             "--enable_wandb has no effect: this version does not report to Weights & Biases yet; the"

@@ -38,6 +38,7 @@ class RunOptions:
         help="settings of the cluster, key=value: Spark's, such as spark.executor.memory=4g, or arguments of"
         " ray.init, such as num_cpus=8",
         group=RUN,
+        secret=True,
     )
     subjob_size: int = option(1000, help="shards a pyspark job", unit="shards", group=RUN, minimum=1)
     max_shard_retry: int = option(
