@@ -86,10 +86,10 @@ class RayNodes:
             *("--node-ip-address", f"127.0.0.{number + 2}", *where),
             *("--temp-dir", self.folder, "--object-store-memory", "100000000"),
         ]
-        log = open(f"{self.folder}/node-{number}.log", "wb")
-        node = subprocess.Popen(
-            command, stdout=log, stderr=log, start_new_session=True, env=ray_environment()
-        )
+        with open(f"{self.folder}/node-{number}.log", "wb") as log:
+            node = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, env=ray_environment()
+            )
         self.nodes.append(node)
         self._wait_for(number)
         return number

@@ -25,6 +25,7 @@ from img2dataset.working import WorkSettings
 from img2dataset.working.output_folder import OutputFolder
 from tests.distributing.clusters import ray_cluster, spark_cluster
 from tests.distributing.killing import Killing
+from tests.distributing.same_dataset import FaultyList, assert_same, make
 from tests.pictures import photograph
 from tests.program.runs import Dataset, read_dataset
 from tests.servers import ImageServer
@@ -154,6 +155,19 @@ def test_shards_are_read_where_they_lie_and_one_that_changed_has_failed(run: Run
     assert reports[3].error is None
     assert sorted(run.dataset().statistics) == ["00000", "00001", "00003"]
     assert run.dataset().statuses() == {"success": 3 * ROWS}
+
+
+@pytest.mark.parametrize("kind", ["text", "gzip"])
+def test_a_whole_run_makes_the_same_dataset(
+    engine_name: str, image_server: ImageServer, tmp_path: Path, example_package: Path, kind: str
+) -> None:
+    """By place, and as rows where the list cannot be entered."""
+    faulty = FaultyList(image_server, tmp_path, rows=90)
+    _, expected = make(faulty.text, tmp_path / "expected")
+    assert len(expected.failures()) >= 5
+    summary, made = make(getattr(faulty, kind), tmp_path / "made", distributor=engine_name, subjob_size=3)
+    assert_same(made, expected)
+    assert (summary.shards, summary.count) == (5, 90)
 
 
 def test_no_shards_are_no_reports(run: Run) -> None:
