@@ -125,6 +125,24 @@ def _silent_where_swallowed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def signals_kept() -> Iterator[None]:
+    """Give the signals that stop a program back to whom they belong, after a library has taken them.
+
+    Spark takes SIGINT when a session is made, and Ray SIGTERM: both would end the program where it is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def _handling(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Give the signals that stop a program to ``handle``; elsewhere than in the main thread, nothing can."""
     if threading.current_thread() is not threading.main_thread():

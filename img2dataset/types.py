@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -206,6 +207,17 @@ class ShardStats:
     def duration(self) -> float:
         return self.end_time - self.start_time
 
+    @property
+    def rows(self) -> Counter[Status]:
+        """The rows of the shard by status."""
+        return Counter(
+            {
+                SUCCESS: self.successes,
+                FAILED_TO_DOWNLOAD: self.failed_to_download,
+                FAILED_TO_RESIZE: self.failed_to_resize,
+            }
+        )
+
     def as_json(self) -> dict[str, object]:
         """The fields of the statistics file, in its order."""
         return {
@@ -235,3 +247,16 @@ class ShardReport:
     traceback: str | None = None
     unfinished: ShardStats | None = None
     failed_hosts: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """This as text; ``report_of_json`` makes it a report again."""
+        return json.dumps(asdict(self))
+
+
+def report_of_json(text: str) -> ShardReport:
+    """The report whose ``to_json`` this is."""
+    fields = json.loads(text)
+    for name in ("stats", "unfinished"):
+        if fields[name] is not None:
+            fields[name] = ShardStats(**fields[name])
+    return ShardReport(**fields)

@@ -37,5 +37,13 @@ def create_engine(settings: EngineSettings, on_progress: Progress, stop: StopReq
         from img2dataset.distributing.ranks import Ranks
 
         return Ranks(settings, on_progress, stop)
+    if distributor == "pyspark":
+        from img2dataset.distributing.spark import SparkEngine
+
+        return SparkEngine(settings, on_progress, stop)
+    if distributor == "ray":
+        from img2dataset.distributing.ray_cluster import RayEngine
+
+        return RayEngine(settings, on_progress, stop)
     makes_engine: MakesEngine = load_plugin(ENGINES, distributor)
     return makes_engine(settings, on_progress, stop)

@@ -1,4 +1,4 @@
-"""The list, read ahead of the workers by a thread of its own. Used by ``local``."""
+"""The list, read ahead of the workers by a thread of its own. Used by the engines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.options import InputOptions
@@ -14,6 +15,9 @@ from img2dataset.storage.retries import is_mistake
 from img2dataset.types import PlannedShard, Shard, ShardReport
 
 logger = logging.getLogger("img2dataset")
+
+# What is told of each shard.
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +70,19 @@ def _read(reader: ShardReader, shard: PlannedShard) -> ShardRead | ShardUnreadab
         return ShardUnreadable(ShardReport(shard.shard_id, error=f"{type(error).__name__}: {error}"))
 
 
-class ListReader:
+class ListReader(Generic[Item]):
     """Reads ``ahead`` shards at most that nobody has taken yet.
 
     Args:
-        shards: what is read, in the thread; as ``shards_of`` gives it.
+        shards: what is read, in the thread; as ``shards_of`` gives it, or as they were planned.
         tell: called with each of them, and then with the end; thread safe.
         ahead: a number of shards.
     """
 
     def __init__(
         self,
-        shards: Iterable[ShardRead | ShardUnreadable],
-        tell: Callable[[ShardRead | ShardUnreadable | ListEnded], None],
+        shards: Iterable[Item],
+        tell: Callable[[Item | ListEnded], None],
         ahead: int,
     ):
         self._shards = shards

@@ -35,15 +35,7 @@ from img2dataset.errors import RunFailed
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
 from img2dataset.stopping import StopRequest
-from img2dataset.types import (
-    FAILED_TO_DOWNLOAD,
-    FAILED_TO_RESIZE,
-    SUCCESS,
-    PlannedShard,
-    Shard,
-    ShardReport,
-    Status,
-)
+from img2dataset.types import PlannedShard, Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.sharing import Helped, SharedRows
 
@@ -73,14 +65,22 @@ class LocalPool:
         settings: say how many worker processes there are at most; they are started as shards come in.
         on_progress: see ``create_engine``.
         stop: likewise.
+        shards_ahead: how many shards are read before a worker has room for them; None: some for each.
     """
 
     capabilities = Capabilities(
         machines=False, restarts_lost_shards=True, has_shared_folder=True, stops_gracefully=True
     )
 
-    def __init__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        on_progress: Progress,
+        stop: StopRequest,
+        shards_ahead: int | None = None,
+    ) -> None:
         self.processes_count = settings.processes_count
+        self.shards_ahead = 2 * settings.processes_count + 2 if shards_ahead is None else shards_ahead
         self.max_kills = settings.max_kills
         self.grace_s = settings.options.grace_s
         self.list_options = settings.list
@@ -192,15 +192,8 @@ class PoolPass:
         self._sharing.forget_shard(report.shard_id, self._workers.values())
         worker.isolated = False
         if report.stats is not None:
-            rows: Counter[Status] = Counter(
-                {
-                    SUCCESS: report.stats.successes,
-                    FAILED_TO_DOWNLOAD: report.stats.failed_to_download,
-                    FAILED_TO_RESIZE: report.stats.failed_to_resize,
-                }
-            )
-            self._rows_reported += rows
-            worker.rows_done -= rows
+            self._rows_reported += report.stats.rows
+            worker.rows_done -= report.stats.rows
         if not worker.shards:
             worker.rows_done.clear()
         self._tell_progress()

@@ -1,8 +1,9 @@
 """What each member of a run has done so far, kept in the output folder, where any machine can read it.
 
 A member is a process that has shards made: the program itself, a rank, a task of a cluster. In: counts. Out:
-one small file a member, ``_runs/members/NAME.json``, put every ten seconds and at the end; ``read_members``
-reads all. A folder that cannot be written to costs the notes and never the run. Used by the api and engines.
+one small file a member, ``.img2dataset_runs/members/NAME.json``, put every ten seconds and at the end;
+``read_members`` reads all. A folder that cannot be written to costs the notes and never the run. Used by the
+api and engines.
 """
 
 from __future__ import annotations

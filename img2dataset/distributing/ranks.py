@@ -9,6 +9,7 @@ done, or was tried here and failed. The shards themselves are made by a ``LocalP
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -61,6 +62,9 @@ class Ranks:
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make the shards that are this rank's, and those that others leave; see ``Engine``."""
+        # What a host is asked is divided among the ranks.
+        fetch = dataclasses.replace(settings.fetch, members=self._rank.world_size, member=self._rank.number)
+        settings = dataclasses.replace(settings, fetch=fetch)
         # From here on a signal is a request to stop, and breaks into nothing.
         self._stop.listen(None)
         share = Share(self._rank, self._settings, settings, self._stop)

@@ -235,10 +235,10 @@ def _check_together(options: Options) -> None:
         if text is not None and not (text.isprintable() and text.isascii()):
             # A line break would let it write headers of its own.
             raise OptionError(f"--{name} is {text!r}; it takes printable ASCII, since it goes into a header")
-    if options.distributor in ("pyspark", "ray"):
-        raise OptionError(
-            f"--distributor {options.distributor} is not available yet; this version takes multiprocessing"
-        )
+    for setting in options.distributor_config:
+        name, equals, _ = setting.partition("=")  # what stands behind it may be a password
+        if not (name.strip() and equals):
+            raise OptionError(f"--distributor_config has {name!r}; it takes texts like key=value")
     if options.enable_wandb:
         logger.warning(
             "--enable_wandb has no effect: this version does not report to Weights & Biases yet; the"

@@ -33,6 +33,13 @@ class RunOptions:
         choices=lambda: get_args(Engine),
         plugins=ENGINES,
     )
+    distributor_config: tuple[str, ...] = option(
+        (),
+        help="settings of the cluster, key=value: Spark's, such as spark.executor.memory=4g, or arguments of"
+        " ray.init, such as num_cpus=8",
+        group=RUN,
+        secret=True,
+    )
     subjob_size: int = option(1000, help="shards a pyspark job", unit="shards", group=RUN, minimum=1)
     max_shard_retry: int = option(
         1, help="how often failed shards are tried again at the end", group=RUN, minimum=0
@@ -70,6 +77,12 @@ class RunOptions:
     )
     enable_wandb: bool = option(False, help="report to Weights & Biases", group=RUN)
     wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)
+
+    @property
+    def cluster_settings(self) -> dict[str, str]:
+        """``distributor_config`` by name."""
+        pairs = (setting.partition("=") for setting in self.distributor_config)
+        return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 # Fields of a dataclass begin with those of its last base: this is the order of the help, from the end.

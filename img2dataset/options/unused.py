@@ -35,6 +35,9 @@ def without_unused_values(given: Mapping[str, Any], is_right: Callable[[str, Any
     ):
         if name in values and not used and not is_right(name, values[name]):
             _warn(name, values.pop(name), f"it is for {user}")
+    if values.get("distributor_config") and values.get("distributor", "multiprocessing") == "multiprocessing":
+        given_settings = values.pop("distributor_config")
+        _warn("distributor_config", given_settings, "it is for --distributor pyspark and ray")
     quality, encode_format = values.get("encode_quality"), values.get("encode_format", "jpg")
     if isinstance(quality, int) and encode_format in ("jpg", "webp"):
         # 1.47.0 took any quality, and OpenCV the nearest that there is. Above 100, webp is lossless.

@@ -65,6 +65,20 @@ class ShardReader:
         file.check_unchanged()
         return shard_of(spec.shard_id, parts)
 
+    def check(self, spec: ShardSpec) -> None:
+        """See that the file of a shard can be read here, and is the one that was planned.
+
+        Raises:
+            InputError: it is not, or cannot be.
+            OptionError, MissingDependency: as ``open_reader``.
+        """
+        from img2dataset.reading.files import file_again
+
+        file = file_again(self._options.url_list, spec.file)
+        file.check_unchanged()
+        with file.open():
+            pass
+
     def _entered(self, identity: InputFile) -> tuple[ListFile, PlacedSource]:
         from img2dataset.reading.files import file_again
         from img2dataset.reading.list_format import list_format

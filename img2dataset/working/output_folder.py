@@ -19,7 +19,6 @@ from img2dataset.errors import OutputError, one_line
 from img2dataset.formats import data_endings
 from img2dataset.formats.dataset import (
     REPLACEMENTS_FOLDER,
-    RUNS_FOLDER,
     STATISTICS_ENDING,
     finished_shard,
     metadata_name,
@@ -340,6 +339,6 @@ def _is_local(path: str) -> bool:
 
 
 def _is_of_a_run(name: str) -> bool:
-    return name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER, RUNS_FOLDER) or name.startswith(
+    return name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER) or name.startswith(
         (".img2dataset", SPOOL_PREFIX)
     )

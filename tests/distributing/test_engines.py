@@ -1,13 +1,8 @@
-"""What every engine keeps, with workers that die and rows that are slow where a test says.
-
-A module that Python loads at its start, and that only these tests put on the path, kills a worker that moves
-a file of the shard into its place.
-"""
+"""What every engine keeps, with workers that die and rows that are slow where a test says."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import pickle
 import signal
 import threading
@@ -28,33 +23,18 @@ from img2dataset.stopping import StopRequest
 from img2dataset.types import PlannedShard, RowsSpec, Shard, ShardReport, ShardSpec, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.output_folder import OutputFolder
+from tests.distributing.clusters import ray_cluster, spark_cluster
+from tests.distributing.killing import Killing
+from tests.distributing.same_dataset import FaultyList, assert_same, make
 from tests.pictures import photograph
 from tests.program.runs import Dataset, read_dataset
 from tests.servers import ImageServer
 
+CLUSTERS = ["pyspark", "ray"]
 # The second is that of a package of its own, which ``conftest`` installs.
-ENGINES = ["multiprocessing", "one_process", "ranks"]
+ENGINES = ["multiprocessing", "one_process", "ranks", *CLUSTERS]
 ENGINE_OPTIONS: dict[str, dict[str, object]] = {"ranks": {"rank": 0, "world_size": 1}}
 ROWS = 20
-
-KILLER = """
-import os, signal, sys
-
-def act(event, arguments):
-    if event != "os.rename":
-        return
-    name = os.path.basename(str(arguments[1]))
-    for number in range(int(os.environ["KILLER_DEATHS"])):
-        if not name.startswith(os.environ["KILLER_SHARD"]):
-            return
-        try:
-            os.close(os.open(f"{os.environ['KILLER_FOLDER']}/{number}", os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            continue
-        os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(act)
-"""
 
 
 class Run:
@@ -69,7 +49,7 @@ class Run:
         options: dict[str, object] = {"output_folder": str(folder), "output_format": "webdataset"}
         options |= {"distributor": name, **ENGINE_OPTIONS.get(name, {})}
         rows = {"number_sample_per_shard": ROWS, "image_size": 32, "processes_count": 2, "timeout": 20}
-        self._options: dict[str, object] = {**options, **rows}
+        self._options: dict[str, object] = {**options, **rows, "subjob_size": 4}
         self._use_list("unused")
 
     def dataset(self) -> Dataset:
@@ -100,27 +80,47 @@ class Run:
         return {report.shard_id: report for report in found}
 
 
-@pytest.fixture(params=ENGINES)
-def run(
-    request: pytest.FixtureRequest, image_server: ImageServer, tmp_path: Path, example_package: Path
-) -> Run:
-    return Run(request.param, image_server, tmp_path / "out")
+@pytest.fixture(scope="module")
+def killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
+    """For this module, what workers are started with lets tests kill them."""
+    killing = Killing(tmp_path_factory.mktemp("site"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in killing.environment.items():
+            patch.setenv(name, value)
+        yield killing
+
+
+@pytest.fixture(scope="module")
+def pyspark(killing: Killing) -> Iterator[None]:
+    with spark_cluster():
+        yield
+
+
+@pytest.fixture(scope="module")
+def ray(killing: Killing) -> Iterator[None]:
+    with ray_cluster(nodes=2):
+        yield
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine_name(request: pytest.FixtureRequest, killing: Killing) -> str:
+    """The name of an engine, whose cluster is there."""
+    name: str = request.param
+    if name in CLUSTERS:
+        request.getfixturevalue(name)
+    return name
 
 
 @pytest.fixture
-def kill(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int, int], None]:
+def run(engine_name: str, image_server: ImageServer, tmp_path: Path, example_package: Path) -> Run:
+    return Run(engine_name, image_server, tmp_path / "out")
+
+
+@pytest.fixture
+def kill(killing: Killing) -> Iterator[Callable[[int, int], None]]:
     """Have workers killed, the first ``deaths`` times that one moves a file of ``shard`` into its place."""
-
-    def script(shard: int, deaths: int) -> None:
-        site = tmp_path / "site"
-        site.mkdir()
-        (site / "sitecustomize.py").write_text(KILLER)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]))
-        monkeypatch.setenv("KILLER_SHARD", f"{shard:05d}")
-        monkeypatch.setenv("KILLER_DEATHS", str(deaths))
-        monkeypatch.setenv("KILLER_FOLDER", str(site))
-
-    return script
+    yield killing.script
+    killing.end()
 
 
 def test_there_is_one_report_a_shard_and_the_folder_says_the_same(run: Run) -> None:
@@ -141,10 +141,9 @@ def test_an_engine_makes_several_passes(run: Run) -> None:
     assert len(run.dataset().statistics) == 3
 
 
-def test_shards_are_read_where_they_lie_and_one_that_changed_has_failed(
-    image_server: ImageServer, tmp_path: Path
-) -> None:
-    run = Run("multiprocessing", image_server, tmp_path / "out")
+def test_shards_are_read_where_they_lie_and_one_that_changed_has_failed(run: Run, tmp_path: Path) -> None:
+    if not run.engine.capabilities.restarts_lost_shards:
+        pytest.skip("what cannot be read ends the run")
     run.write_list(tmp_path / "urls.txt", shards=3)
     planned = list(run.plan())
     assert all(isinstance(shard, ShardSpec) for shard in planned)
@@ -152,11 +151,25 @@ def test_shards_are_read_where_they_lie_and_one_that_changed_has_failed(
     assert [report.error for report in reports.values()] == [None, None]
     with open(tmp_path / "urls.txt", "a") as file:
         file.write("http://127.0.0.1/added\n")
-    reports = run.reports([planned[2], run.shard(3)])
+    # The first one is what the machines of a cluster are asked for.
+    reports = run.reports([run.shard(3), planned[2]])
     assert "changed while it was being read" in str(reports[2].error)
     assert reports[3].error is None
     assert sorted(run.dataset().statistics) == ["00000", "00001", "00003"]
     assert run.dataset().statuses() == {"success": 3 * ROWS}
+
+
+@pytest.mark.parametrize("kind", ["text", "gzip"])
+def test_a_whole_run_makes_the_same_dataset(
+    engine_name: str, image_server: ImageServer, tmp_path: Path, example_package: Path, kind: str
+) -> None:
+    """By place, and as rows where the list cannot be entered."""
+    faulty = FaultyList(image_server, tmp_path, rows=90)
+    _, expected = make(faulty.text, tmp_path / "expected")
+    assert len(expected.failures()) >= 5
+    summary, made = make(getattr(faulty, kind), tmp_path / "made", distributor=engine_name, subjob_size=3)
+    assert_same(made, expected)
+    assert (summary.shards, summary.count) == (5, 90)
 
 
 def test_no_shards_are_no_reports(run: Run) -> None:
@@ -164,7 +177,9 @@ def test_no_shards_are_no_reports(run: Run) -> None:
 
 
 def test_a_slow_shard_does_not_hold_up_the_others(run: Run, image_server: ImageServer) -> None:
-    shards = [run.shard(0, image_server.url("/slow?seconds=4")), *(run.shard(n) for n in range(1, 6))]
+    seconds = 15 if run.engine.capabilities.machines else 4  # a task takes a while to begin
+    slow = run.shard(0, image_server.url(f"/slow?seconds={seconds}"))
+    shards = [slow, *(run.shard(n) for n in range(1, 6))]
     assert list(run.reports(shards))[-1] == 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from img2dataset.formats.dataset import RUNS_FOLDER
 from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, start, write_list
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
@@ -86,7 +87,7 @@ def test_four_ranks_make_what_one_program_makes(options: dict[str, Any], expecte
     assert_same(made, expected)
     assert len(made.rows) == ROWS
     assert len(made.failures()) >= 5
-    notes = sorted((options["output_folder"] / "_runs" / "members").glob("*.json"))
+    notes = sorted((options["output_folder"] / RUNS_FOLDER / "members").glob("*.json"))
     assert [path.stem for path in notes] == [f"rank-{number:05d}" for number in range(4)]
     shards = [json.loads(path.read_text())["shards_done"] for path in notes]
     assert sum(shards) == ROWS // ROWS_PER_SHARD
@@ -162,7 +163,7 @@ def test_a_rank_that_is_added_helps_and_one_that_comes_too_late_has_nothing_to_d
     ranks.append(start_rank(options, 2, 3))
     for process in ranks:
         ended(process)
-    note = json.loads((options["output_folder"] / "_runs/members/rank-00002.json").read_text())
+    note = json.loads((options["output_folder"] / f"{RUNS_FOLDER}/members/rank-00002.json").read_text())
     assert note["shards_done"] > 0
     late = start_rank(options, 1, 2)
     stdout, _ = late.communicate(timeout=60)
@@ -265,7 +266,7 @@ def test_the_environment_says_which_rank_it_is(
     for process in ranks:
         ended(process)
     assert len(read_dataset(tmp_path / "out").rows) == 40
-    notes = sorted(path.stem for path in (tmp_path / "out/_runs/members").glob("*.json"))
+    notes = sorted(path.stem for path in (tmp_path / f"out/{RUNS_FOLDER}/members").glob("*.json"))
     assert notes == ["rank-00000", "rank-00001"]
 
 
@@ -399,7 +400,7 @@ def test_a_rank_that_waits_for_others_can_be_stopped(
     # Alone, it takes the other part too.
     wait_until(lambda: len(leases_of(options, 1)) == 2, busy)
     waiting = start_rank(options, 0, 2)
-    wait_until(lambda: (options["output_folder"] / "_runs/members/rank-00000.json").exists(), waiting)
+    wait_until(lambda: (options["output_folder"] / RUNS_FOLDER / "members/rank-00000.json").exists(), waiting)
     time.sleep(3)
     waiting.send_signal(signal.SIGTERM)
     _, stderr = waiting.communicate(timeout=20)

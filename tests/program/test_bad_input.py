@@ -44,7 +44,15 @@ def expect_refusal(exit_status: int, *parts: str, **options: Any) -> None:
         ({"output_format": "zip"}, ["--output_format", "'zip'", "webdataset"]),
         ({"timeout": -1}, ["--timeout", "-1"]),
         ({"timeout": "nan"}, ["--timeout", "nan"]),
-        ({"distributor": "pyspark"}, ["--distributor", "not available yet"]),
+        ({"distributor": "spark"}, ["--distributor", "'spark'", "pyspark"]),
+        (
+            {"distributor": "ray", "distributor_config": "num_cpus"},
+            ["--distributor_config", "'num_cpus'", "key=value"],
+        ),
+        (
+            {"distributor": "pyspark", "distributor_config": '["spark.ui.enabled=true","=4g"]'},
+            ["--distributor_config", "''", "key=value"],
+        ),
     ],
 )
 def test_a_wrong_option_is_named_with_its_value_and_what_is_allowed(

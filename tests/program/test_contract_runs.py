@@ -198,15 +198,6 @@ def test_max_shard_retry_is_how_often_a_failed_shard_is_tried_again(
         assert image_server.count(path) == 1 + retries
 
 
-@pytest.mark.parametrize("options", [{"distributor": "pyspark"}, {"distributor": "ray"}])
-def test_what_is_not_there_yet_is_refused_and_not_ignored(tmp_path: Path, options: dict[str, Any]) -> None:
-    (tmp_path / "list.txt").write_text("http://127.0.0.1:1/a.jpg")
-    result = run(url_list=tmp_path / "list.txt", output_folder=tmp_path / "out", **options)
-    assert result.returncode == 2
-    assert "not available yet" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_run_that_is_to_report_to_wandb_says_that_it_does_not_and_goes_on(
     make: Maker, tmp_path: Path
 ) -> None:

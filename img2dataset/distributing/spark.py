@@ -1,0 +1,415 @@
+"""The engine of Spark: ``--distributor pyspark``. Shards come in, one report for each goes out.
+
+The list is given out by place, a job of ``subjob_size`` shards at a time, over a DataFrame: no RDDs, which
+Spark Connect has not, no ``toLocalIterator``, which runs tasks one after another, and no barriers, which wait
+for all cores. Two jobs are out at once, so that no core waits for the last task of the one before. What
+became of a job that failed is read from the output folder, and the rest of it is done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import pickle
+import queue
+import re
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
+
+from img2dataset.counted import counted
+from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
+from img2dataset.distributing.list_reader import ListEnded, ListReader
+from img2dataset.distributing.member import member_task, report_in_folder, stop_note
+from img2dataset.distributing.noted_progress import NotedProgress, RowsNoted
+from img2dataset.distributing.reaching import asking, read_answer, refuse, unable_to_answer
+from img2dataset.distributing.spark_session import Session, check_spark
+from img2dataset.distributing.spark_task import (
+    CPUS,
+    SAID,
+    SHARDS,
+    TaskSaid,
+    answer_question,
+    make_shards,
+    said_of_text,
+)
+from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.formats.dataset import RUNS_FOLDER
+from img2dataset.stopping import StopRequest
+from img2dataset.storage.folders import remove
+from img2dataset.storage.moving import make_folder
+from img2dataset.storage.notes import write_note
+from img2dataset.types import PlannedShard, RowsSpec, ShardReport, ShardSpec, Status
+from img2dataset.version import __version__
+from img2dataset.working import WorkSettings
+
+logger = logging.getLogger("img2dataset")
+
+# Rows that travel are in the memory of this program, of Spark's, and of every executor that has a task.
+JOB_BYTES = 32_000_000
+# A list that is slow to read is not waited for by cores that have nothing to do.
+GATHERING_S = 2.0
+JOBS_AT_ONCE = 2
+# Of a job that failed, which is made again in parts; each may have one task only.
+RETRIES_AT_ONCE = 8
+SPLIT = 8
+LIST_AHEAD = 16
+# A task makes several shards, so that the next one's downloads begin while the last answers of the one before
+# are out. With 10,000 rows a shard it takes some ten minutes.
+SHARDS_A_PROCESS = 8
+# A cluster of more cores is not asked in each of them whether it can do the run.
+MOST_QUESTIONS = 1024
+# What the members are given to end in, once they are to stop: their own time and the way there.
+STOPPING_S = 40.0
+CANCELLING_S = 10.0
+# How Python ends a traceback, on the way through Spark's: ``ValueError: ...``.
+PYTHON_ERROR = re.compile(r"([A-Za-z_][\w.]*\.)?[A-Z]\w*(Error|Exception|Exit|Interrupt): ")
+LOOK_S = 1.0
+
+
+@dataclass(slots=True)
+class Job:
+    """Shards that are made, or are to be made, by one job of Spark.
+
+    ``texts``: of the shards, by number; ``bytes``: of all texts. ``began``: when the first one was gathered.
+    """
+
+    texts: dict[int, str] = field(default_factory=dict)
+    bytes: int = 0
+    began: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """A job is over: what its tasks have said, and the error it ended with, if any."""
+
+    job: Job
+    said: list[str]
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The machines have answered: what each said, and the cores of a task there; or the error instead."""
+
+    rows: list[tuple[str, int]]
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A message that wakes the engine: look at the ``StopRequest``."""
+
+
+Message: TypeAlias = PlannedShard | ListEnded | JobEnded | Answered | RowsNoted | StopAsked
+
+
+class SparkEngine:
+    """Has the tasks of a Spark cluster make shards; see ``Engine``.
+
+    Args:
+        settings: of the run.
+        on_progress, stop: see ``create_engine``.
+
+    Raises:
+        MissingDependency: pyspark is not installed.
+    """
+
+    capabilities = Capabilities(
+        machines=True, restarts_lost_shards=True, has_shared_folder=False, stops_gracefully=True
+    )
+
+    def __init__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> None:
+        check_spark()
+        self.settings = settings
+        self.config = settings.options.cluster_settings
+        self.on_progress = on_progress
+        self.stop = stop
+        self.member = "driver"
+        self.deaths: list[str] = []
+        # How many tasks run at once, and the worker processes of each, once the machines have been asked.
+        self.slots = self.processes = 1
+
+    def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
+        """Make all shards; see ``Engine``."""
+        session = Session(self.config, self.settings)
+        with contextlib.closing(session):
+            yield from SparkPass(self, session, settings).run(shards)
+
+
+class SparkPass:
+    """One pass of a ``SparkEngine``: the shards that are gathered for a job, and the jobs that are out."""
+
+    def __init__(self, engine: SparkEngine, session: Session, settings: WorkSettings) -> None:
+        self._engine = engine
+        self._session = session
+        self._write = settings.write
+        self._task = member_task(engine.settings, settings)
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._tag = f"img2dataset-{secrets.token_hex(8)}"
+        self._waiting: deque[PlannedShard] = deque()
+        self._gathered = Job()
+        self._again: deque[Job] = deque()
+        self._running: list[Job] = []
+        self._losses: Counter[int] = Counter()
+        self._is_asking = self._has_asked = False
+        self._input_ended = False
+        self._input_error: BaseException | None = None
+        self._reported: Counter[Status] = Counter()
+
+    def run(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
+        """Make all shards; once."""
+        stop = self._engine.stop
+        self._list = ListReader(shards, self._messages.put, LIST_AHEAD)
+        # A message wakes the loop; the queue's put is safe in a signal handler.
+        stop.listen(lambda: self._messages.put(StopAsked()))
+        location = self._write.locate()
+        notes = NotedProgress(location, self._write.run_id, self._engine.member, self._messages.put)
+        try:
+            while not self._finished() and not stop.made:
+                yield from self._handle_next()
+            if stop.made:
+                yield from self._stop()
+            elif self._input_error is not None:
+                raise self._input_error
+        finally:
+            stop.listen(None)
+            notes.close()
+            if self._running:
+                self._cancel()
+            with contextlib.suppress(Exception):  # it costs only its room
+                remove(location, f"{location.path}/{stop_note(self._write.run_id)}")
+
+    def _finished(self) -> bool:
+        has_shards = self._waiting or self._gathered.texts or self._again or self._running
+        return self._input_ended and not has_shards
+
+    def _handle_next(self) -> Iterator[ShardReport]:
+        self._list.check()
+        try:
+            message = self._messages.get(timeout=LOOK_S)
+        except queue.Empty:
+            message = None
+        if isinstance(message, (ShardSpec, RowsSpec)):
+            self._waiting.append(message)
+        elif isinstance(message, ListEnded):
+            self._input_ended, self._input_error = True, message.error
+        elif isinstance(message, JobEnded):
+            yield from self._take(message)
+        elif isinstance(message, Answered):
+            self._take_answers(message)
+        elif isinstance(message, RowsNoted):
+            self._tell_progress(message.rows)
+        self._gather()
+        self._submit()
+
+    def _gather(self) -> None:
+        job = self._gathered
+        while self._waiting and not self._is_full(job):
+            shard = self._waiting.popleft()
+            self._list.shard_taken()
+            text = shard.to_json()
+            if not job.texts:
+                job.began = time.monotonic()
+                self._ask(shard)
+            job.texts[shard.shard_id] = text
+            job.bytes += len(text)
+
+    def _is_full(self, job: Job) -> bool:
+        return len(job.texts) >= self._engine.settings.options.subjob_size or job.bytes >= JOB_BYTES
+
+    def _submit(self) -> None:
+        """Hand in what is to be done, as long as not too much is out."""
+        if not self._has_asked:
+            return
+        while self._again and len(self._running) < RETRIES_AT_ONCE:
+            self._start(self._again.popleft())
+        job = self._gathered
+        has_waited = not self._running and time.monotonic() - job.began > GATHERING_S
+        is_ready = self._is_full(job) or (self._input_ended and not self._waiting) or has_waited
+        if job.texts and is_ready and len(self._running) < JOBS_AT_ONCE:
+            self._gathered = Job()
+            self._start(job)
+
+    def _start(self, job: Job) -> None:
+        self._running.append(job)
+        threading.Thread(target=self._run_job, args=(job,), name="spark job", daemon=True).start()
+
+    def _run_job(self, job: Job) -> None:
+        said: list[str] = []
+        error: BaseException | None = None
+        try:
+            function = partial(make_shards, __version__, pickle.dumps(self._task))
+            groups = grouped(list(job.texts.values()), self._engine.slots, self._engine.processes)
+            said = [row[SAID] for row in self._collected(groups, function)]
+        except BaseException as raised:  # of Spark, of its Java, of its connection
+            error = raised
+        self._messages.put(JobEnded(job, said, error))
+
+    def _collected(self, groups: list[list[str]], function: Callable[..., Iterator[Any]]) -> list[Any]:
+        from pyspark.sql.functions import broadcast
+
+        spark = self._session.spark
+        self._session.tag_jobs(self._tag)
+        # A range has just as many partitions as it is told, each with one row, without a shuffle; whatever
+        # else makes partitions of rows puts two groups into some of them, and none into others.
+        rows = [(number, "\n".join(group)) for number, group in enumerate(groups)]
+        frame = broadcast(spark.createDataFrame(rows, f"id long, {SHARDS} string"))
+        tasks = spark.range(0, len(rows), 1, len(rows)).join(frame, "id").select(SHARDS)
+        collected: list[Any] = tasks.mapInArrow(function, f"{SAID} string").collect()
+        return collected
+
+    def _take(self, ended: JobEnded) -> Iterator[ShardReport]:
+        """The reports of a job; what it has not told of is looked for in the folder, and done again."""
+        self._running.remove(ended.job)
+        left = dict(ended.job.texts)
+        for said in sorted(map(said_of_text, ended.said), key=when_ended):
+            if said.death is not None:
+                self._engine.deaths.append(said.death)
+            if said.report is not None and left.pop(said.report.shard_id, None) is not None:
+                yield self._counted(said.report)
+        if left and not self._engine.stop.made:
+            yield from self._do_again(left, ended.error)
+
+    def _do_again(self, left: dict[int, str], error: BaseException | None) -> Iterator[ShardReport]:
+        reason = reason_of(error) if error is not None else "Spark has lost what it told"
+        if error is not None:
+            self._refuse_if_hopeless(error, reason)
+        for shard_id in list(left):
+            report = report_in_folder(self._write, shard_id)
+            if report is not None:
+                del left[shard_id]
+                yield self._counted(report)
+        if not left:
+            return
+        self._engine.deaths.append(reason)
+        logger.warning(
+            "a Spark job failed (%s) with %s, to be tried again", reason, counted(len(left), "open shard")
+        )
+        if len(left) > 1:
+            # Any of them may be what made it fail: it is found by halves, and the others are not blamed.
+            shards = list(left.items())
+            size = -(-len(shards) // SPLIT)
+            for start in range(0, len(shards), size):
+                self._again.append(Job(dict(shards[start : start + size])))
+            return
+        ((shard_id, text),) = left.items()
+        self._losses[shard_id] += 1
+        if self._losses[shard_id] > self._engine.settings.max_kills:
+            yield ShardReport(shard_id, error=f"its Spark job failed each time: {reason}")
+        else:
+            self._again.append(Job({shard_id: text}))
+
+    def _refuse_if_hopeless(self, error: BaseException, reason: str) -> None:
+        """End the run where no job can be done any more."""
+        if (unable := unable_to_answer(error)) is not None:
+            raise unable from error
+        try:
+            self._session.spark.range(1).collect()
+        except Exception as gone:
+            raise RunFailed(
+                f"the Spark session cannot run jobs any more: {reason}; the same command goes on"
+            ) from gone
+
+    def _counted(self, report: ShardReport) -> ShardReport:
+        if report.stats is not None:
+            self._reported += report.stats.rows
+            self._tell_progress(Counter())
+        return report
+
+    def _tell_progress(self, noted: Counter[Status]) -> None:
+        """Reports are exact and late; notes come early, and count what was done twice twice."""
+        self._engine.on_progress(max(noted, self._reported, key=Counter.total))
+
+    def _ask(self, first: PlannedShard) -> None:
+        """Have the machines asked whether they can do the run, once a session."""
+        if not self._is_asking and not self._has_asked:
+            self._is_asking = True
+            threading.Thread(target=self._run_question, args=(first,), name="question", daemon=True).start()
+
+    def _run_question(self, first: PlannedShard) -> None:
+        try:
+            self._session.tag_jobs(self._tag)
+            with asking(self._task, first) as question:
+                # Spark gives a range as many partitions as there are cores.
+                asked = self._session.spark.range(0, MOST_QUESTIONS)
+                schema = f"{SAID} string, {CPUS} int"
+                rows = asked.mapInArrow(partial(answer_question, question), schema).collect()
+            self._messages.put(Answered([(row[SAID], row[CPUS]) for row in rows], None))
+        except BaseException as error:
+            self._messages.put(Answered([], error))
+
+    def _take_answers(self, answered: Answered) -> None:
+        error = answered.error
+        if error is not None:
+            if isinstance(error, Img2datasetError):
+                raise error
+            raise unable_to_answer(error) or RunFailed(
+                f"the Spark cluster cannot run a job: {reason_of(error)}"
+            ) from error
+        refuse(read_answer(text) for text, _ in answered.rows)
+        self._engine.processes = max((cpus for _, cpus in answered.rows), default=1)
+        self._engine.slots = max(1, len(answered.rows) // self._engine.processes)
+        self._has_asked = True
+
+    def _stop(self) -> Iterator[ShardReport]:
+        """Let the members end what they have open, or put it aside; then end all jobs."""
+        with contextlib.suppress(Exception):  # then they are ended after the time below
+            location = self._write.locate()
+            make_folder(location, f"{location.path}/{RUNS_FOLDER}")
+            write_note(location, stop_note(self._write.run_id), "stop")
+        until = time.monotonic() + STOPPING_S
+        while self._running and time.monotonic() < until:
+            with contextlib.suppress(queue.Empty):
+                message = self._messages.get(timeout=LOOK_S)
+                if isinstance(message, JobEnded):
+                    yield from self._take(message)
+        for job in self._running:
+            for shard_id in job.texts:
+                with contextlib.suppress(Exception):  # what is done is done, and the next run finds it
+                    report = report_in_folder(self._write, shard_id)
+                    if report is not None:
+                        yield self._counted(report)
+
+    def _cancel(self) -> None:
+        with contextlib.suppress(Exception):  # the session may be gone
+            self._session.cancel_jobs(self._tag)
+        until = time.monotonic() + CANCELLING_S
+        while self._running and time.monotonic() < until:
+            with contextlib.suppress(queue.Empty):
+                message = self._messages.get(timeout=LOOK_S)
+                if isinstance(message, JobEnded):
+                    self._running.remove(message.job)
+
+
+def when_ended(said: TaskSaid) -> float:
+    """The order in which shards have ended; the tasks of a job tell it one after another."""
+    stats = said.report and (said.report.stats or said.report.unfinished)
+    return stats.end_time if stats else 0.0
+
+
+def grouped(texts: list[str], slots: int, processes: int) -> list[list[str]]:
+    """The shards of a job, in as many groups of nearly equal size as it shall have tasks.
+
+    Args:
+        texts: of the shards.
+        slots: how many tasks run at once.
+        processes: worker processes of a task.
+    """
+    rounds = -(-len(texts) // (slots * processes * SHARDS_A_PROCESS))
+    tasks = min(len(texts), slots * rounds)
+    bounds = [len(texts) * number // tasks for number in range(tasks + 1)]
+    return [texts[start:end] for start, end in itertools.pairwise(bounds)]
+
+
+def reason_of(error: BaseException) -> str:
+    """The line of an error of Spark, which has pages, that says what went wrong, in a task or in Spark."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    python = [line for line in lines if PYTHON_ERROR.match(line)]
+    return (python[-1] if python else lines[0] if lines else type(error).__name__)[:300]

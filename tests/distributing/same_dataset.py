@@ -1,0 +1,72 @@
+"""One list with the web's faults, and what its dataset must be, whoever makes it. For tests of engines."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+from img2dataset import download
+from img2dataset.reporting import RunSummary
+from tests.program.runs import Dataset, read_dataset, serve_photographs
+from tests.servers import ImageServer
+
+ROWS_A_SHARD = 20
+
+
+class FaultyList:
+    """A list of photographs among what goes wrong on the web, as text and, not to be entered, as gzip.
+
+    Args:
+        server: serves it.
+        folder: of the lists.
+        rows: how many.
+        slow_s: seconds that each tenth photograph takes.
+    """
+
+    def __init__(self, server: ImageServer, folder: Path, rows: int, slow_s: float = 0.0) -> None:
+        photographs = serve_photographs(server, folder="clusters")
+        broken = server.put("/clusters/broken.jpg", b"\xff\xd8\xff\xe0 no image")
+        faults = [
+            server.url("/status/404"),
+            server.url("/status/500"),
+            broken,
+            server.url(f"/redirect?to={photographs[0]}"),
+            server.url("/redirect-loop"),
+            "http://127.0.0.1:1/refused.jpg",
+            "not a url",
+        ]
+        urls = [f"{photographs[row % len(photographs)]}?{row}" for row in range(rows)]
+        for row in range(5, rows, 10):
+            urls[row] = faults[row // 10 % len(faults)]
+        for row in range(0, rows, 10):
+            if slow_s:
+                urls[row] = server.url(f"/slow?seconds={slow_s}&row={row}")
+        urls[3] = server.url("/hang-before-headers", host=16)
+        self.rows = rows
+        self.text = folder / "list.txt"
+        self.text.write_text("\n".join(urls))
+        self.gzip = folder / "list.txt.gz"
+        self.gzip.write_bytes(gzip.compress(self.text.read_bytes()))
+
+
+def make(url_list: Path, folder: Path, **options: Any) -> tuple[RunSummary, Dataset]:
+    """Make a dataset of a list, and read it."""
+    usual: dict[str, Any] = {
+        "input_format": "txt.gz" if url_list.suffix == ".gz" else "txt",
+        "output_format": "webdataset",
+        "number_sample_per_shard": ROWS_A_SHARD,
+        "image_size": 64,
+        "timeout": 4,
+    }
+    summary = download(url_list=str(url_list), output_folder=str(folder), **{**usual, **options})
+    return summary, read_dataset(folder)
+
+
+def assert_same(made: Dataset, expected: Dataset) -> None:
+    """The same shards, keys, metadata and pixels."""
+    assert sorted(made.statistics) == sorted(expected.statistics)
+    assert made.rows == expected.rows
+    assert made.images == expected.images
+    for shard, statistics in made.statistics.items():
+        assert statistics["status_dict"] == expected.statistics[shard]["status_dict"]

@@ -1,0 +1,143 @@
+"""What machines are asked before a run, and what is said of one that cannot do it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from img2dataset.distributing.engine import engine_settings
+from img2dataset.distributing.member import MemberTask, member_task
+from img2dataset.distributing.reaching import answer, asking, read_answer, refuse, unable_to_answer
+from img2dataset.distributing.spark_task import make_shards
+from img2dataset.errors import RunFailed
+from img2dataset.options import resolve
+from img2dataset.reading import open_reader
+from img2dataset.settings import work_settings
+from img2dataset.types import PlannedShard, RowsSpec, Shard
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> tuple[MemberTask, PlannedShard]:
+    """A task, and the first shard of its list."""
+    (tmp_path / "list.txt").write_text("http://127.0.0.1/a.jpg\n" * 3)
+    (tmp_path / "out").mkdir()
+    options = resolve({"url_list": str(tmp_path / "list.txt"), "output_folder": str(tmp_path / "out")})
+    task = member_task(engine_settings(options), work_settings(options))
+    return task, next(iter(open_reader(options, 10).plan()))
+
+
+def test_a_machine_that_has_all_is_not_refused_and_nothing_is_left(
+    told: tuple[MemberTask, PlannedShard], tmp_path: Path
+) -> None:
+    with asking(*told) as question:
+        found = read_answer(answer(question))
+    assert found.problem is None
+    refuse([found])
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_rows_that_travel_need_no_list(told: tuple[MemberTask, PlannedShard], tmp_path: Path) -> None:
+    os.remove(tmp_path / "list.txt")
+    with asking(told[0], RowsSpec(Shard(0, pa.table({"url": ["http://127.0.0.1/"]})))) as question:
+        assert read_answer(answer(question)).problem is None
+
+
+def test_paths_are_those_of_the_program_wherever_a_machine_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = resolve({"url_list": "list.txt", "output_folder": "out"})
+    task = member_task(engine_settings(options), work_settings(options))
+    assert task.work.write.output_folder == str(tmp_path / "out")
+    assert task.engine.list.url_list == str(tmp_path / "list.txt")
+    options = resolve({"url_list": "s3://lists/a", "output_folder": "simplecache::s3://b/out"})
+    task = member_task(engine_settings(options), work_settings(options))
+    assert task.work.write.output_folder == "simplecache::s3://b/out"
+    assert task.engine.list.url_list == "s3://lists/a"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"token": "another"}, "is not the folder that the program sees"),
+        ({"folder": "/nowhere/at/all"}, "is not the folder that the program sees"),
+        ({"folder": "nosuch://out"}, "no file system is known for nosuch"),
+        ({"version": "1.47.0"}, "is installed there"),
+    ],
+)
+def test_what_a_machine_lacks_is_one_line_that_names_it(
+    told: tuple[MemberTask, PlannedShard], changed: dict[str, str], said: str
+) -> None:
+    with asking(*told) as question:
+        text = answer(json.dumps({**json.loads(question), **changed}))
+    if "version" in changed:
+        text = json.dumps({**json.loads(text), "version": "9.9.9"})
+    with pytest.raises(RunFailed, match=f"^machine .* cannot do this run: .*{said}") as raised:
+        refuse([read_answer(text)])
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(
+    told: tuple[MemberTask, PlannedShard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with asking(*told) as question:
+        monkeypatch.setattr(
+            "img2dataset.distributing.reaching.write_note", refused
+        )  # root may write anywhere
+        problem = read_answer(answer(question)).problem
+    assert problem is not None
+    assert "cannot be written to: Permission denied" in problem
+
+
+@pytest.mark.parametrize("how", ["gone", "another"])
+def test_a_list_that_a_machine_does_not_see_is_said(
+    told: tuple[MemberTask, PlannedShard], tmp_path: Path, how: str
+) -> None:
+    with asking(*told) as question:
+        if how == "gone":
+            os.remove(tmp_path / "list.txt")
+        else:
+            (tmp_path / "list.txt").write_text("other\n")
+        problem = read_answer(answer(question)).problem
+    assert problem is not None
+    assert problem.startswith("url_list: ")
+    assert str(tmp_path / "list.txt") in problem
+    assert "shared file system" in problem
+
+
+def test_several_machines_are_counted(told: tuple[MemberTask, PlannedShard]) -> None:
+    with asking(*told) as question:
+        unable = read_answer(answer(json.dumps({**json.loads(question), "token": "x"})))
+    others = [dataclasses.replace(unable, host=f"node-{number}") for number in range(3)]
+    with pytest.raises(RunFailed, match=r"machine node-0 \(and 2 more\) cannot do this run"):
+        refuse(others)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ModuleNotFoundError: No module named 'img2dataset'", "img2dataset is not installed"),
+        ("No module named 'img2dataset.distributing'", "another version of img2dataset is installed"),
+        ("ModuleNotFoundError: No module named 'pyarrow'", "pyarrow is not installed"),
+        ("ValueError: something else", None),
+    ],
+)
+def test_a_machine_without_the_package_is_told_by_its_error(text: str, said: str | None) -> None:
+    unable = unable_to_answer(RuntimeError(f"a page of Java\n  {text}\n  at org.apache"))
+    assert (unable is None) == (said is None)
+    if said is not None:
+        assert said in str(unable)
+
+
+def test_a_task_of_another_version_makes_nothing() -> None:
+    pytest.importorskip("pyspark")
+    with pytest.raises(RuntimeError, match="is installed there: install the version of the driver"):
+        next(make_shards("9.9.9", b"never read", iter([])))
