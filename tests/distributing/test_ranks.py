@@ -363,6 +363,16 @@ def test_wrong_numbers_are_one_line_before_anything_is_made(
     assert not options["output_folder"].exists()
 
 
+@pytest.mark.parametrize("number", [{"rank": 0}, {"world_size": 2}])
+def test_numbers_without_ranks_are_refused(number: dict[str, int], options: dict[str, Any]) -> None:
+    """Else each machine would make the whole dataset."""
+    result = run(**options, **number)
+    assert result.returncode == 2
+    assert "add --distributor ranks" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not options["output_folder"].exists()
+
+
 @pytest.mark.parametrize("kind", ["json", "memory"])
 def test_lists_that_cannot_be_entered_are_shared_too(
     kind: str, options: dict[str, Any], image_server: ImageServer, tmp_path: Path
