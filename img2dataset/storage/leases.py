@@ -24,7 +24,7 @@ from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import make_folder
 from img2dataset.storage.putting import create_text, put_text
-from img2dataset.storage.runs import run_is_dead
+from img2dataset.storage.runs import boot_id, run_is_dead
 
 logger = logging.getLogger("img2dataset")
 
@@ -62,7 +62,8 @@ class Leases:
         # Held by the thread that is at the folder, where only one may be.
         self._turn = threading.RLock() if location.takes_one_at_a_time else contextlib.nullcontext()
         self._folder = f"{location.path}/{LEASES_FOLDER}"
-        self._owner = f"{member} {run_id}"
+        # Some machines share all that a run id says of them, if they were copied one from another.
+        self._owner = f"{member} {run_id} {boot_id()[:8] or '-'}"
         self._own_sign = f"{self._folder}/{_sign_name(self._owner)}"
         self._gone_s = gone_s
         self._interval_s = min(MOST_BETWEEN_SIGNS_S, gone_s / SIGNS_BEFORE_GONE)
@@ -181,9 +182,12 @@ class Leases:
         with self._lock:
             if owner in self._gone:
                 return True
-        member, _, run_id = owner.rpartition(" ")
-        replaced = member == self._owner.rpartition(" ")[0] and owner != self._owner
-        gone = replaced or run_is_dead(run_id) or self._silent_s(owner) >= self._gone_s
+        own_member, _, own_boot = self._owner.split(" ")
+        # What is only half written, on a server that shows it, has not all of them.
+        member, run_id, boot = [*owner.split(" "), "", "", ""][:3]
+        replaced = member == own_member and owner != self._owner
+        dead = boot == own_boot and run_is_dead(run_id)
+        gone = replaced or dead or self._silent_s(owner) >= self._gone_s
         if gone:
             with self._lock:
                 self._gone.add(owner)

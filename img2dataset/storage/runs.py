@@ -1,11 +1,14 @@
 """Run ids: they name a run's temporary files, and tell later runs whose those are and if it still lives.
 
-Out: an id such as ``node7.4026531836-3121-9f86d081``: host and process-id namespace, process id of the
-run's main process, a random part. Called by ``settings`` (``new_run_id``), ``working`` and ``verifying``.
+Out: an id such as ``node7.4026531836.5e884898-3121-9f86d081``: host, process-id namespace and a mark of the
+machine, process id of the run's main process, a random part. Called by ``settings`` (``new_run_id``),
+``working``, ``verifying`` and ``leases``.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import re
 import secrets
@@ -68,11 +71,30 @@ def _is_zombie(process_id: int) -> bool:
         return False
 
 
+def boot_id() -> str:
+    """What differs between machines, and from one start of a machine to the next; empty if not known."""
+    return _text_of("/proc/sys/kernel/random/boot_id")
+
+
+@functools.cache
 def _machine() -> str:
-    """Host and process-id namespace: two containers may share a host name and a folder."""
+    """Host, process-id namespace and machine: containers, and machines, may share a host name and a folder.
+
+    The namespace of all that is in no container has the same number everywhere.
+    """
     try:
         namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
     except OSError:
         namespace = "0"
     host = re.sub(r"[^A-Za-z0-9._-]", "_", socket.gethostname()) or "host"
-    return f"{host}.{namespace}"
+    # The id itself is not to be shown to others (machine-id(5)).
+    mark = hashlib.sha256(f"img2dataset {_text_of('/etc/machine-id') or boot_id()}".encode()).hexdigest()[:8]
+    return f"{host}.{namespace}.{mark}"
+
+
+def _text_of(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

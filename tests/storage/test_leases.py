@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +15,10 @@ import fsspec
 import pytest
 
 from img2dataset.errors import OutputError
+from img2dataset.storage import leases as leases_module
 from img2dataset.storage.leases import LEASES_FOLDER, Leases
 from img2dataset.storage.locations import locate
+from img2dataset.storage.runs import new_run_id
 from tests.storage.stores import RenamingServer
 
 Open = Callable[..., Leases]
@@ -170,7 +175,7 @@ def test_a_member_that_is_started_again_takes_its_own_back_at_once(opened: Open)
 def test_signs_are_given_by_themselves(opened: Open, folder: str) -> None:
     leases = opened("rank-0", gone_s=0.3)
     location = locate(folder, "output_folder", OutputError)
-    sign = f"{location.path}/{LEASES_FOLDER}/member-rank-0-elsewhere.7-1-aaaaaaaa"
+    (sign,) = location.file_system.glob(f"{location.path}/{LEASES_FOLDER}/member-rank-0-*")
     seen = {location.file_system.cat_file(sign)}
     for _ in range(200):
         leases._closing.wait(0.05)
@@ -187,3 +192,22 @@ def test_the_folder_may_be_removed_at_any_time(opened: Open, folder: str) -> Non
     assert leases.take("00000")
     leases._put_sign(1)
     assert len(names(folder)) == 2
+
+
+@pytest.mark.parametrize(("boot", "gone"), [("", True), ("another", False)])
+def test_an_owner_who_has_died_on_this_machine_is_gone_at_once_and_not_one_on_its_copy(
+    boot: str, gone: bool, folder: str, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that was copied from this one has its name, and other processes."""
+    location = locate(folder, "output_folder", OutputError)
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    run_id = new_run_id().replace(f"-{os.getpid()}-", f"-{process.pid}-")
+    with monkeypatch.context() as elsewhere:
+        if boot:
+            elsewhere.setattr(leases_module, "boot_id", lambda: boot)
+        owner = Leases(location, "rank-0", run_id, 60, Clock(0))
+    owner.start()
+    assert owner.take("00000")
+    assert opened("rank-1").take("00000") == gone
+    owner.close()
