@@ -33,6 +33,8 @@ MEMBER_PREFIX = "member-"
 MOST_BETWEEN_SIGNS_S = 10.0
 # How many signs of life may be missed before an owner is given up.
 SIGNS_BEFORE_GONE = 6
+# How many one may miss who has the name of the watcher, which was started again after it, as it seems.
+SIGNS_OF_NAMESAKE = 2.5
 # The sign of a member is read again at most so often, however many leases it has.
 LOOK_AGAIN_S = 1.0
 # Each time a lease is taken from one who is gone it has one more.
@@ -44,7 +46,7 @@ class Leases:
 
     Args:
         location: of the folder.
-        member: this program among those that share the folder; a later one of the same name replaces it.
+        member: this program among those that share the folder, the same when it is started again.
         run_id: of this program (``storage.runs``).
         gone_s: how long an owner may be silent.
         clock: seconds that only go forward.
@@ -73,6 +75,7 @@ class Leases:
         self._seen: dict[str, _Seen] = {}
         self._gone: set[str] = set()
         self._closed = False
+        self._has_told_namesake = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._give_signs, name="lease", daemon=True)
 
@@ -185,13 +188,16 @@ class Leases:
         own_member, _, own_boot = self._owner.split(" ")
         # What is only half written, on a server that shows it, has not all of them.
         member, run_id, boot = [*owner.split(" "), "", "", ""][:3]
-        replaced = member == own_member and owner != self._owner
         dead = boot == own_boot and run_is_dead(run_id)
-        gone = replaced or dead or self._silent_s(owner) >= self._gone_s
+        gone = dead or self._silent_s(owner) >= self._patience_s(member == own_member)
         if gone:
             with self._lock:
                 self._gone.add(owner)
         return gone
+
+    def _patience_s(self, is_namesake: bool) -> float:
+        """How long an owner may be silent; one of this program's own name has most likely ended before it."""
+        return min(self._gone_s, SIGNS_OF_NAMESAKE * self._interval_s) if is_namesake else self._gone_s
 
     def _silent_s(self, owner: str) -> float:
         """For how long, as seen from here, an owner has given no sign of life."""
@@ -201,10 +207,19 @@ class Leases:
         if seen is None or now - seen.looked >= LOOK_AGAIN_S:
             sign = self._text_at(f"{self._folder}/{_sign_name(owner)}")
             since = now if seen is None or seen.sign != sign else seen.since
+            if seen is not None and seen.sign != sign:
+                self._tell_namesake(owner)
             seen = _Seen(sign, since, now)
             with self._lock:
                 self._seen[owner] = seen
         return now - seen.since
+
+    def _tell_namesake(self, owner: str) -> None:
+        """Say once that another program is at work under the name of this one."""
+        name = self._owner.partition(" ")[0]
+        if owner.startswith(f"{name} ") and owner != self._owner and not self._has_told_namesake:
+            self._has_told_namesake = True
+            logger.warning("another program is at work as %s too: give each a number of its own", name)
 
     def _text_at(self, path: str) -> str | None:
         try:

@@ -166,10 +166,37 @@ def test_clocks_that_differ_by_minutes_change_nothing(opened: Open, minutes: int
     assert watcher.take("00000")
 
 
-def test_a_member_that_is_started_again_takes_its_own_back_at_once(opened: Open) -> None:
-    assert opened("rank-0", run="a").take("00000")
-    assert not opened("rank-1", run="b").take("00000")
-    assert opened("rank-0", run="c").take("00000")
+def test_a_member_that_is_started_again_soon_has_its_own_back(opened: Open) -> None:
+    gone = opened("rank-0", run="a")
+    assert gone.take("00000")
+    gone._closing.set()
+    gone._thread.join()
+    clocks = Clock(0), Clock(0)
+    again, other = opened("rank-0", clocks[0], run="c"), opened("rank-1", clocks[1], run="b")
+    for seconds in (0, 24):
+        for clock in clocks:
+            clock.now += seconds
+        assert not again.take("00000")
+        assert not other.take("00000")
+    for clock in clocks:
+        clock.now += 2
+    assert not other.take("00000")
+    assert again.take("00000")
+
+
+def test_two_that_are_started_under_one_name_do_not_take_each_others(
+    opened: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock(0)
+    one, two = opened("rank-0", run="a"), opened("rank-0", clock, run="b")
+    assert one.take("00000")
+    for number in range(4):
+        assert not two.take("00000")
+        one._put_sign(number + 1)
+        clock.now += 24
+    assert [record.getMessage() for record in caplog.records] == [
+        "another program is at work as rank-0 too: give each a number of its own"
+    ]
 
 
 def test_signs_are_given_by_themselves(opened: Open, folder: str) -> None:
