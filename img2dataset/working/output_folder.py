@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ class OutputFolder:
     def __init__(self, settings: WriteSettings) -> None:
         self.path = settings.output_folder
         self._run_id = settings.run_id
+        self._spool = settings.spool_folder
         self._location = settings.locate()
         self._file_system = self._location.file_system
         self._keep: list[str] = []
@@ -64,7 +66,7 @@ class OutputFolder:
         self._data_endings = data_endings(settings.output_format)
 
     def prepare(self, keep: Iterable[str] = ()) -> None:
-        """Create the folder, and make sure that it can be written to by writing to it.
+        """Create the folder, and make sure that it, and the spool, can be written to by writing to them.
 
         Args:
             keep: paths that ``empty`` must not remove: the run's URL lists.
@@ -73,6 +75,7 @@ class OutputFolder:
             OutputError: it cannot; the message names the folder and the reason.
         """
         self._keep = list(keep)
+        self._prepare_spool()
         probe = f"{self._location.path}/.img2dataset-{secrets.token_hex(8)}"
         try:
             if not self._location.has_buckets:
@@ -87,6 +90,19 @@ class OutputFolder:
             raise OutputError(
                 f"output_folder {self.path!r} cannot be written to: {one_line(error)}; "
                 "choose another folder or change its permissions"
+            ) from error
+
+    def _prepare_spool(self) -> None:
+        if self._spool is None or self._location.is_local:
+            return
+        try:
+            os.makedirs(self._spool, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._spool):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"--spool_folder {self._spool!r} cannot be written to: {one_line(error)}; choose another"
+                " folder on the local disk"
             ) from error
 
     def done_shards(self) -> set[int]:
@@ -293,11 +309,11 @@ class OutputFolder:
 
         Never raises: leftovers that cannot be removed cost nothing but their room.
         """
-        remove_dead_runs(self._location)
+        remove_dead_runs(self._location, self._spool)
 
     def remove_own_temporaries(self) -> None:
         """Remove what is left of this run's temporary files, at its end. Never raises."""
-        remove_run(self._location, self._run_id)
+        remove_run(self._location, self._run_id, self._spool)
 
     def _names(self) -> list[str]:
         """Everything directly in the folder; nothing if there is no folder."""

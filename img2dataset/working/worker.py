@@ -37,6 +37,7 @@ from img2dataset.working.sharing import (
     TakeBack,
     travelling,
 )
+from img2dataset.working.uploads import Uploaded, Uploads
 
 Progress = Callable[[Counter[Status]], None]
 PROGRESS_INTERVAL_S = 0.5
@@ -86,7 +87,10 @@ class Worker:
             settings.verify_hash,
             settings.blur,
         )
-        self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction | Uploaded] = (
+            queue.SimpleQueue()
+        )
+        self._uploads = Uploads(self._events.put, settings.write.store_patience)
         self._open: dict[int, OpenShard] = {}
         self._helping: dict[tuple[int, int], list[RowTask]] = {}
         self._rows_left = 0
@@ -104,8 +108,8 @@ class Worker:
 
     @property
     def step_s(self) -> float:
-        """Seconds that the main thread has been at one thing: an image, a commit. Any thread."""
-        return time.monotonic() - self._step_began
+        """Seconds that the main thread, or an upload, has been at one thing: an image, a try. Any thread."""
+        return max(time.monotonic() - self._step_began, self._uploads.step_s)
 
     def instruct(self, instruction: Instruction) -> None:
         """Have something done beside the shards, to share the last ones. Thread safe."""
@@ -119,6 +123,7 @@ class Worker:
         finally:
             intake.close()
             self._fetcher.close()
+            self._uploads.close()
             for shard in self._open.values():
                 shard.discard()
 
@@ -127,11 +132,12 @@ class Worker:
         while True:
             if self._stop_at is not None and (self._nothing_under_way() or time.monotonic() > self._stop_at):
                 yield from self._put_aside()
+                yield from self._last_uploads()
                 return
             if not asked and not exhausted and self._stop_at is None and self._wants_shard():
                 intake.ask()
                 asked = True
-            if exhausted and not self._open and not self._helping:
+            if exhausted and not self._open and not self._helping and not self._uploads.count:
                 self._report_progress()
                 return
             event = self._next_event()
@@ -142,6 +148,8 @@ class Worker:
                 asked = False
                 if self._stop_at is None:
                     report = self._open_shard(event)
+            elif isinstance(event, Uploaded):
+                report = self._take_uploaded(event)
             elif isinstance(event, NoMoreShards):
                 if event.error is not None:
                     raise event.error
@@ -158,6 +166,8 @@ class Worker:
         Open rows are bounded too: slow servers hold their shards open until the deadline, and each open
         shard costs memory, also for its rows that are done.
         """
+        if not self._uploads.takes_more:
+            return False
         concurrency, size = self._settings.fetch.thread_count, self._settings.write.rows_per_shard
         held = sum(shard.count for shard in self._open.values())
         if held >= max(256 * concurrency, 4 * size):
@@ -171,7 +181,7 @@ class Worker:
         few = waiting < LOOK_AHEAD_ROWS and rows_left < max(LOOK_AHEAD_ROWS, 2 * size)
         return few and len(self._open) < MOST_SHARDS_AHEAD
 
-    def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | None:
+    def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | Uploaded | None:
         """The next thing to do, or None now and then, so that progress is told when nothing happens."""
         now = time.monotonic()
         if now >= self._next_progress:
@@ -252,6 +262,7 @@ class Worker:
     def _stop(self, grace_s: float) -> None:
         """Begin no more downloads; those under way have a little time."""
         self._stop_at = time.monotonic() + grace_s
+        self._uploads.hurry()
         for row in self._fetcher.take_back(self._fetcher.not_begun, even_on_trial=True):
             if row.shard_id in self._open:
                 self._open[row.shard_id].give_up(row.index)
@@ -274,13 +285,34 @@ class Worker:
         self._rows_done[status] += 1
         self._rows_left -= 1
 
-    def _committed(self, shard: OpenShard) -> ShardReport:
+    def _committed(self, shard: OpenShard) -> ShardReport | None:
+        """The report of a shard that is complete; None if it is uploaded first."""
         try:
-            stats = shard.commit()
+            prepared, stats = shard.prepare()
+            if not prepared.is_uploaded:
+                prepared.publish()
         except Exception as error:
             return self._dropped(shard.shard_id, error)
         del self._open[shard.shard_id]
-        return ShardReport(shard.shard_id, stats=stats, failed_hosts=shard.failed_hosts)
+        report = ShardReport(shard.shard_id, stats=stats, failed_hosts=shard.failed_hosts)
+        if not prepared.is_uploaded:
+            return report
+        self._uploads.begin(prepared, report)
+        return None
+
+    def _take_uploaded(self, uploaded: Uploaded) -> ShardReport:
+        self._uploads.end(uploaded)
+        if uploaded.error is None:
+            return uploaded.report
+        uploaded.shard.discard()
+        return _failure(uploaded.report.shard_id, uploaded.error)
+
+    def _last_uploads(self) -> Iterator[ShardReport]:
+        """Wait for the uploads of a run that is stopped; how long is for who has stopped it to say."""
+        while self._uploads.count:
+            event = self._next_event()
+            if isinstance(event, Uploaded):
+                yield self._take_uploaded(event)
 
     def _dropped(self, shard_id: int, error: Exception) -> ShardReport:
         """Give a shard up: nothing of it is left, and its downloads are called off."""
