@@ -61,6 +61,8 @@ class Ranks:
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make the shards that are this rank's, and those that others leave; see ``Engine``."""
+        # From here on a signal is a request to stop, and breaks into nothing.
+        self._stop.listen(None)
         share = Share(self._rank, self._settings, settings, self._stop)
         self._rows_before.clear()
         try:
