@@ -148,8 +148,8 @@ def stop_note(run_id: str) -> str:
 def report_in_folder(write: WriteSettings, shard_id: int) -> ShardReport | None:
     """How a shard that was handed out ended, by what lies in the output folder; None if it is not done there.
 
-    A member that was lost has told nothing of the shards that it had finished. Where the folder cannot be read
-    just now, they are made again, which is harmless.
+    A member that was lost has told nothing of the shards that it had finished. Where the folder cannot be
+    read just now, they are made again, which is harmless.
     """
     if write.incremental_mode == "retry_failed":  # what stands there may be what is to be replaced
         return None
