@@ -181,8 +181,7 @@ class SparkPass:
         finally:
             stop.listen(None)
             notes.close()
-            if self._running:
-                self._cancel()
+            self._cancel()
             with contextlib.suppress(Exception):  # it costs only its room
                 remove(location, f"{location.path}/{stop_note(self._write.run_id)}")
 
@@ -346,6 +345,7 @@ class SparkPass:
             self._messages.put(Answered([], error))
 
     def _take_answers(self, answered: Answered) -> None:
+        self._is_asking = False
         error = answered.error
         if error is not None:
             if isinstance(error, Img2datasetError):
@@ -372,20 +372,23 @@ class SparkPass:
                     yield from self._take(message)
         for job in self._running:
             for shard_id in job.texts:
-                with contextlib.suppress(Exception):  # what is done is done, and the next run finds it
-                    report = report_in_folder(self._write, shard_id)
-                    if report is not None:
-                        yield self._counted(report)
+                report = report_in_folder(self._write, shard_id)
+                if report is not None:
+                    yield self._counted(report)
 
     def _cancel(self) -> None:
+        """End what is still running, and wait for its threads a little."""
+        if not (self._running or self._is_asking):
+            return
         with contextlib.suppress(Exception):  # the session may be gone
             self._session.cancel_jobs(self._tag)
         until = time.monotonic() + CANCELLING_S
-        while self._running and time.monotonic() < until:
+        while (self._running or self._is_asking) and time.monotonic() < until:
             with contextlib.suppress(queue.Empty):
                 message = self._messages.get(timeout=LOOK_S)
                 if isinstance(message, JobEnded):
                     self._running.remove(message.job)
+                self._is_asking = self._is_asking and not isinstance(message, Answered)
 
 
 def when_ended(said: TaskSaid) -> float:

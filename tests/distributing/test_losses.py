@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from img2dataset.formats.dataset import RUNS_FOLDER
 from tests.distributing.clusters import descendants, ray_cluster, spark_cluster
 from tests.distributing.same_dataset import FaultyList, assert_same, make
 from tests.program.runs import COMMAND, Dataset, read_dataset, words
@@ -85,7 +86,7 @@ def test_speculation_makes_the_same_dataset(faulty: FaultyList, expected: Datase
     with spark_cluster("local-cluster[2,2,1024]", **speculation):
         _, made = make(faulty.text, tmp_path / "out", distributor="pyspark", subjob_size=4)
     assert_same(made, expected)
-    hosts = {path.name for path in (tmp_path / "out" / "_runs" / "members").iterdir()}
+    hosts = {path.name for path in (tmp_path / "out" / RUNS_FOLDER / "members").iterdir()}
     assert len(hosts) > 2
 
 

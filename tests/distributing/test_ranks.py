@@ -400,7 +400,9 @@ def test_a_rank_that_waits_for_others_can_be_stopped(
     # Alone, it takes the other part too.
     wait_until(lambda: len(leases_of(options, 1)) == 2, busy)
     waiting = start_rank(options, 0, 2)
-    wait_until(lambda: (options["output_folder"] / "_runs/members/rank-00000.json").exists(), waiting)
+    wait_until(
+        lambda: (options["output_folder"] / f"{RUNS_FOLDER}/members/rank-00000.json").exists(), waiting
+    )
     time.sleep(3)
     waiting.send_signal(signal.SIGTERM)
     _, stderr = waiting.communicate(timeout=20)

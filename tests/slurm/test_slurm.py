@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from img2dataset.formats.dataset import RUNS_FOLDER
 from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, words, write_list
 from tests.servers import ImageServer
 from tests.slurm.cluster import Cluster, missing_programs
@@ -113,7 +114,7 @@ def test_an_array_makes_what_one_program_makes(
     job = submit(cluster, options, tmp_path)
     wait_for(all_are(cluster, job, dict.fromkeys("0123", DONE)), tmp_path)
     assert_same(read_dataset(options["output_folder"]), expected)
-    notes = (options["output_folder"] / "_runs" / "members").glob("*.json")
+    notes = (options["output_folder"] / RUNS_FOLDER / "members").glob("*.json")
     assert sorted(path.stem for path in notes) == [f"rank-{number:05d}" for number in range(4)]
 
 
@@ -168,5 +169,5 @@ def test_the_processes_of_a_step_are_ranks(
     said = cluster.run("srun", "--ntasks=3", f"--output={tmp_path}/%t.log", *command)
     assert said == ""
     assert_same(read_dataset(options["output_folder"]), expected)
-    notes = (options["output_folder"] / "_runs" / "members").glob("*.json")
+    notes = (options["output_folder"] / RUNS_FOLDER / "members").glob("*.json")
     assert sorted(path.stem for path in notes) == [f"rank-{number:05d}" for number in range(3)]
