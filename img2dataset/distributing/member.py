@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from img2dataset.distributing.engine import EngineSettings, Progress
+from img2dataset.distributing.engine import EngineSettings, Progress, as_member
 from img2dataset.distributing.local import LocalPool
 from img2dataset.distributing.member_notes import MemberRecord
 from img2dataset.formats.dataset import RUNS_FOLDER, STATISTICS_ENDING, shard_name
@@ -109,13 +109,21 @@ class Member:
         """Why worker processes ended that were to go on."""
         return self._pool.deaths
 
-    def make(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
-        """Make shards; see ``Engine.run``. After a stop was asked for, none."""
+    def make(
+        self, shards: Iterable[PlannedShard], member: int = 0, members: int = 1
+    ) -> Iterator[ShardReport]:
+        """Make shards; see ``Engine.run``. After a stop was asked for, none.
+
+        Args:
+            shards: these.
+            member: which of the members of the run this is, from 0, as long as it makes them.
+            members: how many there are.
+        """
         self._look_for_stop()
         if self.stop.made:
             return
         try:
-            for report in self._pool.run(shards, self._work):
+            for report in self._pool.run(shards, as_member(self._work, member, members)):
                 self._record.shard(report)
                 yield report
         finally:

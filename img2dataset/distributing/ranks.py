@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
+from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress, as_member
 from img2dataset.distributing.local import LocalPool
 from img2dataset.distributing.rank_numbers import find_rank
 from img2dataset.distributing.share import Share
@@ -64,6 +64,7 @@ class Ranks:
         # From here on a signal is a request to stop, and breaks into nothing.
         self._stop.listen(None)
         share = Share(self._rank, self._settings, settings, self._stop)
+        settings = as_member(settings, self._rank.number, self._rank.world_size)
         self._rows_before.clear()
         try:
             while share.has_work():

@@ -22,6 +22,7 @@ from img2dataset.distributing.list_reader import ListEnded, ListReader
 from img2dataset.distributing.member import MemberTask, member_task
 from img2dataset.distributing.ray_member import News
 from img2dataset.distributing.ray_node import Node
+from img2dataset.distributing.ray_numbers import NodeNumbers
 from img2dataset.distributing.ray_session import Cluster, check_ray
 from img2dataset.distributing.reaching import asking, read_answer, refuse, unable_to_answer
 from img2dataset.errors import RunFailed, one_line
@@ -95,6 +96,7 @@ class RayPass:
         self._last_node_at = self._began = time.monotonic()
         self._has_begun = False
         self._question: str | None = None
+        self._numbers = NodeNumbers()
         self._exit = contextlib.ExitStack()
 
     def run(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
@@ -241,18 +243,21 @@ class RayPass:
             )
             if not self._has_begun:
                 return
+        at_work = [node for node in self._nodes.values() if node.is_at_work]
+        is_counting = self._numbers.are_to_be_given(at_work, time.monotonic())
         for node in sorted(self._nodes.values(), key=lambda node: len(node.shards)):
             if not node.can_be_asked:
                 continue
             given: list[PlannedShard] = []
-            while node.wants > len(given) and (self._given_back or self._waiting):
+            takes = node.wants if node.number is not None and not is_counting else 0
+            while takes > len(given) and (self._given_back or self._waiting):
                 if self._given_back:
                     given.append(self._given_back.popleft())
                 else:
                     given.append(self._waiting.popleft())
                     self._list.shard_taken()
             is_end = self._input_ended and not (self._waiting or self._given_back)
-            node.exchange(given, is_end)
+            node.exchange(given, is_end or is_counting)
 
     def _stop(self) -> Iterator[ShardReport]:
         """Let the nodes complete what they have open, or put it aside."""

@@ -40,6 +40,9 @@ class Node:
         self.is_idle = True
         self.rows: dict[str, int] = {}
         self.rows_reported: Counter[Status] = Counter()
+        # Which of the members of the run it is; None until it has been counted among them.
+        self.number: int | None = None
+        self.members = 1
         self._processes = processes
         self._question = question
         self._patience_s = PENDING_S
@@ -65,6 +68,11 @@ class Node:
     def rows_done(self) -> Counter[Status]:
         """The rows of this node, those of open shards too."""
         return max(Counter(cast("dict[Status, int]", self.rows)), self.rows_reported, key=Counter.total)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether it has a shard, or has not said yet that it has none."""
+        return bool(self.shards) or not self.is_idle
 
     @property
     def can_be_asked(self) -> bool:
@@ -109,7 +117,8 @@ class Node:
         """Give it shards, and ask for its news."""
         self.shards.update((shard.shard_id, shard) for shard in shards)
         self.wants = 0
-        self._call = self._actor.exchange.remote([shard.to_json() for shard in shards], is_end)
+        texts = [shard.to_json() for shard in shards]
+        self._call = self._actor.exchange.remote(texts, is_end, self.number or 0, self.members)
 
     def ask_for_less_if_it_waits(self) -> None:
         """Let the actor have fewer cores, where others use the rest of the node."""

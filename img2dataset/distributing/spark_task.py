@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from img2dataset.distributing.member import Member, MemberTask, report_in_folder
+from img2dataset.distributing.member_numbers import own_number
 from img2dataset.distributing.reaching import answer, other_version
 from img2dataset.types import PlannedShard, ShardReport, report_of_json, spec_of_json
 from img2dataset.version import __version__
@@ -49,12 +50,15 @@ def said_of_text(text: str) -> TaskSaid:
     return TaskSaid(report, fields["death"])
 
 
-def make_shards(version: str, task: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def make_shards(
+    version: str, task: bytes, at_once: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     """Make the shards of one task of Spark; for ``DataFrame.mapInArrow``.
 
     Args:
         version: of this package, where the run was started.
         task: the pickled ``MemberTask``.
+        at_once: how many tasks run at once.
         batches: with a column ``SHARDS``.
     """
     import pyarrow as pa
@@ -66,7 +70,7 @@ def make_shards(version: str, task: bytes, batches: Iterator[pa.RecordBatch]) ->
     is_first_try = context is None or context.attemptNumber() == 0
     texts = [text for batch in batches for text in batch.column(SHARDS).to_pylist()]
     told: MemberTask = pickle.loads(task)
-    for said in _make(told, context.cpus() if context is not None else 1, texts, is_first_try):
+    for said in _make(told, at_once, context.cpus() if context is not None else 1, texts, is_first_try):
         yield pa.record_batch([pa.array([said.to_text()], pa.string())], names=[SAID])
 
 
@@ -83,7 +87,9 @@ def answer_question(question: str, batches: Iterator[pa.RecordBatch]) -> Iterato
     yield pa.record_batch(answered, names=[SAID, CPUS])
 
 
-def _make(task: MemberTask, processes: int, texts: list[str], is_first_try: bool) -> Iterator[TaskSaid]:
+def _make(
+    task: MemberTask, at_once: int, processes: int, texts: list[str], is_first_try: bool
+) -> Iterator[TaskSaid]:
     specs = [spec_of_json(line) for text in texts for line in text.split("\n")]
     missing: list[PlannedShard] = []
     for spec in specs:
@@ -95,8 +101,9 @@ def _make(task: MemberTask, processes: int, texts: list[str], is_first_try: bool
             yield TaskSaid(done)
     member = _member_of(task, processes)
     deaths = len(member.deaths)
-    for report in member.make(missing):
-        yield TaskSaid(report)
+    with own_number(task, _name(), at_once) as number:
+        for report in member.make(missing, number.member, number.members):
+            yield TaskSaid(report)
     for death in member.deaths[deaths:]:
         yield TaskSaid(death=death)
 
@@ -108,6 +115,10 @@ def _member_of(task: MemberTask, processes: int) -> Member:
         for member in _members.values():  # of runs that have ended, in a session that goes on
             member.close()
         _members.clear()
-        name = f"spark-{socket.gethostname()}-{os.getpid()}"
-        _members[run_id] = Member(task, name, processes, NOTE_INTERVAL_S)
+        _members[run_id] = Member(task, _name(), processes, NOTE_INTERVAL_S)
     return _members[run_id]
+
+
+def _name() -> str:
+    """What this process is called among the members of a run."""
+    return f"spark-{socket.gethostname()}-{os.getpid()}"

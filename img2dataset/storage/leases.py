@@ -48,6 +48,7 @@ class Leases:
         run_id: of this program (``storage.runs``).
         gone_s: how long an owner may be silent.
         clock: seconds that only go forward.
+        folder: in ``location``; made if need be.
     """
 
     def __init__(
@@ -57,11 +58,12 @@ class Leases:
         run_id: str,
         gone_s: float,
         clock: Callable[[], float] = time.monotonic,
+        folder: str = LEASES_FOLDER,
     ) -> None:
         self._location = location.for_this_thread()
         # Held by the thread that is at the folder, where only one may be.
         self._turn = threading.RLock() if location.takes_one_at_a_time else contextlib.nullcontext()
-        self._folder = f"{location.path}/{LEASES_FOLDER}"
+        self._folder = f"{location.path}/{folder}"
         self._owner = f"{member} {run_id}"
         self._own_sign = f"{self._folder}/{_sign_name(self._owner)}"
         self._gone_s = gone_s
