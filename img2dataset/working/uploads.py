@@ -50,10 +50,14 @@ class Uploads:
     Args:
         deliver: takes each one when its upload has ended; called on other threads.
         patience_s: how long a store that is away is waited for.
+        is_on_store: whether shards go to a store at all, and not to a local disk.
     """
 
-    def __init__(self, deliver: Callable[[Uploaded], None], patience_s: float) -> None:
+    def __init__(
+        self, deliver: Callable[[Uploaded], None], patience_s: float, is_on_store: bool = True
+    ) -> None:
         self._deliver = deliver
+        self._is_on_store = is_on_store
         self._waiting: queue.SimpleQueue[tuple[PreparedShard, ShardReport] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         # When each thread that is at an upload has last been seen to get on.
@@ -77,6 +81,11 @@ class Uploads:
         """Seconds that an upload has been at one try, the longest of those under way. Any thread."""
         now = time.monotonic()
         return max((now - moved for moved in list(self._moved.values())), default=0.0)
+
+    def waits_for_store(self, error: Exception) -> bool:
+        """Whether what has failed, other than an upload, is to be done again: the store is away."""
+        waits = self._is_on_store and may_pass(error) and not self._closing.is_set()
+        return waits and self._store.failed(error, time.monotonic())
 
     def begin(self, shard: PreparedShard, report: ShardReport) -> None:
         """Have a shard uploaded; ``report`` is given back with it."""

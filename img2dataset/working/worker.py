@@ -43,6 +43,8 @@ Progress = Callable[[Counter[Status]], None]
 PROGRESS_INTERVAL_S = 0.5
 # Shards opened only to look ahead of the rows that begin next: a dead worker's open shards are made again.
 MOST_SHARDS_AHEAD = 8
+# How often a shard is tried to be opened while its store is away.
+OPENED_AGAIN_S = 5.0
 
 
 def work(
@@ -90,9 +92,12 @@ class Worker:
         self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction | Uploaded] = (
             queue.SimpleQueue()
         )
-        self._uploads = Uploads(self._events.put, settings.write.store_patience)
+        write = settings.write
+        self._uploads = Uploads(self._events.put, write.store_patience, not write.locate().is_local)
         self._open: dict[int, OpenShard] = {}
         self._helping: dict[tuple[int, int], list[RowTask]] = {}
+        # A shard that could not be opened since the store was away, and when that is tried again.
+        self._opened_later: tuple[float, Shard] | None = None
         self._rows_left = 0
         self._rows_done: Counter[Status] = Counter()
         self._next_progress = 0.0
@@ -137,12 +142,14 @@ class Worker:
             if not asked and not exhausted and self._stop_at is None and self._wants_shard():
                 intake.ask()
                 asked = True
-            if exhausted and not self._open and not self._helping and not self._uploads.count:
+            if exhausted and self._has_nothing_left():
                 self._report_progress()
                 return
             event = self._next_event()
             report: ShardReport | None = None
-            if isinstance(event, Fetched):
+            if event is None and self._opened_later is not None and self._stop_at is None:
+                report = self._open_later()
+            elif isinstance(event, Fetched):
                 report = self._take_fetched(event)
             elif isinstance(event, Shard):
                 asked = False
@@ -160,13 +167,25 @@ class Worker:
                 self._report_progress()
                 yield report
 
+    def _has_nothing_left(self) -> bool:
+        return not (self._open or self._helping or self._uploads.count or self._opened_later)
+
+    def _open_later(self) -> ShardReport | None:
+        """Open the shard that could not be opened while the store was away, if it is time to try again."""
+        assert self._opened_later is not None
+        due, shard = self._opened_later
+        if time.monotonic() < due:
+            return None
+        self._opened_later = None
+        return self._open_shard(shard)
+
     def _wants_shard(self) -> bool:
         """Whether the rows at hand no longer keep the transfers full for long, or are few to look ahead on.
 
         Open rows are bounded too: slow servers hold their shards open until the deadline, and each open
         shard costs memory, also for its rows that are done.
         """
-        if not self._uploads.takes_more:
+        if not self._uploads.takes_more or self._opened_later is not None:
             return False
         concurrency, size = self._settings.fetch.thread_count, self._settings.write.rows_per_shard
         held = sum(shard.count for shard in self._open.values())
@@ -203,15 +222,24 @@ class Worker:
         try:
             opened = OpenShard(shard, self._settings, self._count_row)
         except Exception as error:
-            return _failure(shard.shard_id, error)
+            return self._not_opened(shard, error)
         self._open[shard.shard_id] = opened
         self._rows_left += opened.rows_left
         try:
             rows = list(opened.rows_to_fetch())
         except Exception as error:
-            return self._dropped(shard.shard_id, error)
+            untouched = opened.rows_left == opened.count
+            report = self._dropped(shard.shard_id, error)
+            return self._not_opened(shard, error) if untouched else report
         self._fetcher.submit(rows)
         return self._committed(opened) if opened.complete else None
+
+    def _not_opened(self, shard: Shard, error: Exception) -> ShardReport | None:
+        """What has been done of a shard before was asked of the store, which has failed."""
+        if self._uploads.waits_for_store(error):
+            self._opened_later = (time.monotonic() + OPENED_AGAIN_S, shard)
+            return None
+        return _failure(shard.shard_id, error)
 
     def _take_fetched(self, fetched: Fetched) -> ShardReport | None:
         row = fetched.row

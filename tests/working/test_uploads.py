@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from img2dataset.errors import OutputError
 from img2dataset.types import Shard, ShardReport
 from img2dataset.working import Worker, uploads, work
+from img2dataset.working import worker as worker_module
 from img2dataset.working.output_folder import OutputFolder
 from img2dataset.working.sharing import Stop
 from tests.pictures import photograph
@@ -31,6 +32,13 @@ class GatedStore(UnsteadyStore):
 
     protocol = "gated"
     gate: Callable[[str], None] = staticmethod(lambda name: None)
+
+    unlisted: ClassVar[list[Exception]] = []
+
+    def ls(self, path: str, *arguments: Any, **options: Any) -> Any:
+        if self.unlisted:
+            raise self.unlisted.pop()
+        return super().ls(path, *arguments, **options)
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         type(self).gate(rpath.rpartition("/")[2])
@@ -153,6 +161,21 @@ def test_a_store_that_is_away_is_waited_for_and_told_of_once(
     assert len(told) == 2
     assert "is away: OSError: 503 SlowDown; finished shards wait for it, for 3600 s" in told[0]
     assert "is back after" in told[1]
+
+
+class CannotConnect(Exception):
+    """As the libraries of stores raise, which is no OSError."""
+
+
+def test_a_shard_that_cannot_be_opened_while_the_store_is_away_is_opened_later(
+    folder: str, addresses: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker_module, "OPENED_AGAIN_S", 0.05)
+    monkeypatch.setattr(GatedStore, "unlisted", [CannotConnect("no route") for _ in range(12)])
+    reports = list(make(folder, addresses, 0, 1, 2))
+    assert not [report for report in reports if report.error], reports
+    assert sorted(report.shard_id for report in reports if report.stats is not None) == [0, 1, 2]
+    assert caplog.text.count("is away: CannotConnect: no route") == 1
 
 
 @pytest.mark.parametrize("patience", [0, 0.2])
