@@ -61,10 +61,10 @@ class Ranks:
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make the shards that are this rank's, and those that others leave; see ``Engine``."""
+        settings = as_member(settings, self._rank.number, self._rank.world_size)
         # From here on a signal is a request to stop, and breaks into nothing.
         self._stop.listen(None)
         share = Share(self._rank, self._settings, settings, self._stop)
-        settings = as_member(settings, self._rank.number, self._rank.world_size)
         self._rows_before.clear()
         try:
             while share.has_work():

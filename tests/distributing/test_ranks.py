@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.formats.dataset import RUNS_FOLDER
+from tests.fetching.hosts.test_members import most_within
 from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, start, write_list
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
@@ -361,6 +363,16 @@ def test_wrong_numbers_are_one_line_before_anything_is_made(
     assert not options["output_folder"].exists()
 
 
+@pytest.mark.parametrize("number", [{"rank": 0}, {"world_size": 2}])
+def test_numbers_without_ranks_are_refused(number: dict[str, int], options: dict[str, Any]) -> None:
+    """Else each machine would make the whole dataset."""
+    result = run(**options, **number)
+    assert result.returncode == 2
+    assert "add --distributor ranks" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not options["output_folder"].exists()
+
+
 @pytest.mark.parametrize("kind", ["json", "memory"])
 def test_lists_that_cannot_be_entered_are_shared_too(
     kind: str, options: dict[str, Any], image_server: ImageServer, tmp_path: Path
@@ -400,9 +412,7 @@ def test_a_rank_that_waits_for_others_can_be_stopped(
     # Alone, it takes the other part too.
     wait_until(lambda: len(leases_of(options, 1)) == 2, busy)
     waiting = start_rank(options, 0, 2)
-    wait_until(
-        lambda: (options["output_folder"] / f"{RUNS_FOLDER}/members/rank-00000.json").exists(), waiting
-    )
+    wait_until(lambda: (options["output_folder"] / RUNS_FOLDER / "members/rank-00000.json").exists(), waiting)
     time.sleep(3)
     waiting.send_signal(signal.SIGTERM)
     _, stderr = waiting.communicate(timeout=20)
@@ -411,3 +421,35 @@ def test_a_rank_that_waits_for_others_can_be_stopped(
     busy.communicate(timeout=60)
     assert busy.returncode == 75
     assert not (options["output_folder"] / ".img2dataset_leases").exists()
+
+
+@pytest.mark.parametrize(
+    "bound", [{"max_connections_per_host": 2, "deadline": 3}, {"max_requests_per_second_per_host": 20}]
+)
+def test_what_a_host_is_asked_is_bounded_for_all_ranks_together(
+    bound: dict[str, int], options: dict[str, Any], tmp_path: Path
+) -> None:
+    with ImageServer() as server:
+        path = "/limited/ranks?per_second=1000" if "deadline" not in bound else "/slow?seconds=0.3"
+        rows = 80 if "deadline" not in bound else 16
+        (tmp_path / "one_host.txt").write_text(
+            "\n".join(f"{server.url(path)}&row={row}" for row in range(rows))
+        )
+        options |= {"url_list": tmp_path / "one_host.txt", "number_sample_per_shard": rows // 8, **bound}
+        ranks = [start_rank({**options, "timeout": 3}, number, 4) for number in range(4)]
+        for process in ranks:
+            ended(process)
+        if "deadline" in bound:
+            assert server.statistics()["peak"] == 2
+        else:
+            times = server.times("/limited/ranks")
+            assert len(times) == rows
+            assert most_within(times, 1.0) <= 20 + 1
+            assert most_within(times, 2.0) <= 2 * 20
+    assert len(read_rows(options["output_folder"])) == rows
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows alone: the bodies are no images."""
+    tables = [pq.read_table(path) for path in sorted(folder.glob("*.parquet"))]
+    return [row for table in tables for row in table.to_pylist()]
