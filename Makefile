@@ -47,8 +47,14 @@ TEST_PROCESSES ?= 3
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-test-slow: $(VENV)/.dev
+test-slow: $(VENV)/.dev $(VENV)/.stores
 	$(BIN)/python -m pytest -m slow
+
+# Stores of other makers for the slow tests, which are skipped where npm is missing.
+$(VENV)/.stores: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet adlfs gcsfs gcp-storage-emulator
+	if command -v npm >/dev/null; then npm install --silent --prefix $(VENV)/stores s3rver azurite; fi
+	touch $@
 
 # A small suite with the oldest packages that are allowed and with the newest, each in an environment of its own.
 # The oldest have no builds for Python 3.13 and later.

@@ -62,9 +62,15 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     """
     stop = stop or StopRequest()
     settings = work_settings(options)
+
+    def show(rows_done: Counter[Status]) -> None:
+        progress.show(rows_done)
+        record.rows(rows_done)
+
+    engine = create_engine(engine_settings(options), show, stop)
     reader = open_reader(options, options.number_sample_per_shard)
     output = OutputFolder(settings.write)
-    here = prepare(output, options, reader)
+    here = prepare(output, options, reader, engine.capabilities.shares_output)
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)
     began = time.monotonic()
@@ -74,19 +80,13 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         retries_failed=options.incremental_mode == "retry_failed",
     )
     progress = ProgressLine()
-    if options.incremental_mode != "new_only":
-        threading.Thread(
-            target=_find_total, args=(reader, progress, here.skipped, options), daemon=True
-        ).start()
-
-    def show(rows_done: Counter[Status]) -> None:
-        progress.show(rows_done)
-        record.rows(rows_done)
-
-    engine = create_engine(engine_settings(options), show, stop)
     record = MemberRecord(settings.write.locate(), engine.member, settings.write.run_id, options.distributor)
     # On one machine, the output of a short run is the dataset alone.
     record.start(note_at_once=engine.capabilities.machines)
+    if options.incremental_mode != "new_only":
+        threading.Thread(
+            target=_find_total, args=(reader, progress, record, here.skipped, options), daemon=True
+        ).start()
     made: set[int] = set()
     try:
         with here.reading(engine.capabilities.machines) as read:
@@ -101,8 +101,11 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
                 record.shard(report)
                 if report.stats is not None:
                     made.add(report.shard_id)
-        for shard_id in here.missing(made):
+        done = output.done_shards()
+        for shard_id in sorted(made - done):
             summary.failed_shards[shard_id] = "it was made, and is no longer in the output folder"
+        if engine.capabilities.shares_output:
+            summary.leave_to_others(done - made - here.skipped)
         if not summary.shards and len(here.skipped) <= MOST_STATISTICS_READ:
             summary.counts_before = output.counts(here.skipped)
         if not stop.made:
@@ -126,13 +129,16 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     return summary
 
 
-def _find_total(reader: Reader, progress: ProgressLine, done: Container[int], options: Options) -> None:
-    """Tell the progress line how many rows this run has, where the list's files say so."""
+def _find_total(
+    reader: Reader, progress: ProgressLine, record: MemberRecord, done: Container[int], options: Options
+) -> None:
+    """Tell the progress line and the member's note how many rows there are, where the list's files say so."""
     try:
         total = reader.total_rows()
     except Exception as error:  # the run itself meets the same error, and says it better
         logger.debug("the number of rows is not known: %s", error)
         return
     if total is not None:
+        record.list_is_known(total)
         finished = len(done) if isinstance(done, set) else 0
         progress.set_total(max(0, total - finished * options.number_sample_per_shard))

@@ -8,12 +8,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import Img2datasetError
 from img2dataset.printable import PrintableFormatter, printable
-from img2dataset.stopping import STOPPED_LINE, StopRequest, end_on_signals, exit_status_of, stop_on_signals
+from img2dataset.stopping import (
+    RUN_ME_AGAIN,
+    STOPPED_LINE,
+    StopRequest,
+    end_on_signals,
+    exit_status_of,
+    stop_on_signals,
+)
+
+if TYPE_CHECKING:
+    from img2dataset.options import Options
 
 
 def main() -> None:
@@ -32,7 +43,7 @@ def run_command(words: list[str]) -> int:
 
     Returns:
         The exit status: 0 if every shard is done, 1 if not, 2 for wrong options, 130 or 143 when stopped by
-        a signal.
+        a signal, and 75 of a rank that SIGTERM has stopped.
     """
     if not words or words[0] == "help":
         return _say_help("--help")
@@ -44,6 +55,14 @@ def run_command(words: list[str]) -> int:
         from img2dataset.verifying.command import run as run_verify
 
         return run_verify(words[1:])
+    if words[:2] in (["emit"], ["emit", "--help"], ["emit", "-h"]):
+        from img2dataset.emitting.command import PAGE
+
+        return _say(PAGE)
+    if words[0] == "status":
+        from img2dataset.status.command import run as run_status
+
+        return run_status(words[1:])
     if words[:2] == ["--", "--completion"]:
         return _say_completion(words[2:])
     if words[0] != "cache" and (word := _asked_for_help(words)):
@@ -58,6 +77,10 @@ def run_command(words: list[str]) -> int:
             from img2dataset.training import cache_command
 
             return _say(cache_command(words[1:]))
+        if words[0] == "emit":
+            from img2dataset.emitting.command import emit
+
+            return _say(emit(words[1:], _given).rstrip("\n"))
         with end_on_signals(STOPPED_LINE):
             return _run_download(words)
     except Img2datasetError as error:
@@ -66,38 +89,49 @@ def run_command(words: list[str]) -> int:
 
 
 def _run_download(words: list[str]) -> int:
-    from img2dataset.options import (
-        CONFIG,
-        PRINT_CONFIG,
-        from_texts,
-        read_config,
-        read_words,
-        resolve,
-        shown_config,
-    )
+    from img2dataset.options import PRINT_CONFIG, resolve, shown_config
 
-    read = read_words(words)
-    texts = dict(read.texts)
-    config = texts.pop(CONFIG, None)
-    print_config = texts.pop(PRINT_CONFIG, "False").lower() not in ("false", "no", "0")
-    given = {**(read_config(config, _text_at) if config else {}), **from_texts(texts, read.alone)}
+    given = _given(words)
+    print_config = str(given.pop(PRINT_CONFIG, "False")).lower() not in ("false", "no", "0")
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))
     from img2dataset.api import run
 
-    stop = StopRequest()
+    stop = StopRequest(of_scheduler=options.distributor == "ranks")
     with stop_on_signals(stop):
         try:
             summary = run(options, stop)
         except BaseException:
             if stop.signal_number is None or stop.engine_has_begun:
                 raise
-            return _say_stopped(exit_status_of(stop.signal_number))
+            return _say_stopped(_status_when_stopped(options, stop.signal_number))
         _say("\n".join(summary.lines()))
         if stop.signal_number is not None:
-            return _say_stopped(exit_status_of(stop.signal_number))
+            return _say_stopped(_status_when_stopped(options, stop.signal_number))
         return summary.exit_status
+
+
+def _given(words: list[str]) -> dict[str, Any]:
+    """The options that words give, those of a file that they name included, and whether to print them."""
+    from img2dataset.options import CONFIG, PRINT_CONFIG, from_texts, read_config, read_words
+
+    read = read_words(words)
+    texts = dict(read.texts)
+    config = texts.pop(CONFIG, None)
+    printed = {PRINT_CONFIG: texts.pop(PRINT_CONFIG)} if PRINT_CONFIG in texts else {}
+    return {
+        **(read_config(config, _text_at) if config else {}),
+        **from_texts(texts, read.alone),
+        **printed,
+    }
+
+
+def _status_when_stopped(options: Options, signal_number: int) -> int:
+    """The exit status of a run that a signal has stopped; a scheduler tells a rank's from a failure by it."""
+    if options.distributor == "ranks" and signal_number == signal.SIGTERM:
+        return RUN_ME_AGAIN
+    return exit_status_of(signal_number)
 
 
 def _text_at(path: str) -> str:

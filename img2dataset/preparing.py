@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from img2dataset.errors import OutputError
+from img2dataset.errors import OptionError, OutputError
 from img2dataset.failures import is_retried
 from img2dataset.manifest import MANIFEST_NAME, MODES_THAT_ADD, Manifest, OthersShards, RunRecord, new_record
 from img2dataset.options import Options
@@ -18,31 +18,44 @@ from img2dataset.working.output_folder import OutputFolder
 logger = logging.getLogger("img2dataset")
 
 LISTED_DIFFERENCES = 6
+MODES_OF_ONE_PROGRAM = ("overwrite", *MODES_THAT_ADD)
 
 
-def prepare(output: OutputFolder, options: Options, reader: Reader) -> RunInFolder:
+def prepare(output: OutputFolder, options: Options, reader: Reader, shared: bool = False) -> RunInFolder:
     """Make the output folder ready and find out what is left to do.
+
+    Args:
+        output: the folder.
+        options: of the run.
+        reader: its list.
+        shared: whether this is one of several programs that make one dataset in the folder together.
 
     Raises:
         OutputError: the folder cannot be written to, or this run would mix two datasets in it.
     """
+    if shared and options.incremental_mode in MODES_OF_ONE_PROGRAM:
+        raise OptionError(
+            f"--incremental_mode {options.incremental_mode} cannot be used with --distributor"
+            f" {options.distributor}: ranks begin at different times, and one that is late would begin anew;"
+            " it takes incremental and retry_failed"
+        )
     output.prepare(keep=[file.path for file in reader.files])
     output.finish_replacements()
     output.remove_stale_temporaries()
     if options.incremental_mode == "overwrite":
         output.empty()
     try:
-        return _announce_and_begin(output, options, reader)
+        return _announce_and_begin(output, options, reader, shared)
     except BaseException:
         # Else the folder would say, for as long as this process lives, that a run is at work in it.
         output.remove_own_temporaries()
         raise
 
 
-def _announce_and_begin(output: OutputFolder, options: Options, reader: Reader) -> RunInFolder:
+def _announce_and_begin(output: OutputFolder, options: Options, reader: Reader, shared: bool) -> RunInFolder:
     # Two runs that are started in the same moment must not both find an empty folder.
     with output.alone():
-        at_work = list(output.announce())
+        at_work = list(output.announce(shared))
         for process in at_work:
             logger.warning(
                 "process %d is writing to output_folder %s too: runs do not share their shards, each makes"

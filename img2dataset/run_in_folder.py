@@ -86,10 +86,6 @@ class RunInFolder:
         else:
             yield _as_rows(self._reading_after_comparing())
 
-    def missing(self, made: set[int]) -> list[int]:
-        """Those of the shards made that are not there: the folder was cleared meanwhile, or replaced."""
-        return sorted(made - self.output.done_shards())
-
     def finish(self, all_made: bool) -> None:
         """Note how many rows each file of the list has, and that the run came to its end if all was made.
 

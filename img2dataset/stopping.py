@@ -18,13 +18,21 @@ STOPPING_LINE = (
     b"\nimg2dataset: stopping: what is under way is finished and kept, a few seconds; a second signal ends it"
     b" at once\n"
 )
+# What sysexits.h calls EX_TEMPFAIL: nothing is wrong, and the same command goes on.
+RUN_ME_AGAIN = 75
 STOPPED_LINE = "img2dataset: stopped; the same command goes on where it stopped"
 
 
 class StopRequest:
-    """Whether the run is to stop, and by which signal. Made by who starts a run, looked at by the engine."""
+    """Whether the run is to stop, and by which signal. Made by who starts a run, looked at by the engine.
 
-    def __init__(self) -> None:
+    Args:
+        of_scheduler: SIGTERM is sent by one, perhaps twice: to each process, and by the script that it runs.
+            It then kills by itself what takes too long, so the second is no wish to end at once.
+    """
+
+    def __init__(self, of_scheduler: bool = False) -> None:
+        self.of_scheduler = of_scheduler
         self.signal_number: int | None = None
         self.engine_has_begun = False
         self._listener: Callable[[], None] | None = None
@@ -85,6 +93,8 @@ def stop_on_signals(request: StopRequest) -> Iterator[None]:
     """
 
     def handle(signal_number: int, frame: FrameType | None) -> None:
+        if request.made and request.of_scheduler and signal_number == signal.SIGTERM:
+            return
         if request.made:
             os._exit(exit_status_of(signal_number))
         if not request.engine_has_begun:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,12 +27,14 @@ class Capabilities:
     ``machines``: its workers may be on several. ``restarts_lost_shards``: a shard whose worker was lost is
     made again within the run. ``has_shared_folder``: every worker sees the program's own file system.
     ``stops_gracefully``: when a stop is asked for, open shards are completed, or kept for the next run.
+    ``shares_output``: several programs, each a member, make one dataset in one folder.
     """
 
     machines: bool
     restarts_lost_shards: bool
     has_shared_folder: bool
     stops_gracefully: bool
+    shares_output: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,35 @@ def engine_settings(options: Options) -> EngineSettings:
     return EngineSettings(processes_count(options), of_list, options.part(RunOptions))
 
 
+class ReadAnew:
+    """The shards of a pass, for engines that go over them more than once: each time, the list is read again.
+
+    Args:
+        read: hands out the shards, but those it is told to skip.
+        skip: shards that are not in this pass.
+    """
+
+    def __init__(self, read: Callable[[Container[int]], Iterator[PlannedShard]], skip: Container[int]):
+        self._read = read
+        self._skip = skip
+
+    def __iter__(self) -> Iterator[PlannedShard]:
+        return self.without(lambda shard_id: False)
+
+    def without(self, leave_out: Callable[[int], bool]) -> Iterator[PlannedShard]:
+        """The shards, but those left out, whose rows are counted and not read."""
+        return self._read(_Skipped(self._skip, leave_out))
+
+
+@dataclass(frozen=True, slots=True)
+class _Skipped:
+    skip: Container[int]
+    leave_out: Callable[[int], bool]
+
+    def __contains__(self, shard_id: object) -> bool:
+        return shard_id in self.skip or (isinstance(shard_id, int) and self.leave_out(shard_id))
+
+
 class Engine(Protocol):
     """Has shards made; one object a run, which may have several passes."""
 
@@ -81,7 +112,8 @@ class Engine(Protocol):
 
         Args:
             shards: asked for the next one only when there is a worker for it soon; may block. Where
-                ``capabilities.machines``, most say where their rows lie; else all are rows.
+                ``capabilities.machines``, most say where their rows lie; else all are rows. In a run they are
+                ``ReadAnew``.
             settings: what every worker is started with.
 
         Yields:

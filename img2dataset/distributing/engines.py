@@ -25,7 +25,7 @@ def create_engine(settings: EngineSettings, on_progress: Progress, stop: StopReq
         stop: asked for from outside; open shards then have a few seconds to be completed.
 
     Raises:
-        OptionError: no engine has the name.
+        OptionError: no engine has the name, or what it needs to be told is missing or wrong.
         MissingDependency: the package that has it cannot be imported.
     """
     distributor = settings.options.distributor
@@ -33,6 +33,10 @@ def create_engine(settings: EngineSettings, on_progress: Progress, stop: StopReq
         from img2dataset.distributing.local import LocalPool
 
         return LocalPool(settings, on_progress, stop)
+    if distributor == "ranks":
+        from img2dataset.distributing.ranks import Ranks
+
+        return Ranks(settings, on_progress, stop)
     if distributor == "pyspark":
         from img2dataset.distributing.spark import SparkEngine
 

@@ -82,10 +82,13 @@ class LocalPool:
         self.processes_count = settings.processes_count
         self.shards_ahead = 2 * settings.processes_count + 2 if shards_ahead is None else shards_ahead
         self.max_kills = settings.max_kills
+        self.grace_s = settings.options.grace_s
         self.list_options = settings.list
         self.on_progress = on_progress
         self.stop = stop
         self.member = "driver"
+        # How many shards are read that no worker has yet.
+        self.shards_ahead = 2 * settings.processes_count + 2
         self.deaths: list[str] = []
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
@@ -295,7 +298,7 @@ class PoolPass:
 
     def _stop_workers(self) -> Iterator[ShardReport]:
         """Take the reports of the shards that are completed or put aside in the time that is left."""
-        deadline = StopDeadline(self._workers.values())
+        deadline = StopDeadline(self._workers.values(), self._pool.grace_s)
         while self._workers and not deadline.is_over:
             deadline.end_silent(self._workers.values())
             try:

@@ -1,8 +1,9 @@
 """What each member of a run has done so far, kept in the output folder, where any machine can read it.
 
 A member is a process that has shards made: the program itself, a rank, a task of a cluster. In: counts. Out:
-one small file a member, ``_runs/members/NAME.json``, put every ten seconds and at the end; ``read_members``
-reads all. A folder that cannot be written to costs the notes and never the run. Used by the api and engines.
+one small file a member, ``.img2dataset_runs/members/NAME.json``, put every ten seconds and at the end;
+``read_members`` reads all. A folder that cannot be written to costs the notes and never the run. Used by the
+api and engines.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class MemberNote:
 
     ``name``: such as ``rank-00003``, the same when it is started again. ``run``: the run id of its program.
     ``rows_done``: rows by status, those of open shards too. ``shards_failed`` counts shards that could not be
-    made. ``ended``: None while it is at work; a member that was killed has none either.
+    made. ``rows_of_list``: of the whole list, where they are known. ``ended``: None while it is at work; a
+    member that was killed has none either.
     """
 
     name: str
@@ -53,6 +55,7 @@ class MemberNote:
     shards_done: int = 0
     shards_failed: int = 0
     rows_done: dict[str, int] = field(default_factory=dict)
+    rows_of_list: int | None = None
 
     def to_text(self) -> str:
         """This as it is kept."""
@@ -104,6 +107,7 @@ class MemberRecord:
         self._lock = threading.Lock()
         self._rows_done: Counter[Status] = Counter()
         self._shards_done = self._shards_failed = 0
+        self._rows_of_list: int | None = None
         self._closing = threading.Event()
         self._has_noted = False
         self._thread: threading.Thread | None = None
@@ -119,6 +123,11 @@ class MemberRecord:
         """The rows done so far by this member, by status."""
         with self._lock:
             self._rows_done = Counter(rows_done)
+
+    def list_is_known(self, rows: int) -> None:
+        """So many rows has the whole list."""
+        with self._lock:
+            self._rows_of_list = rows
 
     def shard(self, report: ShardReport) -> None:
         """A shard has ended."""
@@ -140,6 +149,7 @@ class MemberRecord:
                 "ended": ended,
                 "shards_done": self._shards_done,
                 "shards_failed": self._shards_failed,
+                "rows_of_list": self._rows_of_list,
                 "rows_done": {str(status): rows for status, rows in self._rows_done.items()},
             }
         return MemberNote(**values)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from img2dataset.distributing.engine import ReadAnew
 from img2dataset.distributing.list_reader import broke_off
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.types import PlannedShard, ShardReport
@@ -60,13 +61,17 @@ def run_passes(
         RunFailed: ``read`` raised another error; or many shards in a row could not be made (the message has
             the reason of the last).
     """
+
+    def told_read(skip: Container[int]) -> Iterator[PlannedShard]:
+        return _told_as_run_failed(read(skip))
+
     skip: Container[int] = done
     failed: set[int] = set()
     mistakes: set[str] = set()
     for passes_left in range(max_shard_retry, -1, -1):
         failed, waiting = set(), failed
         in_a_row = 0
-        for report in run(_told_as_run_failed(read(skip))):
+        for report in run(ReadAnew(told_read, skip)):
             waiting.discard(report.shard_id)
             if report.traceback is not None:
                 _tell_mistake(report.shard_id, report.traceback, mistakes)

@@ -20,10 +20,10 @@ STARTING_LIMIT_S = 300.0
 LONGEST_STEP_S = 900.0
 # The pool itself has been stopped, or the machine has slept: what its workers said is not in yet.
 OWN_ABSENCE_S = 10.0
-# When a stop is asked for: what downloads under way have to end, and what is left then to put shards in place
-# or aside. A container is given 10 s in all by Docker, 30 by Kubernetes and Slurm.
-STOPPING_DOWNLOADS_S = 4.0
-STOPPING_TIME_S = 25.0
+# When a stop is asked for, what downloads under way have of --grace_s to end in, and what workers have of it
+# in all, to put shards in place or aside: 4 and 25 of 30 s. The rest is for what the program does after them.
+STOPPING_DOWNLOADS_SHARE = 4 / 30
+STOPPING_SHARE = 25 / 30
 STOPPING_SILENCE_S = 5.0
 ENDING_TIME_S = 10.0
 
@@ -58,13 +58,13 @@ class Watch:
 
 
 class StopDeadline:
-    """The time that workers have to stop in, once they have been asked to."""
+    """The time that workers have to stop in, once they have been asked to; ``grace_s`` in all."""
 
-    def __init__(self, workers: Collection[PoolWorker]):
+    def __init__(self, workers: Collection[PoolWorker], grace_s: float):
         now = time.monotonic()
-        self._until = now + STOPPING_TIME_S
+        self._until = now + STOPPING_SHARE * grace_s
         for worker in workers:
-            worker.process.send(Stop(STOPPING_DOWNLOADS_S))
+            worker.process.send(Stop(STOPPING_DOWNLOADS_SHARE * grace_s))
             # The program may have been stopped itself until now, as by Ctrl-Z: what they said is not in yet.
             worker.last_heard = now
 

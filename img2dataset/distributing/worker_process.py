@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import signal
 import sys
 import time
 from collections import Counter
@@ -62,6 +63,9 @@ class _Shards:
 def main() -> None:
     """Serve one run. The first message is the ``WorkSettings``."""
     program: Parent[ToWorker, FromWorker] = join_parent()
+    # Slurm sends them to each process of a step, as a terminal does SIGINT: the program says when to stop.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler])

@@ -14,8 +14,8 @@ STATISTICS_ENDING = "_stats.json"
 METADATA_ENDING = ".parquet"
 # Of finished shards that are being replaced: see ``working.replacing``.
 REPLACEMENTS_FOLDER = ".img2dataset_rewrites"
-# What runs tell of themselves; readers of datasets pass over names with an underscore.
-RUNS_FOLDER = "_runs"
+# What runs tell of themselves; hidden, since readers of format files look for json files in all folders.
+RUNS_FOLDER = ".img2dataset_runs"
 
 # The columns that every run computes, in their order; the hash of the original bytes and its EXIF come last.
 SIZE_COLUMNS = ("width", "height", "original_width", "original_height")

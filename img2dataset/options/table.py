@@ -15,7 +15,7 @@ from img2dataset.options.images import ImageOptions
 from img2dataset.plugins import ENGINES
 
 RUN = "Run"
-Engine = Literal["multiprocessing", "pyspark", "ray"]
+Engine = Literal["multiprocessing", "pyspark", "ray", "ranks"]
 Part = TypeVar("Part")
 
 
@@ -43,6 +43,37 @@ class RunOptions:
     subjob_size: int = option(1000, help="shards a pyspark job", unit="shards", group=RUN, minimum=1)
     max_shard_retry: int = option(
         1, help="how often failed shards are tried again at the end", group=RUN, minimum=0
+    )
+    rank: int | None = option(
+        None,
+        help="with --distributor ranks: which of the ranks this program is, from 0",
+        group=RUN,
+        minimum=0,
+        default_text="as the scheduler says",
+    )
+    world_size: int | None = option(
+        None,
+        help="with --distributor ranks: how many ranks there are",
+        group=RUN,
+        minimum=1,
+        default_text="as the scheduler says",
+    )
+    ranks_from_environment: bool = option(
+        True, help="take --rank and --world_size from the scheduler's variables where not given", group=RUN
+    )
+    lease_s: float = option(
+        60.0,
+        help="a rank that is silent for so long is taken for gone, and its shards are free",
+        unit="seconds",
+        group=RUN,
+        minimum=1,
+    )
+    grace_s: float = option(
+        30.0,
+        help="from the signal that stops a run to its end; what is not finished by then is given back",
+        unit="seconds",
+        group=RUN,
+        minimum=1,
     )
     enable_wandb: bool = option(False, help="report to Weights & Biases", group=RUN)
     wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)

@@ -31,6 +31,7 @@ class RunSummary:
     and that are kept for the next run. ``failed_hosts`` are rows that were not downloaded, by host, and
     ``can_pass`` how many failures another run may win back; ``retries_failed`` that this one's options say so
     already. ``counts_before`` are the statistics of the shards skipped, summed, where this run made none.
+    ``shards_of_others`` were made meanwhile by programs that share the folder, and are in no other count.
     ``error`` says why the run ended before its list did. Times in Unix seconds.
     """
 
@@ -55,6 +56,7 @@ class RunSummary:
     can_pass: int = 0
     retries_failed: bool = False
     counts_before: Counter[str] = field(default_factory=Counter)
+    shards_of_others: int = 0
 
     def add(self, report: ShardReport, successes_before: int | None = None) -> None:
         """Count one shard's final report; of one that was taken up again, with its successes before that."""
@@ -79,6 +81,12 @@ class RunSummary:
         self.failed_to_resize += stats.failed_to_resize
         self.status_dict.update(stats.status_dict)
 
+    def leave_to_others(self, shard_ids: set[int]) -> None:
+        """Count shards that other programs have made meanwhile; one that has failed here has not failed."""
+        self.shards_of_others = len(shard_ids)
+        for shard_id in shard_ids & self.failed_shards.keys():
+            del self.failed_shards[shard_id]
+
     @property
     def exit_status(self) -> int:
         """0 only if every shard is done."""
@@ -92,6 +100,8 @@ class RunSummary:
         lines += self._nothing_lines() if self._did_nothing else self._counts_lines()
         if self.shards_skipped and not self._did_nothing:
             lines.append(f"{_shards(self.shards_skipped)} already done by an earlier run")
+        if self.shards_of_others:
+            lines.append(f"{_shards(self.shards_of_others)} made by other ranks")
         if self.known_rows:
             were = "was" if self.known_rows == 1 else "were"
             lines.append(f"{_rows(self.known_rows)} of the list {were} there already")

@@ -19,7 +19,6 @@ from img2dataset.errors import OutputError, one_line
 from img2dataset.formats import data_endings
 from img2dataset.formats.dataset import (
     REPLACEMENTS_FOLDER,
-    RUNS_FOLDER,
     STATISTICS_ENDING,
     finished_shard,
     metadata_name,
@@ -40,6 +39,8 @@ from img2dataset.storage.temporaries import (
 )
 from img2dataset.working.completing import finish_all_replacements, replacement_lock
 from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
+
+SHARED_MARK = "shares_shards"
 
 
 class OutputFolder:
@@ -193,26 +194,40 @@ class OutputFolder:
         with replacement_lock(self._location):
             yield
 
-    def announce(self) -> list[int]:
+    def announce(self, shared: bool = False) -> list[int]:
         """Let other runs of this machine see that this one is at work here.
 
+        Args:
+            shared: whether it shares the shards with others that do so.
+
         Returns:
-            The main processes of those that are, where the folder is on a local disk.
+            The main processes of those that are, where the folder is on a local disk; but of two that share
+            the shards neither sees the other.
 
         Raises:
             OutputError: the folder of temporary files cannot be made.
         """
         if not self._location.is_local:
             return []
-        others = [process_of(run) for run in runs_with_temporaries(self._location) if other_run_lives(run)]
+        others = [
+            process_of(run)
+            for run in runs_with_temporaries(self._location)
+            if other_run_lives(run) and not (shared and os.path.exists(self._mark_of(run)))
+        ]
         try:
             os.makedirs(run_folder(self._location, self._run_id), exist_ok=True)
+            if shared:
+                Path(self._mark_of(self._run_id)).touch()
         except OSError as error:
             raise OutputError(
                 f"output_folder {self.path!r} cannot be written to: {TEMPORARY_FOLDER}: {one_line(error)}; "
                 "remove it, or choose another folder"
             ) from error
         return others
+
+    def _mark_of(self, run_id: str) -> str:
+        """The file that says of a run that it shares the shards with others."""
+        return os.path.join(run_folder(self._location, run_id), SHARED_MARK)
 
     def empty(self) -> None:
         """Remove everything in the folder, for a run that starts over.
@@ -324,6 +339,6 @@ def _is_local(path: str) -> bool:
 
 
 def _is_of_a_run(name: str) -> bool:
-    return name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER, RUNS_FOLDER) or name.startswith(
+    return name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER) or name.startswith(
         (".img2dataset", SPOOL_PREFIX)
     )

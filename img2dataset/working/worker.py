@@ -162,10 +162,13 @@ class Worker:
         held = sum(shard.count for shard in self._open.values())
         if held >= max(256 * concurrency, 4 * size):
             return False
-        waiting = self._fetcher.waiting
-        if waiting < concurrency and self._rows_left < max(4 * concurrency, 2 * size):
+        waiting, rows_left = self._fetcher.waiting, self._rows_left
+        if self._settings.fetch.members > 1:
+            # Rows whose host is another member's to ask now may wait for long; those of other hosts go on.
+            rows_left -= self._fetcher.not_begun - waiting
+        if waiting < concurrency and rows_left < max(4 * concurrency, 2 * size):
             return True
-        few = waiting < LOOK_AHEAD_ROWS and self._rows_left < max(LOOK_AHEAD_ROWS, 2 * size)
+        few = waiting < LOOK_AHEAD_ROWS and rows_left < max(LOOK_AHEAD_ROWS, 2 * size)
         return few and len(self._open) < MOST_SHARDS_AHEAD
 
     def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | None:

@@ -12,6 +12,7 @@ import pytest
 
 from img2dataset.distributing.member_notes import MEMBERS_FOLDER, MemberNote, MemberRecord, read_members
 from img2dataset.errors import OutputError
+from img2dataset.formats.dataset import RUNS_FOLDER
 from img2dataset.storage.locations import Location, locate
 from img2dataset.types import ShardReport, ShardStats
 
@@ -66,13 +67,13 @@ def test_a_run_that_ends_before_its_first_note_leaves_nothing(tmp_path: Path) ->
 
 
 def test_a_folder_that_cannot_be_written_to_costs_the_notes_alone(tmp_path: Path) -> None:
-    (tmp_path / "_runs").write_text("a file")
+    (tmp_path / RUNS_FOLDER).write_text("a file")
     noted = threading.Semaphore(0)
     record = member(tmp_path, noted=noted)
     record.start()
     assert noted.acquire(timeout=10)
     record.close()
-    assert (tmp_path / "_runs").read_text() == "a file"
+    assert (tmp_path / RUNS_FOLDER).read_text() == "a file"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"name": "a"}', '{"name": 3, "run": null}'])

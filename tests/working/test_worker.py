@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ import pyarrow as pa
 import pytest
 
 from img2dataset.errors import OutputError
+from img2dataset.fetching.hosts.politeness import host_of
+from img2dataset.fetching.hosts.turns import MemberShare, turn_length
 from img2dataset.options import resolve
 from img2dataset.settings import work_settings
 from img2dataset.types import Shard, ShardStats
@@ -65,6 +68,30 @@ def test_a_slow_answer_of_one_shard_does_not_hold_up_the_next(
     reports = list(work(shards(), settings(folder, number_sample_per_shard=2)))
     assert [report.shard_id for report in reports][-1] == 0
     assert len(reports) == 4
+
+
+@pytest.mark.timeout(60)
+def test_shards_go_on_while_another_member_has_the_turn_of_a_host(
+    image_server: ImageServer, addresses: list[str], folder: Path
+) -> None:
+    def share(address: str) -> MemberShare:
+        return MemberShare(host_of(address), 0, 4, 1, None, turn_length(60.0))
+
+    hosts = [addresses[0].replace("127.0.0.1", f"127.0.0.{n}") for n in range(1, 200)]
+    others = [url for url in hosts if share(url).opens_in(time.time()) > 65]
+    own = [
+        url for url in hosts if share(url).opens_in(time.time()) == 0 and share(url).ends_in(time.time()) > 40
+    ]
+
+    def shards() -> Iterator[Shard]:
+        yield from shards_of(others[:1], 10, *range(12))
+        yield from shards_of(own, 10, *range(12, 28))
+
+    options = {"number_sample_per_shard": 10, "thread_count": 4, "max_connections_per_host": 1}
+    made = settings(folder, **options)
+    reports = work(shards(), replace(made, fetch=replace(made.fetch, members=4, processes=1)))
+    assert {next(reports).shard_id for _ in range(16)} == set(range(12, 28))
+    reports.close()  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any, Generic, Literal, TypeVar
 
@@ -17,6 +18,7 @@ from img2dataset.fetching.hosts.states import (
     Ending,
     HostState,
 )
+from img2dataset.fetching.hosts.turns import MemberShare
 
 Waiting = TypeVar("Waiting")
 # What a row of a host that has its turn late in the list is good for earlier: a first request, another one
@@ -25,6 +27,8 @@ EarlyUse = Literal["first", "trial", "soon", "none"]
 # Stands for the queue of a host that has none: an empty deque of its own is 760 bytes, and most hosts never
 # need one. Never appended to.
 NO_QUEUE: deque[Any] = deque(maxlen=0)
+# Two clocks may not agree to the last digit on whether a turn has begun.
+SHORTEST_WAIT_S = 0.001
 
 
 class Host(Generic[Waiting]):
@@ -33,28 +37,34 @@ class Host(Generic[Waiting]):
     Args:
         name: as ``politeness.host_of`` names it.
         pace: what it takes.
-        machine_bound: connections that all processes of the machine take in turn; 0: this one has a share
-            of its own.
+        bound: connections that the processes of this member take in turn; 0: each has its own.
+        share: this member's part, and when it has its turn; None: the run has one member.
         tries: of one row. A row that is tried again may find a host that answers then, so each of them has
             to fail before the host is given up.
     """
 
     __slots__ = (
         "asked_at",
+        "bound",
         "heard",
         "listed",
-        "machine_bound",
         "most_silences",
         "name",
         "pace",
         "running",
+        "share",
         "silences",
+        "turn_at",
+        "turn_began",
         "waiting",
     )
 
-    def __init__(self, name: str, pace: HostPace, machine_bound: int, tries: int) -> None:
+    def __init__(self, name: str, pace: HostPace, bound: int, tries: int, share: MemberShare | None) -> None:
         self.name = name
-        self.machine_bound = machine_bound
+        self.bound = bound
+        self.share = share
+        # When this member has its next turn, and when its present one began.
+        self.turn_at = self.turn_began = -math.inf
         self.pace = pace
         self.running = 0
         self.waiting: deque[Waiting] = NO_QUEUE
@@ -81,12 +91,30 @@ class Host(Generic[Waiting]):
     def early_use(self, now: float) -> EarlyUse:
         """What one of its rows is good for before its turn."""
         state = self.state(now)
+        if now < self.turn_at:
+            return "none"
         if state is HostState.NEW:
             return "soon" if self.waiting else "first"
         if state is HostState.ASKED:
             return "soon"
         on_trial = state is HostState.ON_TRIAL and not self.waiting and self.trial_allows(now)
         return "trial" if on_trial else "none"
+
+    def has_turn(self, now: float, unix_s: float) -> bool:
+        """Whether this member may begin a request now; if not, ``turn_at`` says when."""
+        share = self.share
+        if share is None:
+            return True
+        opens_in_s = share.opens_in(unix_s)
+        if opens_in_s > 0:
+            self.turn_at = now + max(opens_in_s, SHORTEST_WAIT_S)
+            return False
+        self.turn_began = now - share.passed_s(unix_s)
+        return True
+
+    def due(self) -> float:
+        """When only time is in the way of its next request: it begins then."""
+        return max(self.pace.next_start, self.turn_at)
 
     def is_on_trial(self, now: float) -> bool:
         """Whether it was asked a while ago and nothing has come from it."""

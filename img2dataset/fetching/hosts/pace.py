@@ -134,6 +134,15 @@ class HostPace:
         if spacing:
             self.next_start = max(self.next_start, now + spacing)
 
+    def turn_began(self, at: float) -> None:
+        """This member of the run has its turn since ``at``; before it had none, and nothing was asked.
+
+        That time says nothing about the rate that the host takes, nor for how long it has pushed back.
+        """
+        if 0 <= self.since < at:
+            self.since, self.accepted = at, 0.0
+        self.pushed_since = max(self.pushed_since, at)
+
     def accepted_one(self, now: float, started_at: float) -> None:
         """The host answered a request, sent at ``started_at``, with anything but a push back."""
         self.connect_failures = 0

@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from img2dataset.fetching.hosts.states import USUAL_CONNECTIONS_PER_HOST
+from img2dataset.fetching.hosts.turns import connections_of, rank_of
 from img2dataset.options import MannersOptions
 
 _OWN_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
@@ -16,15 +17,20 @@ _OWN_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 @dataclass(frozen=True, kw_only=True)
 class HostManners(MannersOptions):
-    """What one host may be asked for, by all processes of a run on a machine together.
+    """What one host may be asked for, by all processes of a run together.
 
     The options of manners, and:
 
     Args:
-        processes: how many worker processes share the bounds on this machine.
+        processes: how many worker processes share the bounds of this member.
+        members: how many members the run has: machines or tasks, each with processes of its own. What a
+            host may be asked for is divided by them.
+        member: which of them this is, 0 to ``members`` - 1.
     """
 
     processes: int = 1
+    members: int = 1
+    member: int = 0
 
     def connections_to(self, host: str) -> int | None:
         """The run-wide bound of ``host`` (as ``host_of`` names it); None if there is none."""
@@ -33,13 +39,19 @@ class HostManners(MannersOptions):
         return None if is_own_network(host) else USUAL_CONNECTIONS_PER_HOST
 
     def takes_turns(self, host: str) -> bool:
-        """Whether there are more processes than connections to ``host``, so that they take turns."""
+        """Whether there are more members, or processes of one, than connections to ``host``.
+
+        Then they take turns, and an idle connection would be another one's.
+        """
         bound = self.connections_to(host)
-        return bound is not None and bound < self.processes
+        if bound is None or self.members == 1:
+            return bound is not None and bound < self.processes
+        own = connections_of(bound, rank_of(host, self.member, self.members), self.members)
+        return bound < self.members or own < self.processes
 
     @property
     def seconds_between_requests(self) -> float:
-        """From one request of this process to a host to the next, by the user's wish."""
+        """From one request of a process to a host to the next, by the user's wish, in a run of one member."""
         rate = self.max_requests_per_second_per_host
         return self.processes / rate if rate else 0.0
 

@@ -24,7 +24,7 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import BinaryIO, TypeVar, cast
@@ -157,15 +157,18 @@ class MachineSlots:
         self._descriptor: int | None = None
         self._held: dict[str, int] = {}
 
-    def acquire(self, host: str, bound: int) -> bool:
-        """Take one of the ``bound`` slots of ``host``, if one is free, for this process."""
+    def acquire(self, host: str, slots: Sequence[int]) -> bool:
+        """Take one of these slots of ``host``, if one is free, for this process.
+
+        Members of a run that are on one machine are given different ones, so that none is kept from its own.
+        """
         if self._descriptor is None:
             self._descriptor = self._open()
         start = zlib.crc32(host.encode()) * _HOST_BYTES
-        for offset in range(start, start + min(bound, _HOST_BYTES)):
+        for slot in slots:
             with suppress(OSError):
-                take_byte(self._descriptor, offset, wait_s=0)
-                self._held[host] = offset
+                take_byte(self._descriptor, start + slot % _HOST_BYTES, wait_s=0)
+                self._held[host] = start + slot % _HOST_BYTES
                 return True
         return False
 

@@ -1,6 +1,7 @@
 """One slot a host: which of the rows that wait may be requested now. Time comes in as an argument, and
 nothing is sent; the effects are what processes agree on: a lock where they outnumber connections,
-and the pace of a host that has pushed back (both in ``sharing``).
+and the pace of a host that has pushed back (both in ``sharing``). Members of a run on several machines agree
+by the clock (``turns``).
 
 Comes in: jobs (of any kind) with the host they go to. Goes out: those whose host can take them, fair
 between hosts, or the reason why a host is not asked at all. Called by ``scheduler``, on the fetcher's thread.
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import heapq
 import math
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from img2dataset.failures import Failure
@@ -23,6 +25,7 @@ from img2dataset.fetching.hosts.pace import HostPace
 from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.sharing import MachineSlots, SharedPaces
 from img2dataset.fetching.hosts.states import LOOK_AGAIN_S, REMEMBERED_HOSTS, Ending, HostState
+from img2dataset.fetching.hosts.turns import MemberShare, turn_length
 
 Waiting = TypeVar("Waiting")
 Result = TypeVar("Result")
@@ -36,6 +39,8 @@ class HostSlots(Generic[Waiting]):
         concurrency: transfers of this process, which bounds what no manner does.
         tries: of one row, for hosts on trial.
         is_open: whether a job is still wanted; one that waits for its host is dropped when its turn comes.
+        deadline_s: that of a download.
+        unix_clock: Unix seconds, by which members of a run take turns.
     """
 
     def __init__(
@@ -44,10 +49,14 @@ class HostSlots(Generic[Waiting]):
         concurrency: int,
         tries: int = 1,
         is_open: Callable[[Waiting], bool] = lambda job: True,
+        deadline_s: float = 60.0,
+        unix_clock: Callable[[], float] = time.time,
     ) -> None:
         self._tries = tries
         self._is_open = is_open
         self._manners = manners
+        self._turn_s = turn_length(deadline_s)
+        self._unix_clock = unix_clock
         self._concurrency = concurrency
         self._busy: dict[str, Host[Waiting]] = {}
         self._idle: dict[str, Host[Waiting]] = {}
@@ -124,6 +133,14 @@ class HostSlots(Generic[Waiting]):
             return job, failure
         return None
 
+    def turn_ends(self, name: str, now: float) -> float:
+        """When a request of the host that has just begun has to have ended, for its turn is over then.
+
+        Infinite where members of the run take no turns.
+        """
+        share = self._busy[name].share
+        return math.inf if share is None else now + share.ends_in(self._unix_clock())
+
     def next_due(self, now: float) -> float | None:
         """When a host that has jobs may be asked, if only time is in the way; those of the past are ready."""
         self._make_ready(now)
@@ -135,7 +152,7 @@ class HostSlots(Generic[Waiting]):
         """A request, begun at ``started_at``, has ended. For ``PUSHED_BACK`` call ``pushed_back`` before."""
         host = self._busy[name]
         host.running -= 1
-        if host.machine_bound:
+        if host.bound:
             self._machine.release(name)
             host.pace.next_start = max(host.pace.next_start, now + LOOK_AGAIN_S)
         if ending is Ending.ACCEPTED:
@@ -173,8 +190,11 @@ class HostSlots(Generic[Waiting]):
     def space(self, name: str, spacing_s: float) -> None:
         """Let all processes ask a host no more often than each ``spacing_s``: its robots.txt says so."""
         host = self._host(name)
-        spacing_s *= self._manners.processes
-        host.pace.spacing_s = max(self._manners.seconds_between_requests, spacing_s)
+        if host.share is not None:
+            host.share.space(spacing_s)
+        else:
+            spacing_s *= self._manners.processes
+            host.pace.spacing_s = max(self._manners.seconds_between_requests, spacing_s)
         self._rest(host)
 
     def take_back(self, count: int, wanted: Callable[[Waiting], bool]) -> list[Waiting]:
@@ -207,34 +227,50 @@ class HostSlots(Generic[Waiting]):
         return host
 
     def _new_host(self, name: str) -> Host[Waiting]:
-        bound, processes = self._manners.connections_to(name), self._manners.processes
-        share = self._concurrency if bound is None else max(1, bound // processes)
+        manners, share = self._manners, None
+        bound, processes = manners.connections_to(name), manners.processes
+        if manners.members > 1:
+            rate = manners.max_requests_per_second_per_host
+            share = MemberShare(name, manners.member, manners.members, bound, rate, self._turn_s)
+            bound = share.connections
+        most = self._concurrency if bound is None else max(1, bound // processes)
         pace = HostPace(
-            float(min(self._concurrency, share)),
-            self._manners.seconds_between_requests,
-            alone=processes == 1 or self._paces is not None,
+            float(min(self._concurrency, most)),
+            manners.seconds_between_requests if share is None else 0.0,
+            alone=share is None and (processes == 1 or self._paces is not None),
         )
-        machine_bound = bound if bound and self._manners.takes_turns(name) else 0
-        return Host(name, pace, machine_bound, self._tries)
+        return Host(name, pace, bound if bound and bound < processes else 0, self._tries, share)
 
     def _start(self, host: Host[Waiting], now: float) -> bool:
-        return self._change(host, now, lambda: self._start_alone(host, now))
+        if not host.has_turn(now, self._unix_clock()):
+            return False
+        limited = host.share is not None and host.share.is_limited
+        return self._change(host, now, lambda: self._start_alone(host, now), to_all=limited)
 
     def _start_alone(self, host: Host[Waiting], now: float) -> bool:
         pace = host.pace
+        pace.turn_began(host.turn_began)
         if now < pace.next_start or not pace.allows(host.running):
             return False
         if not host.trial_allows(now):
             return False
         if pace.is_shared and pace.is_closed(now):
             return False  # another process has closed it since this one has looked
-        if host.machine_bound and not self._machine.acquire(host.name, host.machine_bound):
+        if host.bound and not self._machine.acquire(host.name, self._slots_of(host)):
             pace.next_start = now + LOOK_AGAIN_S
             return False
+        if host.share is not None:
+            # Without the file of the run each process has a part of the rate.
+            processes = 1 if self._paces is not None else self._manners.processes
+            pace.spacing_s = host.share.spacing_s(self._unix_clock()) * processes
         host.running += 1
         host.asked_at = now if host.asked_at is None else host.asked_at
         pace.started(now)
         return True
+
+    def _slots_of(self, host: Host[Waiting]) -> Sequence[int]:
+        """The numbers of the connections of a host that this member's processes take in turn."""
+        return range(host.bound) if host.share is None else host.share.slots(self._unix_clock())
 
     def _change(
         self, host: Host[Waiting], now: float, act: Callable[[], Result], *, to_all: bool = False
@@ -254,11 +290,12 @@ class HostSlots(Generic[Waiting]):
             return
         pace = host.pace
         allowed = pace.allows(host.running) and host.trial_allows(now)
-        if pace.is_closed(now) or (now >= pace.next_start and allowed):
+        due = host.due()
+        if pace.is_closed(now) or (now >= due and allowed):
             self._ready.append(host)
         elif allowed:
             self._order += 1
-            heapq.heappush(self._later, (pace.next_start, self._order, host))
+            heapq.heappush(self._later, (due, self._order, host))
         else:
             return  # ``leave`` will
         host.listed = True

@@ -105,6 +105,13 @@ USUAL_CONNECTIONS_PER_HOST = 32
 # and one that had one lets the others look first.
 LOOK_AGAIN_S = 0.05
 
+# Where members of a run take turns by the clock: what their clocks may differ by, how late a request may be
+# ended, how long before its end a turn begins no more, and the longest deadline that a turn has room for.
+CLOCK_DIFFERENCE_S = 2.0
+LATENESS_S = 0.5
+LEAST_REST_S = 1.0
+LONGEST_TURN_DEADLINE_S = 600.0
+
 # Idle hosts whose state is kept, some half a kilobyte each.
 REMEMBERED_HOSTS = 10_000
 # Rows looked at before their turn, some 400 bytes each, so that new hosts are asked early: what one process

@@ -10,6 +10,7 @@ handle.
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import pycurl
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.consent import wanted_headers
 from img2dataset.fetching.consent.site_files import LARGEST_BYTES
+from img2dataset.fetching.hosts.states import LONGEST_TURN_DEADLINE_S
 from img2dataset.fetching.http.access import RequestAccess
 from img2dataset.fetching.http.curl import RECEIVE_BUFFER_BYTES
 from img2dataset.fetching.http.destinations import Destination, Destinations, Proxies
@@ -53,7 +55,7 @@ class TransferPool:
         self._ca_bundle = ca_bundle
         self._grow = grow
         self._access = RequestAccess(settings.access)
-        self._may_take_turns = settings.processes > 1
+        self._may_take_turns = settings.processes > 1 or settings.members > 1
         self._has_certificate = settings.access.client_certificate is not None
         self._policy = AnswerPolicy(settings.max_download_bytes, wanted_headers(settings))
         # One received block more than is read: what is cut off is then always longer than that.
@@ -176,6 +178,7 @@ class InFlight:
         refused: Callable[[Transfer, Download, Destination], None],
     ) -> None:
         self._deadline_s = settings.deadline
+        self._deadline_in_turn_s = min(settings.deadline, LONGEST_TURN_DEADLINE_S)
         self._budget = budget
         self._transport = transport
         self._refused = refused
@@ -184,6 +187,8 @@ class InFlight:
         self.watch = ClockWatch(settings, heard_from)
         # What libcurl carries. Transfers in use beside these have their host looked up.
         self.running: dict[pycurl.Curl, tuple[Transfer, Download]] = {}
+        # No turn of a host ends earlier for any of these.
+        self.next_turn_end = math.inf
 
     @property
     def are_looked_up(self) -> bool:
@@ -194,7 +199,8 @@ class InFlight:
         """Request ``download``, whose reservation has been taken."""
         transfer = self.pool.take(download)
         left_s = download.time_left_s
-        transfer.clocks.deadline = now + (self._deadline_s if left_s is None else left_s)
+        longest_s = self._deadline_s if download.turn_ends == math.inf else self._deadline_in_turn_s
+        transfer.clocks.deadline = now + (longest_s if left_s is None else left_s)
         download.time_left_s = None
         self._request(transfer, download, download.reservation, now)
 
@@ -211,6 +217,7 @@ class InFlight:
         waited_s = now - transfer.started_at
         transfer.aim(destination.entries, download.redirects.after_public, waited_s, now)
         self.running[transfer.easy] = (transfer, download)
+        self.next_turn_end = min(self.next_turn_end, download.turn_ends)
         self._transport.add(transfer.easy)
 
     def abort_closed(self) -> Iterator[Download]:
@@ -221,6 +228,20 @@ class InFlight:
                 self._transport.remove(easy)
                 self.set_free(transfer)
                 yield download
+
+    def stop_at_turn_end(self, now: float) -> Iterator[Download]:
+        """End the transfers whose host is another member's to ask from now on; gives their downloads."""
+        if now < self.next_turn_end:
+            return
+        self.next_turn_end = math.inf
+        for easy, (transfer, download) in list(self.running.items()):
+            if now < download.turn_ends:
+                self.next_turn_end = min(self.next_turn_end, download.turn_ends)
+                continue
+            del self.running[easy]
+            self._transport.remove(easy)
+            self.set_free(transfer)
+            yield download
 
     def overdue(self, now: float) -> Iterator[pycurl.Curl]:
         """What the clocks end now; see ``ClockWatch.look``."""

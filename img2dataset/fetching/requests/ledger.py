@@ -10,6 +10,7 @@ Used by ``fetcher`` from any thread, and by the scheduler and the loop on theirs
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -71,6 +72,7 @@ class Download:
         tries: the present one included.
         redirects: of the present try.
         time_left_s: to its deadline, if the present try has begun before.
+        turn_ends: when its request has to have ended, begun or not; see ``HostSlots.turn_ends``.
         push_backs: how often a host has answered that it is asked too often.
         resent: how often it was sent again at once, because the server had not taken it.
         as_sent: its body is taken as it comes, since its headers contradicted it in this way.
@@ -88,6 +90,7 @@ class Download:
     tries: int = 1
     redirects: Redirects = NO_REDIRECTS
     time_left_s: float | None = None
+    turn_ends: float = math.inf
     push_backs: int = 0
     resent: int = 0
     as_sent: Failure | None = None

@@ -105,6 +105,8 @@ class DownloadLoop:
         if self._transfers.running or self._local.in_flight:
             for easy in self._transfers.overdue(time.monotonic()):
                 self._end(easy, 0, "")
+            for download in self._transfers.stop_at_turn_end(time.monotonic()):
+                self._scheduler.put_off(download)
 
     def close(self) -> None:
         """Abort every transfer and close every connection."""
@@ -123,7 +125,7 @@ class DownloadLoop:
 
     def _time_to_wait(self, now: float) -> float:
         dues = [self._scheduler.next_due(now), self._transfers.destinations.next_due()]
-        dues += [self._own_failures.next_due(now), now + LONGEST_SLEEP_S]
+        dues += [self._own_failures.next_due(now), now + LONGEST_SLEEP_S, self._transfers.next_turn_end]
         if self._transfers.running or self._local.in_flight:
             dues.append(self._transfers.watch.next_look)
         else:
@@ -152,6 +154,10 @@ class DownloadLoop:
             if not download.is_open:
                 self._transfers.set_free(transfer)
                 self._scheduler.release(download)
+                continue
+            if now >= download.turn_ends:
+                self._transfers.set_free(transfer)
+                self._scheduler.put_off(download)
                 continue
             if destination.failure not in failures.OF_NAMES - {failures.DNS_NOT_FOUND}:
                 self._own_failures.names_answered(now)

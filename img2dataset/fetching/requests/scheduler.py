@@ -44,6 +44,7 @@ class Scheduler:
         usual_reservation: bytes a new request reserves.
         refuse: called with a download that is not to be requested, and its failure.
         clock: the present, seconds.
+        unix_clock: the same as Unix time.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Scheduler:
         usual_reservation: Callable[[], int],
         refuse: Callable[[Download, Failure], None],
         clock: Callable[[], float] = time.monotonic,
+        unix_clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
         self._manners = settings
@@ -66,6 +68,8 @@ class Scheduler:
             settings.most_concurrency,
             1 + settings.retries,
             is_open=lambda download: download.is_open,
+            deadline_s=settings.deadline,
+            unix_clock=unix_clock,
         )
         self._order = RowOrder(self._hosts.early_use)
         self._resumed = Resumed()
@@ -81,6 +85,9 @@ class Scheduler:
         """
         if self._next is not None and not self._next.is_open:
             self.release(self._next)
+            self._next = None
+        if self._next is not None and now >= self._next.turn_ends:
+            self.put_off(self._next)
             self._next = None
         if self._next is None:
             with self._lock:
@@ -127,9 +134,19 @@ class Scheduler:
             return False
         with self._lock:
             if self._hosts.enter(download.host, now):
+                download.turn_ends = self._hosts.turn_ends(download.host, now)
                 return True
             self._set_aside(download, now)
         return False
+
+    def put_off(self, download: Download) -> None:
+        """Its turn is over before the request has ended, or begun: it waits here for the next one."""
+        download.time_left_s = None
+        with self._lock:
+            now = self._clock()
+            self._hosts.leave(download.host, now, Ending.NOTHING)
+            if download.is_open:
+                self._set_aside(download, now, first=True)
 
     def leave(
         self, download: Download, started_at: float, failure: Failure | None, answer: Answer | None
@@ -229,6 +246,7 @@ class Scheduler:
             elif (found := self._hosts.next_job(now)) is not None:
                 download, failure = found
                 if failure is None:
+                    download.turn_ends = self._hosts.turn_ends(download.host, now)
                     self._ledger.move(download, Stage.WAITING)
                     return download
                 self.refuse(download, failure, now)

@@ -20,7 +20,7 @@ HOLDER = """
 import sys
 from img2dataset.fetching.hosts.sharing import MachineSlots
 slots = MachineSlots(sys.argv[1])
-print(slots.acquire("a.example", 2), flush=True)
+print(slots.acquire("a.example", range(2)), flush=True)
 sys.stdin.read()
 """
 DOWNLOADER = """
@@ -62,12 +62,12 @@ def test_no_more_processes_than_slots_hold_one_and_a_killed_one_gives_it_back(tm
     held = [holds(holder) for holder in holders]
     assert sorted(held) == [False, True, True]
     own = MachineSlots(path)
-    assert not own.acquire("a.example", 2)
-    assert own.acquire("b.example", 2)
+    assert not own.acquire("a.example", range(2))
+    assert own.acquire("b.example", range(2))
     killed = holders[held.index(True)]
     killed.kill()
     killed.wait()
-    assert own.acquire("a.example", 2)
+    assert own.acquire("a.example", range(2))
     own.close()
     for holder in holders:
         holder.communicate()
@@ -76,14 +76,14 @@ def test_no_more_processes_than_slots_hold_one_and_a_killed_one_gives_it_back(tm
 def test_a_slot_given_back_is_free_for_another_process(tmp_path: Path) -> None:
     path = str(tmp_path / "slots")
     own = MachineSlots(path)
-    assert own.acquire("a.example", 1)
+    assert own.acquire("a.example", range(1))
     own.release("a.example")
     other = start(HOLDER, path)
     assert holds(other)
-    assert own.acquire("a.example", 2)
-    assert not own.acquire("a.example", 1)
+    assert own.acquire("a.example", range(2))
+    assert not own.acquire("a.example", range(1))
     other.communicate()
-    assert own.acquire("a.example", 1)
+    assert own.acquire("a.example", range(1))
     own.close()
 
 
@@ -97,7 +97,7 @@ def test_a_file_of_another_user_or_a_link_is_not_used(
     link.symlink_to(tmp_path / "target")
     for path in (foreign, link):
         slots = MachineSlots(str(path))
-        assert slots.acquire("a.example", 1)
+        assert slots.acquire("a.example", range(1))
         assert str(path) in caplog.text
         slots.close()
     assert not (tmp_path / "target").exists()

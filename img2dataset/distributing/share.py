@@ -1,0 +1,176 @@
+"""Which shards one rank makes: those of its part, then what others have left, each with its lease.
+
+In: the shards of a pass. Out: those to make now. Called by ``ranks``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from img2dataset.counted import counted
+from img2dataset.distributing.engine import EngineSettings, ReadAnew
+from img2dataset.distributing.rank_numbers import Rank
+from img2dataset.errors import Img2datasetError, OutputError, one_line
+from img2dataset.formats.dataset import STATISTICS_ENDING, shard_name
+from img2dataset.stopping import StopRequest
+from img2dataset.storage.leases import Leases
+from img2dataset.storage.retries import Result
+from img2dataset.types import PlannedShard, ShardReport
+from img2dataset.working import WorkSettings
+from img2dataset.working.output_folder import OutputFolder
+
+logger = logging.getLogger("img2dataset")
+
+# How often a rank that has nothing left to do looks whether others have given something back: less often
+# where there is more to look at, for the sake of the store.
+LOOK_INTERVAL_S = 2.0
+LOOK_INTERVAL_S_PER_SHARD = 0.05
+_WAKE_S = 0.2
+
+
+class Share:
+    """What one rank makes of one pass, from its first shard to ``close``.
+
+    ``shards_to_make`` runs in the thread that reads the list, and the rest in that of the engine, which waits
+    for it to end before it calls ``has_work`` again.
+
+    Args:
+        rank: which.
+        engine: how many processes it has, and how long others may be silent.
+        settings: where the shards go.
+        stop: asked for from outside.
+
+    Raises:
+        OutputError: no lease can be kept in the output folder.
+    """
+
+    def __init__(self, rank: Rank, engine: EngineSettings, settings: WorkSettings, stop: StopRequest) -> None:
+        self._rank = rank
+        self._stop = stop
+        self._location = settings.write.locate()
+        self._digits = settings.write.shard_digits
+        self._output = OutputFolder(settings.write)
+        # Of others' parts, so many at once: each begun shard is one that no other rank can help with.
+        self._most_at_once = engine.processes_count + 1
+        # With retry_failed, shards that are done are made again, by the rank in whose part they are.
+        self._to_retry = self._output.done_shards() if settings.retry is not None else set()
+        self._ended: set[int] = set()
+        # What others were at when it was this rank's turn; None before the first look at others' parts.
+        self._left: set[int] | None = None
+        # One of those that has turned out to be free.
+        self._free: int | None = None
+        self._leases = Leases(self._location, rank.name, settings.write.run_id, engine.options.lease_s)
+        self._told(self._leases.start)
+
+    def has_work(self) -> bool:
+        """Whether there may be something to make; waits while all that is left is in others' hands."""
+        if self._left is None:
+            return True
+        has_said_so = False
+        while self._left and not self._stop.made:
+            for shard_id in sorted(self._left):
+                if self._claim(shard_id):
+                    self._free = shard_id
+                    return True
+            if self._left and not has_said_so:
+                has_said_so = True
+                at_work = counted(len(self._left), "shard")
+                logger.info("%s waits for %s that others are at", self._rank.name, at_work)
+            self._sleep(max(LOOK_INTERVAL_S, LOOK_INTERVAL_S_PER_SHARD * len(self._left)))
+        return False
+
+    def shards_to_make(self, shards: Iterable[PlannedShard]) -> Iterator[PlannedShard]:
+        """The shards to make now, each with its lease.
+
+        Args:
+            shards: all of the pass.
+
+        Raises:
+            OutputError: the output folder fails.
+        """
+        if self._left is not None:
+            left = self._left | {self._free}
+            yield from self._claimed(_without(shards, lambda shard_id: shard_id not in left))
+            return
+        left_behind: set[int] = set()
+        self._left = left_behind
+        number, world_size = self._rank.number, self._rank.world_size
+        yield from self._claimed(_without(shards, lambda shard_id: shard_id % world_size != number))
+        if world_size == 1 and not left_behind:
+            return
+        done = self._output.done_shards() if not self._has_ended() else set()
+
+        def is_no_concern(shard_id: int) -> bool:
+            return shard_id in done or shard_id in self._ended or shard_id in left_behind
+
+        yield from self._claimed(_without(shards, is_no_concern), self._most_at_once)
+
+    def ended(self, report: ShardReport) -> None:
+        """A shard has been made, or kept unfinished, or has failed: it is nobody's now."""
+        self._ended.add(report.shard_id)
+        self._leases.give_back(self._name(report.shard_id))
+
+    def close(self) -> None:
+        """Give back all that was not made. Never raises."""
+        self._leases.close()
+        self._leases.remove_leftovers(self._stands)
+
+    def _claimed(self, shards: Iterator[PlannedShard], most: int | None = None) -> Iterator[PlannedShard]:
+        """Those of the shards of which this rank has the lease, at most so many at once."""
+        for shard in shards:
+            while most is not None and self._leases.held >= most and not self._has_ended():
+                time.sleep(_WAKE_S)
+            if self._has_ended():
+                return
+            if self._claim(shard.shard_id):
+                yield shard
+
+    def _claim(self, shard_id: int) -> bool:
+        """Whether this rank is to make a shard; it has its lease then."""
+        assert self._left is not None
+        name = self._name(shard_id)
+        if not self._told(lambda: self._leases.take(name)):
+            self._left.add(shard_id)
+            return False
+        self._left.discard(shard_id)
+        if shard_id not in self._to_retry and self._told(lambda: self._stands(name)):
+            self._leases.give_back(name)
+            return False
+        return True
+
+    def _stands(self, name: str) -> bool:
+        """Whether a shard is done."""
+        path = f"{self._location.path}/{name}{STATISTICS_ENDING}"
+        if not self._location.is_local:
+            self._location.file_system.invalidate_cache()
+        return bool(self._location.tried(lambda: self._location.file_system.exists(path)))
+
+    def _has_ended(self) -> bool:
+        return self._stop.made or self._leases.is_closed
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stop.made and time.monotonic() < until:
+            time.sleep(_WAKE_S)
+
+    def _name(self, shard_id: int) -> str:
+        return shard_name(shard_id, self._digits)
+
+    def _told(self, operation: Callable[[], Result]) -> Result:
+        """Whatever a file system raises becomes one line that names the folder."""
+        try:
+            return operation()
+        except Img2datasetError:
+            raise
+        except Exception as error:  # every file system has its own errors
+            raise OutputError(
+                f"output_folder {self._location.name!r}: no leases of shards can be kept: {one_line(error)}"
+            ) from error
+
+
+def _without(shards: Iterable[PlannedShard], leave_out: Callable[[int], bool]) -> Iterator[PlannedShard]:
+    if isinstance(shards, ReadAnew):
+        return shards.without(leave_out)
+    return (shard for shard in shards if not leave_out(shard.shard_id))

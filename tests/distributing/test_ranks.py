@@ -1,0 +1,296 @@
+"""Ranks, as the programs that a scheduler starts: each for itself, over one list and into one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from img2dataset.formats.dataset import RUNS_FOLDER
+from tests.program.runs import Dataset, read_dataset, run, serve_photographs, start, write_list
+from tests.program.test_faults import wait_until
+from tests.servers import ImageServer
+
+ROWS, ROWS_PER_SHARD = 1200, 30
+FAULTS = ("/status/404", "/status/503", "/flaky/{}?fail=1", "/lying-gzip", "/close", "/empty", "/not-http")
+
+
+@pytest.fixture(scope="module")
+def url_list(image_server: ImageServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    addresses = serve_photographs(image_server)
+    path = write_list(tmp_path_factory.mktemp("ranks") / "list.txt", addresses, ROWS)
+    lines = path.read_text().split()
+    for number in range(0, ROWS, 20):  # the web's faults, in every shard
+        fault = FAULTS[number // 20 % len(FAULTS)].format(f"ranks-{number}")
+        lines[number] = image_server.url(f"{fault}{'&' if '?' in fault else '?'}row={number}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def options(url_list: Path, tmp_path: Path) -> dict[str, Any]:
+    return options_of(url_list, tmp_path)
+
+
+def options_of(url_list: Path, folder: Path) -> dict[str, Any]:
+    return {
+        "url_list": url_list,
+        "output_folder": folder / "out",
+        "output_format": "webdataset",
+        "number_sample_per_shard": ROWS_PER_SHARD,
+        "processes_count": 1,
+        "image_size": 64,
+        "retries": 1,
+        "lease_s": 3,
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(url_list: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """What one program alone makes of the list."""
+    options = options_of(url_list, tmp_path_factory.mktemp("alone"))
+    result = run(**{**options, "processes_count": 2})
+    assert result.returncode == 0, result.stderr
+    return read_dataset(options["output_folder"])
+
+
+def start_rank(options: dict[str, Any], rank: int, world_size: int = 4, **more: Any) -> subprocess.Popen[str]:
+    return start(**{**options, **more}, distributor="ranks", rank=rank, world_size=world_size)
+
+
+def ended(process: subprocess.Popen[str], timeout: float = 120) -> str:
+    """What it said on standard error; it must have done all there was to do."""
+    stdout, stderr = process.communicate(timeout=timeout)
+    assert process.returncode == 0, (stdout, stderr)
+    return stderr
+
+
+def assert_same(made: Dataset, expected: Dataset) -> None:
+    """The same shards, keys, metadata and pixels."""
+    assert sorted(made.statistics) == sorted(expected.statistics)
+    assert made.rows == expected.rows
+    assert made.images == expected.images
+
+
+def test_four_ranks_make_what_one_program_makes(options: dict[str, Any], expected: Dataset) -> None:
+    ranks = [start_rank(options, number) for number in range(4)]
+    said = [ended(process) for process in ranks]
+    assert not [text for text in said if "WARNING" in text or "ERROR" in text]
+    made = read_dataset(options["output_folder"])
+    assert_same(made, expected)
+    assert len(made.rows) == ROWS
+    assert len(made.failures()) >= 5
+    notes = sorted((options["output_folder"] / RUNS_FOLDER / "members").glob("*.json"))
+    assert [path.stem for path in notes] == [f"rank-{number:05d}" for number in range(4)]
+    shards = [json.loads(path.read_text())["shards_done"] for path in notes]
+    assert sum(shards) == ROWS // ROWS_PER_SHARD
+    assert min(shards) > 0
+    assert not (options["output_folder"] / ".img2dataset_leases").exists()
+    assert not (options["output_folder"] / ".tmp").exists()
+
+
+def wait_for_shards(options: dict[str, Any], count: int, process: subprocess.Popen[str]) -> None:
+    wait_until(lambda: len(list(options["output_folder"].glob("*_stats.json"))) >= count, process)
+
+
+def leases_of(options: dict[str, Any], rank: int) -> list[Path]:
+    paths = (options["output_folder"] / ".img2dataset_leases").glob("[0-9]*")
+    return [path for path in paths if text_of(path).startswith(f"rank-{rank:05d} ")]
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:  # its shard has just been done
+        return ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_others_make_what_a_rank_leaves_that_is_killed_or_frozen(
+    number: signal.Signals, options: dict[str, Any], expected: Dataset
+) -> None:
+    ranks = [start_rank(options, rank, 3) for rank in range(3)]
+    wait_until(lambda: bool(leases_of(options, 1)), ranks[1])
+    wait_for_shards(options, 3, ranks[1])
+    os.kill(ranks[1].pid, number)
+    try:
+        for process in (ranks[0], ranks[2]):
+            ended(process)
+        left_behind = leases_of(options, 1)
+        assert_same(read_dataset_of_others(options), expected)
+    finally:
+        os.kill(ranks[1].pid, signal.SIGCONT)
+    if number == signal.SIGSTOP:
+        # It finds nothing left to do, or makes again what others have made: nothing is there twice.
+        ended(ranks[1])
+        assert_same(read_dataset(options["output_folder"]), expected)
+        assert not (options["output_folder"] / ".img2dataset_leases").exists()
+    else:
+        ranks[1].communicate()
+        assert left_behind == []
+
+
+def read_dataset_of_others(options: dict[str, Any]) -> Dataset:
+    """The dataset beside the temporary files of a rank that could not remove them."""
+    copy = options["output_folder"].with_name("copy")
+    subprocess.run(["cp", "-r", str(options["output_folder"]), str(copy)], check=True)
+    subprocess.run(["rm", "-rf", str(copy / ".tmp")], check=True)
+    return read_dataset(copy)
+
+
+def test_the_others_make_the_part_of_a_rank_that_never_starts(
+    options: dict[str, Any], expected: Dataset
+) -> None:
+    ranks = [start_rank(options, number, 4) for number in (0, 1, 3)]
+    for process in ranks:
+        ended(process)
+    assert_same(read_dataset(options["output_folder"]), expected)
+
+
+def test_a_rank_that_is_added_helps_and_one_that_comes_too_late_has_nothing_to_do(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    options["url_list"] = write_list(tmp_path / "long.txt", serve_photographs(image_server), 4000)
+    ranks = [start_rank(options, number, 2) for number in range(2)]
+    wait_for_shards(options, 1, ranks[0])
+    ranks.append(start_rank(options, 2, 3))
+    for process in ranks:
+        ended(process)
+    note = json.loads((options["output_folder"] / f"{RUNS_FOLDER}/members/rank-00002.json").read_text())
+    assert note["shards_done"] > 0
+    late = start_rank(options, 1, 2)
+    stdout, _ = late.communicate(timeout=60)
+    assert late.returncode == 0
+    assert "nothing to do" in stdout
+    assert read_dataset(options["output_folder"]).statuses() == {"success": 4000}
+
+
+def test_a_rank_that_is_asked_to_stop_gives_back_what_it_has_and_says_run_me_again(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    """One row of the first shard never answers, so the shard cannot be finished within the grace."""
+    lines = options["url_list"].read_text().split()
+    lines[1] = image_server.url("/hang-before-headers/ranks")
+    (tmp_path / "hanging.txt").write_text("\n".join(lines) + "\n")
+    options |= {"url_list": tmp_path / "hanging.txt", "timeout": 60, "lease_s": 600}
+    first = start_rank(options, 0, 2)
+    wait_for_shards(options, 2, first)
+    began = time.monotonic()
+    first.send_signal(signal.SIGTERM)
+    stdout, stderr = first.communicate(timeout=60)
+    took = time.monotonic() - began
+    assert first.returncode == 75, stderr
+    assert "the same command goes on" in stderr
+    assert "kept of" in stdout
+    assert took < 30
+    assert leases_of(options, 0) == []
+    assert list((options["output_folder"] / ".img2dataset_unfinished").glob("00000-*"))
+    # Another rank goes on at once, although leases would last for ten minutes.
+    asked = image_server.count("/hang-before-headers/ranks")
+    second = start_rank({**options, "timeout": 2}, 1, 2)
+    ended(second)
+    assert image_server.count("/hang-before-headers/ranks") > asked
+    dataset = read_dataset(options["output_folder"])
+    assert len(dataset.rows) == ROWS
+    assert not (options["output_folder"] / ".img2dataset_unfinished").exists()
+
+
+@pytest.mark.parametrize("grace_s", [3, 12])
+def test_downloads_under_way_have_their_share_of_the_grace(
+    grace_s: int, image_server: ImageServer, tmp_path: Path
+) -> None:
+    """A row is out for 1.2 s: too long for three seconds' grace, and not for twelve."""
+    urls = [image_server.put("/grace.jpg", b"no image"), image_server.url(f"/slow/{grace_s}?seconds=1.2")]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    process = start(
+        url_list=tmp_path / "list.txt",
+        output_folder=tmp_path / "out",
+        processes_count=1,
+        grace_s=grace_s,
+        output_format="webdataset",
+    )
+    wait_until(lambda: image_server.count(f"/slow/{grace_s}") > 0, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert len(read_dataset(tmp_path / "out").rows) == (2 if grace_s == 12 else 0)
+
+
+def test_a_signal_that_reaches_every_process_is_one_stop(options: dict[str, Any], expected: Dataset) -> None:
+    """Slurm sends SIGTERM to all processes of a step."""
+    process = start_rank({**options, "processes_count": 2}, 0, 1)
+    wait_for_shards(options, 3, process)
+    os.killpg(process.pid, signal.SIGTERM)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)  # and its script passes on what it was sent itself
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75, stderr
+    assert "worker process" not in stdout + stderr
+    ended(start_rank(options, 0, 1))
+    assert_same(read_dataset(options["output_folder"]), expected)
+
+
+ENVIRONMENTS = {
+    "own": {"IMG2DATASET_RANK": "{}", "IMG2DATASET_WORLD_SIZE": "2"},
+    "kubernetes": {"JOB_COMPLETION_INDEX": "{}", "IMG2DATASET_WORLD_SIZE": "2"},
+    "aws": {"AWS_BATCH_JOB_ARRAY_INDEX": "{}", "AWS_BATCH_JOB_ARRAY_SIZE": "2"},
+    "torchrun": {"RANK": "{}", "WORLD_SIZE": "2", "LOCAL_RANK": "0"},
+}
+
+
+@pytest.mark.parametrize("scheduler", ENVIRONMENTS)
+def test_the_environment_says_which_rank_it_is(
+    scheduler: str, image_server: ImageServer, tmp_path: Path
+) -> None:
+    address = image_server.put("/environment.jpg", b"no image")
+    (tmp_path / "list.txt").write_text("".join(f"{address}?{row}\n" for row in range(40)))
+    ranks = [
+        start(
+            url_list=tmp_path / "list.txt",
+            output_folder=tmp_path / "out",
+            output_format="webdataset",
+            number_sample_per_shard=5,
+            processes_count=1,
+            distributor="ranks",
+            environment={name: value.format(rank) for name, value in ENVIRONMENTS[scheduler].items()},
+        )
+        for rank in range(2)
+    ]
+    for process in ranks:
+        ended(process)
+    assert len(read_dataset(tmp_path / "out").rows) == 40
+    notes = sorted(path.stem for path in (tmp_path / f"out/{RUNS_FOLDER}/members").glob("*.json"))
+    assert notes == ["rank-00000", "rank-00001"]
+
+
+def test_two_runs_with_different_options_are_refused(options: dict[str, Any]) -> None:
+    ranks = [start_rank({**options, "image_size": size}, rank, 2) for rank, size in ((0, 64), (1, 65))]
+    said = [process.communicate(timeout=120)[1] for process in ranks]
+    assert sorted(process.returncode for process in ranks) == [0, 1], said
+    refused = next(text for text, process in zip(said, ranks, strict=True) if process.returncode)
+    assert refused.count("\n") == 1
+    assert "holds another dataset: --image_size was" in refused
+    assert len(read_dataset(options["output_folder"]).rows) == ROWS
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "extend", "new_only"])
+def test_modes_that_begin_anew_are_refused(mode: str, options: dict[str, Any]) -> None:
+    result = run(**options, distributor="ranks", rank=0, world_size=2, incremental_mode=mode)
+    assert result.returncode == 2
+    assert f"--incremental_mode {mode} cannot be used with --distributor ranks" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not options["output_folder"].exists()
+
+
+def test_a_rank_beside_a_run_that_is_none_is_warned(options: dict[str, Any]) -> None:
+    alone = start(**options)
+    wait_for_shards(options, 1, alone)
+    stderr = ended(start_rank(options, 0, 2))
+    assert f"process {alone.pid} is writing to output_folder" in stderr
+    ended(alone)

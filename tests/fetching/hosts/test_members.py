@@ -1,0 +1,119 @@
+"""Members of a run on one machine, as real processes, and a server that counts what it sees of them all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from bisect import bisect_left
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
+from tests.servers import ImageServer
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+# One worker process of one member: downloads each URL and prints the failures, None for a success.
+WORKER = """
+import json, queue, sys
+from img2dataset.fetching import Fetcher, FetchSettings
+from img2dataset.types import Row
+urls, settings = json.loads(sys.stdin.read())
+delivered = queue.SimpleQueue()
+failures = []
+with Fetcher(FetchSettings(adaptive_thread_count=False, **settings), delivered.put) as fetcher:
+    fetcher.submit(Row(0, n, url) for n, url in enumerate(urls))
+    for _ in urls:
+        fetched = delivered.get(timeout=200)
+        failures.append(fetched.failure)
+        fetcher.release(fetched.size)
+print(json.dumps(failures))
+"""
+
+
+def run_members(urls: list[str], members: int, processes: int, **settings: Any) -> list[str | None]:
+    """Have ``urls`` downloaded by each process of each member, all at once; gives the failures of all."""
+    running: list[subprocess.Popen[str]] = []
+    for member in range(members):
+        file = make_shared_file()
+        assert file is not None
+        for _ in range(processes):
+            worker = subprocess.Popen(
+                [sys.executable, "-c", WORKER],
+                cwd=REPOSITORY,
+                env={**os.environ, VARIABLE: str(file.fileno())},
+                pass_fds=[file.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert worker.stdin
+            chosen = {"members": members, "member": member, "processes": processes, **settings}
+            worker.stdin.write(json.dumps([urls, chosen]))
+            worker.stdin.close()
+            running.append(worker)
+        file.close()
+    failures: list[str | None] = []
+    for worker in running:
+        assert worker.stdout
+        with worker, worker.stdout:
+            failures += json.loads(worker.stdout.read() or '["the worker died"]')
+    return failures
+
+
+def most_within(times: list[float], seconds: float) -> int:
+    times = sorted(times)
+    return max(bisect_left(times, time + seconds) - index for index, time in enumerate(times))
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_four_members_with_a_bound_of_two_never_have_more_than_two_connections(processes: int) -> None:
+    with ImageServer() as server:
+        quick = server.put("/quick.jpg", b"quick", latency_s=0.03)
+        # At the end of a turn one of these is nearly always under way.
+        slow = server.put("/slow.jpg", b"slow", latency_s=1.6)
+        urls = [f"{url}?{n}" for n in range(4 // processes) for url in (quick, slow, quick)]
+        failures = run_members(urls, 4, processes, max_connections_per_host=2, timeout=3, deadline=4)
+        assert failures == [None] * 4 * processes * len(urls)
+        assert server.statistics()["peak"] == 2
+        # Some were cut short by the end of a turn, and made again in the next, though no retry is allowed.
+        assert server.count("/slow.jpg") > 4 * 4
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("bound", [5, 8])
+def test_four_members_divide_a_bound_that_is_not_smaller(bound: int) -> None:
+    with ImageServer() as server:
+        url = server.put("/divided.jpg", b"divided", latency_s=0.2)
+        failures = run_members([url] * 20, 4, 2, max_connections_per_host=bound)
+        assert failures == [None] * 160
+        assert server.statistics()["peak"] == bound
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_twenty_a_second_are_never_more_in_all(processes: int) -> None:
+    with ImageServer() as server:
+        url = server.url("/limited/rate?per_second=1000")
+        failures = run_members([url] * (50 // processes), 4, processes, max_requests_per_second_per_host=20)
+        assert failures == [None] * 200
+        times = server.times("/limited/rate")
+        # On a busy machine a request may come late, and the next one in time.
+        assert most_within(times, 1.0) <= 20 + 1
+        assert most_within(times, 2.0) <= 2 * 20
+        assert max(times) - min(times) < 1.3 * 10
+
+
+@pytest.mark.timeout(120)
+def test_rows_of_a_host_whose_turn_it_is_not_hold_no_others(image_server: ImageServer) -> None:
+    """And a row that is redirected to such a host waits for it too."""
+    target = image_server.put("/turns.jpg", b"turns").replace("127.0.0.1", "127.0.0.2")
+    moved = image_server.url(f"/redirect?to={quote(target)}", host=3)
+    urls = [target] * 5 + [moved] * 5 + [image_server.url("/chunked", host=4)] * 50
+    failures = run_members(urls, 3, 1, max_connections_per_host=1, timeout=1, deadline=1)
+    assert failures == [None] * 180

@@ -1,0 +1,184 @@
+"""Leases: of several owners one has each, and what owners who are gone had is free again."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from img2dataset.errors import OutputError
+from img2dataset.storage.leases import LEASES_FOLDER, Leases
+from img2dataset.storage.locations import locate
+
+Open = Callable[..., Leases]
+
+
+class Clock:
+    """Seconds of one machine: each has its own, which begins at any time and moves when a test says so."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "local":
+        (tmp_path / "out").mkdir()
+        return str(tmp_path / "out")
+    if request.param == "memory":
+        return f"memory://leases-{tmp_path.name}/out"
+    address = request.getfixturevalue("s3_server")
+    region = {"region_name": "eu-west-1"}
+    options = {"key": "k", "secret": "s", "endpoint_url": address, "client_kwargs": region}
+    monkeypatch.setitem(fsspec.config.conf, "s3", options)
+    bucket = f"leases-{abs(hash(str(tmp_path)))}"
+    fsspec.filesystem("s3").mkdir(bucket)
+    return f"s3://{bucket}/out"
+
+
+@pytest.fixture
+def opened(folder: str) -> Iterator[Open]:
+    """Opens the leases of a member, which runs on another machine than the test."""
+    location = locate(folder, "output_folder", OutputError)
+    with contextlib.ExitStack() as stack:
+
+        def open_leases(
+            member: str, clock: Clock | None = None, gone_s: float = 60, run: str = "a"
+        ) -> Leases:
+            run_id = f"elsewhere.7-1-{run * 8}"
+            leases = Leases(location, member, run_id, gone_s, clock or Clock(0))
+            leases.start()
+            stack.callback(leases.close)
+            return leases
+
+        yield open_leases
+
+
+def names(folder: str) -> list[str]:
+    file_system, path = fsspec.core.url_to_fs(folder)
+    file_system.invalidate_cache()
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(
+            name.rpartition("/")[2] for name in file_system.ls(f"{path}/{LEASES_FOLDER}", detail=False)
+        )
+    return []
+
+
+def test_one_of_two_has_a_lease_until_it_gives_it_back(opened: Open, folder: str) -> None:
+    first, second = opened("rank-0"), opened("rank-1")
+    assert first.take("00000")
+    assert first.take("00000")
+    assert not second.take("00000")
+    assert second.take("00001")
+    assert (first.held, second.held) == (1, 1)
+    first.give_back("00000")
+    assert second.take("00000")
+    assert not first.take("00000")
+    assert (first.held, second.held) == (0, 2)
+    second.close()
+    assert first.take("00000")
+    first.close()
+    assert names(folder) == []
+    assert not first.take("00003")
+    assert names(folder) == []
+
+
+def test_of_many_that_ask_at_once_one_has_it(opened: Open, folder: str) -> None:
+    members = [opened(f"rank-{number}") for number in range(8)]
+    for name in ("00000", "00001", "00002"):
+        together = threading.Barrier(len(members))
+
+        def ask(member: Leases, name: str = name, together: threading.Barrier = together) -> bool:
+            together.wait()
+            return member.take(name)
+
+        with ThreadPoolExecutor(len(members)) as threads:
+            taken = sum(threads.map(ask, members))
+        if folder.startswith("memory"):  # it looks, then puts: two may have it, which is harmless
+            assert taken >= 1
+        else:
+            assert taken == 1
+
+
+def test_a_member_that_is_silent_for_its_watchers_time_is_gone(opened: Open, folder: str) -> None:
+    gone = opened("rank-0", Clock(5_000_000))
+    assert gone.take("00000")
+    gone._closing.set()  # it gives no sign any more
+    gone._thread.join()
+    clock, other_clock = Clock(100), Clock(-9_000)
+    watcher, other = opened("rank-1", clock), opened("rank-2", other_clock)
+    assert not watcher.take("00000")
+    clock.now += 59
+    assert not watcher.take("00000")
+    assert not other.take("00000")
+    clock.now += 2
+    assert watcher.take("00000")
+    # To the other, the new owner is one who has just been seen.
+    other_clock.now += 61
+    assert not other.take("00000")
+    watcher.give_back("00000")
+    assert other.take("00000")
+    other.close()
+    watcher.close()
+    watcher.remove_leftovers(lambda name: True)
+    assert names(folder) == []
+
+
+def test_a_member_that_gives_signs_is_not_gone_however_long_it_takes(opened: Open) -> None:
+    clock = Clock(0)
+    slow, watcher = opened("rank-0"), opened("rank-1", clock)
+    assert slow.take("00000")
+    for number in range(1, 5):
+        assert not watcher.take("00000")
+        slow._put_sign(number)
+        clock.now += 59
+
+
+@pytest.mark.parametrize("minutes", [-7, 0, 7])
+def test_clocks_that_differ_by_minutes_change_nothing(opened: Open, minutes: int) -> None:
+    """Neither the one that is ahead takes what is in hand, nor does the other wait longer."""
+    clock = Clock(60.0 * minutes)
+    owner, watcher = opened("rank-0", Clock(0)), opened("rank-1", clock)
+    assert owner.take("00000")
+    assert not watcher.take("00000")
+    clock.now += 61
+    owner._put_sign(1)
+    assert not watcher.take("00000")
+    clock.now += 61
+    assert watcher.take("00000")
+
+
+def test_a_member_that_is_started_again_takes_its_own_back_at_once(opened: Open) -> None:
+    assert opened("rank-0", run="a").take("00000")
+    assert not opened("rank-1", run="b").take("00000")
+    assert opened("rank-0", run="c").take("00000")
+
+
+def test_signs_are_given_by_themselves(opened: Open, folder: str) -> None:
+    leases = opened("rank-0", gone_s=0.3)
+    location = locate(folder, "output_folder", OutputError)
+    sign = f"{location.path}/{LEASES_FOLDER}/member-rank-0-elsewhere.7-1-aaaaaaaa"
+    seen = {location.file_system.cat_file(sign)}
+    for _ in range(200):
+        leases._closing.wait(0.05)
+        seen.add(location.file_system.cat_file(sign))
+        if len(seen) > 2:
+            break
+    assert len(seen) > 2
+
+
+def test_the_folder_may_be_removed_at_any_time(opened: Open, folder: str) -> None:
+    leases = opened("rank-0")
+    file_system, path = fsspec.core.url_to_fs(folder)
+    file_system.rm(f"{path}/{LEASES_FOLDER}", recursive=True)
+    assert leases.take("00000")
+    leases._put_sign(1)
+    assert len(names(folder)) == 2
