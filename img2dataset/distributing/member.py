@@ -97,33 +97,45 @@ class Member:
         # Those of earlier calls of ``make``; a pool counts from nothing.
         self._rows_before: Counter[Status] = Counter()
         self._rows: Counter[Status] = Counter()
-        self._pool = LocalPool(engine, self._show, self.stop, shards_ahead)
+        self._pool = LocalPool(engine, self._show, self.stop)
+        if shards_ahead is not None:
+            self._pool.shards_ahead = shards_ahead
         write = self._work.write
         self._record = MemberRecord(
             write.locate(), name, write.run_id, engine.options.distributor, interval_s, self._look_for_stop
         )
-        self._record.start()
 
     @property
     def deaths(self) -> list[str]:
         """Why worker processes ended that were to go on."""
         return self._pool.deaths
 
-    def make(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
-        """Make shards; see ``Engine.run``. After a stop was asked for, none."""
+    def make(
+        self, shards: Iterable[PlannedShard], members: int = 1, number: int = 0
+    ) -> Iterator[ShardReport]:
+        """Make shards; see ``Engine.run``. After a stop was asked for, none.
+
+        Args:
+            shards: to be made.
+            members: how many members are at work, which share what hosts may be asked for.
+            number: which of them this one is.
+        """
         self._look_for_stop()
         if self.stop.made:
             return
+        fetch = dataclasses.replace(self._work.fetch, members=members, member=number)
+        self._record.start()
         try:
-            for report in self._pool.run(shards, self._work):
+            for report in self._pool.run(shards, dataclasses.replace(self._work, fetch=fetch)):
                 self._record.shard(report)
                 yield report
         finally:
             self._rows_before += self._rows
             self._rows = Counter()
+            self.close()
 
     def close(self) -> None:
-        """Put the last note."""
+        """Put the last note, until it makes more."""
         self._record.close()
 
     def _show(self, rows: Counter[Status]) -> None:

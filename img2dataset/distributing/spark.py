@@ -27,6 +27,7 @@ from img2dataset.counted import counted
 from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
 from img2dataset.distributing.list_reader import ListEnded, ListReader
 from img2dataset.distributing.member import member_task, report_in_folder, stop_note
+from img2dataset.distributing.member_number import remove_numbers
 from img2dataset.distributing.noted_progress import NotedProgress, RowsNoted
 from img2dataset.distributing.reaching import asking, read_answer, refuse, unable_to_answer
 from img2dataset.distributing.spark_session import Session, check_spark
@@ -184,6 +185,7 @@ class SparkPass:
             self._cancel()
             with contextlib.suppress(Exception):  # it costs only its room
                 remove(location, f"{location.path}/{stop_note(self._write.run_id)}")
+            remove_numbers(location, self._write.run_id)
 
     def _finished(self) -> bool:
         has_shards = self._waiting or self._gathered.texts or self._again or self._running
@@ -244,7 +246,7 @@ class SparkPass:
         said: list[str] = []
         error: BaseException | None = None
         try:
-            function = partial(make_shards, __version__, pickle.dumps(self._task))
+            function = partial(make_shards, __version__, pickle.dumps(self._task), self._engine.slots)
             groups = grouped(list(job.texts.values()), self._engine.slots, self._engine.processes)
             said = [row[SAID] for row in self._collected(groups, function)]
         except BaseException as raised:  # of Spark, of its Java, of its connection
