@@ -181,7 +181,7 @@ def test_a_host_sees_no_more_connections_than_the_run_may_have(
     (tmp_path / "list.txt").write_text("".join(f"{url}?{row}\n" for row in range(120)))
     image_server.reset_peak()
     bound = {"max_connections_per_host": 1, "deadline": 5, "processes_count": 2}
-    summary, made = make(tmp_path / "list.txt", tmp_path / "out", distributor=engine_name, **bound)
+    _, made = make(tmp_path / "list.txt", tmp_path / "out", distributor=engine_name, **bound)
     assert made.statuses() == {"success": 120}
     assert image_server.statistics()["peak"] == 1
 
