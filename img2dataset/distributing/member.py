@@ -97,12 +97,13 @@ class Member:
         # Those of earlier calls of ``make``; a pool counts from nothing.
         self._rows_before: Counter[Status] = Counter()
         self._rows: Counter[Status] = Counter()
-        self._pool = LocalPool(engine, self._show, self.stop, shards_ahead)
+        self._pool = LocalPool(engine, self._show, self.stop)
+        if shards_ahead is not None:
+            self._pool.shards_ahead = shards_ahead
         write = self._work.write
         self._record = MemberRecord(
             write.locate(), name, write.run_id, engine.options.distributor, interval_s, self._look_for_stop
         )
-        self._record.start()
 
     @property
     def deaths(self) -> list[str]:
@@ -110,28 +111,30 @@ class Member:
         return self._pool.deaths
 
     def make(
-        self, shards: Iterable[PlannedShard], member: int = 0, members: int = 1
+        self, shards: Iterable[PlannedShard], members: int = 1, number: int = 0
     ) -> Iterator[ShardReport]:
         """Make shards; see ``Engine.run``. After a stop was asked for, none.
 
         Args:
-            shards: these.
-            member: which of the members of the run this is, from 0, as long as it makes them.
-            members: how many there are.
+            shards: to be made.
+            members: how many members are at work, which share what hosts may be asked for.
+            number: which of them this one is.
         """
         self._look_for_stop()
         if self.stop.made:
             return
+        self._record.start()
         try:
-            for report in self._pool.run(shards, as_member(self._work, member, members)):
+            for report in self._pool.run(shards, as_member(self._work, number, members)):
                 self._record.shard(report)
                 yield report
         finally:
             self._rows_before += self._rows
             self._rows = Counter()
+            self.close()
 
     def close(self) -> None:
-        """Put the last note."""
+        """Put the last note, until it makes more."""
         self._record.close()
 
     def _show(self, rows: Counter[Status]) -> None:

@@ -61,38 +61,40 @@ class NodeMember:
         self._is_draining = False
         self._thread: threading.Thread | None = None
         self._member: Member | None = None
+        self._members, self._number = 1, 0
 
     def answer(self, question: str) -> str:
         """Whether this machine can do the run; see ``reaching``."""
         return answer(question)
 
-    def begin(self, task: bytes, name: str, processes: int) -> None:
-        """Be a member of a run.
+    def begin(self, task: bytes, name: str, processes: int, members: int, number: int) -> None:
+        """Be a member of a run; again, when there are more members.
 
         Args:
             task: the pickled ``MemberTask``.
             name: of the member.
             processes: worker processes.
+            members, number: how many members share hosts' bounds, and which this is.
         """
+        self._members, self._number = members, number
+        if self._member is not None:
+            return
         told: MemberTask = pickle.loads(task)
         ahead = 1 + processes // PROCESSES_A_SHARD_AHEAD
         self._member = Member(told, name, processes, NOTE_INTERVAL_S, self._show, shards_ahead=ahead)
 
-    def exchange(self, texts: list[str], is_end: bool, member: int, members: int) -> News:
+    def exchange(self, texts: list[str], is_end: bool) -> News:
         """Take shards, and say what has happened since the last time; waits a second for something to happen.
 
         Args:
             texts: of shards, no more than were wanted.
             is_end: there are no more for now, so that the last rows can be shared out.
-            member: which of the members of the run this is, from the first shards on that come after an end.
-            members: how many there are.
         """
         for text in texts:
             self._inbox.put(text)
         if texts and self._thread is None:
             self._is_draining = False
-            numbers = (member, members)
-            self._thread = threading.Thread(target=self._make, args=numbers, name="member", daemon=True)
+            self._thread = threading.Thread(target=self._make, name="member", daemon=True)
             self._thread.start()
         if is_end and self._thread is not None and not self._is_draining:
             self._is_draining = True
@@ -125,12 +127,12 @@ class NodeMember:
         with self._changed:
             self._news.rows = {str(status): count for status, count in rows.items()}
 
-    def _make(self, member: int, members: int) -> None:
+    def _make(self) -> None:
         """One pass over what comes in, until the end of it."""
         assert self._member is not None
         deaths = len(self._member.deaths)
         try:
-            for report in self._member.make(self._shards(), member, members):
+            for report in self._member.make(self._shards(), self._members, self._number):
                 with self._changed:
                     self._news.reports.append(report.to_json())
                     self._news.deaths += self._member.deaths[deaths:]

@@ -36,13 +36,14 @@ class Node:
         self.address = address
         self.shards: dict[int, PlannedShard] = {}
         self.wants = 0
+        self.is_able = False
         self.is_at_work = False
+        # How many share hosts' bounds, as far as it was told, and which it is.
+        self.members = 0
+        self.number: int | None = None
         self.is_idle = True
         self.rows: dict[str, int] = {}
         self.rows_reported: Counter[Status] = Counter()
-        # Which of the members of the run it is; None until it has been counted among them.
-        self.number: int | None = None
-        self.members = 1
         self._processes = processes
         self._question = question
         self._patience_s = PENDING_S
@@ -68,11 +69,6 @@ class Node:
     def rows_done(self) -> Counter[Status]:
         """The rows of this node, those of open shards too."""
         return max(Counter(cast("dict[Status, int]", self.rows)), self.rows_reported, key=Counter.total)
-
-    @property
-    def has_work(self) -> bool:
-        """Whether it has a shard, or has not said yet that it has none."""
-        return bool(self.shards) or not self.is_idle
 
     @property
     def can_be_asked(self) -> bool:
@@ -109,22 +105,23 @@ class Node:
             self.is_at_work = True
         return said
 
-    def begin(self, task: bytes, name: str) -> None:
-        """Have it be a member of the run; ``take`` gives None when it is."""
-        self._call = self._actor.begin.remote(task, name, self._processes)
+    def begin(self, task: bytes, members: int, number: int) -> None:
+        """Have it be a member of the run, the ``number``-th of so many; ``take`` gives None when it is."""
+        self.members, self.number = members, number
+        name = f"ray-{self.address}-{self.node_id[:6]}"
+        self._call = self._actor.begin.remote(task, name, self._processes, members, number)
 
     def exchange(self, shards: list[PlannedShard], is_end: bool) -> None:
         """Give it shards, and ask for its news."""
         self.shards.update((shard.shard_id, shard) for shard in shards)
         self.wants = 0
-        texts = [shard.to_json() for shard in shards]
-        self._call = self._actor.exchange.remote(texts, is_end, self.number or 0, self.members)
+        self._call = self._actor.exchange.remote([shard.to_json() for shard in shards], is_end)
 
     def ask_for_less_if_it_waits(self) -> None:
         """Let the actor have fewer cores, where others use the rest of the node."""
         import ray
 
-        is_pending = not self.is_at_work and self._call is not None
+        is_pending = not self.is_able and self._call is not None
         if is_pending and self._processes > 1 and time.monotonic() - self._asked_at > self._patience_s:
             ray.kill(self._actor)
             self._processes //= 2

@@ -27,7 +27,7 @@ from img2dataset.counted import counted
 from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
 from img2dataset.distributing.list_reader import ListEnded, ListReader
 from img2dataset.distributing.member import member_task, report_in_folder, stop_note
-from img2dataset.distributing.member_numbers import numbers_folder
+from img2dataset.distributing.member_number import remove_numbers
 from img2dataset.distributing.noted_progress import NotedProgress, RowsNoted
 from img2dataset.distributing.reaching import asking, read_answer, refuse, unable_to_answer
 from img2dataset.distributing.spark_session import Session, check_spark
@@ -185,7 +185,7 @@ class SparkPass:
             self._cancel()
             with contextlib.suppress(Exception):  # it costs only its room
                 remove(location, f"{location.path}/{stop_note(self._write.run_id)}")
-                remove(location, f"{location.path}/{numbers_folder(self._write.run_id)}")
+            remove_numbers(location, self._write.run_id)
 
     def _finished(self) -> bool:
         has_shards = self._waiting or self._gathered.texts or self._again or self._running

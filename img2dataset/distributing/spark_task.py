@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from img2dataset.distributing.member import Member, MemberTask, report_in_folder
-from img2dataset.distributing.member_numbers import own_number
+from img2dataset.distributing.member_number import numbered
 from img2dataset.distributing.reaching import answer, other_version
 from img2dataset.types import PlannedShard, ShardReport, report_of_json, spec_of_json
 from img2dataset.version import __version__
@@ -51,17 +51,16 @@ def said_of_text(text: str) -> TaskSaid:
 
 
 def make_shards(
-    version: str, task: bytes, at_once: int, batches: Iterator[pa.RecordBatch]
+    version: str, task: bytes, members: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Make the shards of one task of Spark; for ``DataFrame.mapInArrow``.
 
     Args:
         version: of this package, where the run was started.
         task: the pickled ``MemberTask``.
-        at_once: how many tasks run at once.
+        members: how many tasks are at work at once.
         batches: with a column ``SHARDS``.
     """
-    import pyarrow as pa
     from pyspark import TaskContext
 
     if version != __version__:  # of a machine that came when the others had been asked
@@ -70,8 +69,24 @@ def make_shards(
     is_first_try = context is None or context.attemptNumber() == 0
     texts = [text for batch in batches for text in batch.column(SHARDS).to_pylist()]
     told: MemberTask = pickle.loads(task)
-    for said in _make(told, at_once, context.cpus() if context is not None else 1, texts, is_first_try):
-        yield pa.record_batch([pa.array([said.to_text()], pa.string())], names=[SAID])
+    cpus, partition = (context.cpus(), context.partitionId()) if context is not None else (1, 0)
+    specs = [spec_of_json(line) for text in texts for line in text.split("\n")]
+    missing: list[PlannedShard] = []
+    for spec in specs:
+        # What an earlier try of this task has finished need not be made again.
+        done = None if is_first_try else report_in_folder(told.work.write, spec.shard_id)
+        if done is None:
+            missing.append(spec)
+        else:
+            yield _as_batch(TaskSaid(done))
+    for said in _make(told, cpus, missing, members, partition):
+        yield _as_batch(said)
+
+
+def _as_batch(said: TaskSaid) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return pa.record_batch([pa.array([said.to_text()], pa.string())], names=[SAID])
 
 
 def answer_question(question: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -88,37 +103,28 @@ def answer_question(question: str, batches: Iterator[pa.RecordBatch]) -> Iterato
 
 
 def _make(
-    task: MemberTask, at_once: int, processes: int, texts: list[str], is_first_try: bool
+    task: MemberTask, processes: int, shards: list[PlannedShard], members: int, partition: int
 ) -> Iterator[TaskSaid]:
-    specs = [spec_of_json(line) for text in texts for line in text.split("\n")]
-    missing: list[PlannedShard] = []
-    for spec in specs:
-        # What an earlier try of this task has finished need not be made again.
-        done = None if is_first_try else report_in_folder(task.work.write, spec.shard_id)
-        if done is None:
-            missing.append(spec)
-        else:
-            yield TaskSaid(done)
+    if not shards:
+        return
     member = _member_of(task, processes)
     deaths = len(member.deaths)
-    with own_number(task, _name(), at_once) as number:
-        for report in member.make(missing, number.member, number.members):
+    with numbered(task.work.write, name_of_process(), members, partition) as number:
+        for report in member.make(shards, members, number):
             yield TaskSaid(report)
     for death in member.deaths[deaths:]:
         yield TaskSaid(death=death)
+
+
+def name_of_process() -> str:
+    """The name of the member that this process is."""
+    return f"spark-{socket.gethostname()}-{os.getpid()}"
 
 
 def _member_of(task: MemberTask, processes: int) -> Member:
     """The member that this process is in a run."""
     run_id = task.work.write.run_id
     if run_id not in _members:
-        for member in _members.values():  # of runs that have ended, in a session that goes on
-            member.close()
-        _members.clear()
-        _members[run_id] = Member(task, _name(), processes, NOTE_INTERVAL_S)
+        _members.clear()  # of runs that have ended, in a session that goes on
+        _members[run_id] = Member(task, name_of_process(), processes, NOTE_INTERVAL_S)
     return _members[run_id]
-
-
-def _name() -> str:
-    """What this process is called among the members of a run."""
-    return f"spark-{socket.gethostname()}-{os.getpid()}"

@@ -175,6 +175,19 @@ def test_a_whole_run_makes_the_same_dataset(
     assert (summary.shards, summary.count) == (5, 90)
 
 
+def test_a_host_sees_no_more_connections_than_the_run_may_have(
+    engine_name: str, image_server: ImageServer, tmp_path: Path, example_package: Path
+) -> None:
+    """Two tasks, or nodes, share one connection."""
+    url = image_server.put("/engines/polite.jpg", photograph(40, 30))
+    (tmp_path / "list.txt").write_text("".join(f"{url}?{row}\n" for row in range(120)))
+    image_server.reset_peak()
+    bound = {"max_connections_per_host": 1, "deadline": 5, "processes_count": 2}
+    _, made = make(tmp_path / "list.txt", tmp_path / "out", distributor=engine_name, **bound)
+    assert made.statuses() == {"success": 120}
+    assert image_server.statistics()["peak"] == 1
+
+
 def test_no_shards_are_no_reports(run: Run) -> None:
     assert run.reports([]) == {}
 
