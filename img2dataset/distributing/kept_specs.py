@@ -1,7 +1,7 @@
 """Where shards lie in the list, kept on the local disk so that the list is not counted through again.
 
-In: ``ShardSpec`` values, in the order of the list. Out: the same, as often as asked. Called by
-``share``. They are packed, since each says much of what the one before says.
+In: ``ShardSpec`` values, in the order of the list. Out: the same, as often as asked. Called by ``share``.
+They are packed, since each says much of what the one before says.
 """
 
 from __future__ import annotations

@@ -65,22 +65,14 @@ class LocalPool:
         settings: say how many worker processes there are at most; they are started as shards come in.
         on_progress: see ``create_engine``.
         stop: likewise.
-        shards_ahead: how many shards are read before a worker has room for them; None: some for each.
     """
 
     capabilities = Capabilities(
         machines=False, restarts_lost_shards=True, has_shared_folder=True, stops_gracefully=True
     )
 
-    def __init__(
-        self,
-        settings: EngineSettings,
-        on_progress: Progress,
-        stop: StopRequest,
-        shards_ahead: int | None = None,
-    ) -> None:
+    def __init__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> None:
         self.processes_count = settings.processes_count
-        self.shards_ahead = 2 * settings.processes_count + 2 if shards_ahead is None else shards_ahead
         self.max_kills = settings.max_kills
         self.grace_s = settings.options.grace_s
         self.list_options = settings.list

@@ -10,22 +10,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from img2dataset.distributing.engine import EngineSettings, Progress
+from img2dataset.distributing.engine import EngineSettings, Progress, as_member
 from img2dataset.distributing.local import LocalPool
 from img2dataset.distributing.member_notes import MemberRecord
 from img2dataset.formats.dataset import RUNS_FOLDER, STATISTICS_ENDING, shard_name
 from img2dataset.formats.settings import WriteSettings
-from img2dataset.options import InputOptions
 from img2dataset.stopping import StopRequest
 from img2dataset.storage.notes import read_note
 from img2dataset.types import PlannedShard, ShardReport, ShardStats, Status
 from img2dataset.working import WorkSettings
+
+logger = logging.getLogger("img2dataset")
+
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +47,24 @@ def member_task(settings: EngineSettings, work: WorkSettings) -> MemberTask:
     Args:
         settings, work: of the run, as the program has them.
     """
-    return MemberTask(
-        dataclasses.replace(settings, list=_from_anywhere(settings.list)),
-        dataclasses.replace(
-            work, write=dataclasses.replace(work.write, output_folder=absolute(work.write.output_folder))
-        ),
-    )
+    fetch, write = work.fetch, work.write
+    access = _with_absolute(fetch.access, "client_certificate", "client_key")
+    fetch = dataclasses.replace(_with_absolute(fetch, "ca_bundle"), access=access)
+    work = dataclasses.replace(work, fetch=fetch, write=_with_absolute(write, "output_folder"))
+    return MemberTask(dataclasses.replace(settings, list=_with_absolute(settings.list, "url_list")), work)
 
 
-def absolute(path: str) -> str:
-    """A path as another working folder must have it; one with a scheme is left as it is."""
+def _with_absolute(settings: Settings, *names: str) -> Settings:
+    """Settings whose paths are those of the program wherever they are read."""
+    paths = {name: path for name in names if isinstance(path := getattr(settings, name), (str, os.PathLike))}
+    absolute = {name: _absolute(os.fspath(path)) for name, path in paths.items()}
+    # It is a dataclass, which a type variable cannot say.
+    return dataclasses.replace(settings, **absolute)  # type: ignore[type-var]
+
+
+def _absolute(path: str) -> str:
+    """A local path from the root on; one with a scheme is left as it is."""
     return path if "://" in path or "::" in path else os.path.abspath(path)
-
-
-def _from_anywhere(options: InputOptions) -> InputOptions:
-    if not isinstance(options.url_list, (str, os.PathLike)):
-        return options
-    return dataclasses.replace(options, url_list=absolute(os.fspath(options.url_list)))
 
 
 class Member:
@@ -91,33 +97,44 @@ class Member:
         # Those of earlier calls of ``make``; a pool counts from nothing.
         self._rows_before: Counter[Status] = Counter()
         self._rows: Counter[Status] = Counter()
-        self._pool = LocalPool(engine, self._show, self.stop, shards_ahead)
+        self._pool = LocalPool(engine, self._show, self.stop)
+        if shards_ahead is not None:
+            self._pool.shards_ahead = shards_ahead
         write = self._work.write
         self._record = MemberRecord(
             write.locate(), name, write.run_id, engine.options.distributor, interval_s, self._look_for_stop
         )
-        self._record.start()
 
     @property
     def deaths(self) -> list[str]:
         """Why worker processes ended that were to go on."""
         return self._pool.deaths
 
-    def make(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
-        """Make shards; see ``Engine.run``. After a stop was asked for, none."""
+    def make(
+        self, shards: Iterable[PlannedShard], members: int = 1, number: int = 0
+    ) -> Iterator[ShardReport]:
+        """Make shards; see ``Engine.run``. After a stop was asked for, none.
+
+        Args:
+            shards: to be made.
+            members: how many members are at work, which share what hosts may be asked for.
+            number: which of them this one is.
+        """
         self._look_for_stop()
         if self.stop.made:
             return
+        self._record.start()
         try:
-            for report in self._pool.run(shards, self._work):
+            for report in self._pool.run(shards, as_member(self._work, number, members)):
                 self._record.shard(report)
                 yield report
         finally:
             self._rows_before += self._rows
             self._rows = Counter()
+            self.close()
 
     def close(self) -> None:
-        """Put the last note."""
+        """Put the last note, until it makes more."""
         self._record.close()
 
     def _show(self, rows: Counter[Status]) -> None:
@@ -142,17 +159,17 @@ def stop_note(run_id: str) -> str:
 def report_in_folder(write: WriteSettings, shard_id: int) -> ShardReport | None:
     """How a shard that was handed out ended, by what lies in the output folder; None if it is not done there.
 
-    A member that was lost has told nothing of the shards that it had finished.
-
-    Raises:
-        Exception: the folder cannot be read; every file system has its own errors.
+    A member that was lost has told nothing of the shards that it had finished. Where the folder cannot be
+    read just now, they are made again, which is harmless.
     """
     if write.incremental_mode == "retry_failed":  # what stands there may be what is to be replaced
         return None
     name = shard_name(shard_id, write.shard_digits) + STATISTICS_ENDING
-    text = read_note(write.locate(), name)
-    if text is None:
+    known = [field.name for field in dataclasses.fields(ShardStats) if field.name != "shard_id"]
+    try:
+        text = read_note(write.locate(), name)
+        fields = json.loads(text or "{}")
+        return ShardReport(shard_id, ShardStats(shard_id, **{field: fields[field] for field in known}))
+    except Exception as error:  # there is none, or every file system has its own errors
+        logger.debug("what became of shard %d is not known: %s", shard_id, error)
         return None
-    fields = json.loads(text)
-    known = (field.name for field in dataclasses.fields(ShardStats) if field.name != "shard_id")
-    return ShardReport(shard_id, ShardStats(shard_id, **{field: fields[field] for field in known}))

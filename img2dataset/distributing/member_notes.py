@@ -113,7 +113,12 @@ class MemberRecord:
         self._thread: threading.Thread | None = None
 
     def start(self, note_at_once: bool = True) -> None:
-        """Begin to keep the note; ``note_at_once``: else the first one is put after the interval."""
+        """Begin to keep the note, or go on with it after ``close``.
+
+        Args:
+            note_at_once: else the first one is put after the interval.
+        """
+        self._closing.clear()
         self._thread = threading.Thread(
             target=self._keep, args=(note_at_once,), name="member note", daemon=True
         )

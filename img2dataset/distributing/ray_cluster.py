@@ -94,6 +94,8 @@ class RayPass:
         self._looked_at = float("-inf")
         self._last_node_at = self._began = time.monotonic()
         self._has_begun = False
+        # How many share hosts' bounds; more than there are, where some were lost.
+        self._members = 0
         self._question: str | None = None
         self._exit = contextlib.ExitStack()
 
@@ -178,8 +180,7 @@ class RayPass:
     def _take_answer(self, node: Node, text: str) -> None:
         answer = read_answer(text)
         if answer.problem is None:
-            number = sorted(self._nodes).index(node.node_id)
-            node.begin(pickle.dumps(self._task), f"ray-{node.address}-{number}")
+            node.is_able = True
         elif not self._has_begun:
             refuse([answer])
         else:
@@ -235,24 +236,44 @@ class RayPass:
     def _hand_out(self) -> None:
         """Give shards to the nodes that want some, and ask each for its news."""
         if not self._has_begun:
-            asked = [node for node in self._nodes.values() if not node.is_at_work]
+            asked = [node for node in self._nodes.values() if not node.is_able]
             self._has_begun = bool(self._nodes) and (
                 not asked or (len(asked) < len(self._nodes) and time.monotonic() - self._began > ASKING_S)
             )
             if not self._has_begun:
                 return
+        self._number_nodes()
         for node in sorted(self._nodes.values(), key=lambda node: len(node.shards)):
             if not node.can_be_asked:
                 continue
             given: list[PlannedShard] = []
-            while node.wants > len(given) and (self._given_back or self._waiting):
+            is_counted = node.members == self._members
+            while is_counted and node.wants > len(given) and (self._given_back or self._waiting):
                 if self._given_back:
                     given.append(self._given_back.popleft())
                 else:
                     given.append(self._waiting.popleft())
                     self._list.shard_taken()
             is_end = self._input_ended and not (self._waiting or self._given_back)
-            node.exchange(given, is_end)
+            node.exchange(given, is_end or not is_counted)
+
+    def _number_nodes(self) -> None:
+        """Give nodes that can work a number, so that together they keep to hosts' bounds.
+
+        One that joins has the number of one that was lost. Where there is none, all end what they have open,
+        and begin again as members of twice as many: so that happens a few times, however many join.
+        """
+        able = [node for node in self._nodes.values() if node.is_able]
+        if len(able) > self._members:
+            self._members = max(len(able), 2 * self._members)
+        at_work = [node for node in able if node.is_at_work]
+        if any(node.members != self._members and (node.shards or not node.is_idle) for node in at_work):
+            return
+        taken = {node.number for node in able if node.members == self._members}
+        free = (number for number in range(self._members) if number not in taken)
+        for node in able:
+            if node.members != self._members and (not node.is_at_work or node.can_be_asked):
+                node.begin(pickle.dumps(self._task), self._members, next(free))
 
     def _stop(self) -> Iterator[ShardReport]:
         """Let the nodes complete what they have open, or put it aside."""

@@ -61,19 +61,24 @@ class NodeMember:
         self._is_draining = False
         self._thread: threading.Thread | None = None
         self._member: Member | None = None
+        self._members, self._number = 1, 0
 
     def answer(self, question: str) -> str:
         """Whether this machine can do the run; see ``reaching``."""
         return answer(question)
 
-    def begin(self, task: bytes, name: str, processes: int) -> None:
-        """Be a member of a run.
+    def begin(self, task: bytes, name: str, processes: int, members: int, number: int) -> None:
+        """Be a member of a run; again, when there are more members.
 
         Args:
             task: the pickled ``MemberTask``.
             name: of the member.
             processes: worker processes.
+            members, number: how many members share hosts' bounds, and which this is.
         """
+        self._members, self._number = members, number
+        if self._member is not None:
+            return
         told: MemberTask = pickle.loads(task)
         ahead = 1 + processes // PROCESSES_A_SHARD_AHEAD
         self._member = Member(told, name, processes, NOTE_INTERVAL_S, self._show, shards_ahead=ahead)
@@ -127,7 +132,7 @@ class NodeMember:
         assert self._member is not None
         deaths = len(self._member.deaths)
         try:
-            for report in self._member.make(self._shards()):
+            for report in self._member.make(self._shards(), self._members, self._number):
                 with self._changed:
                     self._news.reports.append(report.to_json())
                     self._news.deaths += self._member.deaths[deaths:]

@@ -36,7 +36,11 @@ class Node:
         self.address = address
         self.shards: dict[int, PlannedShard] = {}
         self.wants = 0
+        self.is_able = False
         self.is_at_work = False
+        # How many share hosts' bounds, as far as it was told, and which it is.
+        self.members = 0
+        self.number: int | None = None
         self.is_idle = True
         self.rows: dict[str, int] = {}
         self.rows_reported: Counter[Status] = Counter()
@@ -101,9 +105,11 @@ class Node:
             self.is_at_work = True
         return said
 
-    def begin(self, task: bytes, name: str) -> None:
-        """Have it be a member of the run; ``take`` gives None when it is."""
-        self._call = self._actor.begin.remote(task, name, self._processes)
+    def begin(self, task: bytes, members: int, number: int) -> None:
+        """Have it be a member of the run, the ``number``-th of so many; ``take`` gives None when it is."""
+        self.members, self.number = members, number
+        name = f"ray-{self.address}-{self.node_id[:6]}"
+        self._call = self._actor.begin.remote(task, name, self._processes, members, number)
 
     def exchange(self, shards: list[PlannedShard], is_end: bool) -> None:
         """Give it shards, and ask for its news."""
@@ -115,7 +121,7 @@ class Node:
         """Let the actor have fewer cores, where others use the rest of the node."""
         import ray
 
-        is_pending = not self.is_at_work and self._call is not None
+        is_pending = not self.is_able and self._call is not None
         if is_pending and self._processes > 1 and time.monotonic() - self._asked_at > self._patience_s:
             ray.kill(self._actor)
             self._processes //= 2

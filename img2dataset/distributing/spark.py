@@ -27,6 +27,7 @@ from img2dataset.counted import counted
 from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
 from img2dataset.distributing.list_reader import ListEnded, ListReader
 from img2dataset.distributing.member import member_task, report_in_folder, stop_note
+from img2dataset.distributing.member_number import remove_numbers
 from img2dataset.distributing.noted_progress import NotedProgress, RowsNoted
 from img2dataset.distributing.reaching import asking, read_answer, refuse, unable_to_answer
 from img2dataset.distributing.spark_session import Session, check_spark
@@ -181,10 +182,10 @@ class SparkPass:
         finally:
             stop.listen(None)
             notes.close()
-            if self._running:
-                self._cancel()
+            self._cancel()
             with contextlib.suppress(Exception):  # it costs only its room
                 remove(location, f"{location.path}/{stop_note(self._write.run_id)}")
+            remove_numbers(location, self._write.run_id)
 
     def _finished(self) -> bool:
         has_shards = self._waiting or self._gathered.texts or self._again or self._running
@@ -245,7 +246,7 @@ class SparkPass:
         said: list[str] = []
         error: BaseException | None = None
         try:
-            function = partial(make_shards, __version__, pickle.dumps(self._task))
+            function = partial(make_shards, __version__, pickle.dumps(self._task), self._engine.slots)
             groups = grouped(list(job.texts.values()), self._engine.slots, self._engine.processes)
             said = [row[SAID] for row in self._collected(groups, function)]
         except BaseException as raised:  # of Spark, of its Java, of its connection
@@ -346,6 +347,7 @@ class SparkPass:
             self._messages.put(Answered([], error))
 
     def _take_answers(self, answered: Answered) -> None:
+        self._is_asking = False
         error = answered.error
         if error is not None:
             if isinstance(error, Img2datasetError):
@@ -372,20 +374,23 @@ class SparkPass:
                     yield from self._take(message)
         for job in self._running:
             for shard_id in job.texts:
-                with contextlib.suppress(Exception):  # what is done is done, and the next run finds it
-                    report = report_in_folder(self._write, shard_id)
-                    if report is not None:
-                        yield self._counted(report)
+                report = report_in_folder(self._write, shard_id)
+                if report is not None:
+                    yield self._counted(report)
 
     def _cancel(self) -> None:
+        """End what is still running, and wait for its threads a little."""
+        if not (self._running or self._is_asking):
+            return
         with contextlib.suppress(Exception):  # the session may be gone
             self._session.cancel_jobs(self._tag)
         until = time.monotonic() + CANCELLING_S
-        while self._running and time.monotonic() < until:
+        while (self._running or self._is_asking) and time.monotonic() < until:
             with contextlib.suppress(queue.Empty):
                 message = self._messages.get(timeout=LOOK_S)
                 if isinstance(message, JobEnded):
                     self._running.remove(message.job)
+                self._is_asking = self._is_asking and not isinstance(message, Answered)
 
 
 def when_ended(said: TaskSaid) -> float:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from img2dataset.distributing.member import Member, MemberTask, report_in_folder
+from img2dataset.distributing.member_number import numbered
 from img2dataset.distributing.reaching import answer, other_version
 from img2dataset.types import PlannedShard, ShardReport, report_of_json, spec_of_json
 from img2dataset.version import __version__
@@ -49,15 +50,17 @@ def said_of_text(text: str) -> TaskSaid:
     return TaskSaid(report, fields["death"])
 
 
-def make_shards(version: str, task: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def make_shards(
+    version: str, task: bytes, members: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     """Make the shards of one task of Spark; for ``DataFrame.mapInArrow``.
 
     Args:
         version: of this package, where the run was started.
         task: the pickled ``MemberTask``.
+        members: how many tasks are at work at once.
         batches: with a column ``SHARDS``.
     """
-    import pyarrow as pa
     from pyspark import TaskContext
 
     if version != __version__:  # of a machine that came when the others had been asked
@@ -66,8 +69,24 @@ def make_shards(version: str, task: bytes, batches: Iterator[pa.RecordBatch]) ->
     is_first_try = context is None or context.attemptNumber() == 0
     texts = [text for batch in batches for text in batch.column(SHARDS).to_pylist()]
     told: MemberTask = pickle.loads(task)
-    for said in _make(told, context.cpus() if context is not None else 1, texts, is_first_try):
-        yield pa.record_batch([pa.array([said.to_text()], pa.string())], names=[SAID])
+    cpus, partition = (context.cpus(), context.partitionId()) if context is not None else (1, 0)
+    specs = [spec_of_json(line) for text in texts for line in text.split("\n")]
+    missing: list[PlannedShard] = []
+    for spec in specs:
+        # What an earlier try of this task has finished need not be made again.
+        done = None if is_first_try else report_in_folder(told.work.write, spec.shard_id)
+        if done is None:
+            missing.append(spec)
+        else:
+            yield _as_batch(TaskSaid(done))
+    for said in _make(told, cpus, missing, members, partition):
+        yield _as_batch(said)
+
+
+def _as_batch(said: TaskSaid) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return pa.record_batch([pa.array([said.to_text()], pa.string())], names=[SAID])
 
 
 def answer_question(question: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -83,31 +102,29 @@ def answer_question(question: str, batches: Iterator[pa.RecordBatch]) -> Iterato
     yield pa.record_batch(answered, names=[SAID, CPUS])
 
 
-def _make(task: MemberTask, processes: int, texts: list[str], is_first_try: bool) -> Iterator[TaskSaid]:
-    specs = [spec_of_json(line) for text in texts for line in text.split("\n")]
-    missing: list[PlannedShard] = []
-    for spec in specs:
-        # What an earlier try of this task has finished need not be made again.
-        done = None if is_first_try else report_in_folder(task.work.write, spec.shard_id)
-        if done is None:
-            missing.append(spec)
-        else:
-            yield TaskSaid(done)
+def _make(
+    task: MemberTask, processes: int, shards: list[PlannedShard], members: int, partition: int
+) -> Iterator[TaskSaid]:
+    if not shards:
+        return
     member = _member_of(task, processes)
     deaths = len(member.deaths)
-    for report in member.make(missing):
-        yield TaskSaid(report)
+    with numbered(task.work.write, name_of_process(), members, partition) as number:
+        for report in member.make(shards, members, number):
+            yield TaskSaid(report)
     for death in member.deaths[deaths:]:
         yield TaskSaid(death=death)
+
+
+def name_of_process() -> str:
+    """The name of the member that this process is."""
+    return f"spark-{socket.gethostname()}-{os.getpid()}"
 
 
 def _member_of(task: MemberTask, processes: int) -> Member:
     """The member that this process is in a run."""
     run_id = task.work.write.run_id
     if run_id not in _members:
-        for member in _members.values():  # of runs that have ended, in a session that goes on
-            member.close()
-        _members.clear()
-        name = f"spark-{socket.gethostname()}-{os.getpid()}"
-        _members[run_id] = Member(task, name, processes, NOTE_INTERVAL_S)
+        _members.clear()  # of runs that have ended, in a session that goes on
+        _members[run_id] = Member(task, name_of_process(), processes, NOTE_INTERVAL_S)
     return _members[run_id]

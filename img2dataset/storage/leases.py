@@ -50,6 +50,7 @@ class Leases:
         run_id: of this program (``storage.runs``).
         gone_s: how long an owner may be silent.
         clock: seconds that only go forward.
+        folder: in ``location``; made if need be.
     """
 
     def __init__(
@@ -59,11 +60,12 @@ class Leases:
         run_id: str,
         gone_s: float,
         clock: Callable[[], float] = time.monotonic,
+        folder: str = LEASES_FOLDER,
     ) -> None:
         self._location = location.for_this_thread()
         # Held by the thread that is at the folder, where only one may be.
         self._turn = threading.RLock() if location.takes_one_at_a_time else contextlib.nullcontext()
-        self._folder = f"{location.path}/{LEASES_FOLDER}"
+        self._folder = f"{location.path}/{folder}"
         # Some machines share all that a run id says of them, if they were copied one from another.
         self._owner = f"{member} {run_id} {boot_id()[:8] or '-'}"
         self._own_sign = f"{self._folder}/{_sign_name(self._owner)}"
@@ -185,9 +187,8 @@ class Leases:
         with self._lock:
             if owner in self._gone:
                 return True
-        own_member, _, own_boot = self._owner.split(" ")
-        # What is only half written, on a server that shows it, has not all of them.
-        member, run_id, boot = [*owner.split(" "), "", "", ""][:3]
+        own_member, _, own_boot = _parts(self._owner)
+        member, run_id, boot = _parts(owner)
         dead = boot == own_boot and run_is_dead(run_id)
         gone = dead or self._silent_s(owner) >= self._patience_s(member == own_member)
         if gone:
@@ -216,8 +217,8 @@ class Leases:
 
     def _tell_namesake(self, owner: str) -> None:
         """Say once that another program is at work under the name of this one."""
-        name = self._owner.partition(" ")[0]
-        if owner.startswith(f"{name} ") and owner != self._owner and not self._has_told_namesake:
+        name = _parts(self._owner)[0]
+        if _parts(owner)[0] == name and owner != self._owner and not self._has_told_namesake:
             self._has_told_namesake = True
             logger.warning("another program is at work as %s too: give each a number of its own", name)
 
@@ -277,6 +278,12 @@ class _Seen:
     sign: str | None
     since: float
     looked: float
+
+
+def _parts(owner: str) -> tuple[str, str, str]:
+    """Member, run id and boot id; none of what is only half written, on a server that shows it."""
+    parts = owner.rsplit(" ", 2)
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", "", "")
 
 
 def _sign_name(owner: str) -> str:

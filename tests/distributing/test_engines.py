@@ -15,6 +15,8 @@ import pyarrow as pa
 import pytest
 
 from img2dataset.distributing import Engine, create_engine, engine_settings, run_passes
+from img2dataset.distributing.ray_session import Cluster
+from img2dataset.distributing.spark_session import Session
 from img2dataset.errors import InputError, OptionError, RunFailed
 from img2dataset.options import RunOptions, resolve
 from img2dataset.reading import open_reader
@@ -92,8 +94,9 @@ def killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
 
 @pytest.fixture(scope="module")
 def pyspark(killing: Killing) -> Iterator[None]:
-    with spark_cluster():
+    with spark_cluster() as session:
         yield
+        assert len(session.range(1).collect()) == 1, "the session was not the program's to stop"
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +173,19 @@ def test_a_whole_run_makes_the_same_dataset(
     summary, made = make(getattr(faulty, kind), tmp_path / "made", distributor=engine_name, subjob_size=3)
     assert_same(made, expected)
     assert (summary.shards, summary.count) == (5, 90)
+
+
+def test_a_host_sees_no_more_connections_than_the_run_may_have(
+    engine_name: str, image_server: ImageServer, tmp_path: Path, example_package: Path
+) -> None:
+    """Two tasks, or nodes, share one connection."""
+    url = image_server.put("/engines/polite.jpg", photograph(40, 30))
+    (tmp_path / "list.txt").write_text("".join(f"{url}?{row}\n" for row in range(120)))
+    image_server.reset_peak()
+    bound = {"max_connections_per_host": 1, "deadline": 5, "processes_count": 2}
+    _, made = make(tmp_path / "list.txt", tmp_path / "out", distributor=engine_name, **bound)
+    assert made.statuses() == {"success": 120}
+    assert image_server.statistics()["peak"] == 1
 
 
 def test_no_shards_are_no_reports(run: Run) -> None:
@@ -267,6 +283,32 @@ def test_what_an_engine_ships_are_plain_values(run: Run) -> None:
     assert pickle.loads(settings) == pickle.loads(settings)
     shard = pickle.loads(pickle.dumps(run.shard(4)))
     assert (shard.shard_id, shard.shard.rows.num_rows) == (4, ROWS)
+
+
+def test_a_spark_session_that_is_there_is_given_what_can_still_be_changed(
+    pyspark: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = {"spark.sql.shuffle.partitions": "7", "spark.executor.memory": "9g"}
+    session = Session(config, engine_settings(resolve({"url_list": "unused"})))
+    assert session.spark.conf.get("spark.sql.shuffle.partitions") == "7"
+    assert [record.args for record in caplog.records] == [("spark.executor.memory",)]
+    assert "--distributor_config spark.executor.memory has no effect" in caplog.text
+
+
+def test_a_ray_cluster_is_joined_as_the_settings_say_and_only_left(
+    ray: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    import ray as ray_itself
+
+    cluster = Cluster({"namespace": "tests", "log_to_driver": "False"})
+    assert ray_itself.get_runtime_context().namespace == "tests"
+    Cluster({"namespace": "others"}).close()
+    assert "--distributor_config namespace has no effect" in caplog.text
+    assert ray_itself.is_initialized()
+    cluster.close()
+    assert not ray_itself.is_initialized()
+    with pytest.raises(RunFailed, match=r"the Ray cluster cannot be used: .*num_cpus"):
+        Cluster({"num_cpus": "3"})
 
 
 def test_an_engine_that_is_not_there_is_named() -> None:

@@ -140,4 +140,4 @@ def test_a_machine_without_the_package_is_told_by_its_error(text: str, said: str
 def test_a_task_of_another_version_makes_nothing() -> None:
     pytest.importorskip("pyspark")
     with pytest.raises(RuntimeError, match="is installed there: install the version of the driver"):
-        next(make_shards("9.9.9", b"never read", iter([])))
+        next(make_shards("9.9.9", b"never read", 1, iter([])))
