@@ -101,11 +101,10 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
                 record.shard(report)
                 if report.stats is not None:
                     made.add(report.shard_id)
-        done = output.done_shards()
-        for shard_id in sorted(made - done):
+        for shard_id in output.missing(made):
             summary.failed_shards[shard_id] = "it was made, and is no longer in the output folder"
         if engine.capabilities.shares_output:
-            summary.leave_to_others(done - made - here.skipped)
+            summary.leave_to_others(output.done_shards() - made - here.skipped)
         if not summary.shards and len(here.skipped) <= MOST_STATISTICS_READ:
             summary.counts_before = output.counts(here.skipped)
         if not stop.made:

@@ -124,8 +124,7 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
 def _shards_to_retry(output: OutputFolder, done: set[int], options: Options) -> dict[int, int]:
     """The finished shards with rows to retry, and how many successes each has now."""
     found = {}
-    for shard_id in done:
-        stats = output.read_stats(shard_id)
+    for shard_id, stats in output.read_all_stats(done):
         messages: dict[str, int] = stats.get("status_dict", {})
         if any(count and is_retried(message, options.retry_classes) for message, count in messages.items()):
             found[shard_id] = int(stats.get("successes", 0))

@@ -63,6 +63,18 @@ def engine_settings(options: Options) -> EngineSettings:
     return EngineSettings(processes_count(options), of_list, options.part(RunOptions))
 
 
+def as_member(settings: WorkSettings, member: int, members: int) -> WorkSettings:
+    """What the workers of one member are told: what a host may be asked for is divided among all.
+
+    Args:
+        settings: of the run.
+        member: which one, from 0.
+        members: how many there are.
+    """
+    fetch = dataclasses.replace(settings.fetch, member=member, members=members)
+    return dataclasses.replace(settings, fetch=fetch)
+
+
 class ReadAnew:
     """The shards of a pass, for engines that go over them more than once: each time, the list is read again.
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from img2dataset.distributing.engine import EngineSettings, Progress
+from img2dataset.distributing.engine import EngineSettings, Progress, as_member
 from img2dataset.distributing.local import LocalPool
 from img2dataset.distributing.member_notes import MemberRecord
 from img2dataset.formats.dataset import RUNS_FOLDER, STATISTICS_ENDING, shard_name
@@ -123,10 +123,9 @@ class Member:
         self._look_for_stop()
         if self.stop.made:
             return
-        fetch = dataclasses.replace(self._work.fetch, members=members, member=number)
         self._record.start()
         try:
-            for report in self._pool.run(shards, dataclasses.replace(self._work, fetch=fetch)):
+            for report in self._pool.run(shards, as_member(self._work, number, members)):
                 self._record.shard(report)
                 yield report
         finally:

@@ -13,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
+from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress, as_member
 from img2dataset.distributing.local import LocalPool
 from img2dataset.distributing.rank_numbers import find_rank
 from img2dataset.distributing.share import Share
@@ -61,6 +61,9 @@ class Ranks:
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make the shards that are this rank's, and those that others leave; see ``Engine``."""
+        settings = as_member(settings, self._rank.number, self._rank.world_size)
+        # From here on a signal is a request to stop, and breaks into nothing.
+        self._stop.listen(None)
         share = Share(self._rank, self._settings, settings, self._stop)
         self._rows_before.clear()
         try:

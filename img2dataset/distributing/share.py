@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from img2dataset.counted import counted
 from img2dataset.distributing.engine import EngineSettings, ReadAnew
+from img2dataset.distributing.kept_specs import KeptSpecs
 from img2dataset.distributing.rank_numbers import Rank
 from img2dataset.errors import Img2datasetError, OutputError, one_line
-from img2dataset.formats.dataset import STATISTICS_ENDING, shard_name
+from img2dataset.formats.dataset import finished_shard, shard_name, statistics_name
 from img2dataset.stopping import StopRequest
+from img2dataset.storage.folders import names_in
 from img2dataset.storage.leases import Leases
 from img2dataset.storage.retries import Result
-from img2dataset.types import PlannedShard, ShardReport
+from img2dataset.types import PlannedShard, ShardReport, ShardSpec
 from img2dataset.working import WorkSettings
-from img2dataset.working.output_folder import OutputFolder
 
 logger = logging.getLogger("img2dataset")
 
@@ -49,18 +50,20 @@ class Share:
     def __init__(self, rank: Rank, engine: EngineSettings, settings: WorkSettings, stop: StopRequest) -> None:
         self._rank = rank
         self._stop = stop
-        self._location = settings.write.locate()
+        # Other threads of the program are at the output folder too.
+        self._location = settings.write.locate().for_this_thread()
         self._digits = settings.write.shard_digits
-        self._output = OutputFolder(settings.write)
         # Of others' parts, so many at once: each begun shard is one that no other rank can help with.
         self._most_at_once = engine.processes_count + 1
         # With retry_failed, shards that are done are made again, by the rank in whose part they are.
-        self._to_retry = self._output.done_shards() if settings.retry is not None else set()
-        self._ended: set[int] = set()
+        self._to_retry = self._done() if settings.retry is not None else set()
+        self._given_out: set[int] = set()
         # What others were at when it was this rank's turn; None before the first look at others' parts.
         self._left: set[int] | None = None
         # One of those that has turned out to be free.
         self._free: int | None = None
+        self._kept = KeptSpecs()
+        self._has_rows = False
         self._leases = Leases(self._location, rank.name, settings.write.run_id, engine.options.lease_s)
         self._told(self._leases.start)
 
@@ -92,24 +95,42 @@ class Share:
         """
         if self._left is not None:
             left = self._left | {self._free}
-            yield from self._claimed(_without(shards, lambda shard_id: shard_id not in left))
+            yield from self._claimed(self._again(shards, lambda shard_id: shard_id not in left))
             return
         left_behind: set[int] = set()
         self._left = left_behind
-        number, world_size = self._rank.number, self._rank.world_size
-        yield from self._claimed(_without(shards, lambda shard_id: shard_id % world_size != number))
-        if world_size == 1 and not left_behind:
+        yield from self._claimed(self._own(shards))
+        if self._has_ended() or (self._rank.world_size == 1 and not left_behind):
             return
-        done = self._output.done_shards() if not self._has_ended() else set()
+        done = self._done()
 
         def is_no_concern(shard_id: int) -> bool:
-            return shard_id in done or shard_id in self._ended or shard_id in left_behind
+            return shard_id in done or shard_id in self._given_out or shard_id in left_behind
 
-        yield from self._claimed(_without(shards, is_no_concern), self._most_at_once)
+        yield from self._claimed(self._again(shards, is_no_concern), self._most_at_once)
+
+    def _own(self, shards: Iterable[PlannedShard]) -> Iterator[PlannedShard]:
+        """The shards of this rank's part, while where the others lie is kept."""
+        for shard in _without(shards, lambda shard_id: self._has_rows and not self._is_own(shard_id)):
+            if isinstance(shard, ShardSpec):
+                self._kept.keep(shard)
+            else:
+                # Rows are too much to keep, or to build for others: the list is read again for those.
+                self._has_rows = True
+            if self._is_own(shard.shard_id):
+                yield shard
+
+    def _again(
+        self, shards: Iterable[PlannedShard], leave_out: Callable[[int], bool]
+    ) -> Iterator[PlannedShard]:
+        """The shards of the pass once more, but those left out."""
+        return _without(shards, leave_out) if self._has_rows else self._kept.read(leave_out)
+
+    def _is_own(self, shard_id: int) -> bool:
+        return shard_id % self._rank.world_size == self._rank.number
 
     def ended(self, report: ShardReport) -> None:
         """A shard has been made, or kept unfinished, or has failed: it is nobody's now."""
-        self._ended.add(report.shard_id)
         self._leases.give_back(self._name(report.shard_id))
 
     def close(self) -> None:
@@ -125,6 +146,7 @@ class Share:
             if self._has_ended():
                 return
             if self._claim(shard.shard_id):
+                self._given_out.add(shard.shard_id)
                 yield shard
 
     def _claim(self, shard_id: int) -> bool:
@@ -140,9 +162,14 @@ class Share:
             return False
         return True
 
+    def _done(self) -> set[int]:
+        """The shards that are done."""
+        names = self._told(lambda: names_in(self._location, self._location.path))
+        return {shard_id for name in names if (shard_id := finished_shard(name)) is not None}
+
     def _stands(self, name: str) -> bool:
         """Whether a shard is done."""
-        path = f"{self._location.path}/{name}{STATISTICS_ENDING}"
+        path = f"{self._location.path}/{statistics_name(name)}"
         if not self._location.is_local:
             self._location.file_system.invalidate_cache()
         return bool(self._location.tried(lambda: self._location.file_system.exists(path)))

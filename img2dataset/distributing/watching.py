@@ -16,7 +16,7 @@ WATCH_INTERVAL_S = 1.0
 SILENCE_LIMIT_S = 30.0
 # Until it has said so for the first time: many that load their libraries from one slow disk take their time.
 STARTING_LIMIT_S = 300.0
-# The longest that a worker's main thread is at one thing with reason is one upload of a shard.
+# The longest that a worker is at one thing with reason is one try of an upload of a shard.
 LONGEST_STEP_S = 900.0
 # The pool itself has been stopped, or the machine has slept: what its workers said is not in yet.
 OWN_ABSENCE_S = 10.0

@@ -60,7 +60,7 @@ def emit(words: list[str], given_by: Callable[[list[str]], Mapping[str, Any]]) -
             raise OptionError(
                 f"emit {scheduler}: leave out --{name}; {scheduler} says which machine does what"
             )
-    job = Job(resolve(given), given, image)
+    job = Job(resolve({**given, "distributor": distributor}), given, image)
     if not isinstance(job.options.url_list, str):
         raise OptionError(f"emit {scheduler} needs a list that other machines can open")
     return make(job)

@@ -14,7 +14,7 @@ from img2dataset.options import Options, option_specs
 
 # Cores of a rank where --processes_count does not say it.
 CORES = 8
-# A worker with its bodies, its open shards and room to spare; the tests hold it to less than half.
+# A worker with the bodies that it holds (--body_memory), large images and its part of the program, with room.
 MEMORY_MB_A_CORE = 1000
 # What a scheduler is to wait for longer than the program takes to stop.
 MORE_THAN_GRACE_S = 15

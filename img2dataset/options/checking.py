@@ -226,6 +226,7 @@ def _check_together(options: Options) -> None:
     _check_hashes(options)
     _check_encoding_of_list(options)
     _check_retry_classes(options.retry_classes)
+    _check_ranks(options)
     if isinstance(options.url_list, str) and not options.url_list.strip():
         raise OptionError("--url_list is empty; give the file or folder with the URLs")
     if not options.output_folder.strip():
@@ -244,6 +245,16 @@ def _check_together(options: Options) -> None:
             "--enable_wandb has no effect: this version does not report to Weights & Biases yet; the"
             " statistics are in the output folder"
         )
+
+
+def _check_ranks(options: Options) -> None:
+    """Without this, each of several machines would make the whole dataset."""
+    for name in ("rank", "world_size"):
+        if getattr(options, name) is not None and options.distributor != "ranks":
+            raise OptionError(
+                f"--{name} is for --distributor ranks; it is {options.distributor}, with which this program"
+                f" makes every shard: add --distributor ranks, or leave out --{name}"
+            )
 
 
 def _check_encoding(options: Options) -> None:

@@ -123,6 +123,20 @@ class OutputOptions:
         group=OUTPUT,
         default_text=f"[{', '.join(PASSING_CLASSES)}]",
     )
+    spool_folder: str | None = option(
+        None,
+        help="where shards for an output folder that is not local wait for their upload, on the local disk:"
+        " up to four finished ones of each process, beside the open ones",
+        group=OUTPUT,
+        default_text="the system's temporary folder",
+    )
+    store_patience: float = option(
+        3600.0,
+        help="how long a store that cannot be written to is waited for; 0: not at all",
+        unit="seconds",
+        group=OUTPUT,
+        minimum=0,
+    )
     allow_mixing: bool = option(
         False, help="go on over a folder made with other options or from another list", group=OUTPUT
     )

@@ -18,6 +18,9 @@ logger = logging.getLogger("img2dataset")
 # Options that name columns, which a txt list does not have. Not bbox_col: who gives it wants faces blurred.
 _COLUMN_OPTIONS = ("save_additional_columns", "verify_hash")
 
+# Engines that --distributor_config has nothing to say to.
+WITHOUT_SETTINGS = ("multiprocessing", "ranks")
+
 
 def without_unused_values(given: Mapping[str, Any], is_right: Callable[[str, Any], bool]) -> dict[str, Any]:
     """The options without values that their options do not take, where these are not looked at.
@@ -35,7 +38,7 @@ def without_unused_values(given: Mapping[str, Any], is_right: Callable[[str, Any
     ):
         if name in values and not used and not is_right(name, values[name]):
             _warn(name, values.pop(name), f"it is for {user}")
-    if values.get("distributor_config") and values.get("distributor", "multiprocessing") == "multiprocessing":
+    if values.get("distributor_config") and values.get("distributor", "multiprocessing") in WITHOUT_SETTINGS:
         given_settings = values.pop("distributor_config")
         _warn("distributor_config", given_settings, "it is for --distributor pyspark and ray")
     quality, encode_format = values.get("encode_quality"), values.get("encode_format", "jpg")

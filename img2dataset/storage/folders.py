@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from img2dataset.storage.locations import Location, is_taken_for_pattern
 from img2dataset.storage.retries import with_retries
+
+# Small requests to a store at a time, and how many are made ready at once: a folder may have a million files.
+REQUESTS_AT_ONCE, REQUESTS_READY = 16, 1024
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def side_by_side(
+    location: Location, act: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    """``act`` of each of many items, in their order; of a store several at once, where that may be.
+
+    Raises:
+        Exception: what ``act`` has raised.
+    """
+    if location.is_local or location.takes_one_at_a_time:
+        yield from map(act, items)
+        return
+    left = iter(items)
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        while some := list(itertools.islice(left, REQUESTS_READY)):
+            yield from pool.map(act, some)
 
 
 def names_in(location: Location, folder: str) -> list[str]:
@@ -22,6 +48,8 @@ def names_in(location: Location, folder: str) -> list[str]:
             return os.listdir(folder)
         location.file_system.invalidate_cache()
         paths = with_retries(lambda: location.file_system.ls(folder, detail=False))
+        # A folder may have millions of files, whose descriptions would be kept to the end of the run.
+        location.file_system.invalidate_cache()
     except FileNotFoundError:
         return []
     names = (path.rstrip("/").rpartition("/")[2] for path in paths if path.rstrip("/") != folder)

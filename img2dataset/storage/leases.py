@@ -48,6 +48,7 @@ class Leases:
         run_id: of this program (``storage.runs``).
         gone_s: how long an owner may be silent.
         clock: seconds that only go forward.
+        folder: in ``location``; made if need be.
     """
 
     def __init__(
@@ -57,9 +58,12 @@ class Leases:
         run_id: str,
         gone_s: float,
         clock: Callable[[], float] = time.monotonic,
+        folder: str = LEASES_FOLDER,
     ) -> None:
-        self._location = location
-        self._folder = f"{location.path}/{LEASES_FOLDER}"
+        self._location = location.for_this_thread()
+        # Held by the thread that is at the folder, where only one may be.
+        self._turn = threading.RLock() if location.takes_one_at_a_time else contextlib.nullcontext()
+        self._folder = f"{location.path}/{folder}"
         self._owner = f"{member} {run_id}"
         self._own_sign = f"{self._folder}/{_sign_name(self._owner)}"
         self._gone_s = gone_s
@@ -171,7 +175,8 @@ class Leases:
                 create_text(self._location, path, self._owner)
             return True
 
-        return self._location.tried(attempt)
+        with self._turn:
+            return self._location.tried(attempt)
 
     def _is_gone(self, owner: str) -> bool:
         """Whether an owner has ended without giving back what it had."""
@@ -201,7 +206,8 @@ class Leases:
 
     def _text_at(self, path: str) -> str | None:
         try:
-            contents: bytes = self._location.tried(lambda: self._location.file_system.cat_file(path))
+            with self._turn:
+                contents: bytes = self._location.tried(lambda: self._location.file_system.cat_file(path))
         except FileNotFoundError:
             return None
         return contents.decode(errors="replace")
@@ -217,15 +223,16 @@ class Leases:
 
     def _put_sign(self, number: int) -> None:
         text = f"{self._owner} {number}"
-        try:
-            put_text(self._location, self._own_sign, text)
-        except FileNotFoundError:  # the last of others has removed the folder
-            make_folder(self._location, self._folder)
-            put_text(self._location, self._own_sign, text)
+        with self._turn:
+            try:
+                put_text(self._location, self._own_sign, text)
+            except FileNotFoundError:  # the last of others has removed the folder
+                make_folder(self._location, self._folder)
+                put_text(self._location, self._own_sign, text)
 
     def _remove(self, paths: list[str]) -> None:
         for path in reversed(paths):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception), self._turn:
                 remove(self._location, path)
 
 

@@ -10,7 +10,7 @@ import difflib
 import glob
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from img2dataset.errors import Img2datasetError, MissingDependency, one_line
@@ -49,6 +49,14 @@ class Location:
     def takes_one_at_a_time(self) -> bool:
         """Whether no two threads may use the file system at once."""
         return take_one_at_a_time(protocols_of(self.file_system))
+
+    def for_this_thread(self) -> Location:
+        """The same place, over a connection of its own where no two threads may share one."""
+        if not self.takes_one_at_a_time:
+            return self
+        storage = self.file_system
+        options = {**storage.storage_options, "skip_instance_cache": True}
+        return replace(self, file_system=type(storage)(*storage.storage_args, **options))
 
     def tried(self, operation: Callable[[], Result]) -> Result:
         """What an operation on the file system returns: a store is asked again where it may help.

@@ -5,7 +5,8 @@ one run, or of all dead ones. Called by the commit and by ``OutputFolder``. No r
 stay cost nothing but their room.
 
 Two places hold temporary files: ``<output folder>/.tmp/<run id>/`` and, for an output folder that is
-not local, ``$TMPDIR/img2dataset-<run id>-<shard>-<random>/``.
+not local, ``<spool folder>/img2dataset-<run id>-<shard>-<random>/``; the spool folder is ``$TMPDIR`` where
+nobody has named one.
 """
 
 from __future__ import annotations
@@ -31,43 +32,46 @@ def run_folder(location: Location, run_id: str) -> str:
     return f"{location.path}/{TEMPORARY_FOLDER}/{run_id}"
 
 
-def make_temporary_folder(location: Location, run_id: str, name: str) -> str:
+def make_temporary_folder(location: Location, run_id: str, name: str, spool: str | None = None) -> str:
     """A new folder on the local disk for one attempt at something: its files are written there.
 
-    In the output folder if that is local, so that a rename is enough; else a spool, where ``TMPDIR`` says.
+    In the output folder if that is local, so that a rename is enough; else in ``spool``, or where ``TMPDIR``
+    says.
 
     Raises:
         OSError: it cannot be made.
     """
     if not location.is_local:
-        return tempfile.mkdtemp(prefix=f"{SPOOL_PREFIX}{run_id}-{name}-")
+        if spool is not None:
+            os.makedirs(spool, exist_ok=True)  # on another machine of a run it may not be there yet
+        return tempfile.mkdtemp(prefix=f"{SPOOL_PREFIX}{run_id}-{name}-", dir=spool)
     parent = run_folder(location, run_id)
     os.makedirs(parent, exist_ok=True)
     return tempfile.mkdtemp(prefix=f"{name}-", dir=parent)
 
 
-def runs_with_temporaries(location: Location) -> set[str]:
+def runs_with_temporaries(location: Location, spool: str | None = None) -> set[str]:
     """The ids of the runs that have temporary files, those of other output folders' spools included."""
     if not location.is_local:
-        return {_run_of_spool(spool) for spool in _spools()}
+        return {_run_of_spool(folder) for folder in _spools(spool)}
     try:
         return set(os.listdir(os.path.join(location.path, TEMPORARY_FOLDER)))
     except OSError:
         return set()
 
 
-def remove_dead_runs(location: Location) -> None:
+def remove_dead_runs(location: Location, spool: str | None = None) -> None:
     """Remove the temporary files of this host's dead runs; those of live and unknown ones stay."""
-    for run_id in runs_with_temporaries(location):
+    for run_id in runs_with_temporaries(location, spool):
         if run_is_dead(run_id):
-            remove_run(location, run_id)
+            remove_run(location, run_id, spool)
 
 
-def remove_run(location: Location, run_id: str) -> None:
+def remove_run(location: Location, run_id: str, spool: str | None = None) -> None:
     """Remove the temporary files of one run."""
-    for spool in _spools():
-        if _run_of_spool(spool) == run_id:
-            shutil.rmtree(spool, ignore_errors=True)
+    for folder in _spools(spool):
+        if _run_of_spool(folder) == run_id:
+            shutil.rmtree(folder, ignore_errors=True)
     if location.is_local:
         shutil.rmtree(run_folder(location, run_id), ignore_errors=True)
         with contextlib.suppress(OSError):  # not empty: another run's files are in it
@@ -77,9 +81,9 @@ def remove_run(location: Location, run_id: str) -> None:
             remove(location, run_folder(location, run_id))
 
 
-def _spools() -> list[str]:
-    return glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{SPOOL_PREFIX}*-*-*-*-*"))
+def _spools(spool: str | None) -> list[str]:
+    return glob.glob(os.path.join(glob.escape(spool or tempfile.gettempdir()), f"{SPOOL_PREFIX}*-*-*-*-*"))
 
 
-def _run_of_spool(spool: str) -> str:
-    return os.path.basename(spool).removeprefix(SPOOL_PREFIX).rsplit("-", 2)[0]
+def _run_of_spool(folder: str) -> str:
+    return os.path.basename(folder).removeprefix(SPOOL_PREFIX).rsplit("-", 2)[0]

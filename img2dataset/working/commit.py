@@ -31,6 +31,7 @@ class ShardFolder(Protocol):
     """Where one attempt at a shard puts its files until they are whole."""
 
     path: str
+    location: Location
 
     def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
         """Put the files and folders ``names`` in place, in order, and then the statistics.
@@ -60,7 +61,7 @@ def open_shard_folder(settings: WriteSettings, shard: str) -> ShardFolder:
     location = settings.locate()
     if location.is_local:
         return LocalShardFolder(location, settings.run_id, shard)
-    return SpooledShardFolder(location, settings.run_id, shard)
+    return SpooledShardFolder(location, settings.run_id, shard, settings.spool_folder)
 
 
 class LocalShardFolder:
@@ -72,24 +73,24 @@ class LocalShardFolder:
     """
 
     def __init__(self, location: Location, run_id: str, shard: str) -> None:
-        self._location = location
+        self.location = location
         self._run_id = run_id
         self.path = make_temporary_folder(location, run_id, shard)
 
     def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
-        if replaced is not None or os.path.lexists(os.path.join(self._location.path, statistics)):
-            replace_shard(self._location, self._run_id, self.path, names, statistics, replaced)
+        if replaced is not None or os.path.lexists(os.path.join(self.location.path, statistics)):
+            replace_shard(self.location, self._run_id, self.path, names, statistics, replaced)
             return
         for name in names:
             self._rename(name)
         if names:
-            flush_to_disk(self._location.path)  # the files' names, before the statistics vouch for them
+            flush_to_disk(self.location.path)  # the files' names, before the statistics vouch for them
         self._rename(statistics)
         self.remove()
 
     def _rename(self, name: str) -> None:
         source = os.path.join(self.path, name)
-        target = os.path.join(self._location.path, name)
+        target = os.path.join(self.location.path, name)
         if os.path.isdir(source):
             if os.path.lexists(target):  # a folder can only be renamed onto an empty one
                 os.rename(target, os.path.join(self.path, f"replaced-{name}"))
@@ -106,23 +107,24 @@ class LocalShardFolder:
 class SpooledShardFolder:
     """Files are written on the local disk, then uploaded in one piece each.
 
-    The spool is where ``TMPDIR`` says; it holds the open shards of the worker, no more.
+    The spool is ``spool_folder``, or where ``TMPDIR`` says; it holds the open shards of the worker and those
+    that wait for their upload, which are few (``uploads``).
     """
 
-    def __init__(self, location: Location, run_id: str, shard: str) -> None:
-        self._location = location
+    def __init__(self, location: Location, run_id: str, shard: str, spool: str | None = None) -> None:
+        self.location = location
         self._run_id = run_id
-        self.path = make_temporary_folder(location, run_id, shard)
+        self.path = make_temporary_folder(location, run_id, shard, spool)
         # Of what is on its way there, where an upload can be seen.
         self._temporary = f"{run_folder(location, run_id)}/{os.path.basename(self.path)}"
 
     def publish(self, names: list[str], statistics: str, replaced: ReplacedShard | None = None) -> None:
         if replaced is not None:
-            replace_shard(self._location, self._run_id, self.path, names, statistics, replaced)
+            replace_shard(self.location, self._run_id, self.path, names, statistics, replaced)
             self.remove()
             return
-        file_system = self._location.file_system
-        final_statistics = f"{self._location.path}/{statistics}"
+        file_system = self.location.file_system
+        final_statistics = f"{self.location.path}/{statistics}"
         if with_retries(lambda: file_system.exists(final_statistics)):
             with_retries(lambda: file_system.rm_file(final_statistics))
         for name in names:
@@ -142,13 +144,13 @@ class SpooledShardFolder:
                 yield [(source, name)]
 
     def _remove_folder(self, name: str) -> None:
-        target = f"{self._location.path}/{name}"
-        remove(self._location, target)
-        self._location.file_system.makedirs(target, exist_ok=True)
+        target = f"{self.location.path}/{name}"
+        remove(self.location, target)
+        self.location.file_system.makedirs(target, exist_ok=True)
 
     def _upload_all(self, files: list[tuple[str, str]]) -> None:
-        targets = [(source, f"{self._location.path}/{name}") for source, name in files]
-        put_files(self._location, targets, f"{self._temporary}-")
+        targets = [(source, f"{self.location.path}/{name}") for source, name in files]
+        put_files(self.location, targets, f"{self._temporary}-")
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

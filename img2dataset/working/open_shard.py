@@ -31,7 +31,7 @@ from img2dataset.types import (
 from img2dataset.working.finished_shard import FinishedShard, open_finished_shard
 from img2dataset.working.outcomes import Outcome, RowTask
 from img2dataset.working.settings import WorkSettings
-from img2dataset.working.shard_writer import ShardWriter
+from img2dataset.working.shard_writer import PreparedShard, ShardWriter
 from img2dataset.working.unfinished import open_unfinished_shard
 
 logger = logging.getLogger("img2dataset")
@@ -223,6 +223,15 @@ class OpenShard:
         stats = self._statistics()
         self._writer.commit(stats)
         return stats
+
+    def prepare(self) -> tuple[PreparedShard, ShardStats]:
+        """Complete the shard's files on the local disk; its ``publish`` is then what ``commit`` would do.
+
+        Raises:
+            OSError, OutputError: as ``commit``.
+        """
+        stats = self._statistics()
+        return self._writer.prepare(stats), stats
 
     def _statistics(self) -> ShardStats:
         return ShardStats(

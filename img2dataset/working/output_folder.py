@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,10 +23,12 @@ from img2dataset.formats.dataset import (
     STATISTICS_ENDING,
     finished_shard,
     metadata_name,
+    shard_name,
     shard_of,
+    statistics_name,
 )
 from img2dataset.formats.settings import WriteSettings
-from img2dataset.storage.folders import names_in, remove
+from img2dataset.storage.folders import names_in, remove, side_by_side
 from img2dataset.storage.notes import create_note, read_note, write_note
 from img2dataset.storage.runs import other_run_lives, process_of
 from img2dataset.storage.temporaries import (
@@ -41,6 +44,8 @@ from img2dataset.working.completing import finish_all_replacements, replacement_
 from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 SHARED_MARK = "shares_shards"
+# A store lists a thousand names a request, and answers some requests at once.
+NAMES_LISTED_WHILE_ONE_IS_ASKED_FOR = 64
 
 
 class OutputFolder:
@@ -57,14 +62,17 @@ class OutputFolder:
     def __init__(self, settings: WriteSettings) -> None:
         self.path = settings.output_folder
         self._run_id = settings.run_id
+        self._spool = settings.spool_folder
         self._location = settings.locate()
         self._file_system = self._location.file_system
         self._keep: list[str] = []
+        self._digits = settings.shard_digits
         self._statistics_names: dict[int, str] = {}
+        self._names_listed = 0
         self._data_endings = data_endings(settings.output_format)
 
     def prepare(self, keep: Iterable[str] = ()) -> None:
-        """Create the folder, and make sure that it can be written to by writing to it.
+        """Create the folder, and make sure that it, and the spool, can be written to by writing to them.
 
         Args:
             keep: paths that ``empty`` must not remove: the run's URL lists.
@@ -73,6 +81,7 @@ class OutputFolder:
             OutputError: it cannot; the message names the folder and the reason.
         """
         self._keep = list(keep)
+        self._prepare_spool()
         probe = f"{self._location.path}/.img2dataset-{secrets.token_hex(8)}"
         try:
             if not self._location.has_buckets:
@@ -89,14 +98,50 @@ class OutputFolder:
                 "choose another folder or change its permissions"
             ) from error
 
+    def _prepare_spool(self) -> None:
+        if self._spool is None or self._location.is_local:
+            return
+        try:
+            os.makedirs(self._spool, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._spool):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"--spool_folder {self._spool!r} cannot be written to: {one_line(error)}; choose another"
+                " folder on the local disk"
+            ) from error
+
     def done_shards(self) -> set[int]:
         """The shards that are done: those with statistics, whatever the digits of their names."""
         self._statistics_names = {}
-        for name in self._names():
+        names = self._names()
+        self._names_listed = len(names)
+        for name in names:
             shard_id = finished_shard(name)
             if shard_id is not None:
                 self._statistics_names[shard_id] = name
         return set(self._statistics_names)
+
+    def missing(self, shard_ids: set[int]) -> list[int]:
+        """Those of these shards, made by this run, that are not there: the folder was cleared meanwhile.
+
+        Few of them are asked for one by one: a folder with a million shards is not listed a second time.
+        """
+        if not shard_ids:
+            return []
+        if len(shard_ids) * NAMES_LISTED_WHILE_ONE_IS_ASKED_FOR >= self._names_listed:
+            return sorted(shard_ids - self.done_shards())
+        self._file_system.invalidate_cache()
+
+        def is_there(shard_id: int) -> bool:
+            name = statistics_name(shard_name(shard_id, self._digits))
+            path = f"{self._location.path}/{name}"
+            return bool(self._location.tried(lambda: self._file_system.exists(path)))
+
+        in_order = sorted(shard_ids)
+        with self._told_of("statistics", "read"):
+            there = list(side_by_side(self._location, is_there, in_order))
+        return [shard_id for shard_id, is_one in zip(in_order, there, strict=True) if not is_one]
 
     def highest_shard(self) -> int | None:
         """The highest number of a shard of which there is anything at all; None in a new folder."""
@@ -123,6 +168,14 @@ class OutputFolder:
             raise OutputError(f"output_folder {self.path!r}: {name} is no statistics file")
         return stats
 
+    def read_all_stats(self, shard_ids: Iterable[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The numbers of shards that are done, and their statistics; from a store, several at once.
+
+        Raises:
+            OutputError: as ``read_stats``.
+        """
+        return side_by_side(self._location, lambda shard_id: (shard_id, self.read_stats(shard_id)), shard_ids)
+
     def counts(self, shard_ids: Iterable[int]) -> Counter[str]:
         """The rows and the successes of shards that are done, ``count`` and ``successes``.
 
@@ -130,8 +183,7 @@ class OutputFolder:
             OutputError: as ``read_stats``.
         """
         total: Counter[str] = Counter()
-        for shard_id in shard_ids:
-            stats = self.read_stats(shard_id)
+        for _, stats in self.read_all_stats(shard_ids):
             total.update({name: int(stats.get(name, 0)) for name in ("count", "successes")})
         return total
 
@@ -293,11 +345,11 @@ class OutputFolder:
 
         Never raises: leftovers that cannot be removed cost nothing but their room.
         """
-        remove_dead_runs(self._location)
+        remove_dead_runs(self._location, self._spool)
 
     def remove_own_temporaries(self) -> None:
         """Remove what is left of this run's temporary files, at its end. Never raises."""
-        remove_run(self._location, self._run_id)
+        remove_run(self._location, self._run_id, self._spool)
 
     def _names(self) -> list[str]:
         """Everything directly in the folder; nothing if there is no folder."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from img2dataset import failures
@@ -19,13 +20,51 @@ from img2dataset.formats.format import KeptSample
 from img2dataset.formats.metadata import ShardMetadata, write_metadata
 from img2dataset.formats.settings import WriteSettings
 from img2dataset.types import SUCCESS, Sample, ShardStats
-from img2dataset.working.commit import open_shard_folder
+from img2dataset.working.commit import ShardFolder, open_shard_folder
 from img2dataset.working.finished_shard import FinishedShard, refuse_columns
 from img2dataset.working.replacing import ReplacedShard
 from img2dataset.working.unfinished import put_aside, remove_unfinished
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedShard:
+    """A shard whose files are whole on the local disk; ``folder`` puts them in place."""
+
+    settings: WriteSettings
+    shard: str
+    folder: ShardFolder
+    names: list[str]
+    statistics: str
+    replaced: ReplacedShard | None
+
+    @property
+    def is_uploaded(self) -> bool:
+        """Whether putting it in place takes its time, and leaves the disk alone."""
+        return not self.folder.location.is_local
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether ``publish`` may be called again after it failed: it replaces no finished shard."""
+        return self.replaced is None
+
+    def publish(self) -> None:
+        """Put all files under their final names, statistics last. On return the shard is done. Any thread.
+
+        Raises:
+            OutputError, OSError: as ``ShardWriter.commit``.
+        """
+        # Not every file system's package takes calls of two threads: this one gets its own.
+        self.folder.location = self.settings.locate()
+        self.folder.publish(self.names, self.statistics, self.replaced)
+        # Whether it was of use or not, nothing of a done shard is kept unfinished.
+        remove_unfinished(self.folder.location, self.shard)
+
+    def discard(self) -> None:
+        """Remove the files from the local disk. Never raises."""
+        self.folder.remove()
 
 
 class ShardWriter:
@@ -139,10 +178,16 @@ class ShardWriter:
                 shard that rows were kept from; nothing was put in place.
             OSError: the disk is full, or the like; the shard is not done. Discard it.
         """
+        self.prepare(stats).publish()
+
+    def prepare(self, stats: ShardStats) -> PreparedShard:
+        """Complete all files on the local disk; what is left to do is to put them in place.
+
+        Raises:
+            OutputError, OSError: as ``commit``.
+        """
         names, statistics = self._complete(stats)
-        self._folder.publish(names, statistics, self._replaced())
-        # Whether it was of use or not, nothing of a done shard is kept unfinished.
-        remove_unfinished(self._settings.locate(), self._shard)
+        return PreparedShard(self._settings, self._shard, self._folder, names, statistics, self._replaced())
 
     def put_aside(self, stats: ShardStats) -> None:
         """Keep the shard unfinished, for the next run to complete; see ``unfinished``.

@@ -37,11 +37,14 @@ from img2dataset.working.sharing import (
     TakeBack,
     travelling,
 )
+from img2dataset.working.uploads import Uploaded, Uploads
 
 Progress = Callable[[Counter[Status]], None]
 PROGRESS_INTERVAL_S = 0.5
 # Shards opened only to look ahead of the rows that begin next: a dead worker's open shards are made again.
 MOST_SHARDS_AHEAD = 8
+# How often a shard is tried to be opened while its store is away.
+OPENED_AGAIN_S = 5.0
 
 
 def work(
@@ -86,9 +89,15 @@ class Worker:
             settings.verify_hash,
             settings.blur,
         )
-        self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction | Uploaded] = (
+            queue.SimpleQueue()
+        )
+        write = settings.write
+        self._uploads = Uploads(self._events.put, write.store_patience, not write.locate().is_local)
         self._open: dict[int, OpenShard] = {}
         self._helping: dict[tuple[int, int], list[RowTask]] = {}
+        # A shard that could not be opened since the store was away, and when that is tried again.
+        self._opened_later: tuple[float, Shard] | None = None
         self._rows_left = 0
         self._rows_done: Counter[Status] = Counter()
         self._next_progress = 0.0
@@ -104,8 +113,8 @@ class Worker:
 
     @property
     def step_s(self) -> float:
-        """Seconds that the main thread has been at one thing: an image, a commit. Any thread."""
-        return time.monotonic() - self._step_began
+        """Seconds that the main thread, or an upload, has been at one thing: an image, a try. Any thread."""
+        return max(time.monotonic() - self._step_began, self._uploads.step_s)
 
     def instruct(self, instruction: Instruction) -> None:
         """Have something done beside the shards, to share the last ones. Thread safe."""
@@ -119,6 +128,7 @@ class Worker:
         finally:
             intake.close()
             self._fetcher.close()
+            self._uploads.close()
             for shard in self._open.values():
                 shard.discard()
 
@@ -127,21 +137,26 @@ class Worker:
         while True:
             if self._stop_at is not None and (self._nothing_under_way() or time.monotonic() > self._stop_at):
                 yield from self._put_aside()
+                yield from self._last_uploads()
                 return
             if not asked and not exhausted and self._stop_at is None and self._wants_shard():
                 intake.ask()
                 asked = True
-            if exhausted and not self._open and not self._helping:
+            if exhausted and self._has_nothing_left():
                 self._report_progress()
                 return
             event = self._next_event()
             report: ShardReport | None = None
-            if isinstance(event, Fetched):
+            if event is None and self._opened_later is not None and self._stop_at is None:
+                report = self._open_later()
+            elif isinstance(event, Fetched):
                 report = self._take_fetched(event)
             elif isinstance(event, Shard):
                 asked = False
                 if self._stop_at is None:
                     report = self._open_shard(event)
+            elif isinstance(event, Uploaded):
+                report = self._take_uploaded(event)
             elif isinstance(event, NoMoreShards):
                 if event.error is not None:
                     raise event.error
@@ -152,12 +167,26 @@ class Worker:
                 self._report_progress()
                 yield report
 
+    def _has_nothing_left(self) -> bool:
+        return not (self._open or self._helping or self._uploads.count or self._opened_later)
+
+    def _open_later(self) -> ShardReport | None:
+        """Open the shard that could not be opened while the store was away, if it is time to try again."""
+        assert self._opened_later is not None
+        due, shard = self._opened_later
+        if time.monotonic() < due:
+            return None
+        self._opened_later = None
+        return self._open_shard(shard)
+
     def _wants_shard(self) -> bool:
         """Whether the rows at hand no longer keep the transfers full for long, or are few to look ahead on.
 
         Open rows are bounded too: slow servers hold their shards open until the deadline, and each open
         shard costs memory, also for its rows that are done.
         """
+        if not self._uploads.takes_more or self._opened_later is not None:
+            return False
         concurrency, size = self._settings.fetch.thread_count, self._settings.write.rows_per_shard
         held = sum(shard.count for shard in self._open.values())
         if held >= max(256 * concurrency, 4 * size):
@@ -171,7 +200,7 @@ class Worker:
         few = waiting < LOOK_AHEAD_ROWS and rows_left < max(LOOK_AHEAD_ROWS, 2 * size)
         return few and len(self._open) < MOST_SHARDS_AHEAD
 
-    def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | None:
+    def _next_event(self) -> Fetched | Shard | NoMoreShards | Instruction | Uploaded | None:
         """The next thing to do, or None now and then, so that progress is told when nothing happens."""
         now = time.monotonic()
         if now >= self._next_progress:
@@ -193,15 +222,24 @@ class Worker:
         try:
             opened = OpenShard(shard, self._settings, self._count_row)
         except Exception as error:
-            return _failure(shard.shard_id, error)
+            return self._not_opened(shard, error)
         self._open[shard.shard_id] = opened
         self._rows_left += opened.rows_left
         try:
             rows = list(opened.rows_to_fetch())
         except Exception as error:
-            return self._dropped(shard.shard_id, error)
+            untouched = opened.rows_left == opened.count
+            report = self._dropped(shard.shard_id, error)
+            return self._not_opened(shard, error) if untouched else report
         self._fetcher.submit(rows)
         return self._committed(opened) if opened.complete else None
+
+    def _not_opened(self, shard: Shard, error: Exception) -> ShardReport | None:
+        """What has been done of a shard before was asked of the store, which has failed."""
+        if self._uploads.waits_for_store(error):
+            self._opened_later = (time.monotonic() + OPENED_AGAIN_S, shard)
+            return None
+        return _failure(shard.shard_id, error)
 
     def _take_fetched(self, fetched: Fetched) -> ShardReport | None:
         row = fetched.row
@@ -252,6 +290,7 @@ class Worker:
     def _stop(self, grace_s: float) -> None:
         """Begin no more downloads; those under way have a little time."""
         self._stop_at = time.monotonic() + grace_s
+        self._uploads.hurry()
         for row in self._fetcher.take_back(self._fetcher.not_begun, even_on_trial=True):
             if row.shard_id in self._open:
                 self._open[row.shard_id].give_up(row.index)
@@ -274,13 +313,34 @@ class Worker:
         self._rows_done[status] += 1
         self._rows_left -= 1
 
-    def _committed(self, shard: OpenShard) -> ShardReport:
+    def _committed(self, shard: OpenShard) -> ShardReport | None:
+        """The report of a shard that is complete; None if it is uploaded first."""
         try:
-            stats = shard.commit()
+            prepared, stats = shard.prepare()
+            if not prepared.is_uploaded:
+                prepared.publish()
         except Exception as error:
             return self._dropped(shard.shard_id, error)
         del self._open[shard.shard_id]
-        return ShardReport(shard.shard_id, stats=stats, failed_hosts=shard.failed_hosts)
+        report = ShardReport(shard.shard_id, stats=stats, failed_hosts=shard.failed_hosts)
+        if not prepared.is_uploaded:
+            return report
+        self._uploads.begin(prepared, report)
+        return None
+
+    def _take_uploaded(self, uploaded: Uploaded) -> ShardReport:
+        self._uploads.end(uploaded)
+        if uploaded.error is None:
+            return uploaded.report
+        uploaded.shard.discard()
+        return _failure(uploaded.report.shard_id, uploaded.error)
+
+    def _last_uploads(self) -> Iterator[ShardReport]:
+        """Wait for the uploads of a run that is stopped; how long is for who has stopped it to say."""
+        while self._uploads.count:
+            event = self._next_event()
+            if isinstance(event, Uploaded):
+                yield self._take_uploaded(event)
 
     def _dropped(self, shard_id: int, error: Exception) -> ShardReport:
         """Give a shard up: nothing of it is left, and its downloads are called off."""

@@ -34,7 +34,8 @@ from tests.servers import ImageServer
 
 CLUSTERS = ["pyspark", "ray"]
 # The second is that of a package of its own, which ``conftest`` installs.
-ENGINES = ["multiprocessing", "one_process", *CLUSTERS]
+ENGINES = ["multiprocessing", "one_process", "ranks", *CLUSTERS]
+ENGINE_OPTIONS: dict[str, dict[str, object]] = {"ranks": {"rank": 0, "world_size": 1}}
 ROWS = 20
 
 
@@ -47,7 +48,8 @@ class Run:
         self.folder = folder
         self._url = server.put("/engines/a.jpg", photograph(160, 120))
         folder.mkdir()
-        options = {"output_folder": str(folder), "output_format": "webdataset", "distributor": name}
+        options: dict[str, object] = {"output_folder": str(folder), "output_format": "webdataset"}
+        options |= {"distributor": name, **ENGINE_OPTIONS.get(name, {})}
         rows = {"number_sample_per_shard": ROWS, "image_size": 32, "processes_count": 2, "timeout": 20}
         self._options: dict[str, object] = {**options, **rows, "subjob_size": 4}
         self._use_list("unused")

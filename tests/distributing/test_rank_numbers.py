@@ -6,7 +6,7 @@ import pytest
 
 from img2dataset.distributing.rank_numbers import Rank, find_rank
 from img2dataset.errors import OptionError
-from img2dataset.options import RunOptions
+from img2dataset.options import RunOptions, resolve
 
 ARRAY = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "8"}
 STEP = {"SLURM_PROCID": "1", "SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"}
@@ -120,3 +120,12 @@ def test_what_cannot_be_is_one_line(
     assert "\n" not in text
     for part in said:
         assert part in text
+
+
+def test_settings_of_a_cluster_have_no_effect_on_ranks_and_that_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = {"distributor": "ranks", "rank": 0, "world_size": 1, "distributor_config": ["a.b=hidden"]}
+    resolve({"url_list": "a.txt", **settings})
+    assert "--distributor_config has no effect" in caplog.text
+    assert "hidden" not in caplog.text

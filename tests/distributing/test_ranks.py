@@ -6,14 +6,17 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.formats.dataset import RUNS_FOLDER
-from tests.program.runs import Dataset, read_dataset, run, serve_photographs, start, write_list
+from tests.fetching.hosts.test_members import most_within
+from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, start, write_list
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 
@@ -121,7 +124,7 @@ def test_the_others_make_what_a_rank_leaves_that_is_killed_or_frozen(
     os.kill(ranks[1].pid, number)
     try:
         for process in (ranks[0], ranks[2]):
-            ended(process)
+            ended(process, timeout=50)  # --lease_s is 3, and would be 60
         left_behind = leases_of(options, 1)
         assert_same(read_dataset_of_others(options), expected)
     finally:
@@ -294,3 +297,159 @@ def test_a_rank_beside_a_run_that_is_none_is_warned(options: dict[str, Any]) -> 
     stderr = ended(start_rank(options, 0, 2))
     assert f"process {alone.pid} is writing to output_folder" in stderr
     ended(alone)
+
+
+def test_failures_are_retried_by_the_rank_in_whose_part_they_are(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    """Every row fails once, can pass, and is asked for once more in all."""
+    picture = serve_photographs(image_server, 1)[0].partition("/photographs")[2]
+    then = f"fail=1&then=/photographs{picture}"
+    addresses = [image_server.url(f"/flaky/{tmp_path.name}-{row}?{then}") for row in range(120)]
+    (tmp_path / "flaky.txt").write_text("\n".join(addresses))
+    options |= {"url_list": tmp_path / "flaky.txt", "retries": 0}
+    result = run(**options)
+    assert read_dataset(options["output_folder"]).statuses() == {"failed_to_download": 120}, result.stderr
+    asked = image_server.count(f"/flaky/{tmp_path.name}-0")
+    ranks = [start_rank(options, number, 2, incremental_mode="retry_failed") for number in range(2)]
+    for process in ranks:
+        ended(process)
+    assert read_dataset(options["output_folder"]).statuses() == {"success": 120}
+    assert image_server.count(f"/flaky/{tmp_path.name}-0") == asked + 1
+
+
+def test_leftovers_of_ranks_are_known_to_verify_and_to_overwrite(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    options["url_list"] = write_list(tmp_path / "short.txt", serve_photographs(image_server), 60)
+    ended(start_rank(options, 0, 1))
+    leases = options["output_folder"] / ".img2dataset_leases"
+    leases.mkdir()
+    (leases / "00007.1").write_text("rank-00007 elsewhere.1-1-00000000")
+    (leases / "member-rank-00007-elsewhere.1-1-00000000").write_text("rank-00007 elsewhere.1-1-00000000 3")
+    verify = [COMMAND, "verify", str(options["output_folder"])]
+    checked = subprocess.run(verify, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout
+    assert "leases" not in checked.stdout
+    result = run(**{**options, "incremental_mode": "overwrite"})
+    assert result.returncode == 0, result.stderr
+    assert not leases.exists()
+
+
+def test_a_rank_waits_for_what_another_is_at(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    """One shard takes the other rank long; who ends first must not report a dataset that is not whole."""
+    lines = write_list(tmp_path / "slow.txt", serve_photographs(image_server), 90).read_text().split()
+    lines[35] = image_server.url("/slow/ranks?seconds=8")
+    (tmp_path / "slow.txt").write_text("\n".join(lines))
+    options |= {"url_list": tmp_path / "slow.txt", "lease_s": 60}
+    slow = start_rank(options, 1, 2)
+    wait_until(lambda: image_server.count("/slow/ranks") > 0, slow)
+    ended(start_rank(options, 0, 2))
+    assert len(read_dataset_of_others(options).rows) == 90
+    ended(slow)
+    assert image_server.count("/slow/ranks") == 1
+
+
+@pytest.mark.parametrize("wrong", [{"rank": 4}, {"rank": 0, "environment": {"RANK": "1", "WORLD_SIZE": "4"}}])
+def test_wrong_numbers_are_one_line_before_anything_is_made(
+    wrong: dict[str, Any], options: dict[str, Any]
+) -> None:
+    result = run(**options, distributor="ranks", world_size=4, **wrong)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "rank" in result.stderr
+    assert not options["output_folder"].exists()
+
+
+@pytest.mark.parametrize("number", [{"rank": 0}, {"world_size": 2}])
+def test_numbers_without_ranks_are_refused(number: dict[str, int], options: dict[str, Any]) -> None:
+    """Else each machine would make the whole dataset."""
+    result = run(**options, **number)
+    assert result.returncode == 2
+    assert "add --distributor ranks" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not options["output_folder"].exists()
+
+
+@pytest.mark.parametrize("kind", ["json", "memory"])
+def test_lists_that_cannot_be_entered_are_shared_too(
+    kind: str, options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    addresses = serve_photographs(image_server)
+    urls = [f"{addresses[row % len(addresses)]}?{row}" for row in range(300)]
+    options |= {"distributor": "ranks", "world_size": 2, "output_folder": str(options["output_folder"])}
+    if kind == "json":
+        (tmp_path / "list.json").write_text(json.dumps([{"url": url} for url in urls]))
+        options |= {"url_list": str(tmp_path / "list.json"), "input_format": "json"}
+        ranks = [start(**options, rank=number) for number in range(2)]
+    else:
+        options["url_list"] = urls
+        code = "import json, sys, img2dataset; img2dataset.download(**json.loads(sys.argv[1]))"
+        ranks = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, json.dumps({**options, "rank": number})],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(2)
+        ]
+    for process in ranks:
+        ended(process)
+    rows = read_dataset(Path(options["output_folder"])).rows
+    assert [row["url"] for row in rows] == urls
+
+
+def test_a_rank_that_waits_for_others_can_be_stopped(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    hanging = image_server.url("/hang-before-headers/waiting")
+    (tmp_path / "two.txt").write_text("\n".join([f"{hanging}?{row}" for row in range(60)]))
+    options |= {"url_list": tmp_path / "two.txt", "timeout": 200, "deadline": 200, "lease_s": 600}
+    busy = start_rank(options, 1, 2)
+    # Alone, it takes the other part too.
+    wait_until(lambda: len(leases_of(options, 1)) == 2, busy)
+    waiting = start_rank(options, 0, 2)
+    wait_until(lambda: (options["output_folder"] / RUNS_FOLDER / "members/rank-00000.json").exists(), waiting)
+    time.sleep(3)
+    waiting.send_signal(signal.SIGTERM)
+    _, stderr = waiting.communicate(timeout=20)
+    assert waiting.returncode == 75, stderr
+    busy.send_signal(signal.SIGTERM)
+    busy.communicate(timeout=60)
+    assert busy.returncode == 75
+    assert not (options["output_folder"] / ".img2dataset_leases").exists()
+
+
+@pytest.mark.parametrize(
+    "bound", [{"max_connections_per_host": 2, "deadline": 3}, {"max_requests_per_second_per_host": 20}]
+)
+def test_what_a_host_is_asked_is_bounded_for_all_ranks_together(
+    bound: dict[str, int], options: dict[str, Any], tmp_path: Path
+) -> None:
+    with ImageServer() as server:
+        path = "/limited/ranks?per_second=1000" if "deadline" not in bound else "/slow?seconds=0.3"
+        rows = 80 if "deadline" not in bound else 16
+        (tmp_path / "one_host.txt").write_text(
+            "\n".join(f"{server.url(path)}&row={row}" for row in range(rows))
+        )
+        options |= {"url_list": tmp_path / "one_host.txt", "number_sample_per_shard": rows // 8, **bound}
+        ranks = [start_rank({**options, "timeout": 3}, number, 4) for number in range(4)]
+        for process in ranks:
+            ended(process)
+        if "deadline" in bound:
+            assert server.statistics()["peak"] == 2
+        else:
+            times = server.times("/limited/ranks")
+            assert len(times) == rows
+            assert most_within(times, 1.0) <= 20 + 1
+            assert most_within(times, 2.0) <= 2 * 20
+    assert len(read_rows(options["output_folder"])) == rows
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows alone: the bodies are no images."""
+    tables = [pq.read_table(path) for path in sorted(folder.glob("*.parquet"))]
+    return [row for table in tables for row in table.to_pylist()]

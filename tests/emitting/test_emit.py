@@ -95,9 +95,8 @@ def started_options(text: str, kind: str, environment: dict[str, str], tmp_path:
     subprocess.run(command, env=environment, check=True, timeout=60)
     name = "spark-submit" if kind == "spark" else "img2dataset"
     words = json.loads(Path(f"{environment['SAID']}-{name}").read_text())
-    texts = dict(read_words(words).texts)
-    distributor = texts.pop("distributor")
-    return resolve(from_texts(texts)), distributor
+    started = resolve(from_texts(read_words(words).texts))
+    return started, started.distributor
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,7 +107,21 @@ def test_a_job_file_starts_the_run_that_was_asked_for(
     started, distributor = started_options(text, kind, environment, tmp_path)
     assert distributor == OF_RANKS[kind]
     cores = {"slurm": 3, "kubernetes": 8}.get(kind)
-    assert started == resolve({**ASKED, "extra_headers": HEADERS, "processes_count": cores})
+    ranks = {"world_size": started.world_size} if distributor == "ranks" else {}
+    assert started == resolve(
+        {**ASKED, **ranks, "distributor": distributor, "extra_headers": HEADERS, "processes_count": cores}
+    )
+
+
+@pytest.mark.parametrize("kind", ["ray", "spark"])
+def test_settings_of_a_cluster_are_passed_on(kind: str, tmp_path: Path) -> None:
+    """They may be passwords, so they are not printed either."""
+    result = emit(
+        kind, "--url_list=s3://a/b", "--output_folder=s3://a/c", "--distributor_config=[a.b=hidden]"
+    )
+    assert '--distributor_config="$IMG2DATASET_DISTRIBUTOR_CONFIG"' in result.stdout
+    assert "hidden" not in result.stdout
+    assert result.stderr == ""
 
 
 @pytest.mark.parametrize("kind", KINDS)

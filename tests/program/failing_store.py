@@ -29,13 +29,15 @@ _ERROR = (
 class Store:
     """What is asked of the store, and how it answers.
 
-    ``failing_share`` of all requests fail in a way of its own each: 500, 503, a reset, or half a second late.
+    ``failing_share`` of all requests fail in a way of its own each: 500, 503, a reset, or half a second late;
+    or ``always`` in one way.
     ``refused`` are endings of object names whose puts fail for ever, once ``puts_before_refusal`` of them
     have passed, with ``refusal`` (status, code, message).
     """
 
     address: str = ""
     failing_share: float = 0.0
+    always: str = ""
     refused: tuple[str, ...] = ()
     puts_before_refusal: int = 0
     refusal: tuple[int, str, str] = (403, "AccessDenied", "the key was revoked")
@@ -46,7 +48,7 @@ class Store:
 
     def heal(self) -> None:
         """From now on everything works; what was asked is forgotten."""
-        self.failing_share, self.refused = 0.0, ()
+        self.failing_share, self.always, self.refused = 0.0, "", ()
         self.puts.clear()
         self.failures = 0
 
@@ -67,7 +69,7 @@ class Store:
             if self.random.random() >= self.failing_share:
                 return None
             self.failures += 1
-            return next(_FAILURES)
+            return self.always or next(_FAILURES)
 
 
 _FAILURES: Iterator[str | tuple[int, str, str]] = itertools.cycle(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,8 @@ import pytest
 
 from tests.pictures import photograph
 from tests.program.failing_store import Store, failing_store
-from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, write_list
+from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, start, write_list
+from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 from tests.storage.conftest import s3_server
 
@@ -135,14 +138,24 @@ def test_a_store_that_fails_now_and_then_gets_every_row(
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (403, "AccessDenied", "the key was revoked"),
+        (400, "ExpiredToken", "The provided token has expired."),
+        (403, "InvalidAccessKeyId", "The key you provided does not exist."),
+    ],
+    ids=lambda refusal: refusal[1],
+)
 def test_a_store_that_refuses_from_some_moment_on_fails_the_run_with_its_reason(
-    store: Store, bucket: str, url_list: Path, tmp_path: Path
+    store: Store, bucket: str, url_list: Path, tmp_path: Path, refusal: tuple[int, str, str]
 ) -> None:
-    store.refused, store.puts_before_refusal = (".tar",), 2
+    store.refused, store.puts_before_refusal, store.refusal = (".tar",), 2, refusal
     options = options_for(store, bucket, url_list, "webdataset")
     result = run(**options, max_shard_retry=2)
     assert result.returncode == 1
-    assert "the key was revoked" in result.stdout + result.stderr
+    assert refusal[2].rstrip(".") in result.stdout + result.stderr
+    assert "is away" not in result.stderr
     # Two shards done, and two that were tried three times each.
     assert len([name for name in store.shards_put() if name.endswith(".tar")]) == 2 + 2 * 3
     made = read_output(store, bucket, tmp_path / "made", "webdataset")
@@ -165,9 +178,28 @@ def test_a_store_that_stays_busy_fails_the_run_with_its_reason(
     store.refused = (".tar",)
     store.refusal = (503, "SlowDown", "Please reduce your request rate.")
     options = options_for(store, bucket, url_list, "webdataset") | {"number_sample_per_shard": ROWS}
-    result = run(**options, max_shard_retry=0)
+    result = run(**options, max_shard_retry=0, store_patience=1)
     assert result.returncode == 1
     assert "reduce your request rate" in result.stdout + result.stderr
+    assert "the store of the output folder is away" in result.stderr
+
+
+@pytest.mark.timeout(180)
+def test_a_store_that_is_away_for_a_while_costs_that_while_and_no_shard(
+    store: Store, bucket: str, url_list: Path, tmp_path: Path
+) -> None:
+    options = options_for(store, bucket, url_list, "webdataset")
+    process = start(**options, max_shard_retry=0)
+    wait_until(lambda: any(name.endswith(".tar") for name in store.shards_put()), process)
+    store.failing_share, store.always = 1.0, "reset"
+    # Longer than all tries of one request take.
+    time.sleep(25)
+    store.heal()
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    assert "the store of the output folder is away" in told
+    assert "the store of the output folder is back after" in told
+    assert read_output(store, bucket, tmp_path / "made", "webdataset").statuses() == {"success": ROWS}
 
 
 @pytest.mark.parametrize("output_format", ["webdataset", "parquet"])
@@ -229,8 +261,6 @@ def test_a_bucket_that_does_not_exist_is_named_and_not_made(store: Store, tmp_pa
 def test_of_two_lists_started_in_the_same_moment_one_is_refused_on_a_store_too(
     store: Store, bucket: str, image_server: ImageServer, tmp_path: Path
 ) -> None:
-    from tests.program.runs import start
-
     addresses = serve_photographs(image_server, 3)
     lists = [write_list(tmp_path / f"{name}.txt", addresses[number:], 20) for number, name in enumerate("ab")]
     for attempt in range(3):
@@ -249,11 +279,6 @@ def test_of_two_lists_started_in_the_same_moment_one_is_refused_on_a_store_too(
 def test_what_a_stop_has_kept_on_a_store_is_completed(
     store: Store, bucket: str, image_server: ImageServer, tmp_path: Path
 ) -> None:
-    import signal
-
-    from tests.program.runs import start
-    from tests.program.test_faults import wait_until
-
     addresses = [
         image_server.put(f"/store-kept/{n}.jpg", photograph(120, 90, seed=n))
         for n in range(ROWS_PER_SHARD - 1)

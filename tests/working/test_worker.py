@@ -194,11 +194,11 @@ def test_settings_are_plain_values_that_travel(folder: Path) -> None:
 def test_a_mistake_in_the_program_brings_its_traceback_and_a_full_disk_does_not(
     addresses: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, is_told: bool
 ) -> None:
-    def commit(shard: OpenShard) -> ShardStats:
+    def prepare(shard: OpenShard) -> ShardStats:
         raise error
 
-    monkeypatch.setattr(OpenShard, "commit", commit)
+    monkeypatch.setattr(OpenShard, "prepare", prepare)
     [report] = work(shards_of(addresses, 3, 0), settings(folder, number_sample_per_shard=3))
     assert report.error == f"{type(error).__name__}: {error}"
-    assert ("in commit" in (report.traceback or "")) == is_told
+    assert ("in prepare" in (report.traceback or "")) == is_told
     assert (report.traceback is not None) == is_told
