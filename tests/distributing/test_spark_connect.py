@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributing.clusters import free_port, need_spark
+from tests.distributing.clusters import need_spark
 from tests.distributing.same_dataset import FaultyList, assert_same, make
 from tests.program.runs import COMMAND, read_dataset, words
 from tests.servers import ImageServer
@@ -48,9 +48,6 @@ def test_a_run_over_spark_connect_makes_the_same_dataset(
         **os.environ,
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_REMOTE": server,
-        "SPARK_CONNECT_MODE_ENABLED": "1",
-        "SPARK_LOCAL_CONNECT": "1",
-        "SPARK_TESTING_PORT": str(free_port()),
         "PYSPARK_PYTHON": sys.executable,
     }
     run = subprocess.run(
