@@ -56,6 +56,19 @@ def names_in(location: Location, folder: str) -> list[str]:
     return [name for name in names if name]
 
 
+def names_in_inner(location: Location, folder: str) -> list[str]:
+    """As ``names_in``, for a folder in a large one that is mostly not there.
+
+    s3fs looks for a folder that is not there in the listing of the one around it, which may have a million
+    files; whether it is there is a small question.
+    """
+    if not location.is_local:
+        location.file_system.invalidate_cache()
+        if not location.tried(lambda: location.file_system.exists(folder)):
+            return []
+    return names_in(location, folder)
+
+
 def remove(location: Location, path: str) -> None:
     """Remove a file, or a folder and all that is in it; what is gone already is no error.
 

@@ -11,6 +11,7 @@ import fsspec
 import pytest
 
 from img2dataset.working.output_folder import OutputFolder
+from img2dataset.working.unfinished import unfinished_shards
 from tests.storage.stores import UnsteadyStore
 from tests.working.shards import settings_for, write_shard
 
@@ -93,3 +94,21 @@ def test_statistics_of_a_store_are_read_several_at_once(
     done = output.done_shards()
     monkeypatch.setattr(CountingStore, "together", threading.Barrier(8))
     assert output.counts(done) == {"count": 3 * 48, "successes": 2 * 48}
+
+
+def test_what_a_stop_has_kept_is_not_looked_for_in_the_whole_folder(
+    remote_folder: str, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(remote_folder, 5)
+    location = settings_for(remote_folder, "dummy").locate()
+    listed: list[str] = []
+    if hasattr(location.file_system, "_lsdir"):
+        lister = type(location.file_system)._lsdir
+
+        async def counted(self: Any, path: str, *arguments: Any, **options: Any) -> Any:
+            listed.append(path)
+            return await lister(self, path, *arguments, **options)
+
+        monkeypatch.setattr(type(location.file_system), "_lsdir", counted)
+    assert unfinished_shards(location) == set()
+    assert location.path not in listed

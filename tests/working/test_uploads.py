@@ -33,12 +33,12 @@ class GatedStore(UnsteadyStore):
     protocol = "gated"
     gate: Callable[[str], None] = staticmethod(lambda name: None)
 
-    unlisted: ClassVar[list[Exception]] = []
+    unanswered: ClassVar[list[Exception]] = []
 
-    def ls(self, path: str, *arguments: Any, **options: Any) -> Any:
-        if self.unlisted:
-            raise self.unlisted.pop()
-        return super().ls(path, *arguments, **options)
+    def exists(self, path: str, **options: Any) -> bool:
+        if self.unanswered:
+            raise self.unanswered.pop()
+        return bool(super().exists(path, **options))
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         type(self).gate(rpath.rpartition("/")[2])
@@ -171,7 +171,7 @@ def test_a_shard_that_cannot_be_opened_while_the_store_is_away_is_opened_later(
     folder: str, addresses: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(worker_module, "OPENED_AGAIN_S", 0.05)
-    monkeypatch.setattr(GatedStore, "unlisted", [CannotConnect("no route") for _ in range(12)])
+    monkeypatch.setattr(GatedStore, "unanswered", [CannotConnect("no route") for _ in range(12)])
     reports = list(make(folder, addresses, 0, 1, 2))
     assert not [report for report in reports if report.error], reports
     assert sorted(report.shard_id for report in reports if report.stats is not None) == [0, 1, 2]
