@@ -143,7 +143,9 @@ def test_a_store_that_fails_now_and_then_gets_every_row(
     [
         (403, "AccessDenied", "the key was revoked"),
         (400, "ExpiredToken", "The provided token has expired."),
-        (403, "InvalidAccessKeyId", "The key you provided does not exist."),
+        pytest.param(
+            (403, "InvalidAccessKeyId", "The key you provided does not exist."), marks=pytest.mark.slow
+        ),
     ],
     ids=lambda refusal: refusal[1],
 )
