@@ -34,7 +34,12 @@ from tests.servers import ImageServer
 
 CLUSTERS = ["pyspark", "ray"]
 # The second is that of a package of its own, which ``conftest`` installs.
-ENGINES = ["multiprocessing", "one_process", "ranks", *CLUSTERS]
+ENGINES = [
+    "multiprocessing",
+    "one_process",
+    "ranks",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in CLUSTERS),
+]
 ENGINE_OPTIONS: dict[str, dict[str, object]] = {"ranks": {"rank": 0, "world_size": 1}}
 ROWS = 20
 
@@ -170,7 +175,10 @@ def test_a_whole_run_makes_the_same_dataset(
     faulty = FaultyList(image_server, tmp_path, rows=90)
     _, expected = make(faulty.text, tmp_path / "expected")
     assert len(expected.failures()) >= 5
-    summary, made = make(getattr(faulty, kind), tmp_path / "made", distributor=engine_name, subjob_size=3)
+    own = ENGINE_OPTIONS.get(engine_name, {})
+    summary, made = make(
+        getattr(faulty, kind), tmp_path / "made", distributor=engine_name, subjob_size=3, **own
+    )
     assert_same(made, expected)
     assert (summary.shards, summary.count) == (5, 90)
 
@@ -183,7 +191,8 @@ def test_a_host_sees_no_more_connections_than_the_run_may_have(
     (tmp_path / "list.txt").write_text("".join(f"{url}?{row}\n" for row in range(120)))
     image_server.reset_peak()
     bound = {"max_connections_per_host": 1, "deadline": 5, "processes_count": 2}
-    _, made = make(tmp_path / "list.txt", tmp_path / "out", distributor=engine_name, **bound)
+    own = ENGINE_OPTIONS.get(engine_name, {})
+    _, made = make(tmp_path / "list.txt", tmp_path / "out", distributor=engine_name, **bound, **own)
     assert made.statuses() == {"success": 120}
     assert image_server.statistics()["peak"] == 1
 
@@ -285,16 +294,19 @@ def test_what_an_engine_ships_are_plain_values(run: Run) -> None:
     assert (shard.shard_id, shard.shard.rows.num_rows) == (4, ROWS)
 
 
+@pytest.mark.slow
 def test_a_spark_session_that_is_there_is_given_what_can_still_be_changed(
     pyspark: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = {"spark.sql.shuffle.partitions": "7", "spark.executor.memory": "9g"}
     session = Session(config, engine_settings(resolve({"url_list": "unused"})))
     assert session.spark.conf.get("spark.sql.shuffle.partitions") == "7"
-    assert [record.args for record in caplog.records] == [("spark.executor.memory",)]
+    told = [record.args for record in caplog.records if record.name == "img2dataset"]
+    assert told == [("spark.executor.memory",)]
     assert "--distributor_config spark.executor.memory has no effect" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_ray_cluster_is_joined_as_the_settings_say_and_only_left(
     ray: None, caplog: pytest.LogCaptureFixture
 ) -> None:

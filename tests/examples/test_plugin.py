@@ -143,7 +143,7 @@ def test_a_run_in_one_process_makes_the_same_dataset(tmp_path: Path, image_serve
 @pytest.mark.parametrize(
     ("option", "name", "known"),
     [
-        ("distributor", "one_proces", "multiprocessing, pyspark, ray, one_process"),
+        ("distributor", "one_proces", "multiprocessing, pyspark, ray, ranks, one_process"),
         ("input_format", "sitemaps", "sitemap"),
         ("output_format", "zap", "dummy, zip"),
     ],
