@@ -47,12 +47,14 @@ TEST_PROCESSES ?= 3
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-test-slow: $(VENV)/.dev $(VENV)/.stores
+test-slow: $(VENV)/.dev $(VENV)/.slow
 	$(BIN)/python -m pytest -m slow
 
-# Stores of other makers for the slow tests, which are skipped where npm is missing.
-$(VENV)/.stores: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet adlfs gcsfs gcp-storage-emulator
+# Clusters and stores of other makers for the slow tests; those that need npm, java or Slurm are skipped where it is
+# missing.
+$(VENV)/.slow: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet adlfs gcsfs gcp-storage-emulator \
+	    'pyspark[connect]==4.3.0' 'pandas<3' ray==2.60.0
 	if command -v npm >/dev/null; then npm install --silent --prefix $(VENV)/stores s3rver azurite; fi
 	touch $@
 

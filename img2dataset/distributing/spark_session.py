@@ -100,9 +100,9 @@ def _set(session: Any, config: Mapping[str, str]) -> None:
 def _can_set(session: Any, name: str, value: str) -> bool:
     try:
         session.conf.set(name, value)
+        return bool(session.conf.isModifiable(name))  # what is set and not heeded raises nothing
     except Exception:  # Spark has a class for it, and a Connect server another
         return False
-    return True
 
 
 def _make(config: Mapping[str, str], processes_count: int) -> Any:

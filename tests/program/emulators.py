@@ -1,7 +1,7 @@
 """Object stores of other makers as programs on this machine: s3rver (S3), Azurite (Azure), one of Google's.
 
 Comes in: a folder for their data. Goes out: a running ``Emulator``, with what fsspec must be told to reach
-it. ``make .venv/.stores`` installs them beside the environment; the first two are npm packages.
+it. ``make .venv/.slow`` installs them beside the environment; the first two are npm packages.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def missing(name: str) -> str | None:
     if name == "gs":
         return _not_importable("gcp_storage_emulator", "gcsfs")
     if not (NPM_PACKAGES / {"s3": "s3rver", "az": "azurite-blob"}[name]).exists():
-        return "the npm packages are not installed: make .venv/.stores"
+        return "the npm packages are not installed: make .venv/.slow"
     return _not_importable("s3fs" if name == "s3" else "adlfs")
 
 
@@ -130,4 +130,4 @@ def _emulator(name: str, port: int, folder: Path) -> Emulator:
 
 def _not_importable(*modules: str) -> str | None:
     absent = [module for module in modules if importlib.util.find_spec(module) is None]
-    return f"{absent[0]} is not installed: make .venv/.stores" if absent else None
+    return f"{absent[0]} is not installed: make .venv/.slow" if absent else None
