@@ -301,9 +301,8 @@ def test_a_spark_session_that_is_there_is_given_what_can_still_be_changed(
     config = {"spark.sql.shuffle.partitions": "7", "spark.executor.memory": "9g"}
     session = Session(config, engine_settings(resolve({"url_list": "unused"})))
     assert session.spark.conf.get("spark.sql.shuffle.partitions") == "7"
-    told = [record.args for record in caplog.records if record.name == "img2dataset"]
-    assert told == [("spark.executor.memory",)]
-    assert "--distributor_config spark.executor.memory has no effect" in caplog.text
+    (told,) = (record.getMessage() for record in caplog.records if record.name == "img2dataset")
+    assert told.startswith("--distributor_config spark.executor.memory has no effect")
 
 
 @pytest.mark.slow
