@@ -18,8 +18,13 @@ import pyarrow.parquet as pq
 from tests.differential.environments import program_environment
 
 # This project's record of its runs; 1.47.0 keeps none.
-OWN_FILES = frozenset({".img2dataset_manifest"})
+OWN_PREFIX = ".img2dataset"
 IMAGE_COLUMNS = ("jpg", "png", "webp")
+
+
+def _is_own(path: Path, folder: Path) -> bool:
+    """Whether a file is one that this program keeps for itself, hidden, beside the dataset."""
+    return path.relative_to(folder).parts[0].startswith(OWN_PREFIX)
 
 
 @dataclass
@@ -57,7 +62,7 @@ def read_output(folder: Path, tensorflow_python: Path | None) -> Output:
     Raises:
         ValueError: a file with a name neither program should write, or a key that stands twice.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in OWN_FILES)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_own(path, folder))
     output = Output([str(path.relative_to(folder)) for path in paths])
     for path in paths:
         if path.name.endswith("_stats.json"):
