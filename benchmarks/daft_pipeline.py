@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 # Daft is installed in an environment of its own, where no types are checked.
-# Daft is installed in an environment of its own, for the benchmark alone: the types here know nothing of it.
 import daft  # type: ignore[import-not-found]
 from daft.functions import (  # type: ignore[import-not-found]
     decode_image,
