@@ -44,6 +44,12 @@ class RunOptions:
     max_shard_retry: int = option(
         1, help="how often failed shards are tried again at the end", group=RUN, minimum=0
     )
+    stop_early: bool = option(
+        True,
+        help="end a run where not one of 1,000 rows succeeds, for a reason on this side: no URLs in the"
+        " column, no network, no names, a proxy that refuses",
+        group=RUN,
+    )
     rank: int | None = option(
         None,
         help="with --distributor ranks: which of the ranks this program is, from 0",
