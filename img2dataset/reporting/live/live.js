@@ -187,11 +187,11 @@ function showSamples(view) {
   at("samples-section").hidden = !samples.length;
   replaceIfOther(at("samples"), samples.map((each) => {
     const about = each.caption || each.url || each.key;
-    const image = make("img", { src: address("/image", { key: each.key }), alt: about, loading: "lazy", decoding: "async" });
+    const image = make("img", { src: each.data || address("/image", { key: each.key }), alt: about, decoding: "async" });
     const figure = make("figure", {}, image, make("figcaption", { "aria-hidden": "true" }, about));
     figure.title = `${each.key} ${each.width || "?"} × ${each.height || "?"} ${each.url || ""}`;
     return figure;
-  }), samples.map((each) => each.key).join());
+  }), samples.map((each) => each.key).join() + view.is_last);
 }
 
 function show(view) {
