@@ -1,7 +1,7 @@
-"""A real Chromium without a window, for the pages of this program; and axe-core, which judges how all can use them.
+"""A real Chromium without a window, for the pages of this program; and axe-core: can all people use them?
 
-``browser`` is a fixture's value: ``with browser.page(width, dark) as seen: seen.page.goto(...)``. What went wrong
-in the page is in ``seen.errors``, what it asked for in ``seen.requests``.
+``with browser.page(width, dark) as seen: seen.page.goto(...)``; what went wrong in the page is in
+``seen.errors``, what it asked for in ``seen.requests``.
 """
 
 from __future__ import annotations

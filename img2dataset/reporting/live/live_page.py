@@ -18,8 +18,9 @@ from img2dataset.reporting.live.following import FollowedLog, LogFollower
 from img2dataset.reporting.live.samples import SHOWN_SAMPLES, LatestSamples, ShownSample, shown_samples
 from img2dataset.reporting.live.server import PageServer
 from img2dataset.reporting.live.shard_statistics import StatisticsFollower
-from img2dataset.reporting.live.view import last_run, view_of
+from img2dataset.reporting.live.view import RUNNING, last_run, view_of
 from img2dataset.storage.locations import Location
+from img2dataset.storage.temporaries import attempts_under_way
 
 logger = logging.getLogger("img2dataset")
 
@@ -50,7 +51,7 @@ class LivePage:
         self, location: Location, shown_name: str, status: Callable[[], Mapping[str, Any]], port: int = 0
     ) -> None:
         location = location.for_this_thread()
-        self._name, self._status = shown_name, status
+        self._location, self._name, self._status = location, shown_name, status
         self._logs, self._statistics = LogFollower(location), StatisticsFollower(location)
         self._latest = LatestSamples(location)
         self._heard, self._grew = 0.0, -1e9
@@ -149,6 +150,9 @@ class LivePage:
         logs = last_run(self._logs.look()) or self._statistics.look()
         status = self._status_now()
         view = view_of(self._name, logs, status, time.time(), self._has_grown(logs))
+        if view["shards_open"] is None and view["state"] == RUNNING:
+            open_now = attempts_under_way(self._location)
+            view["shards_open"] = None if open_now is None else len(open_now)
         samples = self._shown
         if is_last or time.monotonic() - self._samples_looked > SAMPLES_INTERVAL_S:
             self._samples_looked = time.monotonic()

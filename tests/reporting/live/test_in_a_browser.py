@@ -56,8 +56,7 @@ def first_address(process: subprocess.Popen[str]) -> str:
     assert process.stderr is not None
     for line in process.stderr:
         if match := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line):
-            rest = process.stderr
-            threading.Thread(target=lambda: list(rest), daemon=True).start()
+            threading.Thread(target=list, args=(process.stderr,), daemon=True).start()
             return match[0]
     raise AssertionError("no address of a page was printed")
 
