@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Container
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.distributing import MemberRecord, create_engine, engine_settings, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed
@@ -24,10 +24,13 @@ from img2dataset.reporting.events import EndEvent, RunEvent
 from img2dataset.reporting.findings import find, hopeless
 from img2dataset.reporting.surroundings import surroundings_of
 from img2dataset.settings import work_settings
-from img2dataset.status.dashboard import start_dashboard
 from img2dataset.stopping import StopRequest
 from img2dataset.types import Status
 from img2dataset.working.output_folder import OutputFolder
+
+if TYPE_CHECKING:
+    from img2dataset.reporting.live import LivePage
+    from img2dataset.reporting.sinks import Sinks
 
 logger = logging.getLogger("img2dataset")
 
@@ -77,6 +80,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     engine = create_engine(engine_settings(options), show, stop)
     reader = open_reader(options, options.number_sample_per_shard)
     output = OutputFolder(settings.write)
+    sinks = _sinks(options)
     here = prepare(output, options, reader, engine.capabilities.shares_output)
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)
@@ -88,11 +92,12 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     )
     progress = ProgressLine()
     record = MemberRecord(settings.write.locate(), engine.member, settings.write.run_id, options.distributor)
-    log = EventLog(settings.write.locate(), _run_event(options, settings.write.run_id, engine.member))
+    event = _run_event(options, settings.write.run_id, engine.member)
+    log = EventLog(settings.write.locate(), event, sinks.take if sinks is not None else lambda event: None)
     surroundings = log.surroundings
     record.start(note_at_once=engine.capabilities.machines)
     log.start()
-    page = start_dashboard(options.output_folder, options.dashboard_port) if options.dashboard else None
+    page = _dashboard(options)
     if options.incremental_mode != "new_only":
         threading.Thread(
             target=_find_total, args=(reader, progress, record, log, here.skipped, options), daemon=True
@@ -143,9 +148,28 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         log.close(_end_event(summary))
         if page is not None:
             page.close()
+        if sinks is not None:
+            sinks.close()
     for line in summary.lines():
         logger.info("%s", line)
     return summary
+
+
+def _dashboard(options: Options) -> LivePage | None:
+    if not options.dashboard:
+        return None
+    from img2dataset.status.dashboard import start_dashboard
+
+    return start_dashboard(options.output_folder, options.dashboard_port)
+
+
+def _sinks(options: Options) -> Sinks | None:
+    if not options.sink_names:
+        return None
+    from img2dataset.reporting.sinks import Sinks, SinkSettings
+
+    shown = shown_list(options.output_folder) or options.output_folder
+    return Sinks(options.sink_names, SinkSettings(options.output_folder, shown, options.wandb_project))
 
 
 def _run_event(options: Options, run_id: str, member: str) -> RunEvent:

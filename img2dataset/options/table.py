@@ -16,6 +16,7 @@ from img2dataset.plugins import ENGINES
 
 RUN = "Run"
 Engine = Literal["multiprocessing", "pyspark", "ray", "ranks"]
+SinkName = Literal["wandb", "tensorboard", "mlflow"]
 Part = TypeVar("Part")
 
 
@@ -91,8 +92,20 @@ class RunOptions:
         minimum=0,
         maximum=65535,
     )
+    sinks: tuple[str, ...] = option(
+        (),
+        help="where else the run is reported while it goes on: wandb, tensorboard, mlflow, or what packages"
+        " add",
+        group=RUN,
+    )
     enable_wandb: bool = option(False, help="report to Weights & Biases", group=RUN)
     wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)
+
+    @property
+    def sink_names(self) -> tuple[str, ...]:
+        """``sinks``, and W&B where it is enabled."""
+        enabled = ("wandb",) if self.enable_wandb and "wandb" not in self.sinks else ()
+        return (*enabled, *self.sinks)
 
     @property
     def cluster_settings(self) -> dict[str, str]:
