@@ -14,6 +14,7 @@ from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.failures import is_retried
 from img2dataset.formats import output_format
 from img2dataset.imaging import missing_library
+from img2dataset.log_output import set_up_logging
 from img2dataset.manifest import shown_list
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import prepare
@@ -69,6 +70,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         stop: asked for from outside; the run then ends within a few seconds, and the same options go on
             where it stopped.
     """
+    set_up_logging(options.log)
     stop = stop or StopRequest()
     settings = work_settings(options)
 
@@ -90,7 +92,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         shards_skipped=len(here.skipped),
         retries_failed=options.incremental_mode == "retry_failed",
     )
-    progress = ProgressLine()
+    progress = ProgressLine(as_json=options.log_format == "json")
     record = MemberRecord(settings.write.locate(), engine.member, settings.write.run_id, options.distributor)
     event = _run_event(options, settings.write.run_id, engine.member)
     log = EventLog(settings.write.locate(), event, sinks.take if sinks is not None else lambda event: None)

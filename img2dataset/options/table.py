@@ -8,6 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
+from img2dataset.log_output import LogFormat, LogLevel, LogSettings
 from img2dataset.options.dataset import InputOptions, NumberingOptions, OutputOptions
 from img2dataset.options.declaring import option
 from img2dataset.options.downloads import DownloadOptions, MannersOptions
@@ -82,6 +83,14 @@ class RunOptions:
         group=RUN,
         minimum=1,
     )
+    log_level: LogLevel = option(
+        "warning", help="what is logged on standard error: this and what matters more", group=RUN
+    )
+    log_format: LogFormat = option(
+        "text",
+        help="how: text, or json: one object a line, for log records and for the progress of the run",
+        group=RUN,
+    )
     dashboard: bool = option(
         False, help="serve a page that shows the run while it goes on, to this machine alone", group=RUN
     )
@@ -100,6 +109,11 @@ class RunOptions:
     )
     enable_wandb: bool = option(False, help="report to Weights & Biases", group=RUN)
     wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)
+
+    @property
+    def log(self) -> LogSettings:
+        """``log_level`` and ``log_format``."""
+        return LogSettings(self.log_level, self.log_format)
 
     @property
     def sink_names(self) -> tuple[str, ...]:

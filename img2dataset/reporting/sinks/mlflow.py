@@ -20,7 +20,7 @@ class Reporter(Sink):
     def check(self, settings: SinkSettings) -> None:
         need("mlflow", "--sinks mlflow", "mlflow")
 
-    def begin(self, run: RunEvent, settings: SinkSettings) -> None:
+    def begin(self, run: RunEvent, settings: SinkSettings) -> str | None:
         from mlflow.entities import Param
         from mlflow.tracking import MlflowClient
 
@@ -33,6 +33,7 @@ class Reporter(Sink):
         given = {"url_list": run.url_list, "output_folder": settings.shown_output, **run.surroundings.options}
         parameters = [Param(key, str(value)[:MOST_LETTERS_OF_PARAMETER]) for key, value in given.items()]
         self._client.log_batch(self._run_id, params=parameters)
+        return None
 
     def tick(self, tick: TickEvent, so_far: FollowedLog) -> None:
         from mlflow.entities import Metric

@@ -2,17 +2,17 @@
 
 A new one is one file with a class ``Reporter(Sink)``: here, under a name that ``SinkName`` of
 ``options/table.py`` lists; or in a package of its own, named by an entry point of the group
-``img2dataset.sinks``. It is made and told everything on a thread of its own: what it raises ends it and not
-the run, and what it takes too long for is dropped.
+``img2dataset.sinks``. It is told everything in a process of its own: what it raises ends it and not the run,
+and what it takes too long for is dropped.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib import import_module
+from importlib.util import find_spec
 
-from img2dataset.errors import MissingDependency, one_line
+from img2dataset.errors import MissingDependency
 from img2dataset.installation import install_extra
 from img2dataset.reporting.events import EndEvent, RunEvent, TickEvent
 from img2dataset.reporting.facts import Facts
@@ -37,7 +37,7 @@ class Sink(ABC):
     """Takes the events of one run. Made without arguments."""
 
     def check(self, settings: SinkSettings) -> None:
-        """Check that what it needs is there; called before the run, on the program's own thread.
+        """Check that what it needs is there; called before the run, in the program itself.
 
         Raises:
             MissingDependency: a package that it needs is not installed.
@@ -46,8 +46,12 @@ class Sink(ABC):
         return
 
     @abstractmethod
-    def begin(self, run: RunEvent, settings: SinkSettings) -> None:
-        """The run has begun."""
+    def begin(self, run: RunEvent, settings: SinkSettings) -> str | None:
+        """The run has begun.
+
+        Returns:
+            A line for people that says where it can be seen, if there is such a place.
+        """
 
     @abstractmethod
     def tick(self, tick: TickEvent, so_far: FollowedLog) -> None:
@@ -59,7 +63,7 @@ class Sink(ABC):
 
 
 def need(package: str, option: str, extra: str) -> None:
-    """Load a package.
+    """Look for a package, without loading it.
 
     Args:
         package: by its module's name.
@@ -67,15 +71,14 @@ def need(package: str, option: str, extra: str) -> None:
         extra: of this program, that it is in.
 
     Raises:
-        MissingDependency: it is not installed, or cannot be loaded.
+        MissingDependency: it is not installed.
     """
     try:
-        import_module(package)
-    except Exception as error:
-        reason = "" if isinstance(error, ModuleNotFoundError) else f" ({one_line(error)})"
-        raise MissingDependency(
-            f"{option}: the package {package} is not installed{reason}: {install_extra(extra)}"
-        ) from error
+        found = find_spec(package)
+    except ImportError:
+        found = None
+    if found is None:
+        raise MissingDependency(f"{option}: the package {package} is not installed: {install_extra(extra)}")
 
 
 def metrics(tick: TickEvent, so_far: FollowedLog) -> dict[str, float]:

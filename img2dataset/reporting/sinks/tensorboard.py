@@ -21,11 +21,12 @@ class Reporter(Sink):
     def check(self, settings: SinkSettings) -> None:
         need("tensorboard", "--sinks tensorboard", "tensorboard")
 
-    def begin(self, run: RunEvent, settings: SinkSettings) -> None:
+    def begin(self, run: RunEvent, settings: SinkSettings) -> str | None:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         name = f"{run.run.replace('/', '-')}-{run.member.replace('/', '-')}"
         self._writer = EventFileWriter(f"{settings.output_folder.rstrip('/')}/{FOLDER}/{name}", flush_secs=10)
+        return None
 
     def tick(self, tick: TickEvent, so_far: FollowedLog) -> None:
         from tensorboard.compat.proto.event_pb2 import Event

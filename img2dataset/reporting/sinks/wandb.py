@@ -6,10 +6,8 @@ The environment says the rest, as always with W&B: ``WANDB_MODE=offline``, ``WAN
 from __future__ import annotations
 
 import hashlib
-import logging
 import netrc
 import os
-import sys
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +16,6 @@ from img2dataset.errors import OptionError
 from img2dataset.reporting.events import EndEvent, RunEvent, TickEvent
 from img2dataset.reporting.live.following import FollowedLog
 from img2dataset.reporting.sinks.sink import Sink, SinkSettings, frequent_messages, metrics, need
-
-logger = logging.getLogger("img2dataset")
 
 TABLE_INTERVAL_S = 60.0
 MODES_WITHOUT_LOGIN = ("offline", "disabled", "dryrun")
@@ -38,7 +34,7 @@ class Reporter(Sink):
                 " or WANDB_MODE=offline, which keeps the report on this machine"
             )
 
-    def begin(self, run: RunEvent, settings: SinkSettings) -> None:
+    def begin(self, run: RunEvent, settings: SinkSettings) -> str | None:
         import wandb
 
         self._wandb = wandb
@@ -55,8 +51,7 @@ class Reporter(Sink):
             config=given,
             settings=quiet,
         )
-        if self._run.url:
-            print(f"img2dataset: reporting to {self._run.url}", file=sys.stderr, flush=True)
+        return f"reporting to {self._run.url}" if self._run.url else None
 
     def tick(self, tick: TickEvent, so_far: FollowedLog) -> None:
         self._run.log(metrics(tick, so_far))

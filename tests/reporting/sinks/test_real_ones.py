@@ -1,4 +1,7 @@
-"""W&B, TensorBoard and MLflow, each read back from its own files by its own reader; skipped where not installed."""
+"""W&B, TensorBoard and MLflow, each read back from its own files by its own reader.
+
+Skipped where they are not installed: ``make .venv/.slow`` does that.
+"""
 
 from __future__ import annotations
 

@@ -45,6 +45,18 @@ class Recording(Sink):
 """
 
 
+# Hides an installed package from a program.
+HIDING = """
+import sys
+
+class Hiding:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}: raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Hiding())
+"""
+
+
 @pytest.fixture
 def recording(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with a sink is installed; the file that it writes to."""
@@ -95,9 +107,9 @@ def test_a_sink_that_hangs_holds_nothing_up_and_is_told_of_once(
     sinks.close(wait_s=0.5)
     assert time.monotonic() - began < 5
     (line,) = [record.getMessage() for record in caplog.records]
-    # All but the one at which it hangs, and the word that no more come.
-    assert "recording: it does not answer, and was not told" in line
-    assert int(line.split("told ")[1].split()[0]) >= 4999
+    # All, or all but the one at which it hangs.
+    assert "recording: it does not answer, and" in line
+    assert int(line.split("and ")[1].split()[0].replace(",", "")) in (4999, 5000)
 
 
 def test_a_slow_sink_loses_the_oldest_events_and_gets_the_last(
@@ -114,7 +126,7 @@ def test_a_slow_sink_loses_the_oldest_events_and_gets_the_last(
     assert (last[1]["total/count"], end) == (3000, ["end", 0])
     (line,) = [record.getMessage() for record in caplog.records]
     assert "too slow" in line
-    dropped = int(line.split(": ")[2].split()[0])
+    dropped = int(line.split(": ")[2].split()[0].replace(",", ""))
     assert dropped + len(told(recording)) == 3002
 
 
@@ -150,7 +162,7 @@ def test_names_that_no_sink_has_are_told_with_those_there_are(recording: Path) -
 def test_a_package_that_is_missing_is_named_before_the_run_begins(name: str, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("http://127.0.0.1:9/a.jpg\n")
     (tmp_path / "hidden").mkdir()
-    (tmp_path / "hidden" / f"{name}.py").write_text(f"raise ModuleNotFoundError('No module named {name}')")
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDING.format(name=name))
     result = run(
         url_list=tmp_path / "list.txt",
         output_folder=tmp_path / "out",
