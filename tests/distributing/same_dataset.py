@@ -59,16 +59,23 @@ class FaultyList:
         self.gzip.write_bytes(gzip.compress(self.text.read_bytes()))
 
 
-def make(url_list: Path, folder: Path, **options: Any) -> tuple[RunSummary, Dataset]:
-    """Make a dataset of a list, and read it."""
-    usual: dict[str, Any] = {
+def options_of(url_list: Path, folder: Path, **more: Any) -> dict[str, Any]:
+    """The options of a run over a list, those given and the usual ones."""
+    return {
+        "url_list": str(url_list),
+        "output_folder": str(folder),
         "input_format": "txt.gz" if url_list.suffix == ".gz" else "txt",
         "output_format": "webdataset",
         "number_sample_per_shard": ROWS_A_SHARD,
         "image_size": 64,
         "timeout": 4,
+        **more,
     }
-    summary = download(url_list=str(url_list), output_folder=str(folder), **{**usual, **options})
+
+
+def make(url_list: Path, folder: Path, **options: Any) -> tuple[RunSummary, Dataset]:
+    """Make a dataset of a list, and read it."""
+    summary = download(**options_of(url_list, folder, **options))
     return summary, read_dataset(folder)
 
 

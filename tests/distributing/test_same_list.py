@@ -13,7 +13,7 @@ import pytest
 
 from tests.distributing.clusters import SPECULATION, ray_cluster, spark_cluster
 from tests.distributing.killing import processes_of, when_shards_are_there
-from tests.distributing.same_dataset import FaultyList, assert_same, make
+from tests.distributing.same_dataset import FaultyList, assert_same, make, options_of
 from tests.program.runs import Dataset, read_dataset, start
 from tests.servers import ImageServer
 
@@ -90,17 +90,9 @@ def test_ray_loses_one_of_three_nodes(faulty: FaultyList, expected: Dataset, fol
 
 
 def test_four_ranks_lose_one(faulty: FaultyList, expected: Dataset, folder: Path) -> None:
-    options = {
-        "url_list": faulty.text,
-        "output_folder": folder,
-        "output_format": "webdataset",
-        "number_sample_per_shard": ROWS_A_SHARD,
-        "image_size": 64,
-        "timeout": 4,
-        "processes_count": 1,
-        "lease_s": 3,
-    }
-    ranks = [start(**options, distributor="ranks", rank=rank, world_size=RANKS) for rank in range(RANKS)]
+    rows = {"number_sample_per_shard": ROWS_A_SHARD, "processes_count": 1, "lease_s": 3}
+    options = options_of(faulty.text, folder, **rows, distributor="ranks", world_size=RANKS)
+    ranks = [start(**options, rank=rank) for rank in range(RANKS)]
     with when_shards_are_there(folder, MIDDLE, lambda: os.killpg(ranks[1].pid, signal.SIGKILL)):
         said = [rank.communicate(timeout=240) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, -signal.SIGKILL, 0, 0], said
