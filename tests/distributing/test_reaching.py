@@ -126,6 +126,12 @@ def test_several_machines_are_counted(told: tuple[MemberTask, PlannedShard]) -> 
     [
         ("ModuleNotFoundError: No module named 'img2dataset'", "img2dataset is not installed"),
         ("No module named 'img2dataset.distributing'", "another version of img2dataset is installed"),
+        (
+            "ImportError: cannot import name 'A' from 'img2dataset.version' (/a.py)",
+            "another version of img2dataset",
+        ),
+        ("cannot import name 'A' from partially initialized module 'img2dataset.b'", "another version"),
+        ("ImportError: cannot import name 'A' from 'numpy' (/a.py)", None),
         ("ModuleNotFoundError: No module named 'pyarrow'", "pyarrow is not installed"),
         ("ValueError: something else", None),
     ],
