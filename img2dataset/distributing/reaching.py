@@ -79,6 +79,11 @@ def answer(question: str) -> str:
 
 
 def _problems(asked: dict[str, Any]) -> Iterator[str]:
+    try:
+        import pyarrow  # noqa: F401  # else it is missed only when a shard is begun
+    except ImportError as error:
+        yield _without(error.name or "pyarrow")
+        return
     folder = asked["folder"]
     try:
         location = locate(folder, "output_folder", OutputError)
@@ -164,11 +169,12 @@ def unable_to_answer(error: BaseException) -> RunFailed | None:
         )
     for package in ("pyarrow", "pandas"):
         if f"No module named '{package}'" in text:
-            return RunFailed(
-                f"on the machines of the cluster {package} is not installed: install img2dataset"
-                f" {__version__} there, with what it needs"
-            )
+            return RunFailed(f"on the machines of the cluster {_without(package)}")
     return None
+
+
+def _without(package: str) -> str:
+    return f"{package} is not installed: install img2dataset {__version__} there, with what it needs"
 
 
 def _put(location: Location, name: str, text: str) -> None:

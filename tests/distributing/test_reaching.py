@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,6 +96,16 @@ def test_a_folder_that_cannot_be_written_to_is_said(
         problem = read_answer(answer(question)).problem
     assert problem is not None
     assert "cannot be written to: Permission denied" in problem
+
+
+def test_a_package_that_is_missing_there_is_said(
+    told: tuple[MemberTask, PlannedShard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with asking(*told) as question:
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        problem = read_answer(answer(question)).problem
+    assert problem is not None
+    assert problem.startswith("pyarrow is not installed: install img2dataset")
 
 
 @pytest.mark.parametrize("how", ["gone", "another"])
