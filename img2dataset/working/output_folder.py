@@ -113,9 +113,20 @@ class OutputFolder:
 
     def done_shards(self) -> set[int]:
         """The shards that are done: those with statistics, whatever the digits of their names."""
-        self._statistics_names = {}
+        return self._done_of(self._names())
+
+    def done_shards_and_highest(self) -> tuple[set[int], int | None]:
+        """The same, and the highest number of a shard of which there is anything at all, if there is any.
+
+        By one listing: the folder may have a million shards.
+        """
         names = self._names()
+        numbers = self._shards_of(names) | unfinished_shards(self._location)
+        return self._done_of(names), max(numbers, default=None)
+
+    def _done_of(self, names: list[str]) -> set[int]:
         self._names_listed = len(names)
+        self._statistics_names = {}
         for name in names:
             shard_id = finished_shard(name)
             if shard_id is not None:
@@ -145,8 +156,7 @@ class OutputFolder:
 
     def highest_shard(self) -> int | None:
         """The highest number of a shard of which there is anything at all; None in a new folder."""
-        numbers = self._shards_of(self._names())
-        return max(numbers | unfinished_shards(self._location), default=None)
+        return self.done_shards_and_highest()[1]
 
     def read_stats(self, shard_id: int) -> dict[str, Any]:
         """The statistics of a shard that is done.
