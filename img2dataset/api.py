@@ -25,6 +25,7 @@ from img2dataset.reporting.findings import find, hopeless
 from img2dataset.reporting.surroundings import surroundings_of
 from img2dataset.settings import work_settings
 from img2dataset.stopping import StopRequest
+from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import Status
 from img2dataset.working.output_folder import OutputFolder
 
@@ -74,8 +75,9 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         log.rows(rows_done)
 
     engine = create_engine(engine_settings(options), show, stop)
-    reader = open_reader(options, options.number_sample_per_shard)
-    output = OutputFolder(settings.write)
+    patience = patience_with_list(options.store_patience, lambda: stop.made)
+    reader = open_reader(options, options.number_sample_per_shard, patience)
+    output = OutputFolder(settings.write, lambda: stop.made)
     here = prepare(output, options, reader, engine.capabilities.shares_output)
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)

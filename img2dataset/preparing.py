@@ -77,7 +77,11 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
     text = output.read_note(MANIFEST_NAME)
     manifest = _manifest_from(output, text)
     record = new_record(options, reader.files, 0)
-    done = output.done_shards()
+    highest: int | None = None
+    if options.incremental_mode in MODES_THAT_ADD:
+        done, highest = output.done_shards_and_highest()
+    else:
+        done = output.done_shards()
     going_on = _run_to_go_on_with(manifest, record, options)
     if going_on is not None:
         record.first_shard_id, record.mode = going_on.first_shard_id, going_on.mode
@@ -87,7 +91,6 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
     else:
         if options.incremental_mode in MODES_THAT_ADD:
             _refuse_to_add_beside(options.output_folder, at_work)
-            highest = output.highest_shard()
             record.first_shard_id = 0 if highest is None else highest + 1
             if options.incremental_mode == "new_only":
                 record.gaps = gaps_below(record.first_shard_id, done)

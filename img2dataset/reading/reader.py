@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from img2dataset.reading.files import ListFile
     from img2dataset.reading.rows import RowSource
     from img2dataset.reading.sharding import ToNumber
+    from img2dataset.storage.patience import Patience
     from img2dataset.types import InputFile, PlannedShard, Shard
 
 Item = TypeVar("Item")
@@ -148,13 +149,14 @@ class Reader:
             file.check_unchanged()
 
 
-def open_reader(options: InputOptions, rows_per_shard: int) -> Reader:
+def open_reader(options: InputOptions, rows_per_shard: int, patience: Patience | None = None) -> Reader:
     """Find a list and check its beginning, reading no more than about 1 MiB of each of its first files.
 
     Args:
         options: where the list is, its format, and which of its columns are wanted. A list in memory has no
             format: ``input_format`` and what csv needs do not apply to it.
         rows_per_shard: at least 1.
+        patience: with the store of the list; None: what fails is tried five times.
 
     Raises:
         InputError: nothing there, not readable, another format than said, a column missing. A list
@@ -175,7 +177,7 @@ def open_reader(options: InputOptions, rows_per_shard: int) -> Reader:
 
         read_as = list_format(options.input_format)
         selected = read_as.select(options)
-        files = find_files(os.fspath(options.url_list), options.input_format)
+        files = find_files(os.fspath(options.url_list), options.input_format, patience)
         sources = [read_as.source(file, options, selected, warnings) for file in files]
         checked = 1 if read_as.read_whole else CHECKED_FILES
     else:

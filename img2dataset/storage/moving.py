@@ -41,7 +41,7 @@ def make_folder(location: Location, path: str) -> None:
         Exception: it cannot be made; every file system has its own errors.
     """
     if not location.is_local:
-        location.file_system.makedirs(path, exist_ok=True)
+        location.tried(lambda: location.file_system.makedirs(path, exist_ok=True))
         return
     try:
         os.makedirs(path, exist_ok=True)

@@ -26,7 +26,7 @@ def put_text(location: Location, path: str, text: str) -> None:
         Exception: it cannot be written; every file system has its own errors.
     """
     if not location.is_local:
-        with_retries(lambda: location.file_system.pipe_file(path, text.encode()))
+        location.tried(lambda: location.file_system.pipe_file(path, text.encode()))
         return
     temporary = _beside(path)
     with put_whole(path, temporary), open(temporary, "w", encoding="utf-8") as file:
