@@ -243,6 +243,7 @@ def feature_keys(dataset: Any, version: str) -> list[str]:
         "column_map": dict(dataset.columns),
         "mode": dataset.loader.mode,
         "seed": dataset.seed,
+        "images_alike": getattr(dataset, "images_alike", True),
     }
     described = [f"{name}: {identity(value, name)}" for name, value in made_with.items()]
     common = "\n".join([FORMAT, version, *described])
