@@ -24,6 +24,7 @@ from img2dataset.reporting.events import EndEvent, RunEvent
 from img2dataset.reporting.findings import find, hopeless
 from img2dataset.reporting.surroundings import surroundings_of
 from img2dataset.settings import work_settings
+from img2dataset.status.dashboard import start_dashboard
 from img2dataset.stopping import StopRequest
 from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import Status
@@ -93,6 +94,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     surroundings = log.surroundings
     record.start(note_at_once=engine.capabilities.machines)
     log.start()
+    page = start_dashboard(options.output_folder, options.dashboard_port) if options.dashboard else None
     if options.incremental_mode != "new_only":
         threading.Thread(
             target=_find_total, args=(reader, progress, record, log, here.skipped, options), daemon=True
@@ -141,6 +143,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         summary.end_time = summary.start_time + time.monotonic() - began
         summary.findings = find(summary.facts, surroundings)
         log.close(_end_event(summary))
+        if page is not None:
+            page.close()
     for line in summary.lines():
         logger.info("%s", line)
     return summary
