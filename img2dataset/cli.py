@@ -63,6 +63,14 @@ def run_command(words: list[str]) -> int:
         from img2dataset.status.command import run as run_status
 
         return run_status(words[1:])
+    if words[0] == "inspect":
+        from img2dataset.inspecting.command import run as run_inspect
+
+        return run_inspect(words[1:])
+    if words[0] == "watch":
+        from img2dataset.status.watch_command import run as run_watch
+
+        return run_watch(words[1:])
     if words[:2] == ["--", "--completion"]:
         return _say_completion(words[2:])
     if words[0] != "cache" and (word := _asked_for_help(words)):

@@ -12,6 +12,8 @@ from tests.program.runs import Dataset, read_dataset, serve_photographs
 from tests.servers import ImageServer
 
 ROWS_A_SHARD = 20
+# The photographs are on several, as no host is to have too many requests at once.
+HOSTS = 8
 
 
 class FaultyList:
@@ -26,6 +28,7 @@ class FaultyList:
 
     def __init__(self, server: ImageServer, folder: Path, rows: int, slow_s: float = 0.0) -> None:
         photographs = serve_photographs(server, folder="clusters")
+        paths = [address.partition("/clusters/")[2] for address in photographs]
         broken = server.put("/clusters/broken.jpg", b"\xff\xd8\xff\xe0 no image")
         faults = [
             server.url("/status/404"),
@@ -33,12 +36,18 @@ class FaultyList:
             broken,
             server.url(f"/redirect?to={photographs[0]}"),
             server.url("/redirect-loop"),
-            "http://127.0.0.1:1/refused.jpg",
+            "refused",
             "not a url",
         ]
-        urls = [f"{photographs[row % len(photographs)]}?{row}" for row in range(rows)]
+        urls = [
+            server.url(f"/clusters/{paths[row % len(paths)]}?{row}", host=1 + row // 10 % HOSTS)
+            for row in range(rows)
+        ]
         for row in range(5, rows, 10):
             urls[row] = faults[row // 10 % len(faults)]
+            if urls[row] == "refused":
+                # Each another machine: of one that has refused once, it may be said in other words.
+                urls[row] = f"http://127.1.{row // 10 // 250}.{row // 10 % 250 + 1}:1/refused.jpg"
         for row in range(0, rows, 10):
             if slow_s:
                 urls[row] = server.url(f"/slow?seconds={slow_s}&row={row}")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.distributing.clusters import descendants, ray_cluster, spark_cluster
+from tests.distributing.clusters import SPECULATION, descendants, ray_cluster, spark_cluster
+from tests.distributing.killing import lives, processes_of, when_shards_are_there
 from tests.distributing.same_dataset import FaultyList, assert_same, make
 from tests.program.runs import COMMAND, Dataset, read_dataset, words
 from tests.servers import ImageServer
@@ -30,32 +28,6 @@ def faulty(image_server: ImageServer, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def expected(faulty: FaultyList, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make(faulty.text, tmp_path_factory.mktemp("expected") / "out")[1]
-
-
-@contextlib.contextmanager
-def when_shards_are_there(folder: Path, shards: int, act: Callable[[], None]) -> Iterator[None]:
-    """Do something in the middle of a run; it must have been done by the end of it."""
-    done = threading.Event()
-
-    def wait() -> None:
-        while len(list(folder.glob("*_stats.json"))) < shards:
-            time.sleep(0.05)
-        act()
-        done.set()
-
-    threading.Thread(target=wait, daemon=True).start()
-    yield
-    assert done.is_set(), "the run was over before"
-
-
-def processes_of(parent: int, part: str) -> list[int]:
-    """The descendants of a process whose command line has a part."""
-    found = []
-    for process in descendants(parent):
-        with contextlib.suppress(OSError):
-            if part in Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode():
-                found.append(process)
-    return found
 
 
 def test_an_executor_of_spark_and_a_python_worker_are_killed(
@@ -77,14 +49,7 @@ def test_speculation_makes_the_same_dataset(image_server: ImageServer, tmp_path:
     """Spark begins again what takes longer than the rest: two tasks then make the same shards at once."""
     faulty = FaultyList(image_server, tmp_path, rows=80, slow_s=2.0)
     _, expected = make(faulty.text, tmp_path / "expected")
-    speculation = {
-        "spark.speculation": "true",
-        "spark.speculation.interval": "100ms",
-        "spark.speculation.multiplier": "1.1",
-        "spark.speculation.quantile": "0.25",
-        "spark.speculation.minTaskRuntime": "100ms",
-    }
-    with spark_cluster("local-cluster[2,2,1024]", **speculation):
+    with spark_cluster("local-cluster[2,2,1024]", **SPECULATION):
         _, made = make(faulty.text, tmp_path / "out", distributor="pyspark")
     assert_same(made, expected)
 
@@ -155,13 +120,6 @@ def test_a_run_of_its_own_session_is_stopped_and_goes_on(
     assert again.returncode == 0, again.stderr
     assert f"{finished} shard" in again.stdout
     assert_same(read_dataset(tmp_path / "out"), expected)
-
-
-def lives(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_the_driver_of_spark_is_killed_and_nobody_is_left(faulty: FaultyList, tmp_path: Path) -> None:
