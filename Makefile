@@ -53,7 +53,7 @@ test-slow: $(VENV)/.dev $(VENV)/.slow
 # Clusters and stores of other makers for the slow tests; those that need npm, java or Slurm are skipped where it is
 # missing.
 $(VENV)/.slow: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet adlfs gcsfs gcp-storage-emulator \
+	$(BIN)/python -m pip install --quiet adlfs gcsfs gcp-storage-emulator paramiko \
 	    'pyspark[connect]==4.3.0' 'pandas<3' 'ray[default]==2.60.0'
 	if command -v npm >/dev/null; then npm install --silent --prefix $(VENV)/stores s3rver azurite; fi
 	touch $@

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 
+from img2dataset.distributing.live_members import members_at_work
+from img2dataset.distributing.member_notes import MEMBERS_FOLDER
 from img2dataset.errors import OptionError, OutputError
 from img2dataset.failures import is_retried
 from img2dataset.manifest import MANIFEST_NAME, MODES_THAT_ADD, Manifest, OthersShards, RunRecord, new_record
@@ -42,6 +44,8 @@ def prepare(output: OutputFolder, options: Options, reader: Reader, shared: bool
     output.prepare(keep=[file.path for file in reader.files])
     output.finish_replacements()
     output.remove_stale_temporaries()
+    if options.incremental_mode in MODES_OF_ONE_PROGRAM:
+        _refuse_beside_members(output, options)
     if options.incremental_mode == "overwrite":
         output.empty()
     try:
@@ -166,6 +170,19 @@ def _refuse_to_add_beside(folder: str, at_work: list[int]) -> None:
         raise OutputError(
             f"output_folder {folder!r} is being written to by process {at_work[0]}, and this run is to add"
             " shards behind the highest: wait for it, end it, or choose another folder"
+        )
+
+
+def _refuse_beside_members(output: OutputFolder, options: Options) -> None:
+    """Members on other machines would go on in a folder that was emptied, or take the same numbers."""
+    with output.told_of(MEMBERS_FOLDER, "read"):
+        members = members_at_work(output.location)
+    if members:
+        first = members[0]
+        raise OutputError(
+            f"output_folder {options.output_folder!r} is being written to by process {first.process_id} on"
+            f" {first.host} ({first.name}), and --incremental_mode {options.incremental_mode} must be alone"
+            " in it: wait for it, end it, or choose another folder"
         )
 
 

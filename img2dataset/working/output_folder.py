@@ -65,7 +65,7 @@ class OutputFolder:
         self.path = settings.output_folder
         self._run_id = settings.run_id
         self._spool = settings.spool_folder
-        self._location = settings.locate_patiently(is_stopped)
+        self.location = self._location = settings.locate_patiently(is_stopped)
         self._file_system = self._location.file_system
         self._keep: list[str] = []
         self._digits = settings.shard_digits
@@ -154,7 +154,7 @@ class OutputFolder:
             return bool(self._location.tried(lambda: self._file_system.exists(path)))
 
         in_order = sorted(shard_ids)
-        with self._told_of("statistics", "read"):
+        with self.told_of("statistics", "read"):
             there = list(side_by_side(self._location, is_there, in_order))
         return [shard_id for shard_id, is_one in zip(in_order, there, strict=True) if not is_one]
 
@@ -217,7 +217,7 @@ class OutputFolder:
         Raises:
             OutputError: it is there and cannot be read.
         """
-        with self._told_of(name, "read"):
+        with self.told_of(name, "read"):
             return read_note(self._location, name)
 
     def write_note(self, name: str, text: str) -> None:
@@ -226,7 +226,7 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        with self._told_of(name, "written"):
+        with self.told_of(name, "written"):
             write_note(self._location, name, text)
 
     def create_note(self, name: str, text: str) -> bool:
@@ -238,11 +238,11 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        with self._told_of(name, "written"):
+        with self.told_of(name, "written"):
             return create_note(self._location, name, text)
 
     @contextlib.contextmanager
-    def _told_of(self, name: str, what: str) -> Iterator[None]:
+    def told_of(self, name: str, what: str) -> Iterator[None]:
         """Whatever a file system raises becomes one line that names the folder, the file and what failed."""
         try:
             yield
@@ -328,7 +328,7 @@ class OutputFolder:
                 name,
             ),
         ):
-            with self._told_of(name, "removed"):
+            with self.told_of(name, "removed"):
                 remove(self._location, f"{self._location.path}/{name}")
 
     def finish_replacements(self) -> set[int]:
