@@ -44,8 +44,14 @@ demo: $(VENV)/.base
 # Most tests wait rather than compute: more processes than cores. The tests of a file share servers, so they stay
 # together; in the order of the files, as those with few tests have the longest.
 TEST_PROCESSES ?= 3
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.pages
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# What judges whether all people can use the pages; its tests are skipped without npm, those of the pages without
+# Chromium (on Debian: apt-get install chromium).
+$(VENV)/.pages: $(VENV)/.dev
+	if command -v npm >/dev/null; then npm install --silent --prefix $(VENV)/pages axe-core; fi
+	touch $@
 
 test-slow: $(VENV)/.dev $(VENV)/.slow
 	$(BIN)/python -m pytest -m slow
