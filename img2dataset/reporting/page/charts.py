@@ -46,7 +46,11 @@ def share(part: float, whole: float) -> str:
 
 
 def line_chart(
-    series: Sequence[Series], labels: Sequence[str], what: str, shown: Callable[[float], str] = short
+    series: Sequence[Series],
+    labels: Sequence[str],
+    what: str,
+    shown: Callable[[float], str] = short,
+    top: float | None = None,
 ) -> Markup:
     """Lines over equal steps of time.
 
@@ -55,8 +59,9 @@ def line_chart(
         labels: of the steps; a few of them are shown.
         what: the chart in words, for a screen reader.
         shown: a number as the axis shows it.
+        top: where the axis ends; None: above the largest number.
     """
-    top = _top(series)
+    top = top or _top(series)
     steps = max(len(labels) - 1, 1)
     children = [*_scale(top, shown)]
     for position, each in enumerate(series):
@@ -166,7 +171,7 @@ def bar(part: float, colour: str = "fill-0") -> Markup:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """A table whose first column names its rows and whose others are numbers, or bars, which are ``Markup``."""
+    """A table; its first column names the rows, the others are numbers, or bars, which are ``Markup``."""
     body = [
         element(
             "tr",
