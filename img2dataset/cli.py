@@ -63,6 +63,10 @@ def run_command(words: list[str]) -> int:
         from img2dataset.status.command import run as run_status
 
         return run_status(words[1:])
+    if words[0] == "report":
+        from img2dataset.reporting.report.command import run as run_report
+
+        return run_report(words[1:])
     if words[:2] == ["--", "--completion"]:
         return _say_completion(words[2:])
     if words[0] != "cache" and (word := _asked_for_help(words)):

@@ -1,7 +1,7 @@
 """Rows counted by the columns of their metadata: batches of Arrow come in, counts of bounded size go out.
 
-Of everything but two hashes a row (16 bytes) only counts are kept, and of texts the most frequent. Columns that
-a folder does not have are left out: those of other versions, of other options.
+Of everything but two hashes a row (16 bytes) only counts are kept, and of texts the most frequent. Columns
+that a folder does not have are left out: those of other versions, of other options.
 """
 
 from __future__ import annotations

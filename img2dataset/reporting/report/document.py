@@ -1,11 +1,12 @@
 """A report as JSON values: what was gathered comes in, the document of ``report.json`` goes out.
 
-docs/report.md says what its keys are; the page shows this document and nothing else, so that both have the same
-numbers. Texts of strangers are in it as they are, cut to a bound.
+docs/report.md says what its keys are; the page shows this document and nothing else, so that both have the
+same numbers. Texts of strangers are in it as they are, cut to a bound.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -271,7 +272,9 @@ def _surroundings(gathered: Gathered) -> dict[str, Any] | None:
 
 
 def _plain(value: object) -> Any:
-    return value if value is None or isinstance(value, (bool, int, float)) else cut(value)
+    """A number as it is, all else as text: JSON has no infinity, which options may be."""
+    is_number = isinstance(value, (bool, int, float)) and math.isfinite(value)
+    return value if value is None or is_number else cut(value)
 
 
 def _row(image: SampleImage) -> dict[str, Any]:

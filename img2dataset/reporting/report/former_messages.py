@@ -53,7 +53,7 @@ def in_todays_words(messages: Mapping[str, int]) -> Counter[str]:
 
 
 def failure_of(message: str) -> str:
-    """The text of today's failure that a message means; the message itself where it is one, or is not known."""
+    """The text of today's failure that a message means; itself where it is one, or is not known."""
     if message == "success" or _is_of_today(message):
         return message
     for pattern, failure in _BY_PATTERN:

@@ -57,6 +57,11 @@ class Gathered:
     runs: list[RunRecord]
 
     @property
+    def is_of_no_run(self) -> bool:
+        """Whether nothing here was left by a run."""
+        return not (self.folder.shards or self.logs or self.runs)
+
+    @property
     def is_part(self) -> bool:
         """Whether only a part of the shards was read."""
         return len(self.statistics.each) < len(self.folder.shards)

@@ -1,4 +1,4 @@
-"""A sample of the images of a folder, chosen by a seed: finished shards come in, images with their rows go out.
+"""A sample of a folder's images, chosen by a seed: finished shards come in, images with their rows go out.
 
 From few shards, so that a folder of a million is as quick as one of ten. On this machine the rows are chosen
 all over a shard; from a store, only the beginning of each of these shards is read.

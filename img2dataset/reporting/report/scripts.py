@@ -1,7 +1,7 @@
 """Which script captions are written in: strings come in, the number of captions of each script goes out.
 
-A caption counts for the script that most of its letters are of; one with kana is Japanese, however many of its
-characters are Chinese ones. Ranges of code points as in Unicode's Blocks.txt.
+A caption counts for the script that most of its letters are of; one with kana is Japanese, however many of
+its characters are Chinese ones. Ranges of code points as in Unicode's Blocks.txt.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _by_characters(captions: pa.Array) -> Counter[str]:
     found = Counter(
         {
             name: int(count)
-            for name, count in zip(_NAMES, np.bincount(most[has_letters], minlength=len(_NAMES)))
+            for name, count in zip(_NAMES, np.bincount(most[has_letters], minlength=len(_NAMES)), strict=True)
         }
     )
     found[NO_LETTERS] = int((~has_letters).sum())

@@ -25,7 +25,7 @@ def sizes(document: dict[str, Any]) -> Markup | None:
     ratio_labels = list(named[0][1]["width_over_height"])
     note = "; ".join(
         f"{name}: {found['longer_side']['least']:,} to {found['longer_side']['largest']:,} pixels,"
-        f" half of them below {found['longer_side']['median']:,}"
+        f" median {found['longer_side']['median']:,}"
         for name, found in named
     )
     short_ratios = ["<1:3", "1:3", "1:2", "2:3", "1:1", "3:2", "2:1", "3:1", ">3:1"]
@@ -89,11 +89,11 @@ def formats(document: dict[str, Any]) -> Markup | None:
             (name or "folders", bytes_text(size), bar(size / most))
             for name, size in sizes_of["files"].items()
         ]
-        for name in ("downloaded", "images"):
-            if sizes_of[name]:
-                rows.append(
-                    (f"{name}, as the log says", bytes_text(sizes_of[name]), bar(sizes_of[name] / most))
-                )
+        rows += [
+            (f"{name}, as the log says", bytes_text(sizes_of[name]), bar(sizes_of[name] / most))
+            for name in ("downloaded", "images")
+            if sizes_of[name]
+        ]
         cards.append(_card("Bytes", table(("files", "size", ""), rows)))
     return section("Formats and bytes", element("div", *cards, class_="grid")) if cards else None
 
@@ -114,7 +114,7 @@ def captions(document: dict[str, Any]) -> Markup | None:
                 column_chart(series, [_first(label) for label in labels], "Captions by their length"),
                 series,
                 labels,
-                note=f"{length['least']:,} to {length['largest']:,} characters, half of them below"
+                note=f"{length['least']:,} to {length['largest']:,} characters, median"
                 f" {length['median']:,}; {found['without']:,} images have no caption",
                 first="characters",
             )

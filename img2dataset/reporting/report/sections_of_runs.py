@@ -1,4 +1,4 @@
-"""Parts of a report's page: timing, consent and manners, the runs with their options. Document in, markup out."""
+"""Parts of a report's page: timing, consent and manners, runs with their options. Document in, markup out."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def timing(document: dict[str, Any]) -> Markup | None:
             ),
             element(
                 "p",
-                f"{duration_text(whole)} over all workers, of {counted(found['rows'], 'row')} that the log knows;"
-                f" {each}up to {bytes_text(found['memory'])} of memory a process",
+                f"{duration_text(whole)} over all workers, of {counted(found['rows'], 'row')} that the log"
+                f" knows; {each}up to {bytes_text(found['memory'])} of memory a process",
                 class_="faint small",
             ),
             class_="card",
@@ -61,19 +61,7 @@ def consent(document: dict[str, Any]) -> Markup | None:
     """Who did not want its images taken, and who asked for fewer requests."""
     found = document["consent"]
     rows = document["totals"]["rows"]
-    cards = []
-    for opt_out in found["opt_outs"]:
-        cards.append(
-            element(
-                "div",
-                element("h3", f"Opt-outs honoured: {opt_out['signal']}"),
-                element("p", f"{counted(opt_out['rows'], 'row')}, {share(opt_out['rows'], rows)} of all"),
-                table(("host", "rows"), [(host, f"{count:,}") for host, count in opt_out["hosts"].items()])
-                if opt_out["hosts"]
-                else None,
-                class_="card",
-            )
-        )
+    cards = [_opt_out(opt_out, rows) for opt_out in found["opt_outs"]]
     if found["limited"]["rows"]:
         cards.append(
             element(
@@ -93,6 +81,17 @@ def consent(document: dict[str, Any]) -> Markup | None:
             element("p", "No row was left out for an opt-out, and no host had to limit.", class_="faint"),
         )
     return section("Consent and manners", element("div", *cards, class_="grid"))
+
+
+def _opt_out(opt_out: dict[str, Any], rows: int) -> Markup:
+    by_host = [(host, f"{count:,}") for host, count in opt_out["hosts"].items()]
+    return element(
+        "div",
+        element("h3", f"Opt-outs honoured: {opt_out['signal']}"),
+        element("p", f"{counted(opt_out['rows'], 'row')}, {share(opt_out['rows'], rows)} of all"),
+        table(("host", "rows"), by_host) if by_host else None,
+        class_="card",
+    )
 
 
 def runs(document: dict[str, Any]) -> Markup | None:

@@ -1,7 +1,7 @@
 """Rows and images a second over time: when each shard began and ended comes in, a series goes out.
 
-A shard's rows count evenly over its time. Between runs, or where a run lay still, nothing was made: pauses are
-left out, so that a run of two days that was gone on with a year later is still seen.
+A shard's rows count evenly over its time. Between runs, or where a run lay still, nothing was made: pauses
+are left out, so that a run of two days that was gone on with a year later is still seen.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Small pictures for a page, made in a process of their own: images come in, WebP of bounded size goes out.
 
-What is stored may be as it came from the web (``disable_all_reencoding``): a picture that breaks a decoder, or
-takes all memory, costs its thumbnail and not the run that has just ended.
+What is stored may be as it came from the web (``disable_all_reencoding``): a picture that breaks a decoder,
+or takes all memory, costs its thumbnail and not the run that has just ended.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
-import itertools
 import queue
 import time
 import warnings
@@ -35,53 +35,68 @@ class Thumbnail:
     format: str
 
 
-def thumbnails(images: Sequence[bytes], patience_s: float = PATIENCE_S) -> list[Thumbnail | None]:
-    """One for each image; None for what cannot be shown.
+class Thumbnails:
+    """A process that makes thumbnails, from the beginning of the ``with`` block to its end.
 
-    Args:
-        images: as they are stored.
-        patience_s: how long they are waited for.
+    It starts while other things are read: that takes as long as what it does for a small folder. Another one
+    takes its place if it dies.
 
     Raises:
         OSError, RuntimeError: no process or thread can be started.
     """
-    heard: queue.SimpleQueue[Heard[Thumbnail] | Ended] = queue.SimpleQueue()
-    program = Program("img2dataset.reporting.report.thumbnails", "thumbnails")
-    found: list[Thumbnail | None] = []
-    until = time.monotonic() + patience_s
-    for number in itertools.count():
-        if len(found) == len(images):
-            return found
-        child: Child[bytes, Thumbnail] = Child(number, program, heard.put)
-        try:
-            found += _heard_of(child, images[len(found) :], heard, until)
-        finally:
-            child.kill()
-            bury([child], 1.0)
-    raise AssertionError
 
+    def __init__(self) -> None:
+        self._heard: queue.SimpleQueue[Heard[Thumbnail] | Ended] = queue.SimpleQueue()
+        self._number = 0
+        self._child = self._start()
 
-def _heard_of(
-    child: Child[bytes, Thumbnail],
-    images: Sequence[bytes],
-    heard: queue.SimpleQueue[Heard[Thumbnail] | Ended],
-    until: float,
-) -> list[Thumbnail | None]:
-    """What one child makes of these images: at least one, None for the one that it dies of."""
-    for image in images:
-        child.send(image)
-    found: list[Thumbnail | None] = []
-    while len(found) < len(images):
-        try:
-            said = heard.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            return found + [None] * (len(images) - len(found))
-        if said.child != child.number:
-            continue  # the end of an earlier one
-        if isinstance(said, Ended):
-            return [*found, None]
-        found.append(said.message if said.message.image else None)
-    return found
+    def __enter__(self) -> Thumbnails:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end()
+
+    def _start(self) -> Child[bytes, Thumbnail]:
+        program = Program("img2dataset.reporting.report.thumbnails", "thumbnails")
+        return Child(self._number, program, self._heard.put)
+
+    def _end(self) -> None:
+        self._child.kill()
+        bury([self._child], 1.0)
+
+    def of(self, images: Sequence[bytes], patience_s: float = PATIENCE_S) -> list[Thumbnail | None]:
+        """One for each image; None for what cannot be shown.
+
+        Args:
+            images: as they are stored.
+            patience_s: how long they are waited for.
+        """
+        found: list[Thumbnail | None] = []
+        until = time.monotonic() + patience_s
+        while True:
+            found += self._heard_of(images[len(found) :], until)
+            if len(found) == len(images):
+                return found
+            self._end()
+            self._number += 1
+            self._child = self._start()
+
+    def _heard_of(self, images: Sequence[bytes], until: float) -> list[Thumbnail | None]:
+        """What the process makes of these images; None for the one that it dies of, which is the last."""
+        for image in images:
+            self._child.send(image)
+        found: list[Thumbnail | None] = []
+        while len(found) < len(images):
+            try:
+                said = self._heard.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return found + [None] * (len(images) - len(found))
+            if said.child != self._number:
+                continue  # the end of an earlier one
+            if isinstance(said, Ended):
+                return [*found, None]
+            found.append(said.message if said.message.image else None)
+        return found
 
 
 def main() -> None:
@@ -91,6 +106,8 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     parent: Parent[bytes, Thumbnail] = join_parent()
+    # Loaded before the first image is there.
+    importlib.import_module("PIL.ImageOps")
     while True:
         parent.say(thumbnail_of(parent.hear()) or Thumbnail(b"", 0, 0, ""))
 
