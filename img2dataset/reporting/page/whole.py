@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from importlib import resources
+from importlib import import_module
+from pathlib import Path
 from string import Template
 
 from img2dataset.reporting.page.markup import Markup, escaped
@@ -39,7 +40,8 @@ def whole_page(title: str, body: Markup, script: str = "", style: str = "") -> s
 @functools.cache
 def asset(name: str, package: str = "img2dataset.reporting.page") -> str:
     """A file of the package as text."""
-    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
+    folder = Path(import_module(package).__file__ or "").parent
+    return (folder / name).read_text(encoding="utf-8")
 
 
 def _hash_of(text: str) -> str:

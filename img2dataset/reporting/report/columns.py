@@ -98,7 +98,7 @@ class ColumnCounts:
         for name in HASH_COLUMNS:
             if name in names:
                 self.hash_column = name
-                self.image_hashes.append(_short_hashes(_texts(images[name]).to_pylist()))
+                self.image_hashes.append(_short_hashes(texts_of(images[name]).to_pylist()))
                 break
         self._bound()
 
@@ -123,11 +123,11 @@ class ColumnCounts:
         self._bound()
 
     def _take_urls(self, batch: pa.RecordBatch) -> None:
-        urls: list[str | None] = _texts(batch["url"]).to_pylist()
+        urls: list[str | None] = texts_of(batch["url"]).to_pylist()
         self.url_hashes.append(_short_hashes(urls))
         hosts = self._hosts_of(urls)
         self.hosts.update(hosts)
-        statuses = _texts(batch["status"]).to_pylist()
+        statuses = texts_of(batch["status"]).to_pylist()
         self.host_successes.update(
             host for host, status in zip(hosts, statuses, strict=True) if status == SUCCESS
         )
@@ -136,7 +136,7 @@ class ColumnCounts:
         )
         if "error_message" not in batch.schema.names:
             return
-        messages = _texts(batch["error_message"]).to_pylist()
+        messages = texts_of(batch["error_message"]).to_pylist()
         pairs: Counter[tuple[str, str]] = Counter(
             (host, message or "")
             for host, message, status in zip(hosts, messages, statuses, strict=True)
@@ -186,7 +186,7 @@ class ColumnCounts:
         import pyarrow.compute as pc
 
         self.has_captions = True
-        captions = _texts(column).drop_null()
+        captions = texts_of(column).drop_null()
         lengths = pc.utf8_length(captions).to_numpy(zero_copy_only=False).astype("i8")
         self.without_caption += len(column) - int((lengths > 0).sum())
         if len(captions):
@@ -231,7 +231,7 @@ def _whole_numbers(column: pa.Array) -> NDArray[np.int64]:
     return found.clip(0, 1 << 30)  # type: ignore[no-any-return]
 
 
-def _texts(column: pa.Array) -> pa.Array:
+def texts_of(column: pa.Array) -> pa.Array:
     """As strings; null where a column of another type has no text for a value."""
     import pyarrow as pa
 
