@@ -1,6 +1,6 @@
 """The oldest version of each package that ``pyproject.toml`` allows, as constraints for pip.
 
-``python -m tests.lowest EXTRA… > constraints.txt``; for ``make test-lowest`` and ``test-lowest-clusters``.
+``python -m tests.lowest EXTRA… > constraints.txt``; called by ``make test-lowest`` and its like.
 """
 
 from __future__ import annotations
