@@ -63,6 +63,10 @@ def run_command(words: list[str]) -> int:
         from img2dataset.status.command import run as run_status
 
         return run_status(words[1:])
+    if words[0] == "estimate" and (len(words) == 1 or {"--help", "-h"} & set(words)):
+        from img2dataset.estimating.command import PAGE as PAGE_OF_ESTIMATE
+
+        return _say(PAGE_OF_ESTIMATE)
     if words[0] == "inspect":
         from img2dataset.inspecting.command import run as run_inspect
 
@@ -85,6 +89,10 @@ def run_command(words: list[str]) -> int:
             from img2dataset.emitting.command import emit
 
             return _say(emit(words[1:], _given).rstrip("\n"))
+        if words[0] == "estimate":
+            from img2dataset.estimating.command import run as run_estimate
+
+            return run_estimate(words[1:], _given)
         with end_on_signals(STOPPED_LINE):
             return _run_download(words)
     except Img2datasetError as error:
