@@ -85,6 +85,10 @@ def run_command(words: list[str]) -> int:
             from img2dataset.emitting.command import emit
 
             return _say(emit(words[1:], _given).rstrip("\n"))
+        if words[0] == "estimate":
+            from img2dataset.estimating.command import run as run_estimate
+
+            return run_estimate(words[1:], _given)
         with end_on_signals(STOPPED_LINE):
             return _run_download(words)
     except Img2datasetError as error:
