@@ -54,7 +54,7 @@ def run(words: list[str]) -> int:
     """
     try:
         with end_on_signals("img2dataset: stopped"):
-            asked = _parser().parse_args(words)
+            asked = _parser().parse_intermixed_args(words)
             if asked.help:
                 return _say(_PAGE)
             if not 1 <= len(asked.folders) <= 2:
