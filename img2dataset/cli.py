@@ -35,6 +35,11 @@ COMMANDS = {
     "inspect": "img2dataset.inspecting.command",
     "report": "img2dataset.reporting.report.command",
 }
+# Those that take the options of a run besides, and the file that has their ``PAGE``.
+COMMANDS_WITH_OPTIONS = {
+    "emit": "img2dataset.emitting.command",
+    "estimate": "img2dataset.estimating.command",
+}
 
 
 def main() -> None:
@@ -63,10 +68,10 @@ def run_command(words: list[str]) -> int:
         return _say(__version__)
     if words[0] in COMMANDS:
         return int(import_module(COMMANDS[words[0]]).run(words[1:]))
-    if words[:2] in (["emit"], ["emit", "--help"], ["emit", "-h"]):
-        from img2dataset.emitting.command import PAGE
-
-        return _say(PAGE)
+    asks_for_page = len(words) == 1 or not {"--help", "-h"}.isdisjoint(words)
+    if words[0] in COMMANDS_WITH_OPTIONS and asks_for_page:
+        page: str = import_module(COMMANDS_WITH_OPTIONS[words[0]]).PAGE
+        return _say(page)
     if words[:2] == ["--", "--completion"]:
         return _say_completion(words[2:])
     if words[0] != "cache" and (word := _asked_for_help(words)):
