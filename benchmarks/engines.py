@@ -5,7 +5,7 @@ Spark session of one task with all cores, a Ray cluster of one node, a rank a co
 seconds to start and to end, whatever the length of the list; so two figures are told: of the whole command,
 and of the time from the start of the first shard to the end of the last.
 
-    python -m benchmarks.engines [--rows 30000] [--rounds 3] [--engine local pyspark ray ranks]
+    python -m benchmarks.engines [--rows 30000] [--rounds 3] [--engine multiprocessing pyspark ray ranks]
 
 It needs the extras ``spark`` and ``ray``, and java.
 """
@@ -28,7 +28,7 @@ from benchmarks.machine import describe_machine, load_warning, usable_cores
 from benchmarks.rounds import Bench
 from benchmarks.scenarios import SCENARIOS
 
-ENGINES = ("local", "pyspark", "ray", "ranks")
+ENGINES = ("multiprocessing", "pyspark", "ray", "ranks")
 ROWS_A_SHARD = 1000
 THREADS = 64
 # A line a shard in a file that is no dataset's, since the dataset is removed after each run.
@@ -89,7 +89,7 @@ def measure(bench: Bench, rows: int, rounds: int) -> dict[str, list[tuple[float,
             within = measured.successes / (ended - began)
             found[contender.name].append((measured.images_per_s, within, measured.cpu_ms_per_image))
             print(
-                f"{contender.name:8} {measured.images_per_s:6.0f} images/s, {within:6.0f} while at work,"
+                f"{contender.name:15} {measured.images_per_s:6.0f} images/s, {within:6.0f} while at work,"
                 f" {measured.cpu_ms_per_image:5.2f} ms of CPU, {measured.seconds:5.1f} s,"
                 f" {measured.peak_pss / 1e6:4.0f} MB",
                 flush=True,

@@ -10,16 +10,25 @@ from collections.abc import Container
 from typing import Any
 
 from img2dataset.distributing import MemberRecord, create_engine, engine_settings, run_passes
-from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.errors import Img2datasetError, RunFailed, one_line
 from img2dataset.failures import is_retried
 from img2dataset.formats import output_format
 from img2dataset.imaging import missing_library
+from img2dataset.manifest import shown_list
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import prepare
 from img2dataset.reading import Reader, open_reader
-from img2dataset.reporting import ProgressLine, RunSummary
+from img2dataset.reporting.event_log import EventLog
+from img2dataset.reporting.events import EndEvent, RunEvent
+from img2dataset.reporting.findings import find, hopeless
+from img2dataset.reporting.progress import ProgressLine
+from img2dataset.reporting.summary import RunSummary
+from img2dataset.reporting.surroundings import surroundings_of
 from img2dataset.settings import work_settings
+from img2dataset.status.dashboard import start_dashboard
 from img2dataset.stopping import StopRequest
+from img2dataset.storage.locations import Location
+from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import Status
 from img2dataset.working.output_folder import OutputFolder
 
@@ -66,10 +75,12 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     def show(rows_done: Counter[Status]) -> None:
         progress.show(rows_done)
         record.rows(rows_done)
+        log.rows(rows_done)
 
     engine = create_engine(engine_settings(options), show, stop)
-    reader = open_reader(options, options.number_sample_per_shard)
-    output = OutputFolder(settings.write)
+    patience = patience_with_list(options.store_patience, lambda: stop.made)
+    reader = open_reader(options, options.number_sample_per_shard, patience)
+    output = OutputFolder(settings.write, lambda: stop.made)
     here = prepare(output, options, reader, engine.capabilities.shares_output)
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)
@@ -81,11 +92,14 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     )
     progress = ProgressLine()
     record = MemberRecord(settings.write.locate(), engine.member, settings.write.run_id, options.distributor)
-    # On one machine, the output of a short run is the dataset alone.
+    log = EventLog(settings.write.locate(), _run_event(options, settings.write.run_id, engine.member))
+    surroundings = log.surroundings
     record.start(note_at_once=engine.capabilities.machines)
+    log.start()
+    page = start_dashboard(options.output_folder, options.dashboard_port) if options.dashboard else None
     if options.incremental_mode != "new_only":
         threading.Thread(
-            target=_find_total, args=(reader, progress, record, here.skipped, options), daemon=True
+            target=_find_total, args=(reader, progress, record, log, here.skipped, options), daemon=True
         ).start()
     made: set[int] = set()
     try:
@@ -99,6 +113,12 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             ):
                 summary.add(report, here.to_retry.get(report.shard_id))
                 record.shard(report)
+                log.shard(report)
+                if options.stop_early and (reason := hopeless(summary.facts, surroundings)) is not None:
+                    raise RunFailed(
+                        f"stopped early, since not one row succeeds: {reason.title}: {reason.cause};"
+                        f" {reason.remedy}; --stop_early False goes on"
+                    )
                 if report.stats is not None:
                     made.add(report.shard_id)
         for shard_id in output.missing(made):
@@ -123,15 +143,64 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             and output_format(options.output_format).keeps_metadata
         )
         summary.end_time = summary.start_time + time.monotonic() - began
+        summary.findings = find(summary.facts, surroundings)
+        log.close(_end_event(summary))
+        if page is not None:
+            page.close()
+    if options.report:
+        summary.report = _report(settings.write.locate(), summary, engine.capabilities.shares_output)
     for line in summary.lines():
         logger.info("%s", line)
     return summary
 
 
+def _report(location: Location, summary: RunSummary, shared: bool) -> str | None:
+    """Put the report of the folder beside its shards; where it is, None where there is none.
+
+    Of several ranks, each makes it that has made shards since it was made last: the last one has them all.
+    """
+    made = bool(summary.shards or summary.failed_shards or summary.unfinished)
+    try:
+        # Nothing of it is loaded by runs without one.
+        from img2dataset.reporting.report.writing import report_of_run
+
+        return report_of_run(location, anew=made and not shared)
+    except Exception as error:  # whatever it is: the dataset is there, and a report can be made later
+        logger.warning(
+            "no report could be made: %s; img2dataset report %s makes one",
+            one_line(error),
+            location.name,
+        )
+        return None
+
+
+def _run_event(options: Options, run_id: str, member: str) -> RunEvent:
+    return RunEvent(
+        time=time.time(),
+        run=run_id,
+        member=member,
+        url_list=shown_list(options.url_list) or "in memory",
+        mode=options.incremental_mode,
+        surroundings=surroundings_of(options),
+    )
+
+
+def _end_event(summary: RunSummary) -> EndEvent:
+    findings = [finding.to_document() for finding in summary.findings]
+    return EndEvent(
+        summary.end_time, summary.exit_status, summary.error, summary.worker_deaths[:100], findings
+    )
+
+
 def _find_total(
-    reader: Reader, progress: ProgressLine, record: MemberRecord, done: Container[int], options: Options
+    reader: Reader,
+    progress: ProgressLine,
+    record: MemberRecord,
+    log: EventLog,
+    done: Container[int],
+    options: Options,
 ) -> None:
-    """Tell the progress line and the member's note how many rows there are, where the list's files say so."""
+    """Tell who shows them how many rows there are, where the list's files say so."""
     try:
         total = reader.total_rows()
     except Exception as error:  # the run itself meets the same error, and says it better
@@ -139,5 +208,6 @@ def _find_total(
         return
     if total is not None:
         record.list_is_known(total)
+        log.list_is_known(total)
         finished = len(done) if isinstance(done, set) else 0
         progress.set_total(max(0, total - finished * options.number_sample_per_shard))

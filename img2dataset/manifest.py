@@ -193,11 +193,11 @@ def new_record(options: Options, files: Iterable[InputFile], first_shard_id: int
         python=platform.python_version(),
         host=socket.gethostname(),
         started=time.time(),
-        url_list=_shown_list(options.url_list),
+        url_list=shown_list(options.url_list),
     )
 
 
-def _shown_list(url_list: Any) -> str | None:
+def shown_list(url_list: Any) -> str | None:
     """The list for people; of an address, without what may be a secret in it."""
     if not isinstance(url_list, (str, os.PathLike)):
         return None

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Status = Literal["success", "failed_to_download", "failed_to_resize"]
+# What the thread of pixels of a worker waits for: full transfers, names, hosts that take no more requests at
+# present, the last answers, the store of the output folder, rows of the list.
+WaitsFor = Literal["network", "names", "hosts", "last answers", "store", "list"]
 SUCCESS: Status = "success"
 FAILED_TO_DOWNLOAD: Status = "failed_to_download"
 FAILED_TO_RESIZE: Status = "failed_to_resize"
@@ -233,12 +236,38 @@ class ShardStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardMeasures:
+    """What was seen while a shard was made: for people, who ask why a run is slow or has few images.
+
+    Of the shard: ``hosts`` are its rows by the hosts that have most of them; ``troubles`` its rows that were
+    not downloaded, by host and failure, of the hosts that have most of them; ``not_images`` its bodies that
+    are no image, by what they are; ``repeated`` its rows whose URL an earlier row of it has. ``bytes_in``: of
+    bodies, ``bytes_out``: of images stored.
+
+    Of its worker since it has reported the shard before: ``seconds``; ``cpu_s`` of the process; ``waited_s``
+    of the thread that makes pixels, by what it has waited for. ``memory`` is the most that the process has
+    had, in bytes.
+    """
+
+    hosts: Mapping[str, int] = field(default_factory=dict)
+    troubles: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    not_images: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    waited_s: Mapping[WaitsFor, float] = field(default_factory=dict)
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ShardReport:
     """How one shard ended: with statistics, or with the reason why it could not be made.
 
     ``unfinished`` has the statistics of one that a stop has cut short and that is kept for the next run.
-    ``failed_hosts``: rows that were not downloaded, by the hosts that have most of them. ``traceback`` is of
-    an error that is a mistake in the program, and neither the user's, the disk's nor a store's.
+    ``measures``: what was seen meanwhile, where it was made in this run. ``traceback`` is of an error that is
+    a mistake in the program, and neither the user's, the disk's nor a store's.
     """
 
     shard_id: int
@@ -246,7 +275,7 @@ class ShardReport:
     error: str | None = None
     traceback: str | None = None
     unfinished: ShardStats | None = None
-    failed_hosts: Mapping[str, int] = field(default_factory=dict)
+    measures: ShardMeasures | None = None
 
     def to_json(self) -> str:
         """This as text; ``report_of_json`` makes it a report again."""
@@ -259,4 +288,6 @@ def report_of_json(text: str) -> ShardReport:
     for name in ("stats", "unfinished"):
         if fields[name] is not None:
             fields[name] = ShardStats(**fields[name])
+    if fields["measures"] is not None:
+        fields["measures"] = ShardMeasures(**fields["measures"])
     return ShardReport(**fields)

@@ -22,8 +22,8 @@ from img2dataset.distributing.spark_task import SAID, SHARDS, make_shards
 from img2dataset.version import __version__
 
 # A task makes several shards, so that the next one's downloads begin while the last answers of the one before
-# are out. With 10,000 rows a shard it takes some ten minutes.
-SHARDS_A_PROCESS = 8
+# are out, and begins no process for a minute of work. Of so many rows it takes some ten minutes.
+ROWS_A_PROCESS = 80_000
 # How Python ends a traceback, on the way through Spark's: ``ValueError: ...``.
 PYTHON_ERROR = re.compile(r"([A-Za-z_][\w.]*\.)?[A-Z]\w*(Error|Exception|Exit|Interrupt): ")
 
@@ -83,7 +83,8 @@ class SparkJobs:
         error: BaseException | None = None
         try:
             function = partial(make_shards, __version__, pickle.dumps(self._task), room.slots)
-            groups = grouped(list(job.texts.values()), room.slots, room.processes)
+            shards = max(1, round(ROWS_A_PROCESS / self._task.work.write.rows_per_shard))
+            groups = grouped(list(job.texts.values()), room.slots, room.processes * shards)
             said = [row[SAID] for row in self._collected(groups, function)]
         except BaseException as raised:  # of Spark, of its Java, of its connection
             error = raised
@@ -103,15 +104,15 @@ class SparkJobs:
         return collected
 
 
-def grouped(texts: list[str], slots: int, processes: int) -> list[list[str]]:
+def grouped(texts: list[str], slots: int, most: int) -> list[list[str]]:
     """The shards of a job, in as many groups of nearly equal size as it shall have tasks.
 
     Args:
         texts: of the shards.
         slots: how many tasks run at once.
-        processes: worker processes of a task.
+        most: shards of a task.
     """
-    rounds = -(-len(texts) // (slots * processes * SHARDS_A_PROCESS))
+    rounds = -(-len(texts) // (slots * most))
     tasks = min(len(texts), slots * rounds)
     bounds = [len(texts) * number // tasks for number in range(tasks + 1)]
     return [texts[start:end] for start, end in itertools.pairwise(bounds)]

@@ -83,6 +83,11 @@ class Fetcher:
         return self._loop.in_flight
 
     @property
+    def looked_up(self) -> int:
+        """Those of them whose host is being looked up."""
+        return self._loop.looked_up
+
+    @property
     def concurrency(self) -> int:
         """Transfers that may be in flight now."""
         return self._loop.limit

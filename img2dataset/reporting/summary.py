@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+import textwrap
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from img2dataset.counted import counted
 from img2dataset.failures import NOT_TRIED
 from img2dataset.printable import printable
+from img2dataset.reporting.facts import Facts
+from img2dataset.reporting.findings import Finding, FindingKind
 from img2dataset.types import ShardReport, ShardStats
 
 SHOWN_FAILURES = 10
@@ -17,54 +21,48 @@ SHOWN_SHARDS = 5
 SHOWN_HOSTS = 3
 # A host is named that has this share of the failed downloads.
 LEAST_SHARE_OF_HOST = 0.02
-# Kept of all the hosts of a run, so that a list of millions of them costs no memory.
-MOST_HOSTS = 10_000
+SHOWN_FINDINGS = 3
+_WIDTH = 78
 
 
 @dataclass
 class RunSummary:
     """The counts of one run, over the shards that it made.
 
+    ``facts`` are the counts, and what else is known of those shards; ``findings`` what there is to say of it.
     ``shards_skipped`` are those an earlier run had finished; they are in no other count. ``known_rows`` are
     those ``new_only`` left out. ``shards_retried`` is what ``retry_failed`` took up again, ``recovered`` how
     many more rows succeeded by that. ``unfinished`` has the statistics of shards that a stop has cut short
-    and that are kept for the next run. ``failed_hosts`` are rows that were not downloaded, by host, and
-    ``can_pass`` how many failures another run may win back; ``retries_failed`` that this one's options say so
-    already. ``counts_before`` are the statistics of the shards skipped, summed, where this run made none.
-    ``shards_of_others`` were made meanwhile by programs that share the folder, and are in no other count.
-    ``error`` says why the run ended before its list did. Times in Unix seconds.
+    and that are kept for the next run. ``can_pass``: how many failures another run may win back;
+    ``retries_failed`` that this one's options say so already. ``counts_before`` are the statistics of the
+    shards skipped, summed, where this run made none. ``shards_of_others`` were made meanwhile by programs
+    that share the folder, and are in no other count. ``error`` says why the run ended before its list did.
+    ``report``: the page of the folder, where one was made. Times in Unix seconds.
     """
 
     output_folder: str
     start_time: float = field(default_factory=time.time)
     end_time: float = 0.0
-    shards: int = 0
+    facts: Facts = field(default_factory=Facts)
+    findings: list[Finding] = field(default_factory=list)
     shards_skipped: int = 0
     known_rows: int = 0
     recovered: int = 0
     shards_retried: int = 0
-    count: int = 0
-    successes: int = 0
-    failed_to_download: int = 0
-    failed_to_resize: int = 0
-    status_dict: Counter[str] = field(default_factory=Counter)
     failed_shards: dict[int, str] = field(default_factory=dict)
     unfinished: list[ShardStats] = field(default_factory=list)
     worker_deaths: list[str] = field(default_factory=list)
     error: str | None = None
-    failed_hosts: Counter[str] = field(default_factory=Counter)
     can_pass: int = 0
     retries_failed: bool = False
     counts_before: Counter[str] = field(default_factory=Counter)
     shards_of_others: int = 0
+    report: str | None = None
 
     def add(self, report: ShardReport, successes_before: int | None = None) -> None:
         """Count one shard's final report; of one that was taken up again, with its successes before that."""
-        self.failed_hosts.update(report.failed_hosts)
-        if len(self.failed_hosts) > MOST_HOSTS:
-            self.failed_hosts = Counter(dict(self.failed_hosts.most_common(MOST_HOSTS // 2)))
+        self.facts.add_report(report)
         if report.stats is not None:
-            self._add_stats(report.stats)
             if successes_before is not None:
                 self.shards_retried += 1
                 self.recovered += report.stats.successes - successes_before
@@ -73,13 +71,40 @@ class RunSummary:
         else:
             self.failed_shards[report.shard_id] = report.error or "unknown"
 
-    def _add_stats(self, stats: ShardStats) -> None:
-        self.shards += 1
-        self.count += stats.count
-        self.successes += stats.successes
-        self.failed_to_download += stats.failed_to_download
-        self.failed_to_resize += stats.failed_to_resize
-        self.status_dict.update(stats.status_dict)
+    @property
+    def shards(self) -> int:
+        """Shards made."""
+        return self.facts.shards
+
+    @property
+    def count(self) -> int:
+        """Rows of these shards."""
+        return self.facts.count
+
+    @property
+    def successes(self) -> int:
+        """Those of them that are in the dataset."""
+        return self.facts.successes
+
+    @property
+    def failed_to_download(self) -> int:
+        """Those of which no body was downloaded."""
+        return self.facts.failed_to_download
+
+    @property
+    def failed_to_resize(self) -> int:
+        """Those whose body gave no image to store."""
+        return self.facts.failed_to_resize
+
+    @property
+    def status_dict(self) -> Counter[str]:
+        """Rows by what became of them: ``success``, or the failure's text."""
+        return self.facts.messages
+
+    @property
+    def failed_hosts(self) -> Counter[str]:
+        """Rows that were not downloaded, by host."""
+        return self.facts.failed_hosts
 
     def leave_to_others(self, shard_ids: set[int]) -> None:
         """Count shards that other programs have made meanwhile; one that has failed here has not failed."""
@@ -113,6 +138,10 @@ class RunSummary:
         if self.unfinished:
             lines += self._unfinished_lines()
         lines += self._failure_lines()
+        # The shards that could not be made have their own lines.
+        lines += finding_lines(
+            finding for finding in self.findings if finding.kind is not FindingKind.SHARDS_FAILED
+        )
         if self.worker_deaths:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(self.worker_deaths).most_common(3))
             lines.append(f"worker processes replaced: {reasons}")
@@ -123,6 +152,8 @@ class RunSummary:
         if self.error:
             lines.append(f"the run ended early: {self.error}")
         lines.append(f"output: {self.output_folder}")
+        if self.report is not None:
+            lines.append(f"report: {self.report}")
         return lines
 
     def __str__(self) -> str:
@@ -200,6 +231,22 @@ class RunSummary:
             f"{_shards(len(self.failed_shards))} could not be made; the same command tries them again:",
             *lines,
         ]
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """The findings that matter most as people read them, each with its remedy; what matters most first."""
+    shown = list(findings)[:SHOWN_FINDINGS]
+    lines = ["findings:"] if shown else []
+    for finding in shown:
+        lines += _wrapped(f"- {finding.title}: {finding.cause}", "  ")
+        lines += _wrapped(f"  -> {finding.remedy}", "     ")
+    return lines
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _rows(n: int) -> str:

@@ -6,6 +6,7 @@ When the run is stopped before that, ``put_aside`` keeps what there is.
 
 from __future__ import annotations
 
+import heapq
 import logging
 import re
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED, URL_MISSING, Failure, is_retried
+from img2dataset.storage.retries import may_pass
 from img2dataset.types import (
     BBOX_COLUMN,
     EXPECTED_HASH_COLUMN,
@@ -24,6 +26,7 @@ from img2dataset.types import (
     Row,
     Sample,
     Shard,
+    ShardMeasures,
     ShardReport,
     ShardStats,
     Status,
@@ -33,11 +36,12 @@ from img2dataset.working.outcomes import Outcome, RowTask
 from img2dataset.working.settings import WorkSettings
 from img2dataset.working.shard_writer import PreparedShard, ShardWriter
 from img2dataset.working.unfinished import open_unfinished_shard
+from img2dataset.working.waiting import Waiting
 
 logger = logging.getLogger("img2dataset")
 
-# How many hosts a shard's report names, so that it stays small.
-MOST_FAILED_HOSTS = 50
+# How many hosts a shard's report names, and failures of each, so that it stays small.
+MOST_HOSTS, MOST_TROUBLES = 50, 5
 _AFTER_AUTHORITY = re.compile(r"[/\\?#]")
 _PORT = re.compile(r":[0-9]*$")
 
@@ -74,7 +78,11 @@ class OpenShard:
         self._writer = ShardWriter(settings.write, shard.shard_id, self._input_columns)
         # Rows that were taken over from what an earlier run has made of this shard, and those given up.
         self._taken_over = 0
-        self._failed_hosts: Counter[str] = Counter()
+        # What ``measures`` tells.
+        self._hosts: Counter[str] = Counter()
+        self._troubles: dict[str, Counter[str]] = {}
+        self._not_images: Counter[str] = Counter()
+        self._repeated = self._bytes_in = self._bytes_out = 0
         self._not_tried: list[int] = []
 
     @property
@@ -104,12 +112,14 @@ class OpenShard:
         for index, url in enumerate(self._urls):
             if index in kept:
                 continue
+            self._hosts[host_named_by(url)] += 1
             refusal = self._refusal(index, url)
             if refusal is not None:
                 self._record(Outcome(index, FAILED_TO_DOWNLOAD, refusal), asked=False)
             elif url is not None:
                 first = first_of.setdefault(url, index)
                 self._rows_of.setdefault(first, []).append(index)
+                self._repeated += first != index
         for first in self._rows_of:
             yield Row(self.shard_id, first, self._urls[first] or "")
 
@@ -145,6 +155,8 @@ class OpenShard:
             self._keep(unfinished, kept)
             return kept
         except (OSError, OutputError) as error:
+            if not self._settings.write.locate().is_local and may_pass(error):
+                raise  # the store is away, and still has it when it is back
             logger.warning("shard %s: what a stopped run has kept of it cannot be used: %s", name, error)
             self._writer.discard()
             self._writer = ShardWriter(self._settings.write, self.shard_id, self._input_columns)
@@ -203,9 +215,19 @@ class OpenShard:
                 metadata=metadata,
             )
         )
-        if outcome.status == FAILED_TO_DOWNLOAD and counted and asked:
-            self._failed_hosts[host_named_by(self._urls[outcome.index])] += 1
+        if counted and asked:
+            self._measure(outcome)
         self._count_row(outcome.status, outcome.failure, counted)
+
+    def _measure(self, outcome: Outcome) -> None:
+        self._bytes_in += outcome.downloaded
+        if outcome.image is not None:
+            self._bytes_out += len(outcome.image.image)
+        if outcome.looks_like is not None:
+            self._not_images[outcome.looks_like] += 1
+        if outcome.status == FAILED_TO_DOWNLOAD:
+            host = host_named_by(self._urls[outcome.index])
+            self._troubles.setdefault(host, Counter())[outcome.failure or ""] += 1
 
     def _count_row(self, status: Status, message: str | None, counted: bool = True) -> None:
         self._statuses[status] += 1
@@ -283,10 +305,22 @@ class OpenShard:
             self.discard()
         return ShardReport(self.shard_id, unfinished=stats) if newly_tried or self._taken_over else None
 
-    @property
-    def failed_hosts(self) -> dict[str, int]:
-        """Rows that were not downloaded in this run, by the hosts that have most of them."""
-        return dict(self._failed_hosts.most_common(MOST_FAILED_HOSTS))
+    def measures(self, waiting: Waiting) -> ShardMeasures:
+        """What was seen of this shard in this run, and of its worker since its last report."""
+        worst = heapq.nlargest(MOST_HOSTS, self._troubles.items(), key=lambda item: item[1].total())
+        seconds, cpu_s, waited_s, memory = waiting.take()
+        return ShardMeasures(
+            hosts=dict(self._hosts.most_common(MOST_HOSTS)),
+            troubles={host: dict(troubles.most_common(MOST_TROUBLES)) for host, troubles in worst},
+            not_images=dict(self._not_images),
+            repeated=self._repeated,
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
+            seconds=seconds,
+            cpu_s=cpu_s,
+            waited_s=waited_s,
+            memory=memory,
+        )
 
     def discard(self) -> None:
         """Remove what was written so far."""

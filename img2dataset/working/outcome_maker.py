@@ -13,6 +13,7 @@ from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.imaging import ImageFailure, ImageProcessor
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, ProcessedImage
+from img2dataset.working.body_kinds import what_it_is
 from img2dataset.working.outcomes import Outcome, RowTask
 
 logger = logging.getLogger("img2dataset")
@@ -40,9 +41,11 @@ class OutcomeMaker:
             return
         digest = hashlib.new(self._compute_hash, body).hexdigest() if self._compute_hash else None
         processed: ProcessedImage | ImageFailure | None = None
+        downloaded = len(body)
         for task in tasks:
+            size, downloaded = downloaded, 0
             if self._verify_hash and task.expected_hash != digest:
-                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failures.HASH_MISMATCH)
+                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failures.HASH_MISMATCH, downloaded=size)
                 continue
             # Rows of one URL share its pixels, unless each has regions of its own to blur.
             if processed is None or self._blur:
@@ -55,6 +58,8 @@ class OutcomeMaker:
                     digest=digest,
                     original_width=processed.width,
                     original_height=processed.height,
+                    downloaded=size,
+                    looks_like=what_it_is(body) if processed.failure == failures.NOT_AN_IMAGE else None,
                 )
             else:
                 yield Outcome(
@@ -64,6 +69,7 @@ class OutcomeMaker:
                     digest=digest,
                     original_width=processed.original_width,
                     original_height=processed.original_height,
+                    downloaded=size,
                 )
 
     def _processed(self, body: bytes | bytearray, boxes: object) -> ProcessedImage | ImageFailure:

@@ -23,7 +23,11 @@ class RowTask:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one row ended: ``failure`` says why it has no sample, ``digest`` is of the bytes."""
+    """How one row ended: ``failure`` says why it has no sample, ``digest`` is of the bytes.
+
+    ``downloaded``: bytes of its body, of the first row of a URL. ``looks_like``: what a body is that is no
+    image.
+    """
 
     index: int
     status: Status
@@ -32,3 +36,5 @@ class Outcome:
     digest: str | None = None
     original_width: int | None = None
     original_height: int | None = None
+    downloaded: int = 0
+    looks_like: str | None = None

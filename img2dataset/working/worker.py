@@ -18,7 +18,7 @@ from img2dataset.fetching.hosts.states import LOOK_AHEAD_ROWS
 from img2dataset.fetching.machine import raise_limit
 from img2dataset.imaging import ImageProcessor
 from img2dataset.storage.retries import is_mistake
-from img2dataset.types import Fetched, Row, Shard, ShardReport, Status
+from img2dataset.types import Fetched, Row, Shard, ShardReport, Status, WaitsFor
 from img2dataset.working.decoding_budget import decoding_turn
 from img2dataset.working.intake import Intake, NoMoreShards
 from img2dataset.working.open_shard import OpenShard
@@ -38,6 +38,7 @@ from img2dataset.working.sharing import (
     travelling,
 )
 from img2dataset.working.uploads import Uploaded, Uploads
+from img2dataset.working.waiting import LEAST_WAIT_S, Waiting, waits_for
 
 Progress = Callable[[Counter[Status]], None]
 PROGRESS_INTERVAL_S = 0.5
@@ -103,6 +104,7 @@ class Worker:
         self._next_progress = 0.0
         self._stop_at: float | None = None
         self._step_began = time.monotonic()
+        self._waiting = Waiting()
         raise_limit()
         self._fetcher = Fetcher(settings.fetch, self._events.put)
 
@@ -212,6 +214,20 @@ class Worker:
             return None
         finally:
             self._step_began = time.monotonic()
+            if self._step_began - now > LEAST_WAIT_S:
+                self._waiting.add(self._step_began - now, self._waits_for())
+
+    def _waits_for(self) -> WaitsFor:
+        fetcher = self._fetcher
+        return waits_for(
+            store=not self._uploads.takes_more,
+            open_shards=len(self._open),
+            in_flight=fetcher.in_flight,
+            looked_up=fetcher.looked_up,
+            limit=fetcher.concurrency,
+            for_hosts=fetcher.not_begun - fetcher.waiting,
+            waiting=fetcher.waiting,
+        )
 
     def _report_progress(self) -> None:
         rows_done, self._rows_done = self._rows_done, Counter()
@@ -322,7 +338,7 @@ class Worker:
         except Exception as error:
             return self._dropped(shard.shard_id, error)
         del self._open[shard.shard_id]
-        report = ShardReport(shard.shard_id, stats=stats, failed_hosts=shard.failed_hosts)
+        report = ShardReport(shard.shard_id, stats=stats, measures=shard.measures(self._waiting))
         if not prepared.is_uploaded:
             return report
         self._uploads.begin(prepared, report)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from img2dataset import download
-from img2dataset.reporting import RunSummary
+from img2dataset.reporting.summary import RunSummary
 from tests.program.runs import Dataset, read_dataset, serve_photographs
 from tests.servers import ImageServer
 

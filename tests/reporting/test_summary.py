@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from img2dataset.failures import NOT_TRIED
-from img2dataset.reporting import RunSummary
-from img2dataset.types import ShardReport, ShardStats
+from img2dataset.reporting.summary import RunSummary
+from img2dataset.types import ShardMeasures, ShardReport, ShardStats
+
+
+def troubled(hosts: dict[str, int]) -> ShardMeasures:
+    return ShardMeasures(troubles={host: {"HTTP 503": rows} for host, rows in hosts.items()})
 
 
 def test_counts_are_summed_over_shards() -> None:
@@ -57,7 +61,7 @@ def test_the_worst_hosts_and_what_can_be_won_back_are_named() -> None:
         hosts = {"shop.example": shop, "museum.example:8080": museum, "once.example": 1, "": 2}
         failed = sum(hosts.values())
         stats = ShardStats(shard_id, 100, 100 - failed, failed, 0, 0.0, 1.0, {"HTTP 503": failed})
-        summary.add(ShardReport(shard_id, stats, failed_hosts=hosts))
+        summary.add(ShardReport(shard_id, stats, measures=troubled(hosts)))
     text = str(summary)
     assert "hosts with most downloads that failed: shop.example (60), museum.example:8080 (4)" in text
     assert "60 of the failures can pass: the same command with\n" in text
@@ -91,7 +95,7 @@ def test_a_million_hosts_are_not_all_kept() -> None:
     for shard_id in range(300):
         hosts = {f"host{shard_id}-{n}.example": 1 for n in range(50)} | {"worst.example": 50}
         stats = ShardStats(shard_id, 100, 0, 100, 0, 0.0, 1.0, {"HTTP 404": 100})
-        summary.add(ShardReport(shard_id, stats, failed_hosts=hosts))
+        summary.add(ShardReport(shard_id, stats, measures=troubled(hosts)))
     assert len(summary.failed_hosts) <= 10_050
     assert "worst.example (15,000)" in str(summary)
 

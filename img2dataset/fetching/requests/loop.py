@@ -80,6 +80,11 @@ class DownloadLoop:
         """Transfers running now, those whose host is being looked up, and what is read from elsewhere."""
         return self._pool.in_use + self._local.in_flight
 
+    @property
+    def looked_up(self) -> int:
+        """Those of them whose host is being looked up."""
+        return max(0, self._pool.in_use - len(self._transfers.running))
+
     def take_back(self, count: int, even_on_trial: bool) -> list[Row]:
         """Give rows back that have not been requested; see ``Scheduler.take_back``. Any thread."""
         return self._scheduler.take_back(count, even_on_trial)
