@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Container, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Container, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from img2dataset.errors import InputError, one_line
 from img2dataset.options import InputOptions, option_specs
@@ -188,6 +189,32 @@ def open_reader(options: InputOptions, rows_per_shard: int, patience: Patience |
         sources = [memory_source(options.url_list, selected, options.url_col, warnings)]
     has_rows = _check_beginnings(sources, checked, options.url_list if files else "in memory")
     return Reader(rows_per_shard, selected, files, sources, has_rows)
+
+
+def read_objects(path: str, input_format: str) -> Iterator[Mapping[str, Any]] | None:
+    """All rows of a list just as they stand in it, where they are objects; None for formats of columns.
+
+    A row that is no object has no values.
+
+    Args:
+        path, input_format: as ``read_table``.
+
+    Raises:
+        InputError, OptionError, MissingDependency: as ``read_table``; the first also while rows are taken.
+    """
+    from img2dataset.reading.files import find_files
+    from img2dataset.reading.list_format import list_format
+    from img2dataset.reading.rows import Warnings
+    from img2dataset.reading.tables import objects_of
+
+    options = InputOptions(url_list=path, input_format=input_format)
+    read_as = list_format(input_format)
+    warnings = Warnings()
+    files = find_files(path, input_format)
+    found = [(file, read_as.objects(file, options, warnings)) for file in files]
+    if any(records is None for _, records in found):
+        return None
+    return chain.from_iterable(objects_of(records or (), file.path, warnings) for file, records in found)
 
 
 def read_table(path: str, input_format: str) -> pa.Table:

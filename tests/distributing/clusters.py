@@ -88,8 +88,8 @@ class RayNodes:
         self.address = f"127.0.0.2:{free_port()}"
         self.nodes: list[subprocess.Popen[bytes]] = []
 
-    def add(self, cores: int = 1) -> int:
-        """Start one more node; the first is the head. Returns its number."""
+    def add(self, cores: int = 1, python: Path | None = None) -> int:
+        """Start one more node, with this Python or another; the first is the head. Returns its number."""
         number = len(self.nodes)
         where = (
             ["--head", "--port", self.address.split(":")[1], *self._dashboard]
@@ -97,7 +97,7 @@ class RayNodes:
             else ["--address", self.address]
         )
         command = [
-            str(Path(sys.executable).with_name("ray")),
+            *(str(python or sys.executable), "-m", "ray.scripts.scripts"),
             *("start", "--block", "--disable-usage-stats", "--num-cpus", str(cores)),
             *("--node-ip-address", f"127.0.0.{number + 2}", *where),
             *("--temp-dir", self.folder, "--object-store-memory", "100000000"),

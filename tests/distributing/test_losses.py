@@ -12,7 +12,7 @@ import pytest
 
 from tests.distributing.clusters import SPECULATION, descendants, ray_cluster, spark_cluster
 from tests.distributing.killing import lives, processes_of, when_shards_are_there
-from tests.distributing.same_dataset import FaultyList, assert_same, make
+from tests.distributing.same_dataset import FaultyList, assert_same, make, options_of
 from tests.program.runs import COMMAND, Dataset, read_dataset, words
 from tests.servers import ImageServer
 
@@ -88,16 +88,8 @@ def test_a_run_of_its_own_session_is_stopped_and_goes_on(
     faulty: FaultyList, expected: Dataset, tmp_path: Path, engine: str
 ) -> None:
     """With nothing set up: the program makes what it needs on this machine, and leaves no process behind."""
-    options = {
-        "url_list": faulty.text,
-        "output_folder": tmp_path / "out",
-        "output_format": "webdataset",
-        "number_sample_per_shard": 20,
-        "image_size": 64,
-        # The row that gets no answer holds its shard until the stop.
-        "timeout": 40,
-        "distributor": engine,
-    }
+    # The row that gets no answer holds its shard until the stop.
+    options = options_of(faulty.text, tmp_path / "out", distributor=engine, timeout=40)
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "RAY_AUTH_MODE": "disabled"}
     address = {"ray": {"distributor_config": '["address=local","num_cpus=2"]'}}.get(engine, {})
     command = [COMMAND, *words({**options, **address})]
@@ -124,8 +116,7 @@ def test_a_run_of_its_own_session_is_stopped_and_goes_on(
 
 def test_the_driver_of_spark_is_killed_and_nobody_is_left(faulty: FaultyList, tmp_path: Path) -> None:
     """The Python workers of Spark end with it, and what they have started notices that they are gone."""
-    options = {"url_list": faulty.text, "output_folder": tmp_path / "out", "number_sample_per_shard": 20}
-    command = [COMMAND, *words({**options, "distributor": "pyspark", "timeout": 4})]
+    command = [COMMAND, *words(options_of(faulty.text, tmp_path / "out", distributor="pyspark"))]
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as run:
         until = time.monotonic() + 200

@@ -7,13 +7,12 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.distributing.clusters import SPECULATION, ray_cluster, spark_cluster
 from tests.distributing.killing import processes_of, when_shards_are_there
-from tests.distributing.same_dataset import FaultyList, assert_same, make
+from tests.distributing.same_dataset import FaultyList, assert_same, make, options_of
 from tests.program.runs import Dataset, read_dataset, start
 from tests.servers import ImageServer
 
@@ -23,6 +22,8 @@ SHARDS = ROWS // ROWS_A_SHARD
 # Of the shards there are when one is killed: a quarter.
 MIDDLE = SHARDS // 4
 RANKS = 4
+# Photographs must not run out of time where everything runs on one machine.
+OPTIONS = {"number_sample_per_shard": ROWS_A_SHARD, "timeout": 20}
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,7 @@ def faulty(image_server: ImageServer, tmp_path_factory: pytest.TempPathFactory) 
 def expected(faulty: FaultyList, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """What one process makes of the list that nobody kills."""
     folder = tmp_path_factory.mktemp("expected") / "out"
-    _, dataset = make(faulty.text, folder, number_sample_per_shard=ROWS_A_SHARD, processes_count=1)
-    return dataset
+    return make(faulty.text, folder, **OPTIONS, processes_count=1)[1]
 
 
 @pytest.fixture
@@ -45,10 +45,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
 
 
-def made_by(distributor: str, faulty: FaultyList, folder: Path, **options: Any) -> Dataset:
-    """The dataset of a run that must end well, and has been told of the loss."""
-    rows = {"number_sample_per_shard": ROWS_A_SHARD, "processes_count": 2}
-    summary, made = make(faulty.text, folder, distributor=distributor, **rows, **options)
+def made_by(distributor: str, faulty: FaultyList, folder: Path) -> Dataset:
+    """The dataset of a run that must end well."""
+    summary, made = make(faulty.text, folder, **OPTIONS, distributor=distributor, processes_count=2)
     assert summary.exit_status == 0
     assert (summary.count, summary.shards) == (ROWS, SHARDS)
     return made
@@ -90,17 +89,9 @@ def test_ray_loses_one_of_three_nodes(faulty: FaultyList, expected: Dataset, fol
 
 
 def test_four_ranks_lose_one(faulty: FaultyList, expected: Dataset, folder: Path) -> None:
-    options = {
-        "url_list": faulty.text,
-        "output_folder": folder,
-        "output_format": "webdataset",
-        "number_sample_per_shard": ROWS_A_SHARD,
-        "image_size": 64,
-        "timeout": 4,
-        "processes_count": 1,
-        "lease_s": 3,
-    }
-    ranks = [start(**options, distributor="ranks", rank=rank, world_size=RANKS) for rank in range(RANKS)]
+    of_ranks = {"distributor": "ranks", "world_size": RANKS, "processes_count": 1, "lease_s": 3}
+    options = options_of(faulty.text, folder, **OPTIONS, **of_ranks)
+    ranks = [start(**options, rank=rank) for rank in range(RANKS)]
     with when_shards_are_there(folder, MIDDLE, lambda: os.killpg(ranks[1].pid, signal.SIGKILL)):
         said = [rank.communicate(timeout=240) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, -signal.SIGKILL, 0, 0], said

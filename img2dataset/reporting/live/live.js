@@ -82,7 +82,7 @@ function showTiles(view) {
     ["Success", percent(view.success_share), `${whole(view.rows && view.rows.success)} images`],
     ["Rows a second", short(view.rows_per_second), `${short(view.mean_rows_per_second)} since it began`],
     ["Time", duration(elapsed), view.state !== "running" ? "in all" : known(view.seconds_left) ? `about ${duration(view.seconds_left)} left` : "so far"],
-    ["Shards done", whole(shards.done), `${whole(view.shards_open)} open, ${whole(shards.failed || 0)} failed`],
+    ["Shards done", whole(shards.done), [known(view.shards_open) ? `${whole(view.shards_open)} open` : "", `${whole(shards.failed || 0)} failed`].filter(Boolean).join(", ")],
     ["Download", known(view.bytes_per_second) ? bytes(view.bytes_per_second) + "/s" : "–", `${bytes(view.bytes_in)} in, ${bytes(view.bytes_out)} out`],
     ["CPU", known(view.cores_used) ? view.cores_used.toFixed(1) : "–", known(view.cores) ? `of ${view.cores} cores` : ""],
     ["Memory", bytes(view.memory), known(view.memory_limit) ? `of ${bytes(view.memory_limit)}` : ""],
@@ -187,11 +187,11 @@ function showSamples(view) {
   at("samples-section").hidden = !samples.length;
   replaceIfOther(at("samples"), samples.map((each) => {
     const about = each.caption || each.url || each.key;
-    const image = make("img", { src: address("/image", { key: each.key }), alt: about, loading: "lazy", decoding: "async" });
+    const image = make("img", { src: each.data || address("/image", { key: each.key }), alt: about, decoding: "async" });
     const figure = make("figure", {}, image, make("figcaption", { "aria-hidden": "true" }, about));
     figure.title = `${each.key} ${each.width || "?"} × ${each.height || "?"} ${each.url || ""}`;
     return figure;
-  }), samples.map((each) => each.key).join());
+  }), samples.map((each) => each.key).join() + view.is_last);
 }
 
 function show(view) {

@@ -5,6 +5,7 @@ Called by the api (``--dashboard``) and by ``img2dataset watch``.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -14,11 +15,12 @@ from typing import Any
 from img2dataset.errors import one_line
 from img2dataset.printable import printable
 from img2dataset.reporting.live.following import FollowedLog, LogFollower
-from img2dataset.reporting.live.samples import LatestSamples, ShownSample
+from img2dataset.reporting.live.samples import SHOWN_SAMPLES, LatestSamples, ShownSample, shown_samples
 from img2dataset.reporting.live.server import PageServer
 from img2dataset.reporting.live.shard_statistics import StatisticsFollower
-from img2dataset.reporting.live.view import last_run, view_of
+from img2dataset.reporting.live.view import RUNNING, last_run, view_of
 from img2dataset.storage.locations import Location
+from img2dataset.storage.temporaries import attempts_under_way
 
 logger = logging.getLogger("img2dataset")
 
@@ -49,11 +51,12 @@ class LivePage:
         self, location: Location, shown_name: str, status: Callable[[], Mapping[str, Any]], port: int = 0
     ) -> None:
         location = location.for_this_thread()
-        self._name, self._status = shown_name, status
+        self._location, self._name, self._status = location, shown_name, status
         self._logs, self._statistics = LogFollower(location), StatisticsFollower(location)
         self._latest = LatestSamples(location)
         self._heard, self._grew = 0.0, -1e9
         self._samples_looked = -1e9
+        self._shown: list[ShownSample] = []
         self._is_first = True
         self._changed = threading.Condition()  # guards what follows
         self._number = 0
@@ -130,12 +133,15 @@ class LivePage:
             logger.debug("the live page cannot look into the folder: %s", error)
             view, samples = (
                 {**self._view, "trouble": printable(one_line(error))},
-                list(self._samples.values()),
+                self._shown,
             )
         with self._changed:
             self._number, self._looked = self._number + 1, time.monotonic()
             view["is_last"] = is_last
-            self._view, self._samples = view, {sample.key: sample for sample in samples}
+            self._view = view
+            # A browser may be about to fetch those of the view before.
+            now = {sample.key: sample for sample in samples}
+            self._samples = dict(itertools.islice({**now, **self._samples}.items(), 2 * SHOWN_SAMPLES))
             self._is_last = is_last
             self._changed.notify_all()
         return time.monotonic() - began
@@ -144,11 +150,14 @@ class LivePage:
         logs = last_run(self._logs.look()) or self._statistics.look()
         status = self._status_now()
         view = view_of(self._name, logs, status, time.time(), self._has_grown(logs))
-        samples = list(self._samples.values())
+        if view["shards_open"] is None and view["state"] == RUNNING:
+            open_now = attempts_under_way(self._location)
+            view["shards_open"] = None if open_now is None else len(open_now)
+        samples = self._shown
         if is_last or time.monotonic() - self._samples_looked > SAMPLES_INTERVAL_S:
             self._samples_looked = time.monotonic()
-            samples = self._latest.look()
-        return {**view, "samples": [sample.to_document() for sample in samples]}, samples
+            samples = self._shown = self._latest.look()
+        return {**view, "samples": shown_samples(samples, with_images=is_last)}, samples
 
     def _status_now(self) -> Mapping[str, Any]:
         try:

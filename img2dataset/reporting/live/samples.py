@@ -6,6 +6,7 @@ Images are handed on as they are stored, and decoded by nobody here: they are st
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import logging
@@ -24,7 +25,7 @@ from img2dataset.storage.locations import Location
 logger = logging.getLogger("img2dataset")
 
 SHOWN_SAMPLES, MOST_OF_A_SHARD, MOST_SHARDS_TRIED = 24, 12, 4
-MOST_IMAGE_BYTES = 512 * 1024
+MOST_IMAGE_BYTES, MOST_BYTES_WITH_IMAGES = 512 * 1024, 4 << 20
 MOST_CAPTION = 300
 # A shard with more rows than this shows no captions: its metadata would take too long.
 MOST_ROWS = 200_000
@@ -131,6 +132,23 @@ class LatestSamples:
                 if len(found) == len(keys):
                     break
         return found
+
+
+def shown_samples(samples: Sequence[ShownSample], with_images: bool) -> list[dict[str, Any]]:
+    """Samples as JSON values.
+
+    Args:
+        samples: to be shown.
+        with_images: the images too, as addresses that hold them, for a page that outlives its server; those
+            for which there is no room are left out.
+    """
+    documents, room = [], MOST_BYTES_WITH_IMAGES
+    for sample in samples:
+        room -= len(sample.image) if with_images else 0
+        if room >= 0:
+            data = f"data:{sample.content_type};base64,{base64.b64encode(sample.image).decode()}"
+            documents.append({**sample.to_document(), **({"data": data} if with_images else {})})
+    return documents
 
 
 def kind_of(image: bytes) -> str | None:
