@@ -121,6 +121,8 @@ def trial_options(options: Options, sampled: SampledList, folder: str) -> Option
         world_size=None,
         enable_wandb=False,
         stop_early=False,
+        dashboard=False,
+        report=False,
     )
 
 

@@ -50,6 +50,9 @@ class RunOptions:
         " column, no network, no names, a proxy that refuses",
         group=RUN,
     )
+    report: bool = option(
+        True, help="at the end, write report.html and report.json into the output folder", group=RUN
+    )
     rank: int | None = option(
         None,
         help="with --distributor ranks: which of the ranks this program is, from 0",
@@ -80,6 +83,16 @@ class RunOptions:
         unit="seconds",
         group=RUN,
         minimum=1,
+    )
+    dashboard: bool = option(
+        False, help="serve a page that shows the run while it goes on, to this machine alone", group=RUN
+    )
+    dashboard_port: int = option(
+        0,
+        help="port of that page; 0, or where it is taken: one that is free",
+        group=RUN,
+        minimum=0,
+        maximum=65535,
     )
     enable_wandb: bool = option(False, help="report to Weights & Biases", group=RUN)
     wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)
