@@ -67,6 +67,10 @@ def run_command(words: list[str]) -> int:
         from img2dataset.emitting.command import PAGE
 
         return _say(PAGE)
+    if words[0] == "estimate" and (len(words) == 1 or {"--help", "-h"} & set(words)):
+        from img2dataset.estimating.command import PAGE as PAGE_OF_ESTIMATE
+
+        return _say(PAGE_OF_ESTIMATE)
     if words[:2] == ["--", "--completion"]:
         return _say_completion(words[2:])
     if words[0] != "cache" and (word := _asked_for_help(words)):
