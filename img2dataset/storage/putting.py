@@ -27,12 +27,21 @@ def put_text(location: Location, path: str, text: str) -> None:
     Raises:
         Exception: it cannot be written; every file system has its own errors.
     """
+    put_bytes(location, path, text.encode())
+
+
+def put_bytes(location: Location, path: str, contents: bytes) -> None:
+    """Put a small file under a name, in place of what stands there.
+
+    Raises:
+        Exception: as ``put_text``.
+    """
     if not location.is_local:
-        location.tried(lambda: location.file_system.pipe_file(path, text.encode()))
+        location.tried(lambda: location.file_system.pipe_file(path, contents))
         return
     temporary = _beside(path)
-    with put_whole(path, temporary), open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
+    with put_whole(path, temporary), open(temporary, "wb") as file:
+        file.write(contents)
 
 
 def create_text(location: Location, path: str, text: str) -> None:
