@@ -1,7 +1,7 @@
 """A real browser for pages: headless Chromium, told what to do over a pipe (Chrome DevTools Protocol).
 
-Tests that need it are skipped where Chromium is missing (Debian's package is ``chromium``). It reaches loopback
-addresses alone: whatever else a page asks for would be an error here and is listed in ``requests``.
+Tests that need it are skipped where Chromium is missing (Debian's package is ``chromium``). It reaches
+loopback addresses alone: whatever else a page asks for would be an error here and is listed in ``requests``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reports in a real browser: numbers, pictures, keyboard, no request, nothing that strangers wrote at work."""
+"""Reports in a real browser: numbers, pictures, keyboard, no request, and strangers' scripts as text."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def test_images_open_at_a_click_and_by_the_keyboard(
 ) -> None:
     browser.open(output / "report.html")
     shown = "document.getElementById('sample').open"
+    buttons = "[...document.querySelectorAll('.sheet button')]"
     facts = "document.querySelector('#sample .facts').innerText"
     sample = document["sample"]
     assert len(shown_of(browser, ".sheet button")) == 64
@@ -77,10 +78,7 @@ def test_images_open_at_a_click_and_by_the_keyboard(
     assert sample[4]["row"]["url"] in browser.evaluate(facts)
     browser.press("Escape")
     assert not browser.evaluate(shown)
-    assert (
-        browser.evaluate("[...document.querySelectorAll('.sheet button')].indexOf(document.activeElement)")
-        == 4
-    )
+    assert browser.evaluate(f"{buttons}.indexOf(document.activeElement)") == 4
     browser.press("Tab")
     browser.press("Enter")
     assert browser.evaluate(shown)
