@@ -25,8 +25,10 @@ from img2dataset.reporting.progress import ProgressLine
 from img2dataset.reporting.summary import RunSummary
 from img2dataset.reporting.surroundings import surroundings_of
 from img2dataset.settings import work_settings
+from img2dataset.status.dashboard import start_dashboard
 from img2dataset.stopping import StopRequest
 from img2dataset.storage.locations import Location
+from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import Status
 from img2dataset.working.output_folder import OutputFolder
 
@@ -76,8 +78,9 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         log.rows(rows_done)
 
     engine = create_engine(engine_settings(options), show, stop)
-    reader = open_reader(options, options.number_sample_per_shard)
-    output = OutputFolder(settings.write)
+    patience = patience_with_list(options.store_patience, lambda: stop.made)
+    reader = open_reader(options, options.number_sample_per_shard, patience)
+    output = OutputFolder(settings.write, lambda: stop.made)
     here = prepare(output, options, reader, engine.capabilities.shares_output)
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)
@@ -93,6 +96,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     surroundings = log.surroundings
     record.start(note_at_once=engine.capabilities.machines)
     log.start()
+    page = start_dashboard(options.output_folder, options.dashboard_port) if options.dashboard else None
     if options.incremental_mode != "new_only":
         threading.Thread(
             target=_find_total, args=(reader, progress, record, log, here.skipped, options), daemon=True
@@ -141,6 +145,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         summary.end_time = summary.start_time + time.monotonic() - began
         summary.findings = find(summary.facts, surroundings)
         log.close(_end_event(summary))
+        if page is not None:
+            page.close()
     if options.report:
         summary.report = _report(settings.write.locate(), summary, engine.capabilities.shares_output)
     for line in summary.lines():

@@ -84,6 +84,16 @@ class RunOptions:
         group=RUN,
         minimum=1,
     )
+    dashboard: bool = option(
+        False, help="serve a page that shows the run while it goes on, to this machine alone", group=RUN
+    )
+    dashboard_port: int = option(
+        0,
+        help="port of that page; 0, or where it is taken: one that is free",
+        group=RUN,
+        minimum=0,
+        maximum=65535,
+    )
     enable_wandb: bool = option(False, help="report to Weights & Biases", group=RUN)
     wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)
 

@@ -130,3 +130,20 @@ def event_of_line(line: str) -> Event | None:
         return kind(**{name: document[name] for name in kind.__slots__ if name in document})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def facts_of_logs(logs: Iterable[RunLog]) -> Facts:
+    """What is known of the dataset that these logs are of, the earliest first.
+
+    A run that begins anew, or takes failed rows up again, counts its shards again: what was logged before it
+    is left out.
+    """
+    facts = Facts()
+    mode_before = ""
+    for log in logs:
+        # Ranks of one run each have a log of their own.
+        if log.run.mode in ("overwrite", "retry_failed") and log.run.mode != mode_before:
+            facts = Facts()
+        mode_before = log.run.mode
+        facts.add(log.facts)
+    return facts

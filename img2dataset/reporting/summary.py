@@ -6,6 +6,7 @@ import html
 import textwrap
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from img2dataset.counted import counted
@@ -137,7 +138,10 @@ class RunSummary:
         if self.unfinished:
             lines += self._unfinished_lines()
         lines += self._failure_lines()
-        lines += self._finding_lines()
+        # The shards that could not be made have their own lines.
+        lines += finding_lines(
+            finding for finding in self.findings if finding.kind is not FindingKind.SHARDS_FAILED
+        )
         if self.worker_deaths:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(self.worker_deaths).most_common(3))
             lines.append(f"worker processes replaced: {reasons}")
@@ -209,16 +213,6 @@ class RunSummary:
             lines.append(f"  {option}tries them again")
         return ["most frequent failures:", *lines]
 
-    def _finding_lines(self) -> list[str]:
-        # The shards that could not be made have their own lines.
-        told = [finding for finding in self.findings if finding.kind is not FindingKind.SHARDS_FAILED]
-        shown = told[:SHOWN_FINDINGS]
-        lines = ["findings:"] if shown else []
-        for finding in shown:
-            lines += _wrapped(f"- {finding.title}: {finding.cause}", "  ")
-            lines += _wrapped(f"  -> {finding.remedy}", "     ")
-        return lines
-
     def _worst_hosts(self) -> str:
         """The hosts with the most failed downloads; none for a list whose every row has a host of its own."""
         worst = [
@@ -237,6 +231,16 @@ class RunSummary:
             f"{_shards(len(self.failed_shards))} could not be made; the same command tries them again:",
             *lines,
         ]
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """The findings that matter most as people read them, each with its remedy; what matters most first."""
+    shown = list(findings)[:SHOWN_FINDINGS]
+    lines = ["findings:"] if shown else []
+    for finding in shown:
+        lines += _wrapped(f"- {finding.title}: {finding.cause}", "  ")
+        lines += _wrapped(f"  -> {finding.remedy}", "     ")
+    return lines
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -50,6 +50,17 @@ def make_temporary_folder(location: Location, run_id: str, name: str, spool: str
     return tempfile.mkdtemp(prefix=f"{name}-", dir=parent)
 
 
+def attempts_under_way(location: Location) -> set[str] | None:
+    """The names for which ``make_temporary_folder`` has made folders that are still there; None if not local.
+
+    Those of runs that have died are among them until another run removes them.
+    """
+    if not location.is_local:
+        return None
+    found = glob.glob(f"{glob.escape(location.path)}/{TEMPORARY_FOLDER}/*/*-*")
+    return {os.path.basename(path).rpartition("-")[0] for path in found}
+
+
 def runs_with_temporaries(location: Location, spool: str | None = None) -> set[str]:
     """The ids of the runs that have temporary files, those of other output folders' spools included."""
     if not location.is_local:

@@ -12,7 +12,8 @@ import os
 import secrets
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,18 @@ class OutputFolder:
 
     Args:
         settings: name the folder and the run.
+        is_stopped: whether the run is to stop: then a store that is away is not waited for.
 
     Raises:
         MissingDependency: its file system's package is not installed.
         OutputError: its file system is unknown or cannot be set up.
     """
 
-    def __init__(self, settings: WriteSettings) -> None:
+    def __init__(self, settings: WriteSettings, is_stopped: Callable[[], bool] = lambda: False) -> None:
         self.path = settings.output_folder
         self._run_id = settings.run_id
         self._spool = settings.spool_folder
-        self._location = settings.locate()
+        self.location = self._location = settings.locate_patiently(is_stopped)
         self._file_system = self._location.file_system
         self._keep: list[str] = []
         self._digits = settings.shard_digits
@@ -86,8 +88,10 @@ class OutputFolder:
         try:
             if not self._location.has_buckets:
                 self._file_system.makedirs(self._location.path, exist_ok=True)
-            self._file_system.pipe_file(probe, b"can this folder be written to?")
-            self._file_system.rm_file(probe)
+            # The first that is asked of it, and perhaps at an address that is wrong: not with all patience.
+            asked = replace(self._location, patience=None)
+            asked.tried(lambda: self._file_system.pipe_file(probe, b"can this folder be written to?"))
+            remove(asked, probe)
         except Exception as error:  # every file system has its own errors
             if self._location.is_local and os.path.isfile(self._location.path):
                 raise OutputError(
@@ -113,9 +117,20 @@ class OutputFolder:
 
     def done_shards(self) -> set[int]:
         """The shards that are done: those with statistics, whatever the digits of their names."""
-        self._statistics_names = {}
+        return self._done_of(self._names())
+
+    def done_shards_and_highest(self) -> tuple[set[int], int | None]:
+        """The same, and the highest number of a shard of which there is anything at all, if there is any.
+
+        By one listing: the folder may have a million shards.
+        """
         names = self._names()
+        numbers = self._shards_of(names) | unfinished_shards(self._location)
+        return self._done_of(names), max(numbers, default=None)
+
+    def _done_of(self, names: list[str]) -> set[int]:
         self._names_listed = len(names)
+        self._statistics_names = {}
         for name in names:
             shard_id = finished_shard(name)
             if shard_id is not None:
@@ -139,14 +154,13 @@ class OutputFolder:
             return bool(self._location.tried(lambda: self._file_system.exists(path)))
 
         in_order = sorted(shard_ids)
-        with self._told_of("statistics", "read"):
+        with self.told_of("statistics", "read"):
             there = list(side_by_side(self._location, is_there, in_order))
         return [shard_id for shard_id, is_one in zip(in_order, there, strict=True) if not is_one]
 
     def highest_shard(self) -> int | None:
         """The highest number of a shard of which there is anything at all; None in a new folder."""
-        numbers = self._shards_of(self._names())
-        return max(numbers | unfinished_shards(self._location), default=None)
+        return self.done_shards_and_highest()[1]
 
     def read_stats(self, shard_id: int) -> dict[str, Any]:
         """The statistics of a shard that is done.
@@ -158,7 +172,8 @@ class OutputFolder:
             raise OutputError(f"output_folder {self.path!r}: shard {shard_id} has no statistics")
         name = self._statistics_names[shard_id]
         try:
-            stats = json.loads(self._file_system.cat_file(f"{self._location.path}/{name}"))
+            path = f"{self._location.path}/{name}"
+            stats = json.loads(self._location.tried(lambda: self._file_system.cat_file(path)))
         except Exception as error:
             raise OutputError(
                 f"output_folder {self.path!r}: {name} cannot be read: {one_line(error)}; "
@@ -202,7 +217,7 @@ class OutputFolder:
         Raises:
             OutputError: it is there and cannot be read.
         """
-        with self._told_of(name, "read"):
+        with self.told_of(name, "read"):
             return read_note(self._location, name)
 
     def write_note(self, name: str, text: str) -> None:
@@ -211,7 +226,7 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        with self._told_of(name, "written"):
+        with self.told_of(name, "written"):
             write_note(self._location, name, text)
 
     def create_note(self, name: str, text: str) -> bool:
@@ -223,11 +238,11 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        with self._told_of(name, "written"):
+        with self.told_of(name, "written"):
             return create_note(self._location, name, text)
 
     @contextlib.contextmanager
-    def _told_of(self, name: str, what: str) -> Iterator[None]:
+    def told_of(self, name: str, what: str) -> Iterator[None]:
         """Whatever a file system raises becomes one line that names the folder, the file and what failed."""
         try:
             yield
@@ -313,7 +328,7 @@ class OutputFolder:
                 name,
             ),
         ):
-            with self._told_of(name, "removed"):
+            with self.told_of(name, "removed"):
                 remove(self._location, f"{self._location.path}/{name}")
 
     def finish_replacements(self) -> set[int]:

@@ -28,6 +28,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from img2dataset.errors import OutputError
 from img2dataset.formats.dataset import STATISTICS_ENDING
@@ -61,25 +62,29 @@ class ReplacedShard:
     statistics_text: bytes
     retried_keys: frozenset[str]
 
-    def check_still_stands(self, location: Location, statistics: str) -> None:
-        """Refuse to replace a shard that another run has replaced or removed since.
+    def still_stands(self, location: Location, statistics: str, new: bytes) -> bool:
+        """Whether it stands as it was; False where this replacement has been made, by a try that failed.
 
-        What that run has won would be lost.
+        Args:
+            location: of the output folder.
+            statistics: the name of its statistics.
+            new: the contents of those that replace them. Their times are this attempt's alone.
 
         Raises:
-            OutputError: its statistics are others, or gone.
+            OutputError: another run has replaced or removed it since; what that run has won would be lost.
         """
         try:
             path = f"{location.path}/{statistics}"
             standing = location.tried(lambda: location.file_system.cat_file(path))
         except FileNotFoundError:
             standing = None
-        if standing != self.statistics_text:
+        if standing not in (self.statistics_text, new):
             change = "removed" if standing is None else "changed"
             raise OutputError(
                 f"output_folder {location.name!r}: another run has {change} {statistics} while the shard's "
                 "failed rows were retried; let one run work on the folder, and run this again"
             )
+        return bool(standing == self.statistics_text)
 
 
 def replace_shard(
@@ -111,7 +116,9 @@ def replace_shard(
     with replacement_lock(location):
         finish_under_lock(location, shard, run_id)  # an earlier one, cut short
         if replaced is not None:
-            replaced.check_still_stands(location, statistics)
+            new = Path(folder, statistics).read_bytes()
+            if not replaced.still_stands(location, statistics, new):
+                return
         staged = location.is_local or location.shows_partial_files
         removals = _removals(location, shard, folder, names, replaced)
         journal = new_journal(run_id, folder, names, statistics, removals, staged)

@@ -24,7 +24,7 @@ from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED
 from img2dataset.formats.dataset import STATISTICS_ENDING, shard_name
 from img2dataset.formats.settings import WriteSettings
-from img2dataset.storage.folders import names_in_inner, remove
+from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.putting import put_files
@@ -150,7 +150,7 @@ def unfinished_shards(location: Location) -> set[int]:
 def _folders(location: Location) -> list[str]:
     folder = f"{location.path}/{UNFINISHED_FOLDER}"
     try:
-        return names_in_inner(location, folder)
+        return names_in(location, folder)
     except NotADirectoryError:
         return []
 

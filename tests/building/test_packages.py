@@ -92,6 +92,8 @@ def test_a_wheel_is_for_any_python_and_has_the_library_and_no_sources(sources: P
     with zipfile.ZipFile(tmp_path / str(name)) as wheel:
         assert in_native(wheel.namelist()) == {"__init__.py", "libshrink.so"}
         assert "img2dataset/py.typed" in wheel.namelist()
+        live = "img2dataset/reporting/live/"
+        assert {f"{live}page.html", f"{live}live.css", f"{live}live.js"} < set(wheel.namelist())
         assert not [
             name
             for name in wheel.namelist()
