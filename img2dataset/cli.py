@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import Img2datasetError
+from img2dataset.log_output import TEXT_FORMAT
 from img2dataset.printable import PrintableFormatter, printable
 from img2dataset.stopping import (
     RUN_ME_AGAIN,
@@ -79,7 +80,7 @@ def run_command(words: list[str]) -> int:
     # Arrow's own pools keep what they have freed: 40 MB more on a list of five million rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter(TEXT_FORMAT))
     logging.basicConfig(handlers=[handler])
     try:
         if words[0] == "cache":
