@@ -11,7 +11,7 @@ LEFT := $(addprefix img2dataset/imaging/native/,libshrink.so .cmake .ninja_deps 
 # Tests start the program a thousand times: it is compiled once, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-lowest test-newest contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
+.PHONY: demo test test-slow test-lowest test-lowest-clusters test-newest contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
 
@@ -59,8 +59,8 @@ test-slow: $(VENV)/.dev $(VENV)/.slow
 # Clusters and stores of other makers for the slow tests; those that need npm, java or Slurm are skipped where it is
 # missing.
 $(VENV)/.slow: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet adlfs gcsfs gcp-storage-emulator \
-	    'pyspark[connect]==4.3.0' 'pandas<3' ray==2.60.0
+	$(BIN)/python -m pip install --quiet adlfs gcsfs gcp-storage-emulator paramiko \
+	    'pyspark[connect]==4.3.0' 'pandas<3' 'ray[default]==2.60.0'
 	if command -v npm >/dev/null; then npm install --silent --prefix $(VENV)/stores s3rver azurite; fi
 	touch $@
 
@@ -78,7 +78,7 @@ test-newest: $(NEWEST)/.done
 
 $(LOWEST)/.done: $(BUILT) tests/lowest.py
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(PYTHON) -m tests.lowest > $(LOWEST)/constraints.txt
+	$(PYTHON) -m tests.lowest tfrecord > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
 	    --editable '.[tfrecord]' $(TEST_PACKAGES)
 	touch $@
@@ -86,6 +86,19 @@ $(LOWEST)/.done: $(BUILT) tests/lowest.py
 $(NEWEST)/.done: $(BUILT)
 	$(PYTHON) -m venv --clear $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[tfrecord]' $(TEST_PACKAGES)
+	touch $@
+
+# The oldest Spark and Ray, with the oldest of all else. Needs Java 17.
+LOWEST_CLUSTERS := $(VENV)/lowest-clusters-$(PYTHON_VERSION)
+test-lowest-clusters: $(LOWEST_CLUSTERS)/.done
+	$(LOWEST_CLUSTERS)/bin/python -m pytest -m 'slow or not slow' $(addprefix tests/distributing/,\
+	    test_engines.py test_losses.py)
+
+$(LOWEST_CLUSTERS)/.done: $(BUILT) tests/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST_CLUSTERS)
+	$(PYTHON) -m tests.lowest spark ray > $(LOWEST_CLUSTERS)/constraints.txt
+	$(LOWEST_CLUSTERS)/bin/python -m pip install --quiet --constraint $(LOWEST_CLUSTERS)/constraints.txt \
+	    --editable '.[spark,ray]' $(TEST_PACKAGES) 'setuptools>=77'
 	touch $@
 
 # What strangers send, made up by libFuzzer: FUZZ_SECONDS for each fuzzer, or for those named in FUZZ only.

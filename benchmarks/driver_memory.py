@@ -37,7 +37,7 @@ def report_of(text: str, folder: Path) -> str:
 
 @contextlib.contextmanager
 def stand_in_for_spark(folder: Path) -> Iterator[None]:
-    from img2dataset.distributing import spark
+    from img2dataset.distributing import spark, spark_jobs, spark_pass
     from img2dataset.distributing.spark_task import SAID, TaskSaid
     from img2dataset.types import report_of_json
 
@@ -48,16 +48,18 @@ def stand_in_for_spark(folder: Path) -> Iterator[None]:
         def close(self) -> None:
             pass
 
-    def collected(engine: Any, groups: list[list[str]], function: Any) -> list[dict[str, str]]:
+    def collected(jobs: Any, groups: list[list[str]], function: Any) -> list[dict[str, str]]:
         texts = [text for group in groups for text in group]
         return [{SAID: TaskSaid(report_of_json(report_of(text, folder))).to_text()} for text in texts]
 
-    def ask(engine: Any, first: Any) -> None:
-        engine._has_asked = True
-        engine._engine.slots = 100
+    def ask(one_pass: Any, first: Any) -> None:
+        one_pass._room = spark_jobs.Room(slots=100)
 
-    own = spark.SparkPass
-    with patched(spark, "Session", Session), patched(own, "_collected", collected), patched(own, "_ask", ask):
+    with (
+        patched(spark, "Session", Session),
+        patched(spark_jobs.SparkJobs, "_collected", collected),
+        patched(spark_pass.SparkPass, "_ask", ask),
+    ):
         yield
 
 

@@ -11,7 +11,7 @@ from img2dataset.version import __version__
 
 if TYPE_CHECKING:
     from img2dataset.api import download
-    from img2dataset.reporting import RunSummary
+    from img2dataset.reporting.summary import RunSummary
     from img2dataset.training import stream
     from img2dataset.verifying import verify
 

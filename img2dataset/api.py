@@ -10,7 +10,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.distributing import MemberRecord, create_engine, engine_settings, run_passes
-from img2dataset.errors import Img2datasetError, RunFailed
+from img2dataset.errors import Img2datasetError, RunFailed, one_line
 from img2dataset.failures import is_retried
 from img2dataset.formats import output_format
 from img2dataset.imaging import missing_library
@@ -19,13 +19,16 @@ from img2dataset.manifest import shown_list
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import prepare
 from img2dataset.reading import Reader, open_reader
-from img2dataset.reporting import ProgressLine, RunSummary
 from img2dataset.reporting.event_log import EventLog
 from img2dataset.reporting.events import EndEvent, RunEvent
 from img2dataset.reporting.findings import find, hopeless
+from img2dataset.reporting.progress import ProgressLine
+from img2dataset.reporting.summary import RunSummary
 from img2dataset.reporting.surroundings import surroundings_of
 from img2dataset.settings import work_settings
 from img2dataset.stopping import StopRequest
+from img2dataset.storage.locations import Location
+from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import Status
 from img2dataset.working.output_folder import OutputFolder
 
@@ -81,8 +84,9 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         log.rows(rows_done)
 
     engine = create_engine(engine_settings(options), show, stop)
-    reader = open_reader(options, options.number_sample_per_shard)
-    output = OutputFolder(settings.write)
+    patience = patience_with_list(options.store_patience, lambda: stop.made)
+    reader = open_reader(options, options.number_sample_per_shard, patience)
+    output = OutputFolder(settings.write, lambda: stop.made)
     sinks = _sinks(options)
     here = prepare(output, options, reader, engine.capabilities.shares_output)
     if missing := missing_library(settings.image):
@@ -153,9 +157,31 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             page.close()
         if sinks is not None:
             sinks.close()
+    if options.report:
+        summary.report = _report(settings.write.locate(), summary, engine.capabilities.shares_output)
     for line in summary.lines():
         logger.info("%s", line)
     return summary
+
+
+def _report(location: Location, summary: RunSummary, shared: bool) -> str | None:
+    """Put the report of the folder beside its shards; where it is, None where there is none.
+
+    Of several ranks, each makes it that has made shards since it was made last: the last one has them all.
+    """
+    made = bool(summary.shards or summary.failed_shards or summary.unfinished)
+    try:
+        # Nothing of it is loaded by runs without one.
+        from img2dataset.reporting.report.writing import report_of_run
+
+        return report_of_run(location, anew=made and not shared)
+    except Exception as error:  # whatever it is: the dataset is there, and a report can be made later
+        logger.warning(
+            "no report could be made: %s; img2dataset report %s makes one",
+            one_line(error),
+            location.name,
+        )
+        return None
 
 
 def _dashboard(options: Options) -> LivePage | None:

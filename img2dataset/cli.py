@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import Img2datasetError
@@ -26,6 +27,20 @@ from img2dataset.stopping import (
 
 if TYPE_CHECKING:
     from img2dataset.options import Options
+
+# Commands beside the run itself, and the file whose ``run`` takes their words.
+COMMANDS = {
+    "verify": "img2dataset.verifying.command",
+    "status": "img2dataset.status.command",
+    "watch": "img2dataset.status.watch_command",
+    "inspect": "img2dataset.inspecting.command",
+    "report": "img2dataset.reporting.report.command",
+}
+# Those that take the options of a run besides, and the file that has their ``PAGE``.
+COMMANDS_WITH_OPTIONS = {
+    "emit": "img2dataset.emitting.command",
+    "estimate": "img2dataset.estimating.command",
+}
 
 
 def main() -> None:
@@ -52,22 +67,12 @@ def run_command(words: list[str]) -> int:
         from img2dataset.version import __version__
 
         return _say(__version__)
-    if words[0] == "verify":
-        from img2dataset.verifying.command import run as run_verify
-
-        return run_verify(words[1:])
-    if words[:2] in (["emit"], ["emit", "--help"], ["emit", "-h"]):
-        from img2dataset.emitting.command import PAGE
-
-        return _say(PAGE)
-    if words[0] == "status":
-        from img2dataset.status.command import run as run_status
-
-        return run_status(words[1:])
-    if words[0] == "watch":
-        from img2dataset.status.watch_command import run as run_watch
-
-        return run_watch(words[1:])
+    if words[0] in COMMANDS:
+        return int(import_module(COMMANDS[words[0]]).run(words[1:]))
+    asks_for_page = len(words) == 1 or not {"--help", "-h"}.isdisjoint(words)
+    if words[0] in COMMANDS_WITH_OPTIONS and asks_for_page:
+        page: str = import_module(COMMANDS_WITH_OPTIONS[words[0]]).PAGE
+        return _say(page)
     if words[:2] == ["--", "--completion"]:
         return _say_completion(words[2:])
     if words[0] != "cache" and (word := _asked_for_help(words)):
@@ -86,6 +91,10 @@ def run_command(words: list[str]) -> int:
             from img2dataset.emitting.command import emit
 
             return _say(emit(words[1:], _given).rstrip("\n"))
+        if words[0] == "estimate":
+            from img2dataset.estimating.command import run as run_estimate
+
+            return run_estimate(words[1:], _given)
         with end_on_signals(STOPPED_LINE):
             return _run_download(words)
     except Img2datasetError as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 
+from img2dataset.distributing.live_members import members_at_work
+from img2dataset.distributing.member_notes import MEMBERS_FOLDER
 from img2dataset.errors import OptionError, OutputError
 from img2dataset.failures import is_retried
 from img2dataset.manifest import MANIFEST_NAME, MODES_THAT_ADD, Manifest, OthersShards, RunRecord, new_record
@@ -42,6 +44,8 @@ def prepare(output: OutputFolder, options: Options, reader: Reader, shared: bool
     output.prepare(keep=[file.path for file in reader.files])
     output.finish_replacements()
     output.remove_stale_temporaries()
+    if options.incremental_mode in MODES_OF_ONE_PROGRAM:
+        _refuse_beside_members(output, options)
     if options.incremental_mode == "overwrite":
         output.empty()
     try:
@@ -77,7 +81,11 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
     text = output.read_note(MANIFEST_NAME)
     manifest = _manifest_from(output, text)
     record = new_record(options, reader.files, 0)
-    done = output.done_shards()
+    highest: int | None = None
+    if options.incremental_mode in MODES_THAT_ADD:
+        done, highest = output.done_shards_and_highest()
+    else:
+        done = output.done_shards()
     going_on = _run_to_go_on_with(manifest, record, options)
     if going_on is not None:
         record.first_shard_id, record.mode = going_on.first_shard_id, going_on.mode
@@ -87,7 +95,6 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
     else:
         if options.incremental_mode in MODES_THAT_ADD:
             _refuse_to_add_beside(options.output_folder, at_work)
-            highest = output.highest_shard()
             record.first_shard_id = 0 if highest is None else highest + 1
             if options.incremental_mode == "new_only":
                 record.gaps = gaps_below(record.first_shard_id, done)
@@ -163,6 +170,19 @@ def _refuse_to_add_beside(folder: str, at_work: list[int]) -> None:
         raise OutputError(
             f"output_folder {folder!r} is being written to by process {at_work[0]}, and this run is to add"
             " shards behind the highest: wait for it, end it, or choose another folder"
+        )
+
+
+def _refuse_beside_members(output: OutputFolder, options: Options) -> None:
+    """Members on other machines would go on in a folder that was emptied, or take the same numbers."""
+    with output.told_of(MEMBERS_FOLDER, "read"):
+        members = members_at_work(output.location)
+    if members:
+        first = members[0]
+        raise OutputError(
+            f"output_folder {options.output_folder!r} is being written to by process {first.process_id} on"
+            f" {first.host} ({first.name}), and --incremental_mode {options.incremental_mode} must be alone"
+            " in it: wait for it, end it, or choose another folder"
         )
 
 

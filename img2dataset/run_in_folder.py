@@ -17,7 +17,7 @@ from img2dataset.formats import output_format
 from img2dataset.manifest import MANIFEST_NAME, Manifest, OthersShards, RunRecord
 from img2dataset.options import Options
 from img2dataset.reading import Reader
-from img2dataset.reporting import known_urls_line
+from img2dataset.reporting.progress import known_urls_line
 from img2dataset.types import PlannedShard, RowsSpec, Shard
 from img2dataset.working.output_folder import OutputFolder
 

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from img2dataset.errors import Img2datasetError, RunFailed
 from img2dataset.options import InputOptions
 from img2dataset.reading import ShardReader
+from img2dataset.storage.patience import Patience
 from img2dataset.storage.retries import is_mistake
 from img2dataset.types import PlannedShard, Shard, ShardReport
 
@@ -51,15 +52,16 @@ def broke_off(error: BaseException) -> RunFailed:
 
 
 def shards_of(
-    planned: Iterable[PlannedShard], options: InputOptions
+    planned: Iterable[PlannedShard], options: InputOptions, patience: Patience | None = None
 ) -> Iterator[ShardRead | ShardUnreadable]:
     """Each shard, read where it lies.
 
     Args:
         planned: the shards; what it raises is raised.
         options: of the list.
+        patience: with its store.
     """
-    reader = ShardReader(options)
+    reader = ShardReader(options, patience)
     return (_read(reader, shard) for shard in planned)
 
 

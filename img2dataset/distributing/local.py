@@ -35,6 +35,7 @@ from img2dataset.errors import RunFailed
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
 from img2dataset.stopping import StopRequest
+from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import PlannedShard, Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.sharing import Helped, SharedRows
@@ -113,7 +114,8 @@ class PoolPass:
     def run(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
         """Make all shards; once."""
         stop = self._pool.stop
-        read = shards_of(shards, self._pool.list_options)
+        patience = patience_with_list(self._settings.write.store_patience, lambda: stop.made)
+        read = shards_of(shards, self._pool.list_options, patience)
         self._list = ListReader(read, self._messages.put, self._pool.shards_ahead)
         # A message wakes the loop; the queue's put is safe in a signal handler.
         stop.listen(lambda: self._messages.put(StopAsked()))

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from img2dataset.counted import counted
-from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
+from img2dataset.distributing.cluster_engine import ClusterEngine
+from img2dataset.distributing.engine import EngineSettings, Progress
 from img2dataset.distributing.list_reader import ListEnded, ListReader
 from img2dataset.distributing.member import MemberTask, member_task
 from img2dataset.distributing.ray_member import News
@@ -45,7 +46,7 @@ STOPPING_S = 40.0
 Message: TypeAlias = PlannedShard | ListEnded
 
 
-class RayEngine:
+class RayEngine(ClusterEngine):
     """Has the nodes of a Ray cluster make shards; see ``Engine``.
 
     Args:
@@ -56,18 +57,9 @@ class RayEngine:
         MissingDependency: ray is not installed.
     """
 
-    capabilities = Capabilities(
-        machines=True, restarts_lost_shards=True, has_shared_folder=False, stops_gracefully=True
-    )
-
     def __init__(self, settings: EngineSettings, on_progress: Progress, stop: StopRequest) -> None:
         check_ray()
-        self.settings = settings
-        self.config = settings.options.cluster_settings
-        self.on_progress = on_progress
-        self.stop = stop
-        self.member = "driver"
-        self.deaths: list[str] = []
+        super().__init__(settings, on_progress, stop)
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make all shards; see ``Engine``."""

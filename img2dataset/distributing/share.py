@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from img2dataset.counted import counted
 from img2dataset.distributing.engine import EngineSettings, ReadAnew
@@ -18,6 +19,7 @@ from img2dataset.formats.dataset import finished_shard, shard_name, statistics_n
 from img2dataset.stopping import StopRequest
 from img2dataset.storage.folders import names_in
 from img2dataset.storage.leases import Leases
+from img2dataset.storage.locations import Location
 from img2dataset.storage.retries import Result
 from img2dataset.types import PlannedShard, ShardReport, ShardSpec
 from img2dataset.working import WorkSettings
@@ -51,7 +53,7 @@ class Share:
         self._rank = rank
         self._stop = stop
         # Other threads of the program are at the output folder too.
-        self._location = settings.write.locate().for_this_thread()
+        self._location = settings.write.locate_patiently(lambda: stop.made).for_this_thread()
         self._digits = settings.write.shard_digits
         # Of others' parts, so many at once: each begun shard is one that no other rank can help with.
         self._most_at_once = engine.processes_count + 1
@@ -136,7 +138,8 @@ class Share:
     def close(self) -> None:
         """Give back all that was not made. Never raises."""
         self._leases.close()
-        self._leases.remove_leftovers(self._stands)
+        impatient = replace(self._location, patience=None)
+        self._leases.remove_leftovers(lambda name: self._stands(name, impatient))
 
     def _claimed(self, shards: Iterator[PlannedShard], most: int | None = None) -> Iterator[PlannedShard]:
         """Those of the shards of which this rank has the lease, at most so many at once."""
@@ -167,12 +170,13 @@ class Share:
         names = self._told(lambda: names_in(self._location, self._location.path))
         return {shard_id for name in names if (shard_id := finished_shard(name)) is not None}
 
-    def _stands(self, name: str) -> bool:
+    def _stands(self, name: str, location: Location | None = None) -> bool:
         """Whether a shard is done."""
-        path = f"{self._location.path}/{statistics_name(name)}"
-        if not self._location.is_local:
-            self._location.file_system.invalidate_cache()
-        return bool(self._location.tried(lambda: self._location.file_system.exists(path)))
+        location = location or self._location
+        path = f"{location.path}/{statistics_name(name)}"
+        if not location.is_local:
+            location.file_system.invalidate_cache()
+        return bool(location.tried(lambda: location.file_system.exists(path)))
 
     def _has_ended(self) -> bool:
         return self._stop.made or self._leases.is_closed

@@ -20,7 +20,8 @@ def ray_script(job: Job) -> str:
     return f"""\
 #!/bin/bash
 # Submits the run to the Ray cluster at RAY_ADDRESS; the same again goes on where it stopped.
-# Every node needs img2dataset of this version. ray job stop JOB_ID ends it.
+# Every node needs img2dataset of this version; to submit, this machine and the head need ray[default].
+# ray job stop JOB_ID ends it.
 {note}set -euo pipefail
 : "${{RAY_ADDRESS:?set it to the address of the dashboard, such as http://head:8265}}"
 exec ray job submit --address "$RAY_ADDRESS" -- {entrypoint}

@@ -16,6 +16,10 @@ METADATA_ENDING = ".parquet"
 REPLACEMENTS_FOLDER = ".img2dataset_rewrites"
 # What runs tell of themselves; hidden, since readers of format files look for json files in all folders.
 RUNS_FOLDER = ".img2dataset_runs"
+# What a run, or img2dataset report, shows of the folder.
+REPORT_PAGE, REPORT_DATA = "report.html", "report.json"
+COMPARISON_PAGE, COMPARISON_DATA = "comparison.html", "comparison.json"
+REPORT_NAMES = frozenset({REPORT_PAGE, REPORT_DATA, COMPARISON_PAGE, COMPARISON_DATA})
 
 # The columns that every run computes, in their order; the hash of the original bytes and its EXIF come last.
 SIZE_COLUMNS = ("width", "height", "original_width", "original_height")

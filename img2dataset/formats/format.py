@@ -119,6 +119,7 @@ class StoredSample:
         caption: its bytes; None where it has none.
         repeated: the columns that it repeats from the metadata; None where they are missing. A format that
             repeats none gives an empty dictionary.
+        files: the names of its files, or members, where it has some of its own.
     """
 
     key: str
@@ -126,6 +127,7 @@ class StoredSample:
     image: Contents | None
     caption: bytes | None
     repeated: Mapping[str, Any] | None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

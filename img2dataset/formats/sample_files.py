@@ -110,8 +110,10 @@ def stored_sample(files: Iterable[SampleFile], findings: Findings, where: str) -
     """
     parts: dict[str, SampleFile] = {}
     key = ""
+    names = []
     for file in files:
         key = file.key
+        names.append(file.name)
         if file.ending in parts:
             findings.add(f"member twice in the {where}", file.name)
         parts[file.ending] = file
@@ -126,6 +128,7 @@ def stored_sample(files: Iterable[SampleFile], findings: Findings, where: str) -
         image=image,
         caption=caption.contents if caption else None,
         repeated=_json_object(document, findings) if document and document.contents is not None else None,
+        files=tuple(names),
     )
 
 

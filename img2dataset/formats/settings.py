@@ -5,13 +5,18 @@ Built once by the api, pickled to every worker, read by every file of this room.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from img2dataset.errors import OutputError
 from img2dataset.formats import output_format
 from img2dataset.formats.format import OutputFormat
 from img2dataset.options import ImageOptions, NumberingOptions, OutputOptions
 from img2dataset.storage.locations import Location, locate
+from img2dataset.storage.patience import Patience
+
+# What it is called in messages.
+STORE_OF_OUTPUT = "the store of the output folder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,3 +79,15 @@ class WriteSettings(OutputOptions, NumberingOptions):
             OutputError: its file system is unknown or cannot be set up.
         """
         return locate(self.output_folder, "output_folder", OutputError)
+
+    def locate_patiently(self, is_stopped: Callable[[], bool]) -> Location:
+        """The same, for the program of a run: a store that is away is waited for as the options say.
+
+        Args:
+            is_stopped: whether the run is to stop: then nothing is waited for.
+
+        Raises:
+            MissingDependency, OutputError: as ``locate``.
+        """
+        patience = Patience(self.store_patience, STORE_OF_OUTPUT, "the run waits for it", is_stopped)
+        return replace(self.locate(), patience=patience)

@@ -132,7 +132,7 @@ class OutputOptions:
     )
     store_patience: float = option(
         3600.0,
-        help="how long a store that cannot be written to is waited for; 0: not at all",
+        help="how long a store that is away is waited for, of the output folder or the list; 0: not at all",
         unit="seconds",
         group=OUTPUT,
         minimum=0,

@@ -52,6 +52,9 @@ class RunOptions:
         " column, no network, no names, a proxy that refuses",
         group=RUN,
     )
+    report: bool = option(
+        True, help="at the end, write report.html and report.json into the output folder", group=RUN
+    )
     rank: int | None = option(
         None,
         help="with --distributor ranks: which of the ranks this program is, from 0",

@@ -9,7 +9,7 @@ training side. Nothing heavy is imported before one of these is used. Each list 
 
 from img2dataset.reading.known_urls import KnownUrls
 from img2dataset.reading.new_rows import only_new_rows
-from img2dataset.reading.reader import Reader, format_of_path, open_reader, read_table
+from img2dataset.reading.reader import Reader, format_of_path, open_reader, read_objects, read_table
 from img2dataset.reading.shard_reader import ShardReader
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "format_of_path",
     "only_new_rows",
     "open_reader",
+    "read_objects",
     "read_table",
 ]

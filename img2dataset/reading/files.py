@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any, BinaryIO, cast
 
 from img2dataset.errors import InputError, one_line
 from img2dataset.reading.pipes import PipeCopy
 from img2dataset.storage.locations import locate, missing_package, protocols_of
+from img2dataset.storage.patience import Patience
+from img2dataset.storage.retries import Result, with_retries
 from img2dataset.storage.schemes import take_one_at_a_time
+from img2dataset.storage.steady_file import SteadyFile
 from img2dataset.types import InputFile
 
 # What stores call the mark that changes with a file's content; a modification time stands in for it.
@@ -35,6 +40,8 @@ class ListFile:
         self._pipe: PipeCopy | None = None
         # Whether lines that are no text have been told of.
         self.told_of_encoding = False
+        # How long its store is waited for when it is away; None: five tries.
+        self.patience: Patience | None = None
         self.identity = self._found(info) if identity is None else identity
 
     def _found(self, info: dict[str, Any] | None) -> InputFile:
@@ -45,7 +52,7 @@ class ListFile:
                 return InputFile(self.path, None, None)
             info = {"size": status.st_size, "mtime": status.st_mtime}
         elif info is None:
-            info = self._file_system.info(self.name)
+            info = with_retries(partial(self._file_system.info, self.name))
         return self._identity(info, next((key for key in _MARKS if info.get(key)), None))
 
     @property
@@ -74,7 +81,7 @@ class ListFile:
                 info: dict[str, Any] = {"size": status.st_size, "mtime": status.st_mtime}
             else:
                 self._file_system.invalidate_cache()
-                info = self._file_system.info(self.name)
+                info = self._tried(partial(self._file_system.info, self.name))
         except Exception as error:  # every store has its own errors
             raise InputError(f"{self.path} cannot be read any more: {one_line(error)}") from error
         now = self._identity(info, self.identity.modified_key)
@@ -93,8 +100,7 @@ class ListFile:
                 return self._pipe.open()
             if self._local:
                 return open(self.name, "rb", buffering=0)
-            opened: BinaryIO = self._file_system.open(self.name, "rb")
-            return opened
+            return self._steady(partial(self._file_system.open, self.name, "rb"))
         except Exception as error:  # every store has its own errors
             raise InputError(f"{self.path} cannot be opened: {one_line(error)}") from error
 
@@ -104,10 +110,26 @@ class ListFile:
             return self.open()
         try:
             # By default, up to 50 MB more are read ahead.
-            opened: BinaryIO = self._file_system.open(self.name, "rb", cache_type="none")
-            return opened
+            return self._steady(partial(self._file_system.open, self.name, "rb", cache_type="none"))
         except Exception as error:  # every store has its own errors
             raise InputError(f"{self.path} cannot be opened: {one_line(error)}") from error
+
+    def _steady(self, open_file: Callable[[], Any]) -> BinaryIO:
+        """The file, read on where it was when its store was away for a while, if it is the same file then."""
+        opened = False
+
+        def open_or_again() -> Any:
+            nonlocal opened
+            if opened:
+                self.check_unchanged()
+            file = open_file()
+            opened = True
+            return file
+
+        return cast("BinaryIO", SteadyFile(open_or_again, self._tried))
+
+    def _tried(self, operation: Callable[[], Result]) -> Result:
+        return with_retries(operation) if self.patience is None else self.patience.tried(operation)
 
     def has_parts(self) -> bool:
         """Whether parts of it can be read: not of a pipe, nor where a server sends all of it or nothing."""
@@ -128,10 +150,15 @@ class ListFile:
                 raise InputError(f"{self.path} cannot be read: {one_line(error)}") from error
 
 
-def find_files(url_list: str, input_format: str) -> list[ListFile]:
+def find_files(url_list: str, input_format: str, patience: Patience | None = None) -> list[ListFile]:
     """The files of a list, sorted by path: a file, those of a folder with the format's ending, a glob.
 
     Folders are not descended into; names that begin with a dot are not taken.
+
+    Args:
+        url_list: where.
+        input_format: its ending.
+        patience: with its store, from when it has been found.
 
     Raises:
         InputError: nothing is there, or it cannot be read.
@@ -140,11 +167,14 @@ def find_files(url_list: str, input_format: str) -> list[ListFile]:
     location = locate(url_list, "url_list", InputError)
     file_system, name = location.file_system, location.path
     try:
-        found = _listed(file_system, name, url_list, f".{input_format}")
-        return [
+        found = location.tried(lambda: _listed(file_system, name, url_list, f".{input_format}"))
+        files = [
             ListFile(file_system, path, _shown(file_system, path), found[path] or None)
             for path in sorted(found)
         ]
+        for file in files:
+            file.patience = patience
+        return files
     except InputError:
         raise
     except ImportError as error:
@@ -153,7 +183,7 @@ def find_files(url_list: str, input_format: str) -> list[ListFile]:
         raise InputError(f"url_list {url_list} cannot be read: {one_line(error)}") from error
 
 
-def file_again(url_list: str, identity: InputFile) -> ListFile:
+def file_again(url_list: str, identity: InputFile, patience: Patience | None = None) -> ListFile:
     """A file of a list as ``find_files`` has found it, perhaps on another machine; nothing is asked of it.
 
     Raises:
@@ -163,7 +193,9 @@ def file_again(url_list: str, identity: InputFile) -> ListFile:
     file_system = locate(url_list, "url_list", InputError).file_system
     path = identity.path
     name = path if "file" in protocols_of(file_system) else file_system._strip_protocol(path)
-    return ListFile(file_system, name, path, identity=identity)
+    file = ListFile(file_system, name, path, identity=identity)
+    file.patience = patience
+    return file
 
 
 def _listed(file_system: Any, name: str, url_list: str, ending: str) -> dict[str, dict[str, Any]]:

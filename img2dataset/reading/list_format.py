@@ -23,7 +23,7 @@ The simplest way is ``RecordFormat``, which asks for one dictionary a row:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
@@ -88,6 +88,14 @@ class ListFormat(ABC):
             " the list to parquet, or stream it"
         )
 
+    def objects(self, file: ListFile, options: InputOptions, warnings: Warnings) -> Iterable[Record] | None:
+        """All rows of one file as they stand there, where they are objects; None where they are columns.
+
+        Raises:
+            InputError: as ``records`` of ``RecordFormat``.
+        """
+        return None
+
 
 class RecordFormat(ListFormat):
     """A format whose rows are made one after another in Python, as dictionaries."""
@@ -109,8 +117,10 @@ class RecordFormat(ListFormat):
         return _RecordSource(self, file, options, columns, warnings)
 
     def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
-        rows = _RecordSource(self, file, options, (), warnings).records()
-        return table_of_records(rows, file.path, warnings)
+        return table_of_records(self.objects(file, options, warnings), file.path, warnings)
+
+    def objects(self, file: ListFile, options: InputOptions, warnings: Warnings) -> Iterable[Record]:
+        return _RecordSource(self, file, options, (), warnings).records()
 
 
 class _RecordSource:

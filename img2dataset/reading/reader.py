@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Container, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Container, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from img2dataset.errors import InputError, one_line
 from img2dataset.options import InputOptions, option_specs
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from img2dataset.reading.files import ListFile
     from img2dataset.reading.rows import RowSource
     from img2dataset.reading.sharding import ToNumber
+    from img2dataset.storage.patience import Patience
     from img2dataset.types import InputFile, PlannedShard, Shard
 
 Item = TypeVar("Item")
@@ -148,13 +150,14 @@ class Reader:
             file.check_unchanged()
 
 
-def open_reader(options: InputOptions, rows_per_shard: int) -> Reader:
+def open_reader(options: InputOptions, rows_per_shard: int, patience: Patience | None = None) -> Reader:
     """Find a list and check its beginning, reading no more than about 1 MiB of each of its first files.
 
     Args:
         options: where the list is, its format, and which of its columns are wanted. A list in memory has no
             format: ``input_format`` and what csv needs do not apply to it.
         rows_per_shard: at least 1.
+        patience: with the store of the list; None: what fails is tried five times.
 
     Raises:
         InputError: nothing there, not readable, another format than said, a column missing. A list
@@ -175,7 +178,7 @@ def open_reader(options: InputOptions, rows_per_shard: int) -> Reader:
 
         read_as = list_format(options.input_format)
         selected = read_as.select(options)
-        files = find_files(os.fspath(options.url_list), options.input_format)
+        files = find_files(os.fspath(options.url_list), options.input_format, patience)
         sources = [read_as.source(file, options, selected, warnings) for file in files]
         checked = 1 if read_as.read_whole else CHECKED_FILES
     else:
@@ -186,6 +189,32 @@ def open_reader(options: InputOptions, rows_per_shard: int) -> Reader:
         sources = [memory_source(options.url_list, selected, options.url_col, warnings)]
     has_rows = _check_beginnings(sources, checked, options.url_list if files else "in memory")
     return Reader(rows_per_shard, selected, files, sources, has_rows)
+
+
+def read_objects(path: str, input_format: str) -> Iterator[Mapping[str, Any]] | None:
+    """All rows of a list just as they stand in it, where they are objects; None for formats of columns.
+
+    A row that is no object has no values.
+
+    Args:
+        path, input_format: as ``read_table``.
+
+    Raises:
+        InputError, OptionError, MissingDependency: as ``read_table``; the first also while rows are taken.
+    """
+    from img2dataset.reading.files import find_files
+    from img2dataset.reading.list_format import list_format
+    from img2dataset.reading.rows import Warnings
+    from img2dataset.reading.tables import objects_of
+
+    options = InputOptions(url_list=path, input_format=input_format)
+    read_as = list_format(input_format)
+    warnings = Warnings()
+    files = find_files(path, input_format)
+    found = [(file, read_as.objects(file, options, warnings)) for file in files]
+    if any(records is None for _, records in found):
+        return None
+    return chain.from_iterable(objects_of(records or (), file.path, warnings) for file, records in found)
 
 
 def read_table(path: str, input_format: str) -> pa.Table:

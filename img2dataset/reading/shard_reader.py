@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from img2dataset.reading.files import ListFile
     from img2dataset.reading.places import PlacedSource
     from img2dataset.reading.rows import BuiltRows
+    from img2dataset.storage.patience import Patience
 
 
 class ShardReader:
@@ -25,13 +26,15 @@ class ShardReader:
     It keeps the file of the latest one open. Not for several threads at once.
     """
 
-    def __init__(self, options: InputOptions) -> None:
+    def __init__(self, options: InputOptions, patience: Patience | None = None) -> None:
         """Nothing is opened yet.
 
         Args:
             options: of the list, as ``open_reader`` was given them.
+            patience: with its store.
         """
         self._options = options
+        self._patience = patience
         self._warnings = Warnings()
         self._latest: tuple[ListFile, PlacedSource] | None = None
 
@@ -87,7 +90,7 @@ class ShardReader:
         if self._latest is None or self._latest[0].identity != identity:
             options = self._options
             read_as = list_format(options.input_format)
-            file = file_again(options.url_list, identity)
+            file = file_again(options.url_list, identity, self._patience)
             source = read_as.source(file, options, read_as.select(options), self._warnings)
             assert isinstance(source, PlacedSource), f"{options.input_format} was planned by place"
             self._latest = file, source

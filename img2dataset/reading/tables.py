@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,22 @@ from img2dataset.reading.rows import Warnings
 from img2dataset.reading.value_columns import inferred_array
 
 
+def objects_of(records: Iterable[Record], where: str, warnings: Warnings) -> Iterator[Mapping[str, Any]]:
+    """Rows that are Python objects; one that is none keeps its number and has no values.
+
+    Raises:
+        InputError: there are rows, and none is an object with values.
+    """
+    count, has_values = 0, False
+    for count, record in enumerate(records, 1):
+        if record is None:
+            warnings.once("row", where, f"row {count} of {where} is no object, and has no values (said once)")
+        has_values = has_values or bool(record)
+        yield record or {}
+    if count and not has_values:
+        raise InputError(f"none of the {count} rows of {where} is an object with values")
+
+
 def table_of_records(records: Iterable[Record], where: str, warnings: Warnings) -> pa.Table:
     """Rows that are Python objects; one that is none keeps its number and has nothing but nulls.
 
@@ -21,18 +37,12 @@ def table_of_records(records: Iterable[Record], where: str, warnings: Warnings) 
         InputError: there are rows, and none is an object.
     """
     columns: dict[str, list[Any]] = {}
-    count = 0
-    for count, record in enumerate(records, 1):
-        if record is None:
-            warnings.once("row", where, f"row {count} of {where} is no object, and has no values (said once)")
-            record = {}
+    for count, record in enumerate(objects_of(records, where, warnings), 1):
         for name in record:
             if name not in columns:
                 columns[name] = [None] * (count - 1)
         for name, values in columns.items():
             values.append(record.get(name))
-    if count and not columns:
-        raise InputError(f"none of the {count} rows of {where} is an object with values")
     return pa.table({name: array_of(values) for name, values in columns.items()})
 
 

@@ -6,6 +6,7 @@ import html
 import textwrap
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from img2dataset.counted import counted
@@ -36,7 +37,7 @@ class RunSummary:
     ``retries_failed`` that this one's options say so already. ``counts_before`` are the statistics of the
     shards skipped, summed, where this run made none. ``shards_of_others`` were made meanwhile by programs
     that share the folder, and are in no other count. ``error`` says why the run ended before its list did.
-    Times in Unix seconds.
+    ``report``: the page of the folder, where one was made. Times in Unix seconds.
     """
 
     output_folder: str
@@ -56,6 +57,7 @@ class RunSummary:
     retries_failed: bool = False
     counts_before: Counter[str] = field(default_factory=Counter)
     shards_of_others: int = 0
+    report: str | None = None
 
     def add(self, report: ShardReport, successes_before: int | None = None) -> None:
         """Count one shard's final report; of one that was taken up again, with its successes before that."""
@@ -136,7 +138,10 @@ class RunSummary:
         if self.unfinished:
             lines += self._unfinished_lines()
         lines += self._failure_lines()
-        lines += self._finding_lines()
+        # The shards that could not be made have their own lines.
+        lines += finding_lines(
+            finding for finding in self.findings if finding.kind is not FindingKind.SHARDS_FAILED
+        )
         if self.worker_deaths:
             reasons = ", ".join(f"{reason} ({n})" for reason, n in Counter(self.worker_deaths).most_common(3))
             lines.append(f"worker processes replaced: {reasons}")
@@ -147,6 +152,8 @@ class RunSummary:
         if self.error:
             lines.append(f"the run ended early: {self.error}")
         lines.append(f"output: {self.output_folder}")
+        if self.report is not None:
+            lines.append(f"report: {self.report}")
         return lines
 
     def __str__(self) -> str:
@@ -206,16 +213,6 @@ class RunSummary:
             lines.append(f"  {option}tries them again")
         return ["most frequent failures:", *lines]
 
-    def _finding_lines(self) -> list[str]:
-        # The shards that could not be made have their own lines.
-        told = [finding for finding in self.findings if finding.kind is not FindingKind.SHARDS_FAILED]
-        shown = told[:SHOWN_FINDINGS]
-        lines = ["findings:"] if shown else []
-        for finding in shown:
-            lines += _wrapped(f"- {finding.title}: {finding.cause}", "  ")
-            lines += _wrapped(f"  -> {finding.remedy}", "     ")
-        return lines
-
     def _worst_hosts(self) -> str:
         """The hosts with the most failed downloads; none for a list whose every row has a host of its own."""
         worst = [
@@ -234,6 +231,16 @@ class RunSummary:
             f"{_shards(len(self.failed_shards))} could not be made; the same command tries them again:",
             *lines,
         ]
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """The findings that matter most as people read them, each with its remedy; what matters most first."""
+    shown = list(findings)[:SHOWN_FINDINGS]
+    lines = ["findings:"] if shown else []
+    for finding in shown:
+        lines += _wrapped(f"- {finding.title}: {finding.cause}", "  ")
+        lines += _wrapped(f"  -> {finding.remedy}", "     ")
+    return lines
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -15,6 +15,8 @@ from typing import NoReturn
 from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, OptionError
 from img2dataset.printable import printable
+from img2dataset.reporting.summary import finding_lines
+from img2dataset.status.folder_findings import folder_findings
 from img2dataset.status.folder_status import AT_WORK, ENDED, MemberStatus, Status, folder_status
 from img2dataset.stopping import end_on_signals
 
@@ -24,8 +26,9 @@ _PAGE = """\
 usage: img2dataset status OUTPUT [--json]
 
 How far a run is: its members and when they were last heard of, shards done,
-open and failed, rows, rate and time left. From any machine that sees the output
-folder, of every engine; it reads only, and not the shards.
+open and failed, rows, rate, time left, and why images are missing or what limits
+the speed. From any machine that sees the output folder, of every engine; it
+reads only, and not the shards.
 
   OUTPUT  the output folder, on any fsspec file system
   --json  the same for programs
@@ -55,12 +58,15 @@ def run(words: list[str]) -> int:
                     "status needs the output folder; img2dataset status --help says how it is used"
                 )
             status = folder_status(asked.output)
+            findings = folder_findings(asked.output)
     except Img2datasetError as error:
         print(f"img2dataset: {error}", file=sys.stderr)
         return error.exit_status
     if asked.json:
-        return _say(json.dumps(dataclasses.asdict(status), indent=2))
-    return _say("\n".join(lines(status)))
+        document = dataclasses.asdict(status)
+        document["findings"] = [finding.to_document() for finding in findings]
+        return _say(json.dumps(document, indent=2))
+    return _say("\n".join([*lines(status), *finding_lines(findings)]))
 
 
 def _parser() -> argparse.ArgumentParser:

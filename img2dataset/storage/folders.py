@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from img2dataset.storage.listed_times import read_times_quickly
 from img2dataset.storage.locations import Location, is_taken_for_pattern
-from img2dataset.storage.retries import with_retries
+from img2dataset.storage.renaming import looked_again
 
 # Small requests to a store at a time, and how many are made ready at once: a folder may have a million files.
 REQUESTS_AT_ONCE, REQUESTS_READY = 16, 1024
@@ -45,28 +46,20 @@ def names_in(location: Location, folder: str) -> list[str]:
     """
     try:
         if location.is_local:
-            return os.listdir(folder)
+            return looked_again(lambda: os.listdir(folder))
         location.file_system.invalidate_cache()
-        paths = with_retries(lambda: location.file_system.ls(folder, detail=False))
+        # s3fs looks for a folder that is not there in the listing of the one around it, which may have a
+        # million files; whether it is there is a small question.
+        if location.has_buckets and not location.tried(lambda: location.file_system.exists(folder)):
+            return []
+        read_times_quickly(location.file_system)
+        paths = location.tried(lambda: location.file_system.ls(folder, detail=False))
         # A folder may have millions of files, whose descriptions would be kept to the end of the run.
         location.file_system.invalidate_cache()
     except FileNotFoundError:
         return []
     names = (path.rstrip("/").rpartition("/")[2] for path in paths if path.rstrip("/") != folder)
     return [name for name in names if name]
-
-
-def names_in_inner(location: Location, folder: str) -> list[str]:
-    """As ``names_in``, for a folder in a large one that is mostly not there.
-
-    s3fs looks for a folder that is not there in the listing of the one around it, which may have a million
-    files; whether it is there is a small question.
-    """
-    if not location.is_local:
-        location.file_system.invalidate_cache()
-        if not location.tried(lambda: location.file_system.exists(folder)):
-            return []
-    return names_in(location, folder)
 
 
 def remove(location: Location, path: str) -> None:
@@ -77,7 +70,7 @@ def remove(location: Location, path: str) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         if not location.is_local:
-            with_retries(lambda: _remove_on_server(location.file_system, path))
+            location.tried(lambda: _remove_on_server(location.file_system, path))
         elif os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         else:

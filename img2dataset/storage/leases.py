@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
@@ -63,6 +64,8 @@ class Leases:
         folder: str = LEASES_FOLDER,
     ) -> None:
         self._location = location.for_this_thread()
+        # Where nobody waits for an answer, nothing waits for a store that is away either.
+        self._impatient = replace(self._location, patience=None)
         # Held by the thread that is at the folder, where only one may be.
         self._turn = threading.RLock() if location.takes_one_at_a_time else contextlib.nullcontext()
         self._folder = f"{location.path}/{folder}"
@@ -76,6 +79,10 @@ class Leases:
         self._held: dict[str, list[str]] = {}
         self._seen: dict[str, _Seen] = {}
         self._gone: set[str] = set()
+        # What should have been removed while the store was away.
+        self._to_remove: list[str] = []
+        # When the folder has last failed this program: others could give no sign of life then either.
+        self._failed_at = -math.inf
         self._closed = False
         self._has_told_namesake = False
         self._closing = threading.Event()
@@ -133,7 +140,7 @@ class Leases:
         """Give back all there are, and take no more. Never raises."""
         with self._lock:
             self._closed = True
-            paths = [path for held in self._held.values() for path in held]
+            paths = [*self._to_remove, *(path for held in self._held.values() for path in held)]
             self._held.clear()
         self._closing.set()
         if self._thread.is_alive():
@@ -150,7 +157,7 @@ class Leases:
             gone = set(self._gone)
         self._remove([f"{self._folder}/{_sign_name(owner)}" for owner in gone])
         with contextlib.suppress(Exception):
-            left = names_in(self._location, self._folder)
+            left = names_in(self._impatient, self._folder)
             for entry in left:
                 if (name := _leased(entry)) and is_done(name):
                     self._remove([f"{self._folder}/{entry}"])
@@ -213,7 +220,8 @@ class Leases:
             seen = _Seen(sign, since, now)
             with self._lock:
                 self._seen[owner] = seen
-        return now - seen.since
+        with self._lock:
+            return now - max(seen.since, self._failed_at)
 
     def _tell_namesake(self, owner: str) -> None:
         """Say once that another program is at work under the name of this one."""
@@ -236,22 +244,39 @@ class Leases:
             number += 1
             try:
                 self._put_sign(number)
-            except Exception as error:  # others then take this one for gone, and do some of its work too
+            except Exception as error:  # others then take this one for gone, unless theirs fail as well
                 logger.debug("no sign of life can be given: %s", error)
+                with self._lock:
+                    self._failed_at = self._clock()
+                continue
+            with self._lock:
+                left, self._to_remove = self._to_remove, []
+            self._remove(left)
 
     def _put_sign(self, number: int) -> None:
         text = f"{self._owner} {number}"
         with self._turn:
             try:
-                put_text(self._location, self._own_sign, text)
+                put_text(self._impatient, self._own_sign, text)
             except FileNotFoundError:  # the last of others has removed the folder
-                make_folder(self._location, self._folder)
-                put_text(self._location, self._own_sign, text)
+                make_folder(self._impatient, self._folder)
+                put_text(self._impatient, self._own_sign, text)
 
     def _remove(self, paths: list[str]) -> None:
+        """Remove files; those that cannot be now are, as long as this program lives, after its next sign."""
         for path in reversed(paths):
-            with contextlib.suppress(Exception), self._turn:
-                remove(self._location, path)
+            if not self._is_removed(path):
+                with self._lock:
+                    self._to_remove.insert(0, path)
+
+    def _is_removed(self, path: str) -> bool:
+        try:
+            with self._turn:
+                remove(self._impatient, path)
+        except Exception as error:  # every file system has its own errors
+            logger.debug("%s cannot be removed: %s", path, error)
+            return False
+        return True
 
 
 def leased_names(location: Location) -> set[str]:

@@ -10,10 +10,12 @@ import difflib
 import glob
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from img2dataset.errors import Img2datasetError, MissingDependency, one_line
+from img2dataset.storage.patience import Patience
+from img2dataset.storage.renaming import looked_again
 from img2dataset.storage.retries import Result, with_retries
 from img2dataset.storage.schemes import (
     are_of_stores,
@@ -31,6 +33,8 @@ class Location:
     file_system: Any  # fsspec.AbstractFileSystem
     path: str
     name: str
+    # How long it is waited for when it is away; None: five tries.
+    patience: Patience | None = field(default=None, compare=False)
 
     @property
     def is_local(self) -> bool:
@@ -61,10 +65,14 @@ class Location:
     def tried(self, operation: Callable[[], Result]) -> Result:
         """What an operation on the file system returns: a store is asked again where it may help.
 
+        For as long as ``patience`` says, where there is one.
+
         Raises:
             Exception: whatever the operation raised, the last time.
         """
-        return operation() if self.is_local else with_retries(operation)
+        if self.is_local:
+            return looked_again(operation)
+        return with_retries(operation) if self.patience is None else self.patience.tried(operation)
 
 
 def locate(path: str, option: str, error_class: type[Img2datasetError]) -> Location:

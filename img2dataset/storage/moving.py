@@ -10,13 +10,16 @@ import os
 import shutil
 
 from img2dataset.storage.folders import remove
-from img2dataset.storage.locations import Location
+from img2dataset.storage.locations import Location, protocols_of
+from img2dataset.storage.renaming import replace_file
+from img2dataset.storage.schemes import move_onto_files
 
 
 def move(location: Location, source: str, target: str) -> None:
     """Put a file in place of whatever stands there: on the local disk in one step.
 
-    Some servers do not rename onto a file: it is removed first, so there is a moment without it.
+    So it is over SFTP. Other servers do not rename onto a file: it is removed first, so there is a moment
+    without it.
 
     Raises:
         Exception: it cannot be moved; every file system has its own errors.
@@ -28,7 +31,7 @@ def move(location: Location, source: str, target: str) -> None:
         os.replace(source, target)
     except IsADirectoryError:
         shutil.rmtree(target)
-        os.replace(source, target)
+        replace_file(source, target)
     except FileNotFoundError:
         if not os.path.lexists(target):
             raise
@@ -41,7 +44,7 @@ def make_folder(location: Location, path: str) -> None:
         Exception: it cannot be made; every file system has its own errors.
     """
     if not location.is_local:
-        location.file_system.makedirs(path, exist_ok=True)
+        location.tried(lambda: location.file_system.makedirs(path, exist_ok=True))
         return
     try:
         os.makedirs(path, exist_ok=True)
@@ -65,10 +68,31 @@ def flush_names(location: Location, folder: str) -> None:
         flush_to_disk(folder)
 
 
-def _move_on_server(location: Location, source: str, target: str) -> None:
-    file_system = location.file_system
-    file_system.invalidate_cache()
-    if not file_system.exists(source):
-        return
+def replace_on_server(location: Location, source: str, target: str) -> None:
+    """Put a file in place of whatever stands there, where the location is not local.
+
+    Raises:
+        Exception: it cannot be moved; every file system has its own errors.
+    """
+    if move_onto_files(protocols_of(location.file_system)):
+        try:
+            location.file_system.mv(source, target)
+            return
+        except FileNotFoundError:
+            raise
+        except OSError:  # a folder stands there, or the server cannot do it
+            pass
     remove(location, target)
-    file_system.mv(source, target)
+    location.file_system.mv(source, target)
+
+
+def _move_on_server(location: Location, source: str, target: str) -> None:
+    location.file_system.invalidate_cache()
+    if not location.file_system.exists(source):
+        return
+    try:
+        replace_on_server(location, source, target)
+    except FileNotFoundError:
+        # Another process, which is at the same replacement, was faster.
+        if not location.file_system.exists(target):
+            raise

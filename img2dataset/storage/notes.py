@@ -17,10 +17,15 @@ def read_note(location: Location, name: str) -> str | None:
         Exception: it cannot be read; every file system has its own errors.
     """
     path = f"{location.path}/{name}"
-    if not location.file_system.exists(path):
-        return None
-    contents: bytes = location.file_system.cat_file(path)
-    return contents.decode()
+
+    def read() -> bytes | None:
+        if not location.file_system.exists(path):
+            return None
+        contents: bytes = location.file_system.cat_file(path)
+        return contents
+
+    contents = location.tried(read)
+    return None if contents is None else contents.decode()
 
 
 def write_note(location: Location, name: str, text: str) -> None:
@@ -35,11 +40,17 @@ def write_note(location: Location, name: str, text: str) -> None:
 def create_note(location: Location, name: str, text: str) -> bool:
     """Keep a note unless there is one under this name; whether it is kept.
 
+    It may be kept and this False, where a store has kept it and its answer was lost.
+
     Raises:
         Exception: it cannot be written; every file system has its own errors.
     """
-    try:
-        create_text(location, f"{location.path}/{name}", text)
-    except FileExistsError:
-        return False
-    return True
+
+    def create() -> bool:
+        try:
+            create_text(location, f"{location.path}/{name}", text)
+        except FileExistsError:
+            return False
+        return True
+
+    return location.tried(create)

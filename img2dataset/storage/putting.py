@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from img2dataset.storage.locations import Location
+from img2dataset.storage.moving import replace_on_server
+from img2dataset.storage.renaming import replace_file
 from img2dataset.storage.retries import with_retries
 
 UPLOADS_AT_ONCE = 16
@@ -25,12 +27,21 @@ def put_text(location: Location, path: str, text: str) -> None:
     Raises:
         Exception: it cannot be written; every file system has its own errors.
     """
+    put_bytes(location, path, text.encode())
+
+
+def put_bytes(location: Location, path: str, contents: bytes) -> None:
+    """Put a small file under a name, in place of what stands there.
+
+    Raises:
+        Exception: as ``put_text``.
+    """
     if not location.is_local:
-        with_retries(lambda: location.file_system.pipe_file(path, text.encode()))
+        location.tried(lambda: location.file_system.pipe_file(path, contents))
         return
     temporary = _beside(path)
-    with put_whole(path, temporary), open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
+    with put_whole(path, temporary), open(temporary, "wb") as file:
+        file.write(contents)
 
 
 def create_text(location: Location, path: str, text: str) -> None:
@@ -69,7 +80,7 @@ def put_whole(path: str | os.PathLike[str], temporary: str | os.PathLike[str]) -
     """
     try:
         yield
-        os.replace(temporary, path)
+        replace_file(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -91,7 +102,7 @@ def put_files(location: Location, files: Iterable[tuple[str, str]], temporary: s
     def put(file: tuple[str, str]) -> None:
         source, target = file
         if temporary is not None and location.shows_partial_files:
-            with_retries(lambda: _upload_then_move(location.file_system, source, target, temporary))
+            with_retries(lambda: _upload_then_move(location, source, target, temporary))
         else:
             with_retries(lambda: location.file_system.put_file(source, target))
 
@@ -100,13 +111,11 @@ def put_files(location: Location, files: Iterable[tuple[str, str]], temporary: s
             pass  # raises what an upload raised
 
 
-def _upload_then_move(file_system: Any, source: str, target: str, temporary: str) -> None:
+def _upload_then_move(location: Location, source: str, target: str, temporary: str) -> None:
     partial = f"{temporary}{os.path.basename(target)}"
-    file_system.makedirs(os.path.dirname(partial), exist_ok=True)
-    file_system.put_file(source, partial)
-    if file_system.exists(target):
-        file_system.rm_file(target)  # some servers do not rename onto a file
-    file_system.mv(partial, target)
+    location.file_system.makedirs(os.path.dirname(partial), exist_ok=True)
+    location.file_system.put_file(source, partial)
+    replace_on_server(location, partial, target)
 
 
 def _create_object(file_system: Any, path: str, contents: bytes) -> None:

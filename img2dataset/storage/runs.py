@@ -43,6 +43,12 @@ def other_run_lives(run_id: str) -> bool:
     return process_id != os.getpid() and _process_lives(process_id)
 
 
+def is_of_this_process(run_id: str) -> bool:
+    """Whether it is the id of a run whose main process is this one."""
+    match = _RUN_ID.fullmatch(run_id)
+    return match is not None and match["machine"] == _machine() and int(match["process_id"]) == os.getpid()
+
+
 def process_of(run_id: str) -> int:
     """The id of the run's main process."""
     match = _RUN_ID.fullmatch(run_id)

@@ -23,6 +23,9 @@ _EXTRAS = {
 # object appears whole, and a move is another copy.
 _SHOW_PARTIAL_FILES = frozenset({"hdfs", "arrow_hdfs", "webhdfs", "sftp", "ssh", "ftp", "smb"})
 
+# Here a move replaces a file that stands at its end, in one step, if the server is OpenSSH's or has its way.
+_MOVE_ONTO_FILES = frozenset({"sftp", "ssh"})
+
 # Here a file system is one connection, whose answers threads take from each other: paramiko's and ftplib's.
 _ONE_AT_A_TIME = frozenset({"sftp", "ssh", "ftp"})
 
@@ -35,6 +38,11 @@ def are_of_stores(schemes: Iterable[str]) -> bool:
 def show_partial_files(schemes: Iterable[str]) -> bool:
     """Whether a file can be seen under its name while it is being uploaded."""
     return not _SHOW_PARTIAL_FILES.isdisjoint(schemes)
+
+
+def move_onto_files(schemes: Iterable[str]) -> bool:
+    """Whether a move may put a file in place of another; where it does not, it fails."""
+    return not _MOVE_ONTO_FILES.isdisjoint(schemes)
 
 
 def take_one_at_a_time(schemes: Iterable[str]) -> bool:

@@ -16,6 +16,7 @@ from img2dataset.formats import OutputFormat, formats_with_own_data
 from img2dataset.formats.dataset import (
     METADATA_ENDING,
     REPLACEMENTS_FOLDER,
+    REPORT_NAMES,
     STATISTICS_ENDING,
     shard_and_ending,
 )
@@ -169,5 +170,5 @@ def gaps(numbers: Iterable[int], expected_end: int) -> list[tuple[int, int]]:
 def _sort_other(name: str, inventory: Inventory) -> None:
     if name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER) or name.startswith(".img2dataset-"):
         inventory.leftovers.append(name)
-    elif "img2dataset" not in name:
+    elif "img2dataset" not in name and name not in REPORT_NAMES:
         inventory.others.append(name)

@@ -30,7 +30,8 @@ from img2dataset.formats.dataset import (
 from img2dataset.formats.metadata import column_type
 from img2dataset.formats.settings import WriteSettings
 from img2dataset.storage.locations import Location
-from img2dataset.storage.retries import with_retries
+from img2dataset.storage.retries import may_pass, with_retries
+from img2dataset.storage.steady_file import SteadyFile
 from img2dataset.working.completing import finish_replacement
 
 if TYPE_CHECKING:
@@ -198,18 +199,23 @@ class FinishedShard:
 
         name = metadata_name(self.name)
         path = f"{self._location.path}/{name}"
+        file_system = self._location.file_system
+        if not self._location.is_local:
+            file_system.invalidate_cache(self._location.path)
         try:
-            if not self._location.is_local:
-                self._location.file_system.invalidate_cache(self._location.path)
-            with self._location.file_system.open(path, "rb") as opened:
-                file = pq.ParquetFile(opened)
+            stream = SteadyFile(lambda: file_system.open(path, "rb"), self._location.tried)
+        except FileNotFoundError as error:
+            raise self.broken(f"{name} is missing") from error
+        try:
+            with stream:
+                file = pq.ParquetFile(stream)
                 columns = file.schema_arrow.names
                 images = self._settings.format.image_column(file.schema_arrow, self._settings.encode_format)
                 columns = [column for column in columns if column != images]
                 return file.read(columns=columns)
-        except FileNotFoundError as error:
-            raise self.broken(f"{name} is missing") from error
         except (pa.ArrowException, OSError) as error:
+            if stream.error is not None and not self._location.is_local:
+                raise stream.error from error  # the store is away, which is no fault of the shard
             raise self.broken(f"{name} cannot be read: {one_line(error)}") from error
 
     def _check_columns(self, names: list[str]) -> None:
@@ -286,6 +292,8 @@ def _read_statistics(location: Location, shard: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except Exception as error:
+        if not location.is_local and may_pass(error):
+            raise  # the store is away, which is no fault of the shard
         raise OutputError(
             f"output_folder {location.name!r}: {statistics_name(shard)} cannot be read: {one_line(error)}"
         ) from error

@@ -16,6 +16,7 @@ from typing import Any
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED, URL_MISSING, Failure, is_retried
+from img2dataset.storage.retries import may_pass
 from img2dataset.types import (
     BBOX_COLUMN,
     EXPECTED_HASH_COLUMN,
@@ -154,6 +155,8 @@ class OpenShard:
             self._keep(unfinished, kept)
             return kept
         except (OSError, OutputError) as error:
+            if not self._settings.write.locate().is_local and may_pass(error):
+                raise  # the store is away, and still has it when it is back
             logger.warning("shard %s: what a stopped run has kept of it cannot be used: %s", name, error)
             self._writer.discard()
             self._writer = ShardWriter(self._settings.write, self.shard_id, self._input_columns)

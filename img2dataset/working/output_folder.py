@@ -12,7 +12,8 @@ import os
 import secrets
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,6 @@ from img2dataset.storage.folders import names_in, remove, side_by_side
 from img2dataset.storage.notes import create_note, read_note, write_note
 from img2dataset.storage.runs import other_run_lives, process_of
 from img2dataset.storage.temporaries import (
-    FORMER_TEMPORARY_FOLDER,
-    SPOOL_PREFIX,
     TEMPORARY_FOLDER,
     remove_dead_runs,
     remove_run,
@@ -41,7 +40,8 @@ from img2dataset.storage.temporaries import (
     runs_with_temporaries,
 )
 from img2dataset.working.completing import finish_all_replacements, replacement_lock
-from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
+from img2dataset.working.emptying import empty_folder
+from img2dataset.working.unfinished import unfinished_shards
 
 SHARED_MARK = "shares_shards"
 # A store lists a thousand names a request, and answers some requests at once.
@@ -53,17 +53,18 @@ class OutputFolder:
 
     Args:
         settings: name the folder and the run.
+        is_stopped: whether the run is to stop: then a store that is away is not waited for.
 
     Raises:
         MissingDependency: its file system's package is not installed.
         OutputError: its file system is unknown or cannot be set up.
     """
 
-    def __init__(self, settings: WriteSettings) -> None:
+    def __init__(self, settings: WriteSettings, is_stopped: Callable[[], bool] = lambda: False) -> None:
         self.path = settings.output_folder
         self._run_id = settings.run_id
         self._spool = settings.spool_folder
-        self._location = settings.locate()
+        self.location = self._location = settings.locate_patiently(is_stopped)
         self._file_system = self._location.file_system
         self._keep: list[str] = []
         self._digits = settings.shard_digits
@@ -86,8 +87,10 @@ class OutputFolder:
         try:
             if not self._location.has_buckets:
                 self._file_system.makedirs(self._location.path, exist_ok=True)
-            self._file_system.pipe_file(probe, b"can this folder be written to?")
-            self._file_system.rm_file(probe)
+            # The first that is asked of it, and perhaps at an address that is wrong: not with all patience.
+            asked = replace(self._location, patience=None)
+            asked.tried(lambda: self._file_system.pipe_file(probe, b"can this folder be written to?"))
+            remove(asked, probe)
         except Exception as error:  # every file system has its own errors
             if self._location.is_local and os.path.isfile(self._location.path):
                 raise OutputError(
@@ -113,9 +116,20 @@ class OutputFolder:
 
     def done_shards(self) -> set[int]:
         """The shards that are done: those with statistics, whatever the digits of their names."""
-        self._statistics_names = {}
+        return self._done_of(self._names())
+
+    def done_shards_and_highest(self) -> tuple[set[int], int | None]:
+        """The same, and the highest number of a shard of which there is anything at all, if there is any.
+
+        By one listing: the folder may have a million shards.
+        """
         names = self._names()
+        numbers = self._shards_of(names) | unfinished_shards(self._location)
+        return self._done_of(names), max(numbers, default=None)
+
+    def _done_of(self, names: list[str]) -> set[int]:
         self._names_listed = len(names)
+        self._statistics_names = {}
         for name in names:
             shard_id = finished_shard(name)
             if shard_id is not None:
@@ -139,14 +153,13 @@ class OutputFolder:
             return bool(self._location.tried(lambda: self._file_system.exists(path)))
 
         in_order = sorted(shard_ids)
-        with self._told_of("statistics", "read"):
+        with self.told_of("statistics", "read"):
             there = list(side_by_side(self._location, is_there, in_order))
         return [shard_id for shard_id, is_one in zip(in_order, there, strict=True) if not is_one]
 
     def highest_shard(self) -> int | None:
         """The highest number of a shard of which there is anything at all; None in a new folder."""
-        numbers = self._shards_of(self._names())
-        return max(numbers | unfinished_shards(self._location), default=None)
+        return self.done_shards_and_highest()[1]
 
     def read_stats(self, shard_id: int) -> dict[str, Any]:
         """The statistics of a shard that is done.
@@ -158,7 +171,8 @@ class OutputFolder:
             raise OutputError(f"output_folder {self.path!r}: shard {shard_id} has no statistics")
         name = self._statistics_names[shard_id]
         try:
-            stats = json.loads(self._file_system.cat_file(f"{self._location.path}/{name}"))
+            path = f"{self._location.path}/{name}"
+            stats = json.loads(self._location.tried(lambda: self._file_system.cat_file(path)))
         except Exception as error:
             raise OutputError(
                 f"output_folder {self.path!r}: {name} cannot be read: {one_line(error)}; "
@@ -202,7 +216,7 @@ class OutputFolder:
         Raises:
             OutputError: it is there and cannot be read.
         """
-        with self._told_of(name, "read"):
+        with self.told_of(name, "read"):
             return read_note(self._location, name)
 
     def write_note(self, name: str, text: str) -> None:
@@ -211,7 +225,7 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        with self._told_of(name, "written"):
+        with self.told_of(name, "written"):
             write_note(self._location, name, text)
 
     def create_note(self, name: str, text: str) -> bool:
@@ -223,11 +237,11 @@ class OutputFolder:
         Raises:
             OutputError: it cannot be written.
         """
-        with self._told_of(name, "written"):
+        with self.told_of(name, "written"):
             return create_note(self._location, name, text)
 
     @contextlib.contextmanager
-    def _told_of(self, name: str, what: str) -> Iterator[None]:
+    def told_of(self, name: str, what: str) -> Iterator[None]:
         """Whatever a file system raises becomes one line that names the folder, the file and what failed."""
         try:
             yield
@@ -282,39 +296,13 @@ class OutputFolder:
         return os.path.join(run_folder(self._location, run_id), SHARED_MARK)
 
     def empty(self) -> None:
-        """Remove everything in the folder, for a run that starts over.
-
-        Everything, as 1.47.0 does, but only from a folder that a run has written to: a mistyped
-        ``output_folder`` costs an error and not someone's files. Never from the home or the current
-        folder, one above them, or one that holds the URL list, nor while another run of this host writes
-        there.
+        """Remove everything in the folder, for a run that starts over; see ``emptying``.
 
         Raises:
-            OutputError: it is such a folder, or something in it cannot be removed.
+            OutputError: it is a folder that no run empties, or something in it cannot be removed.
         """
         names = self._names()
-        if not names:
-            return
-        self._refuse_to_empty_a_precious_folder()
-        self._refuse_to_empty_under_a_live_run()
-        if not self._shards_of(names) and not any(map(_is_of_a_run, names)):
-            raise OutputError(
-                f"output_folder {self.path!r} holds {min(names)!r} and nothing made by img2dataset: "
-                "--incremental_mode overwrite does not empty it; choose another folder or empty it yourself"
-            )
-        # Statistics first: should this be interrupted, what is left counts as not done. Before them,
-        # replacements that were cut short, which would put a shard back, and unfinished shards, whose rows
-        # would be taken over by a run that no longer finds with which options they were made.
-        for name in sorted(
-            names,
-            key=lambda name: (
-                name not in (REPLACEMENTS_FOLDER, UNFINISHED_FOLDER),
-                finished_shard(name) is None,
-                name,
-            ),
-        ):
-            with self._told_of(name, "removed"):
-                remove(self._location, f"{self._location.path}/{name}")
+        empty_folder(self._location, names, bool(self._shards_of(names)), self._keep)
 
     def finish_replacements(self) -> set[int]:
         """Bring to its end what runs that died were replacing: to be called before anything is read.
@@ -362,35 +350,3 @@ class OutputFolder:
         """The numbers of the shards that these files and folders are of."""
         shards = (shard_of(name, self._data_endings) for name in names)
         return {shard for shard in shards if shard is not None}
-
-    def _refuse_to_empty_a_precious_folder(self) -> None:
-        if not self._location.is_local:
-            return
-        folder = Path(self._location.path).resolve()
-        kept_files = (Path(path.removeprefix("file://")).resolve() for path in self._keep if _is_local(path))
-        for precious in (Path.home().resolve(), Path.cwd(), *kept_files):
-            if folder == precious or folder in precious.parents:
-                raise OutputError(
-                    f"output_folder {self.path!r} is, or holds, {str(precious)!r}: --incremental_mode "
-                    "overwrite does not empty it; choose a folder of its own"
-                )
-
-    def _refuse_to_empty_under_a_live_run(self) -> None:
-        if not self._location.is_local:
-            return
-        for run_id in runs_with_temporaries(self._location):
-            if other_run_lives(run_id):
-                raise OutputError(
-                    f"output_folder {self.path!r} is being written to by process {process_of(run_id)}: "
-                    "wait for it, end it, or choose another folder"
-                )
-
-
-def _is_local(path: str) -> bool:
-    return "://" not in path or path.startswith("file://")
-
-
-def _is_of_a_run(name: str) -> bool:
-    return name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER) or name.startswith(
-        (".img2dataset", SPOOL_PREFIX)
-    )

@@ -28,6 +28,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from img2dataset.errors import OutputError
 from img2dataset.formats.dataset import STATISTICS_ENDING
@@ -35,6 +36,7 @@ from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_names, flush_to_disk, move
 from img2dataset.storage.putting import put_files
+from img2dataset.storage.renaming import replace_file
 from img2dataset.working.completing import complete, finish_under_lock, put_object, replacement_lock
 from img2dataset.working.replacement_journal import (
     Journal,
@@ -61,25 +63,29 @@ class ReplacedShard:
     statistics_text: bytes
     retried_keys: frozenset[str]
 
-    def check_still_stands(self, location: Location, statistics: str) -> None:
-        """Refuse to replace a shard that another run has replaced or removed since.
+    def still_stands(self, location: Location, statistics: str, new: bytes) -> bool:
+        """Whether it stands as it was; False where this replacement has been made, by a try that failed.
 
-        What that run has won would be lost.
+        Args:
+            location: of the output folder.
+            statistics: the name of its statistics.
+            new: the contents of those that replace them. Their times are this attempt's alone.
 
         Raises:
-            OutputError: its statistics are others, or gone.
+            OutputError: another run has replaced or removed it since; what that run has won would be lost.
         """
         try:
             path = f"{location.path}/{statistics}"
             standing = location.tried(lambda: location.file_system.cat_file(path))
         except FileNotFoundError:
             standing = None
-        if standing != self.statistics_text:
+        if standing not in (self.statistics_text, new):
             change = "removed" if standing is None else "changed"
             raise OutputError(
                 f"output_folder {location.name!r}: another run has {change} {statistics} while the shard's "
                 "failed rows were retried; let one run work on the folder, and run this again"
             )
+        return bool(standing == self.statistics_text)
 
 
 def replace_shard(
@@ -111,7 +117,9 @@ def replace_shard(
     with replacement_lock(location):
         finish_under_lock(location, shard, run_id)  # an earlier one, cut short
         if replaced is not None:
-            replaced.check_still_stands(location, statistics)
+            new = Path(folder, statistics).read_bytes()
+            if not replaced.still_stands(location, statistics, new):
+                return
         staged = location.is_local or location.shows_partial_files
         removals = _removals(location, shard, folder, names, replaced)
         journal = new_journal(run_id, folder, names, statistics, removals, staged)
@@ -130,7 +138,7 @@ def _stage_and_put_journal(location: Location, shard: str, folder: str, journal:
     remove(location, stage)  # of an attempt that was cut short before its journal
     try:
         if location.is_local:
-            os.rename(folder, stage)
+            replace_file(folder, stage)
         else:
             _upload_stage(location, folder, stage, [*journal.plan.data, *journal.plan.vouching])
         temporary = f"{stage}/{_JOURNAL_NAME}"

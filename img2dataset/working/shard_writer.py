@@ -45,13 +45,10 @@ class PreparedShard:
         """Whether putting it in place takes its time, and leaves the disk alone."""
         return not self.folder.location.is_local
 
-    @property
-    def may_be_repeated(self) -> bool:
-        """Whether ``publish`` may be called again after it failed: it replaces no finished shard."""
-        return self.replaced is None
-
     def publish(self) -> None:
         """Put all files under their final names, statistics last. On return the shard is done. Any thread.
+
+        On a store it may be called again after it failed, also where a finished shard is replaced.
 
         Raises:
             OutputError, OSError: as ``ShardWriter.commit``.

@@ -11,7 +11,6 @@ permission, expired credentials) is not.
 
 from __future__ import annotations
 
-import logging
 import queue
 import random
 import threading
@@ -19,20 +18,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from img2dataset.errors import one_line
+from img2dataset.formats.settings import STORE_OF_OUTPUT
+from img2dataset.storage.patience import FIRST_WAIT_S, LONGEST_WAIT_S, Patience
 from img2dataset.storage.retries import may_pass
 from img2dataset.types import ShardReport
 from img2dataset.working.shard_writer import PreparedShard
-
-logger = logging.getLogger("img2dataset")
 
 # Shards of one worker that are uploaded at once; of each, a ``files`` shard has many files under way.
 SHARDS_AT_ONCE = 2
 # Shards of one worker that are finished and not yet uploaded, those under way included: 10,000 images of 256
 # pixels are some 200 MB.
 MOST_FINISHED_SHARDS = 4
-# Between two tries of a store that is away, each of which asks again some times by itself.
-FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ class Uploads:
         # When each thread that is at an upload has last been seen to get on.
         self._moved: dict[int, float] = {}
         self._held: set[PreparedShard] = set()
-        self._store = StoreWatch(patience_s)
+        self._store = Patience(patience_s, STORE_OF_OUTPUT, "finished shards wait for it")
         self._closing = threading.Event()
 
     @property
@@ -132,7 +128,7 @@ class Uploads:
             try:
                 shard.publish()
             except Exception as error:
-                waits = shard.may_be_repeated and may_pass(error) and not self._closing.is_set()
+                waits = may_pass(error) and not self._closing.is_set()
                 if not waits or not self._store.failed(error, time.monotonic()):
                     raise
             else:
@@ -143,37 +139,3 @@ class Uploads:
                 wait_s = 0.0
             else:
                 wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
-
-
-class StoreWatch:
-    """Whether the store is away, and for how long it has been; tells the user when that changes.
-
-    Args:
-        patience_s: how long it is waited for.
-    """
-
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
-        self._lock = threading.Lock()
-        self._away_since: float | None = None
-
-    def failed(self, error: Exception, now: float) -> bool:
-        """An upload has failed in a way that may pass; whether to try it again."""
-        with self._lock:
-            if self._away_since is None and self._patience_s:
-                self._away_since = now
-                logger.warning(
-                    "the store of the output folder is away: %s: %s; finished shards wait for it, for %.0f s"
-                    " at most (--store_patience)",
-                    type(error).__name__,
-                    one_line(error),
-                    self._patience_s,
-                )
-            return self._away_since is not None and now - self._away_since < self._patience_s
-
-    def worked(self, now: float) -> None:
-        """An upload has ended well."""
-        with self._lock:
-            away_since, self._away_since = self._away_since, None
-        if away_since is not None:
-            logger.warning("the store of the output folder is back after %.0f s", now - away_since)

@@ -24,6 +24,14 @@ import pytest
 
 STARTING_S = 90
 TOKEN = secrets.token_hex(32)
+# Settings of Spark: what takes longer than the rest is begun again at once elsewhere.
+SPECULATION = {
+    "spark.speculation": "true",
+    "spark.speculation.interval": "100ms",
+    "spark.speculation.multiplier": "1.1",
+    "spark.speculation.quantile": "0.25",
+    "spark.speculation.minTaskRuntime": "100ms",
+}
 
 
 def need_spark() -> None:
@@ -62,26 +70,34 @@ def spark_cluster(master: str = "local-cluster[2,1,1024]", **settings: str) -> I
 
 
 class RayNodes:
-    """A Ray cluster of processes of this machine, each node on a loopback address of its own."""
+    """A Ray cluster of processes of this machine, each node on a loopback address of its own.
 
-    def __init__(self) -> None:
+    Args:
+        dashboard_port: where jobs can be submitted to; without one they cannot.
+    """
+
+    def __init__(self, dashboard_port: int | None = None) -> None:
         need_ray()
+        self._dashboard = ["--include-dashboard", "false"]
+        if dashboard_port is not None:
+            where = ["--dashboard-host", "127.0.0.2", "--dashboard-port", str(dashboard_port)]
+            self._dashboard = ["--include-dashboard", "true", *where]
         # The names of Ray's sockets must be short.
         self.folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
         # Ray takes 127.0.0.1 for this machine's address on the network.
         self.address = f"127.0.0.2:{free_port()}"
         self.nodes: list[subprocess.Popen[bytes]] = []
 
-    def add(self, cores: int = 1) -> int:
-        """Start one more node; the first is the head. Returns its number."""
+    def add(self, cores: int = 1, python: Path | None = None) -> int:
+        """Start one more node, with this Python or another; the first is the head. Returns its number."""
         number = len(self.nodes)
         where = (
-            ["--head", "--port", self.address.split(":")[1], "--include-dashboard", "false"]
+            ["--head", "--port", self.address.split(":")[1], *self._dashboard]
             if not number
             else ["--address", self.address]
         )
         command = [
-            str(Path(sys.executable).with_name("ray")),
+            *(str(python or sys.executable), "-m", "ray.scripts.scripts"),
             *("start", "--block", "--disable-usage-stats", "--num-cpus", str(cores)),
             *("--node-ip-address", f"127.0.0.{number + 2}", *where),
             *("--temp-dir", self.folder, "--object-store-memory", "100000000"),
@@ -96,13 +112,7 @@ class RayNodes:
 
     def kill(self, number: int) -> None:
         """End a node as a power cut does."""
-        node = self.nodes[number]
-        for process in descendants(node.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            node.kill()
-        node.wait()
+        end_with_descendants(self.nodes[number])
 
     def close(self) -> None:
         """End all nodes."""
@@ -120,9 +130,9 @@ class RayNodes:
 
 
 @contextlib.contextmanager
-def ray_cluster(nodes: int = 1, cores: int = 1) -> Iterator[RayNodes]:
+def ray_cluster(nodes: int = 1, cores: int = 1, dashboard_port: int | None = None) -> Iterator[RayNodes]:
     """Nodes that what this process starts and does finds, by its environment."""
-    cluster = RayNodes()
+    cluster = RayNodes(dashboard_port)
     try:
         with pytest.MonkeyPatch.context() as patch:
             for _ in range(nodes):
@@ -163,3 +173,13 @@ def descendants(process_id: int) -> list[int]:
             for child in map(int, task.read_text().split()):
                 found += [child, *descendants(child)]
     return found
+
+
+def end_with_descendants(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it has started, as a power cut does."""
+    for started in descendants(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(started, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    process.wait()

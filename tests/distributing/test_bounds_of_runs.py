@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import img2dataset
-from img2dataset.reporting import RunSummary
+from img2dataset.reporting.summary import RunSummary
 from tests.distributing.clusters import ray_cluster, spark_cluster
 from tests.pictures import photograph
 from tests.program.runs import read_dataset, start

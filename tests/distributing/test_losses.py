@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.distributing.clusters import descendants, ray_cluster, spark_cluster
-from tests.distributing.same_dataset import FaultyList, assert_same, make
+from tests.distributing.clusters import SPECULATION, descendants, ray_cluster, spark_cluster
+from tests.distributing.killing import lives, processes_of, when_shards_are_there
+from tests.distributing.same_dataset import FaultyList, assert_same, make, options_of
 from tests.program.runs import COMMAND, Dataset, read_dataset, words
 from tests.servers import ImageServer
 
@@ -30,32 +28,6 @@ def faulty(image_server: ImageServer, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def expected(faulty: FaultyList, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make(faulty.text, tmp_path_factory.mktemp("expected") / "out")[1]
-
-
-@contextlib.contextmanager
-def when_shards_are_there(folder: Path, shards: int, act: Callable[[], None]) -> Iterator[None]:
-    """Do something in the middle of a run; it must have been done by the end of it."""
-    done = threading.Event()
-
-    def wait() -> None:
-        while len(list(folder.glob("*_stats.json"))) < shards:
-            time.sleep(0.05)
-        act()
-        done.set()
-
-    threading.Thread(target=wait, daemon=True).start()
-    yield
-    assert done.is_set(), "the run was over before"
-
-
-def processes_of(parent: int, part: str) -> list[int]:
-    """The descendants of a process whose command line has a part."""
-    found = []
-    for process in descendants(parent):
-        with contextlib.suppress(OSError):
-            if part in Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode():
-                found.append(process)
-    return found
 
 
 def test_an_executor_of_spark_and_a_python_worker_are_killed(
@@ -77,14 +49,7 @@ def test_speculation_makes_the_same_dataset(image_server: ImageServer, tmp_path:
     """Spark begins again what takes longer than the rest: two tasks then make the same shards at once."""
     faulty = FaultyList(image_server, tmp_path, rows=80, slow_s=2.0)
     _, expected = make(faulty.text, tmp_path / "expected")
-    speculation = {
-        "spark.speculation": "true",
-        "spark.speculation.interval": "100ms",
-        "spark.speculation.multiplier": "1.1",
-        "spark.speculation.quantile": "0.25",
-        "spark.speculation.minTaskRuntime": "100ms",
-    }
-    with spark_cluster("local-cluster[2,2,1024]", **speculation):
+    with spark_cluster("local-cluster[2,2,1024]", **SPECULATION):
         _, made = make(faulty.text, tmp_path / "out", distributor="pyspark")
     assert_same(made, expected)
 
@@ -123,16 +88,8 @@ def test_a_run_of_its_own_session_is_stopped_and_goes_on(
     faulty: FaultyList, expected: Dataset, tmp_path: Path, engine: str
 ) -> None:
     """With nothing set up: the program makes what it needs on this machine, and leaves no process behind."""
-    options = {
-        "url_list": faulty.text,
-        "output_folder": tmp_path / "out",
-        "output_format": "webdataset",
-        "number_sample_per_shard": 20,
-        "image_size": 64,
-        # The row that gets no answer holds its shard until the stop.
-        "timeout": 40,
-        "distributor": engine,
-    }
+    # The row that gets no answer holds its shard until the stop.
+    options = options_of(faulty.text, tmp_path / "out", distributor=engine, timeout=40)
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "RAY_AUTH_MODE": "disabled"}
     address = {"ray": {"distributor_config": '["address=local","num_cpus=2"]'}}.get(engine, {})
     command = [COMMAND, *words({**options, **address})]
@@ -157,17 +114,9 @@ def test_a_run_of_its_own_session_is_stopped_and_goes_on(
     assert_same(read_dataset(tmp_path / "out"), expected)
 
 
-def lives(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_the_driver_of_spark_is_killed_and_nobody_is_left(faulty: FaultyList, tmp_path: Path) -> None:
     """The Python workers of Spark end with it, and what they have started notices that they are gone."""
-    options = {"url_list": faulty.text, "output_folder": tmp_path / "out", "number_sample_per_shard": 20}
-    command = [COMMAND, *words({**options, "distributor": "pyspark", "timeout": 4})]
+    command = [COMMAND, *words(options_of(faulty.text, tmp_path / "out", distributor="pyspark"))]
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as run:
         until = time.monotonic() + 200

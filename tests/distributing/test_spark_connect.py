@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.distributing.clusters import need_spark
-from tests.distributing.same_dataset import FaultyList, assert_same, make
+from tests.distributing.same_dataset import FaultyList, assert_same, make, options_of
 from tests.program.runs import COMMAND, read_dataset, words
 from tests.servers import ImageServer
 
@@ -33,17 +33,9 @@ def test_a_run_over_spark_connect_makes_the_same_dataset(
 ) -> None:
     faulty = FaultyList(image_server, tmp_path, rows=90)
     _, expected = make(faulty.text, tmp_path / "expected")
-    options = {
-        "url_list": faulty.text,
-        "output_folder": tmp_path / "out",
-        "output_format": "webdataset",
-        "number_sample_per_shard": 20,
-        "image_size": 64,
-        "timeout": 4,
-        "distributor": "pyspark",
-        "subjob_size": 3,
-        "distributor_config": '["spark.sql.shuffle.partitions=4","spark.executor.memory=3g"]',
-    }
+    config = '["spark.sql.shuffle.partitions=4","spark.executor.memory=3g"]'
+    of_spark = {"distributor": "pyspark", "subjob_size": 3, "distributor_config": config}
+    options = options_of(faulty.text, tmp_path / "out", **of_spark)
     environment = {
         **os.environ,
         "SPARK_LOCAL_IP": "127.0.0.1",

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from img2dataset.reporting import ProgressLine, known_urls_line
+from img2dataset.reporting.progress import ProgressLine, known_urls_line
 
 
 class Terminal(io.StringIO):

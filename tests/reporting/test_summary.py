@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from img2dataset.failures import NOT_TRIED
-from img2dataset.reporting import RunSummary
+from img2dataset.reporting.summary import RunSummary
 from img2dataset.types import ShardMeasures, ShardReport, ShardStats
 
 

@@ -106,6 +106,22 @@ def test_a_short_run_on_one_machine_has_no_notes_and_that_is_said(options: dict[
     assert "no member has left a note" in shown.stdout
 
 
+def test_why_images_are_missing_is_said_and_is_in_the_json(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    gone = [image_server.url(f"/status/404?{row}") for row in range(90)]
+    (tmp_path / "list.txt").write_text("\n".join([*serve_photographs(image_server), *gone]))
+    run(**options)
+    assert "90 of 114 rows (79%) are gone" in " ".join(status_of(options["output_folder"]).stdout.split())
+    (finding,) = as_json(options["output_folder"])["findings"]
+    assert (finding["kind"], finding["evidence"]["rows"]) == ("link_rot", 90)
+    assert finding["page"] == "docs/findings.md#links-are-dead"
+    # What was counted before rows are taken up again is not counted twice.
+    run(**options, incremental_mode="retry_failed", retry_classes='["HTTP 404"]')
+    (finding,) = as_json(options["output_folder"])["findings"]
+    assert finding["evidence"]["rows"] == 90
+
+
 def test_a_list_that_says_its_rows_gives_the_time_left(options: dict[str, Any], tmp_path: Path) -> None:
     run(**options)
     manifest = tmp_path / "out" / ".img2dataset_manifest"

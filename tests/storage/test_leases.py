@@ -221,6 +221,51 @@ def test_the_folder_may_be_removed_at_any_time(opened: Open, folder: str) -> Non
     assert len(names(folder)) == 2
 
 
+def test_nobody_is_gone_for_want_of_signs_while_the_folder_fails_the_watcher_too(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is away keeps all from giving signs; those who live need a moment when it is back."""
+    clock = Clock(0)
+    owner, watcher = opened("rank-0"), opened("rank-1", clock, gone_s=6)
+    assert owner.take("00000")
+    assert not watcher.take("00000")
+
+    def put_sign(number: int) -> None:
+        raise OSError("503 SlowDown")
+
+    failed = threading.Event()
+    with monkeypatch.context() as away:
+        away.setattr(watcher, "_put_sign", lambda number: (failed.set(), put_sign(number)))
+        clock.now += 3600
+        assert failed.wait(20)
+        watcher._closing.wait(0.2)
+    assert not watcher.take("00000")
+    clock.now += 5
+    assert not watcher.take("00000")
+    clock.now += 2
+    assert watcher.take("00000")
+
+
+def test_a_lease_that_cannot_be_removed_now_is_when_the_store_is_back(
+    opened: Open, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, other = opened("rank-0", gone_s=3), opened("rank-1")
+    assert owner.take("00000")
+    with monkeypatch.context() as away:
+
+        def remove(location: object, path: str) -> None:
+            raise OSError("503 SlowDown")
+
+        away.setattr(leases_module, "remove", remove)
+        owner.give_back("00000")
+    assert "00000.1" in names(folder)
+    for _ in range(100):
+        if "00000.1" not in names(folder):
+            break
+        owner._closing.wait(0.1)
+    assert other.take("00000")
+
+
 @pytest.mark.parametrize(("boot", "gone"), [("", True), ("another", False)])
 def test_an_owner_who_has_died_on_this_machine_is_gone_at_once_and_not_one_on_its_copy(
     boot: str, gone: bool, folder: str, opened: Open, monkeypatch: pytest.MonkeyPatch

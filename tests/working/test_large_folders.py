@@ -10,6 +10,10 @@ from typing import Any, ClassVar
 import fsspec
 import pytest
 
+from img2dataset.options import resolve
+from img2dataset.preparing import prepare
+from img2dataset.reading import open_reader
+from img2dataset.settings import work_settings
 from img2dataset.working.output_folder import OutputFolder
 from img2dataset.working.unfinished import unfinished_shards
 from tests.storage.stores import UnsteadyStore
@@ -94,6 +98,48 @@ def test_statistics_of_a_store_are_read_several_at_once(
     done = output.done_shards()
     monkeypatch.setattr(CountingStore, "together", threading.Barrier(8))
     assert output.counts(done) == {"count": 3 * 48, "successes": 2 * 48}
+
+
+def test_a_run_that_adds_shards_knows_the_highest_from_the_same_listing(counting_folder: str) -> None:
+    fill(counting_folder, 20)
+    fsspec.filesystem("counting").pipe_file(f"{counting_folder}/00033.tar", b"unfinished")
+    output = OutputFolder(settings_for(counting_folder, "webdataset"))
+    CountingStore.listed.clear()
+    assert output.done_shards_and_highest() == (set(range(20)), 33)
+    assert len([path for path in CountingStore.listed if path.endswith("/out")]) == 1
+
+
+@pytest.mark.parametrize("mode", ["incremental", "extend", "new_only"])
+def test_a_run_lists_a_bucket_once_when_it_begins(
+    remote_folder: str, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Folders in it that are not there are not looked for in the listing of all of it either."""
+    fill(remote_folder, 5)
+    (tmp_path / "list.txt").write_text("http://127.0.0.1:9/a.jpg\n")
+    values = {"url_list": str(tmp_path / "list.txt"), "output_folder": remote_folder}
+    options = resolve({**values, "output_format": "webdataset", "incremental_mode": mode})
+    output = OutputFolder(work_settings(options).write)
+    location = settings_for(remote_folder, "dummy").locate()
+    listed: list[str] = []
+    if hasattr(location.file_system, "_lsdir"):
+        lister = type(location.file_system)._lsdir
+
+        async def counted(self: Any, path: str, *arguments: Any, **options: Any) -> Any:
+            listed.append(path)
+            return await lister(self, path, *arguments, **options)
+
+        monkeypatch.setattr(type(location.file_system), "_lsdir", counted)
+    else:
+        plain = type(location.file_system).ls
+
+        def ls(self: Any, path: str, *arguments: Any, **options: Any) -> Any:
+            listed.append(path)
+            return plain(self, path, *arguments, **options)
+
+        monkeypatch.setattr(type(location.file_system), "ls", ls)
+    begun = prepare(output, options, open_reader(options, options.number_sample_per_shard))
+    assert begun.done == set(range(5))
+    assert listed.count(location.path) == 1
 
 
 def test_what_a_stop_has_kept_is_not_looked_for_in_the_whole_folder(

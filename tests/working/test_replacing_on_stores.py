@@ -103,6 +103,55 @@ def whole_shard(folder: str) -> str:
     return {7: "old", 9: "new"}[json.loads(read(folder, "00000_stats.json"))["successes"]]
 
 
+@pytest.mark.parametrize("output_format", STORE_FORMATS)
+def test_a_replacement_that_a_store_broke_off_at_any_step_is_made_by_the_next_try(
+    unsteady_folder: str, spool: Path, output_format: str
+) -> None:
+    """What was downloaded for it is not lost, nor the try refused for what the one before has put."""
+    table = input_table(10)
+    for step in range(30):
+        UnsteadyStore.empty()
+        settings = settings_for(unsteady_folder, output_format)
+        writer, new = begin_again(settings, table, write_shard(settings, table))
+        prepared = writer.prepare(statistics_of(new))
+        broke_off = breaks_off(step, prepared.publish)
+        if broke_off:
+            prepared.publish()
+        assert whole_shard(unsteady_folder) == "new"
+        assert os.listdir(spool) == []
+        if not broke_off:
+            break
+    assert 3 < step < 29
+
+
+@pytest.mark.parametrize("output_format", STORE_FORMATS)
+def test_a_replacement_whose_moves_broke_off_is_made_by_the_next_try(
+    renaming_folder: str, spool: Path, output_format: str
+) -> None:
+    table = input_table(10)
+    for step in range(30):
+        fsspec.filesystem("file").makedirs(renaming_folder.removeprefix("renaming://"), exist_ok=True)
+        fsspec.filesystem("file").rm(renaming_folder.removeprefix("renaming://"), recursive=True)
+        settings = settings_for(renaming_folder, output_format)
+        OutputFolder(settings).prepare()
+        writer, new = begin_again(settings, table, write_shard(settings, table))
+        prepared = writer.prepare(statistics_of(new))
+        RenamingServer.moves_until_it_breaks = step
+        try:
+            prepared.publish()
+            broke_off = False
+        except PermissionError:
+            broke_off = True
+        RenamingServer.moves_until_it_breaks = None
+        if broke_off:
+            prepared.publish()
+        assert json.loads(read(renaming_folder, "00000_stats.json"))["successes"] == 9
+        assert verify(renaming_folder, processes_count=1).exit_status == 0
+        if not broke_off:
+            break
+    assert 1 < step < 29
+
+
 @pytest.mark.parametrize("output_format", [*STORE_FORMATS, "tfrecord"])
 def test_after_a_crash_at_any_step_the_next_run_finds_the_old_shard_or_the_new_one_whole(
     unsteady_folder: str, spool: Path, tmp_path: Path, output_format: str

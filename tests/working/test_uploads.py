@@ -35,6 +35,28 @@ class GatedStore(UnsteadyStore):
 
     unanswered: ClassVar[list[Exception]] = []
 
+    # By the name of a file, how often it cannot be read.
+    unread: ClassVar[dict[str, int]] = {}
+
+    def cat_file(self, path: str, *arguments: Any, **options: Any) -> Any:
+        self._read(path)
+        return super().cat_file(path, *arguments, **options)
+
+    def get_file(self, rpath: str, lpath: str, *arguments: Any, **options: Any) -> None:
+        self._read(rpath)
+        super().get_file(rpath, lpath, *arguments, **options)
+
+    def _open(self, path: str, mode: str = "rb", *arguments: Any, **options: Any) -> Any:
+        if mode == "rb":
+            self._read(path)
+        return super()._open(path, mode, *arguments, **options)
+
+    def _read(self, path: str) -> None:
+        name = path.rpartition("/")[2]
+        if self.unread.get(name, 0) > 0:
+            self.unread[name] -= 1
+            raise OSError("503 SlowDown")
+
     def exists(self, path: str, **options: Any) -> bool:
         if self.unanswered:
             raise self.unanswered.pop()
@@ -176,6 +198,59 @@ def test_a_shard_that_cannot_be_opened_while_the_store_is_away_is_opened_later(
     assert not [report for report in reports if report.error], reports
     assert sorted(report.shard_id for report in reports if report.stats is not None) == [0, 1, 2]
     assert caplog.text.count("is away: CannotConnect: no route") == 1
+
+
+@pytest.mark.parametrize("name", ["00000_stats.json", "00000.parquet", "00000.tar"])
+def test_a_finished_shard_that_cannot_be_read_while_the_store_is_away_is_retried_later(
+    folder: str, image_server: ImageServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(worker_module, "OPENED_AGAIN_S", 0.05)
+    image_server.put("/uploads/then.jpg", photograph(64, 48))
+    addresses = [
+        image_server.put("/uploads/a.jpg", photograph(64, 48)),
+        image_server.url(f"/flaky/uploads-{name}?fail=1&then=/uploads/then.jpg"),
+    ]
+    rows = {"number_sample_per_shard": 2}
+    [report] = work(shards_of(addresses, 2, 0), settings(folder, **rows))  # type: ignore[arg-type]
+    assert report.stats is not None
+    assert report.stats.successes == 1
+    monkeypatch.setattr(GatedStore, "unread", {name: 12})
+    [report] = work(
+        shards_of(addresses, 2, 0),
+        settings(folder, **rows, incremental_mode="retry_failed"),  # type: ignore[arg-type]
+    )
+    assert report.error is None, report.error
+    assert report.stats is not None
+    assert report.stats.successes == 2
+    assert GatedStore.unread == {name: 0}
+
+
+def test_what_a_stop_has_kept_is_used_when_the_store_is_back(
+    folder: str, image_server: ImageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "OPENED_AGAIN_S", 0.05)
+    address = image_server.put("/uploads/kept.jpg", photograph(64, 48))
+    hanging = image_server.url("/hang-before-headers/uploads-kept")
+    worker = Worker(settings(folder, number_sample_per_shard=2))  # type: ignore[arg-type]
+
+    def stop() -> None:
+        wait_for(lambda: image_server.count("/hang-before-headers/uploads-kept"))
+        wait_for(lambda: image_server.count("/uploads/kept.jpg"))
+        time.sleep(0.5)
+        worker.instruct(Stop(0.1))
+
+    threading.Thread(target=stop).start()
+    [report] = worker.run(shards_of([address, hanging], 2, 0))
+    assert report.unfinished is not None
+    asked = image_server.count("/uploads/kept.jpg")
+    monkeypatch.setattr(GatedStore, "unread", {"00000_stats.json": 12})
+    [report] = work(
+        shards_of([address, hanging], 2, 0),
+        settings(folder, number_sample_per_shard=2, timeout=0.5),  # type: ignore[arg-type]
+    )
+    assert report.stats is not None, report.error
+    assert report.stats.successes == 1
+    assert image_server.count("/uploads/kept.jpg") == asked
 
 
 @pytest.mark.parametrize("patience", [0, 0.2])

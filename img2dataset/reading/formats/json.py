@@ -32,7 +32,10 @@ class Format(ListFormat):
         return JsonSource(file, options, columns, warnings)
 
     def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
-        return table_of_records(records_of(parsed_document(file, options), file.path), file.path, warnings)
+        return table_of_records(self.objects(file, options, warnings), file.path, warnings)
+
+    def objects(self, file: ListFile, options: InputOptions, warnings: Warnings) -> list[Record]:
+        return records_of(parsed_document(file, options), file.path)
 
 
 class JsonSource:

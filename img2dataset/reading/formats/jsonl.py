@@ -29,8 +29,13 @@ class Format(ListFormat):
         return JsonLinesSource(file, options, columns, warnings)
 
     def table(self, file: ListFile, options: InputOptions, warnings: Warnings) -> pa.Table:
-        lines = (line for block in text_blocks(file, options, JSON_DOCUMENT) for line in _lines(block))
-        return table_of_records(map(parsed_line, lines), file.path, warnings)
+        return table_of_records(self.objects(file, options, warnings), file.path, warnings)
+
+    def objects(self, file: ListFile, options: InputOptions, warnings: Warnings) -> Iterator[Record]:
+        return map(
+            parsed_line,
+            (line for block in text_blocks(file, options, JSON_DOCUMENT) for line in _lines(block)),
+        )
 
 
 class JsonLinesSource:

@@ -71,6 +71,8 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         cache: folder, or ``ImageCache``, for downloaded images; shared by workers, ranks and epochs.
         seed: a whole number: random choices depend on it, the epoch (``set_epoch``) and the row alone, the
             same for any number of workers. None: they vary as PyTorch's generator does.
+        images_alike: the images of one row get the same flip, crop and other random choices, as pairs for
+            editing and layers need it; False: each its own.
         mode: "RGB", "RGBA" or "L".
         session, allow_urls, timeout_s, deadline_s, retries, max_bytes: as in ``ImageLoader``.
         loader: an ``ImageLoader`` of your own in place of all these.
@@ -103,6 +105,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         memory_cache: int = 0,
         cache: str | os.PathLike[str] | ImageCache | None = None,
         seed: int | None = None,
+        images_alike: bool = True,
         mode: Literal["RGB", "RGBA", "L"] = "RGB",
         session: requests.Session | None = None,
         allow_urls: bool = True,
@@ -146,6 +149,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
             )
         self.on_error = on_error
         self.seed = seed
+        self.images_alike = images_alike
         self.failures: dict[int, str] = {}
         self._epoch = Epoch()
         self._bucket_ids: Any = None
@@ -221,10 +225,14 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         value = row.get(self.columns["image"])
         sample: dict[str, Any] = {}
         if isinstance(value, (list, tuple)):
-            pictures = [self._picture(source, next(loaded)) for source in value]
-            sample["img"] = [self._transformed(picture, generator, index, {}) for picture in pictures]
+            pictures = [self._fitted(self._picture(source, next(loaded)), index, {}) for source in value]
+            if self.images_alike:
+                sample["img"] = self.transforms.images_alike(pictures, generator)
+            else:
+                sample["img"] = [self.transforms.image(picture, generator) for picture in pictures]
         else:
-            sample["img"] = self._transformed(self._picture(value, next(loaded)), generator, index, sample)
+            picture = self._fitted(self._picture(value, next(loaded)), index, sample)
+            sample["img"] = self.transforms.image(picture, generator)
         captions = chosen_captions(row.get(self.columns.get("caption", "")), self.captions, generator)
         sample |= self.transforms.text(captions, generator)
         sample["index"] = index
@@ -253,7 +261,8 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
             return self.loader.decode_scaled(body, source, transform.scaled_size)
         return self.loader.decode(body, source)
 
-    def _transformed(self, picture: Any, generator: Any, index: int, sample: dict[str, Any]) -> Any:
+    def _fitted(self, picture: Any, index: int, sample: dict[str, Any]) -> Any:
+        """The picture, in its bucket where there are buckets."""
         if self.buckets is not None:
             bucket = None if self._bucket_ids is None else int(self._bucket_ids[index])
             if bucket == NO_BUCKET or (bucket is None and self.buckets.assign(*picture.size) == NO_BUCKET):
@@ -263,7 +272,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
             picture = pixels
             if not isinstance(self.transforms.img_transform, ImageTransform):
                 picture = Image.fromarray(pixels)
-        return self.transforms.image(picture, generator)
+        return picture
 
     def _after_failure(self, index: int, error: ImageLoadError) -> Any:
         if self.on_error == "raise":

@@ -2,7 +2,8 @@
 
 ``open_list`` chooses by the path's ending. The formats of downloads are read as a download reads them
 (``img2dataset.reading``); others are LMDB, a folder of images with caption files, and Hugging Face datasets.
-Rows are kept as an Arrow table: forked workers share it, and a million rows take the memory of their text.
+Rows are kept as an Arrow table, or packed (``packed_rows``): forked workers share them, and a million rows
+take the memory of their text.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from img2dataset.errors import InputError
 from img2dataset.options import option_specs
-from img2dataset.reading import format_of_path, read_table
+from img2dataset.reading import format_of_path, read_objects, read_table
 from img2dataset.training.data.image_folder import holds_images, table_of_folder
+from img2dataset.training.data.packed_rows import PackedRows, is_plain
 from img2dataset.training.requirements import require
 
 if TYPE_CHECKING:
@@ -56,6 +58,21 @@ class ArrowRows:
         """All values of a column."""
         values: list[Any] = self._table.column(column).to_pylist()
         return values
+
+
+class RenamedRows:
+    """Rows with other names for some of their columns."""
+
+    def __init__(self, rows: RowList, names: Mapping[str, str]):
+        self._rows = rows
+        self._names = dict(names)
+        self.columns: tuple[str, ...] = tuple(self._names.get(name, name) for name in rows.columns)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def row(self, index: int) -> dict[str, Any]:
+        return {self._names.get(name, name): value for name, value in self._rows.row(index).items()}
 
 
 class SequenceRows:
@@ -104,7 +121,7 @@ def open_list(source: Any, list_format: str | None = None, split: str = "train")
         from img2dataset.training.data.lmdb_list import LmdbRows
 
         return LmdbRows(path)
-    return ArrowRows(_read_table(path, chosen))
+    return _read_rows(path, chosen)
 
 
 def list_folder(source: Any) -> Path | None:
@@ -123,6 +140,8 @@ def _rows_in_memory(source: Any) -> RowList:
             raise InputError(
                 f"the first row of the list is a {type(source[0]).__name__}; rows are dictionaries"
             )
+        if isinstance(source, (list, tuple)) and all(map(is_plain, source)):
+            return PackedRows(source)
         return SequenceRows(source)
     raise InputError(
         f"a list cannot be a {type(source).__name__}; give a path, or a sequence of dictionaries"
@@ -146,32 +165,36 @@ def _formats() -> str:
     return f"{option_specs()['input_format'].allowed()}; or {', '.join(OWN_FORMATS)}"
 
 
-def _read_table(path: Path, list_format: str) -> pa.Table:
-    """The table of a list in one of the formats of downloads."""
+def _read_rows(path: Path, list_format: str) -> RowList:
+    """The rows of a list in one of the formats of downloads."""
     if path.name.lower().endswith(".gz") and not list_format.endswith(".gz"):
         list_format += ".gz"
+    objects = read_objects(str(path), list_format)
+    if objects is not None:
+        rows = PackedRows(objects)
+        if not len(rows):
+            raise InputError(f"the list {str(path)!r} is empty; it has no rows")
+        return rows
     table = read_table(str(path), list_format)
     if not table.num_columns:
         raise InputError(f"the list {str(path)!r} is empty; it has no rows")
-    return _with_lists(table) if list_format.removesuffix(".gz") in DELIMITED else table
+    return _with_lists(table) if list_format.removesuffix(".gz") in DELIMITED else ArrowRows(table)
 
 
-def _with_lists(table: pa.Table) -> pa.Table:
+def _with_lists(table: pa.Table) -> RowList:
     """Fields of csv and tsv as what they hold: nothing, text, or a list of texts as JSON: ``["a", "b"]``."""
-    for number, name in enumerate(table.column_names):
-        table = table.set_column(number, name, _with_lists_in(table.column(name)))
-    return table
-
-
-def _with_lists_in(fields: pa.ChunkedArray) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from img2dataset.reading.tables import array_of
-
-    if pc.any(pc.starts_with(fields, "[")).as_py():
-        return array_of([_cell(field) for field in fields.to_pylist()])
-    return pc.if_else(pc.equal(fields, ""), pa.scalar(None, pa.string()), fields)
+    if any(pc.any(pc.starts_with(column, "[")).as_py() for column in table.columns):
+        return PackedRows(
+            {name: _cell(field) for name, field in row.items()}
+            for batch in table.to_batches()
+            for row in batch.to_pylist()
+        )
+    nothing = pa.scalar(None, pa.string())
+    columns = [pc.if_else(pc.equal(fields, ""), nothing, fields) for fields in table.columns]
+    return ArrowRows(pa.table(columns, names=table.column_names))
 
 
 def _cell(field: str | None) -> str | list[str] | None:
@@ -191,10 +214,9 @@ def _folder_rows(folder: Path) -> RowList:
     """
     for name in FOLDER_METADATA:
         if (folder / name).exists():
-            table = _read_table(folder / name, _format_of(folder / name))
-            if "file_name" in table.column_names:
-                names = ["image" if column == "file_name" else column for column in table.column_names]
-                return ArrowRows(table.rename_columns(names))
+            rows = _read_rows(folder / name, _format_of(folder / name))
+            if "file_name" in rows.columns:
+                return RenamedRows(rows, {"file_name": "image"})
     return ArrowRows(table_of_folder(folder))
 
 

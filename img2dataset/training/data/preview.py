@@ -7,16 +7,12 @@
 from __future__ import annotations
 
 import random
-import textwrap
 from itertools import islice
 from typing import Any
 
 from img2dataset.errors import OptionError
 
-MARGIN = 8
-LINE_HEIGHT = 15
 CAPTION_LINES = 3
-PAPER, INK = (255, 255, 255), (40, 40, 40)
 
 
 def preview(dataset: Any, n: int = 16, *, columns: int = 4, size: int = 224, seed: int | None = None) -> Any:
@@ -41,28 +37,22 @@ def preview(dataset: Any, n: int = 16, *, columns: int = 4, size: int = 224, see
     samples = _chosen(dataset, n, seed)
     if not samples:
         raise OptionError("the dataset gives no sample to look at")
-    from PIL import Image, ImageDraw, ImageFont
+    from img2dataset.imaging.contact_sheet import contact_sheet
 
-    columns = min(columns, len(samples))
-    rows = -(-len(samples) // columns)
-    cell = (size + MARGIN, size + MARGIN + CAPTION_LINES * LINE_HEIGHT)
-    sheet = Image.new("RGB", (columns * cell[0] + MARGIN, rows * cell[1] + MARGIN), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(11)
-    for number, sample in enumerate(samples):
-        left, top = MARGIN + number % columns * cell[0], MARGIN + number // columns * cell[1]
-        image = sample["img"]
-        picture = as_picture(image[0] if isinstance(image, (list, tuple)) else image)
-        picture.thumbnail((size, size))
-        sheet.paste(picture, (left + (size - picture.width) // 2, top + (size - picture.height) // 2))
-        captions = sample.get("caption") or ""
-        text = captions if isinstance(captions, str) else " | ".join(captions)
-        lines = textwrap.wrap(text, max(8, size // 6))
-        if len(lines) > CAPTION_LINES:
-            lines = [*lines[: CAPTION_LINES - 1], lines[CAPTION_LINES - 1][:-1] + "…"]
-        for line_number, line in enumerate(lines):
-            draw.text((left, top + size + 2 + line_number * LINE_HEIGHT), line, fill=INK, font=font)
-    return sheet
+    return contact_sheet(
+        [(_picture(sample), _text(sample)) for sample in samples], columns, size, CAPTION_LINES
+    )
+
+
+def _picture(sample: Any) -> Any:
+    image = sample["img"]
+    return as_picture(image[0] if isinstance(image, (list, tuple)) else image)
+
+
+def _text(sample: Any) -> str:
+    captions = sample.get("caption") or ""
+    text = captions if isinstance(captions, str) else " | ".join(captions)
+    return " ".join(text.split())
 
 
 def as_picture(image: Any) -> Any:

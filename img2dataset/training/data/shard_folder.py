@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import posixpath
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 from img2dataset.errors import InputError, OptionError
 from img2dataset.formats import OutputFormat, built_in_formats, formats_with_own_data, output_format
 from img2dataset.formats.dataset import finished_names, metadata_name
 from img2dataset.formats.findings import BrokenFile, Findings
-from img2dataset.formats.format import FolderEntry, StoredImages
+from img2dataset.formats.format import StoredImages
+from img2dataset.formats.forward_files import ForwardFiles, open_to_seek
 from img2dataset.plugins import FORMATS, plugin_names
 from img2dataset.storage.locations import locate
 from img2dataset.training.data.metadata_filter import filter_expression
-
-_COPIED_BYTES = 1 << 20
 
 
 class FinishedShards:
@@ -99,7 +96,7 @@ class FinishedShards:
             InputError: its data are cut short or are not what they should be.
         """
         data_name = self.format.data_name(name) or ""
-        source = _Forwards(self.file_system, self.folder, wanted)
+        source = ForwardFiles(self.file_system, self.folder, wanted)
         try:
             for sample in self.format.samples(
                 source, data_name, columns=(), with_images=True, findings=Findings()
@@ -118,7 +115,7 @@ class FinishedShards:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        with _open_to_seek(self.file_system, posixpath.join(self.folder, metadata_name(name))) as source:
+        with open_to_seek(self.file_system, posixpath.join(self.folder, metadata_name(name))) as source:
             file = pq.ParquetFile(source)
             held = [
                 column
@@ -142,46 +139,6 @@ class FinishedShards:
             return table
         kept = [column for column in held if column in columns or column in ("key", "caption")]
         return table.select(kept)
-
-
-class _Forwards:
-    """The data of shards as they are read forwards from any file system; see ``DataSource``."""
-
-    def __init__(self, file_system: Any, folder: str, wanted: Collection[str]) -> None:
-        self._file_system = file_system
-        self._folder = folder
-        self._wanted = wanted
-
-    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        return _open_to_seek(self._file_system, f"{self._folder}/{name}")
-
-    def list(self, folder: str) -> Sequence[FolderEntry]:
-        """The files of the wanted samples."""
-        listing = self._file_system.ls(f"{self._folder}/{folder}", detail=True)
-        entries = (
-            FolderEntry(posixpath.basename(entry["name"]), entry["size"] or 0, entry["type"] == "file")
-            for entry in listing
-        )
-        wanted = (entry for entry in entries if entry.name.partition(".")[0] in self._wanted)
-        return sorted(wanted, key=lambda entry: entry.name)
-
-    def read_many(self, folder: str, entries: Sequence[FolderEntry]) -> Iterator[bytes]:
-        for entry in entries:
-            yield self._file_system.cat_file(f"{self._folder}/{folder}/{entry.name}")
-
-
-@contextmanager
-def _open_to_seek(file_system: Any, path: str) -> Iterator[BinaryIO]:
-    """The open file; where the file system gives a stream, a copy of it on the disk for that time."""
-    with file_system.open(path, "rb") as file:
-        if file.seekable():
-            yield file
-            return
-        with tempfile.TemporaryFile() as copy:
-            while block := file.read(_COPIED_BYTES):
-                copy.write(block)
-            copy.seek(0)
-            yield copy
 
 
 def _named_format(name: str) -> OutputFormat:

@@ -6,7 +6,7 @@ Called by ``datasets``, ``shards`` and ``url_stream``, which give a generator fo
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from img2dataset.training.load.captions import CaptionTransform, caption_transform_of
@@ -54,13 +54,33 @@ class SampleTransforms:
             return decode_scaled(body, self.img_transform.scaled_size, max_pixels)
         return decode_image(body, "RGB", max_pixels)
 
-    def image(self, picture: Any, generator: random.Random) -> Any:
-        """What the transform makes of a picture, or of its pixels where it is ``ImageTransform``."""
+    def images_alike(self, pictures: Sequence[Any], generator: random.Random) -> list[Any]:
+        """``image`` of several pictures, with the same random choices for all of them.
+
+        Args:
+            pictures: what ``decode`` gives.
+            generator: as after one picture, afterwards.
+        """
+        state = generator.getstate()
+        made = []
+        for picture in pictures:
+            generator.setstate(state)
+            made.append(self.image(picture, generator, seeded=True))
+        return made
+
+    def image(self, picture: Any, generator: random.Random, seeded: bool = False) -> Any:
+        """What the transform makes of a picture, or of its pixels where it is ``ImageTransform``.
+
+        Args:
+            picture: what ``decode`` gives.
+            generator: of the sample's random choices.
+            seeded: a callable finds PyTorch's generator where this one says, in any case.
+        """
         if self.img_transform is None:
             return picture
         if isinstance(self.img_transform, ImageTransform):
             return self.img_transform(picture, generator)
-        if not self.seeded:
+        if not (self.seeded or seeded):
             return self.img_transform(picture)
         import torch
 

@@ -89,14 +89,11 @@ class ImageTransform:
         scaled = self.scaled_size(size)
         target = self.crop or scaled
         room = (scaled[0] - target[0], scaled[1] - target[1])
-        left, top = (
-            (generator.randint(0, room[0]), generator.randint(0, room[1]))
-            if self.random_crop
-            else (
-                room[0] // 2,
-                room[1] // 2,
-            )
-        )
+        if not self.random_crop:
+            return Placement(scaled, room[0] // 2, room[1] // 2, target)
+        # Shares of the room, whatever its size: images of one row get the same place, and take equally many
+        # numbers from the generator.
+        left, top = (int(generator.random() * (each + 1)) for each in room)
         return Placement(scaled, left, top, target)
 
     def _crop_size(self, name: str, crop: bool | int | Sequence[int]) -> Size | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from img2dataset.errors import Img2datasetError, InputError, OptionError
 from img2dataset.training import FeatureDataset, ImageTextDataset, collate, precompute
+from img2dataset.training.batch.features import feature_keys
 
 
 class Encoder:
@@ -102,3 +104,85 @@ def test_what_an_encoder_may_not_return_is_named(pictures_folder: Path, tmp_path
         precompute(dataset, lambda batch: {"latent": torch.zeros(1, 3)}, tmp_path, version="v1")
     with pytest.raises(OptionError, match="version"):
         precompute(dataset, Encoder(), tmp_path, version="")
+
+
+class Words:
+    """A small tokenizer: how many words, up to a length."""
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+
+    def __call__(self, caption: str) -> torch.Tensor:
+        return torch.tensor([min(len(caption.split()), self.longest)])
+
+
+def prefixed(caption: str, prefix: str) -> str:
+    return prefix + caption
+
+
+def captions_of(batch: dict[str, Any]) -> dict[str, Any]:
+    return {"length": torch.tensor([[float(len(caption))] for caption in batch["caption"]])}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"caption_transform": functools.partial(prefixed, prefix="a painting of ")},
+        {"caption_transform": lambda caption: caption.upper()},
+        {"caption_transform": {"drop": 0.5}},
+        {"tokenizer": Words(9)},
+        {"model_transform": lambda sample: sample},
+        {"captions": "first"},
+        {"seed": 4},
+        {"mode": "L"},
+        {"buckets": {"area": 4096, "step": 16}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_changes_the_samples_makes_features_of_another_key(
+    pictures_folder: Path, change: dict[str, Any]
+) -> None:
+    usual: dict[str, Any] = {
+        "caption_transform": functools.partial(prefixed, prefix="a photograph of "),
+        "tokenizer": Words(8),
+        "seed": 3,
+    }
+    before = feature_keys(ImageTextDataset(pictures_folder, **usual), "v1")
+    assert feature_keys(ImageTextDataset(pictures_folder, **usual), "v1") == before
+    assert not set(feature_keys(ImageTextDataset(pictures_folder, **{**usual, **change}), "v1")) & set(before)
+
+
+def test_the_caption_is_the_one_that_was_encoded(pictures_folder: Path, tmp_path: Path) -> None:
+    dataset = ImageTextDataset(
+        pictures_folder, img_transform={"resize": [8, 8]}, caption_transform=lambda caption: "my " + caption
+    )
+    precompute(dataset, captions_of, tmp_path, version="v1")
+    features = FeatureDataset(dataset, tmp_path, version="v1")
+    for sample in (features[index] for index in range(len(features))):
+        assert sample["caption"].startswith("my ")
+        assert sample["length"].tolist() == [len(sample["caption"])]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_first_epoch_computes_and_the_next_one_reads(
+    pictures_folder: Path, tmp_path: Path, workers: int
+) -> None:
+    encoder = Encoder()
+    dataset = dataset_of(pictures_folder)
+    features = FeatureDataset(dataset, tmp_path / "f", version="v1", on_missing="compute", compute=encoder)
+    loader = DataLoader(features, batch_size=3, num_workers=workers, collate_fn=collate)
+    first = [batch["latent"] for batch in loader]
+    assert len(FeatureDataset(dataset, tmp_path / "f", version="v1")) == 6  # raises where one is missing
+    again = [batch["latent"] for batch in loader]
+    assert torch.equal(torch.cat(first), torch.cat(again))
+    if not workers:
+        assert encoder.samples == 6
+    # What precompute has made, it reads, and the other way round: the key is the same.
+    assert precompute(dataset, encoder, tmp_path / "f", version="v1") == 0
+
+
+def test_compute_and_on_missing_go_together(pictures_folder: Path, tmp_path: Path) -> None:
+    dataset = dataset_of(pictures_folder)
+    for wrong in ({"on_missing": "compute"}, {"compute": Encoder()}, {"on_missing": "other"}):
+        with pytest.raises(OptionError, match="on_missing"):
+            FeatureDataset(dataset, tmp_path, version="v1", **wrong)

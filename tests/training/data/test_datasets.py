@@ -8,9 +8,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from img2dataset.errors import OptionError
@@ -308,3 +310,44 @@ def test_wrong_options_are_named(pictures_folder: Path) -> None:
             ImageTextDataset(pictures_folder, **options)
     with pytest.raises(OptionError, match="must not resize"):
         ImageTextDataset(pictures_folder, buckets=Buckets(), img_transform={"resize": 64})
+
+
+def pairs_of(folder: Path, sizes: list[tuple[int, int]], rows: int = 40) -> list[dict[str, Any]]:
+    """Rows of images that show where on them a pixel is: red grows to the right, green downwards."""
+    folder.mkdir(exist_ok=True)
+    for number, (width, height) in enumerate(sizes):
+        across = np.linspace(0, 255, width).astype(np.uint8)[None, :].repeat(height, 0)
+        down = np.linspace(0, 255, height).astype(np.uint8)[:, None].repeat(width, 1)
+        pixels = np.stack([across, down, np.zeros_like(down)], axis=2)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return [{"image": [str(folder / f"{n}.png") for n in range(len(sizes))]} for _ in range(rows)]
+
+
+@pytest.mark.parametrize("sizes", [[(96, 64), (96, 64)], [(96, 64), (192, 128), (60, 40)]])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_images_of_one_row_share_their_random_choices(
+    tmp_path: Path, sizes: list[tuple[int, int]], seed: int | None
+) -> None:
+    rows = pairs_of(tmp_path / "pairs", sizes)
+    transform = {"resize": 64, "random_crop": [40, 40], "horizontal_flip": 0.5}
+    alike = ImageTextDataset(rows, img_transform=transform, seed=seed)
+    flipped = []
+    for index in range(len(rows)):
+        first, *others = alike[index]["img"]
+        for other in others:
+            assert torch.allclose(first, other, atol=0.06), index
+        flipped.append(bool(first[0, 0, 0] > first[0, 0, -1]))
+    assert 5 < sum(flipped) < 35
+    # The corners differ from row to row, and, if that is asked for, within a row.
+    assert len({tuple(alike[index]["img"][0][:, 0, 0].tolist()) for index in range(20)}) > 10
+    each = ImageTextDataset(rows, img_transform=transform, seed=seed, images_alike=False)
+    assert sum(not torch.allclose(*each[index]["img"][:2], atol=0.06) for index in range(40)) > 20
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_a_callable_of_ones_own_draws_alike_for_the_images_of_a_row(tmp_path: Path, seed: int | None) -> None:
+    rows = pairs_of(tmp_path / "pairs", [(8, 8), (8, 8)], rows=10)
+    dataset = ImageTextDataset(rows, img_transform=lambda picture: torch.rand(3), seed=seed)
+    drawn = [dataset[index]["img"] for index in range(10)]
+    assert all(torch.equal(*pair) for pair in drawn)
+    assert len({tuple(pair[0].tolist()) for pair in drawn}) == 10

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import gzip
 import io
 import json
+import pickle
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import pyarrow as pa
@@ -17,6 +20,8 @@ from img2dataset.errors import InputError, MissingDependency
 from img2dataset.options import InputOptions
 from img2dataset.reading import open_reader
 from img2dataset.training import ImageLoadError, ImageTextDataset, open_list
+from img2dataset.training.data.lists import SequenceRows
+from img2dataset.training.data.packed_rows import PackedRows
 from tests.pictures import photograph
 
 ROWS = [
@@ -127,16 +132,55 @@ def test_lists_stand_in_a_csv_as_json_and_other_brackets_are_text(tmp_path: Path
     lines = ["image,caption", '"[""a.png"", ""sub/b.png""]",[a] poster', 'c.png,"[1, 2]"', ",[]"]
     (tmp_path / "list.csv").write_text("\n".join(lines))
     rows = open_list(tmp_path / "list.csv")
-    assert [rows.row(n)["image"] for n in range(3)] == [["a.png", "sub/b.png"], ["c.png"], None]
+    assert [rows.row(n)["image"] for n in range(3)] == [["a.png", "sub/b.png"], "c.png", None]
     assert [rows.row(n)["caption"] for n in range(3)] == ["[a] poster", "[1, 2]", "[]"]
 
 
-def test_a_string_in_some_rows_and_a_list_in_others_are_lists(tmp_path: Path) -> None:
-    (tmp_path / "list.json").write_text(
-        '[{"image": "a", "caption": "one"}, {"image": "b", "caption": ["x", "y"]}]'
+STRANGE: list[dict[str, Any]] = [
+    {"image": "a.png", "caption": "one", "score": 1, "box": [1, 2.5], "more": {"a": 1}},
+    {
+        "image": ["a.png", "b.png"],
+        "caption": ["x", "y"],
+        "score": "1",
+        "box": None,
+        "more": {"b": [None, {}]},
+    },
+    {"image": "c.png", "score": 1.0, "flag": True},
+    {"image": None, "caption": None, "nested": [[1], ["a"], {"k": {"l": "ü"}}], "large": 2**70},
+]
+
+
+@pytest.mark.parametrize("name", ["list.json", "list.jsonl", "list.jsonl.gz", "metadata.jsonl"])
+def test_rows_of_a_file_are_those_that_stand_there(tmp_path: Path, name: str) -> None:
+    """Of their own types, with no values that other rows have; as the same rows from memory."""
+    text = json.dumps(STRANGE) if name.endswith("json") else "\n".join(map(json.dumps, STRANGE))
+    content = text.encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    rows = open_list(tmp_path / name)
+    assert [rows.row(index) for index in range(len(rows))] == STRANGE
+    assert [type(rows.row(index)["score"]) for index in range(3)] == [int, str, float]
+    kept = open_list(STRANGE)
+    assert [kept.row(index) for index in range(len(kept))] == STRANGE
+    assert kept.columns == rows.columns
+
+
+def test_rows_in_memory_are_packed_where_they_are_plain_and_survive_pickle(tmp_path: Path) -> None:
+    assert isinstance(open_list(STRANGE), PackedRows)
+    assert isinstance(
+        open_list([{"image": photograph(8, 8), "when": datetime.date(2026, 1, 1)}]), SequenceRows
     )
-    rows = open_list(tmp_path / "list.json")
-    assert [rows.row(0)["caption"], rows.row(1)["caption"]] == [["one"], ["x", "y"]]
+    again = pickle.loads(pickle.dumps(open_list(STRANGE)))
+    assert [again.row(index) for index in range(len(again))] == STRANGE
+
+
+def test_a_folder_with_metadata_gives_its_rows_as_they_stand_there(pictures_folder: Path) -> None:
+    lines = [{"file_name": "0.jpg", "tags": ["a"]}, {"file_name": "1.jpg", "tags": "b", "extra": 5}]
+    (pictures_folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    rows = open_list(pictures_folder)
+    assert [rows.row(0), rows.row(1)] == [
+        {"image": "0.jpg", "tags": ["a"]},
+        {"image": "1.jpg", "tags": "b", "extra": 5},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -185,8 +229,8 @@ def test_a_dataset_reads_a_list_as_a_download_does(tmp_path: Path, name: str, co
     (shard,) = open_reader(options, 100).shards()
     rows = open_list(tmp_path / name)
     found = [rows.row(index) for index in range(len(rows))]
-    assert [row["url"] for row in found] == shard.rows.column("url").to_pylist()
-    assert [row["caption"] for row in found] == shard.rows.column("caption").to_pylist()
+    assert [row.get("url") for row in found] == shard.rows.column("url").to_pylist()
+    assert [row.get("caption") for row in found] == shard.rows.column("caption").to_pylist()
 
 
 def test_a_list_of_urls_alone_is_a_list(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""A sample of a folder's images, chosen by a seed: finished shards come in, images with their rows go out.
+
+From few shards, so that a folder of a million is as quick as one of ten. On this machine the rows are chosen
+all over a shard; from a store, only the beginning of each of these shards is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from img2dataset.errors import one_line
+from img2dataset.formats import OutputFormat
+from img2dataset.formats.findings import Findings
+from img2dataset.formats.forward_files import ForwardFiles
+from img2dataset.reporting.report.folder import SEED, Folder, batches_of, chosen, schema_of
+from img2dataset.storage.folders import side_by_side
+from img2dataset.types import SUCCESS
+
+SAMPLES, SHARDS = 64, 8
+# Larger images are not shown: this is what is in memory of one, and a file of a store is read to its end.
+MOST_IMAGE_BYTES = 12 << 20
+_TIMES_LOOKED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SampleImage:
+    """One image as it is stored, and its row of the metadata."""
+
+    key: str
+    image: bytes
+    row: dict[str, Any]
+
+
+def sample_images(
+    folder: Folder, shards: Sequence[str], on_problem: Callable[[str], None], count: int = SAMPLES
+) -> list[SampleImage]:
+    """At most ``count`` images, by key.
+
+    Args:
+        folder: where they lie.
+        shards: those that have metadata.
+        on_problem: told what cannot be read.
+    """
+    data_format = folder.format
+    if data_format is None:
+        return []
+    taken = chosen(shards, SHARDS)
+
+    def of_shard(shard: str) -> list[SampleImage]:
+        try:
+            return _of_shard(folder, data_format, shard, -(-count // len(taken)))
+        except Exception as error:  # its data are not whole, or are replaced meanwhile
+            on_problem(f"no images of shard {shard} can be shown: {one_line(error)}")
+            return []
+
+    found = [sample for samples in side_by_side(folder.location, of_shard, taken) for sample in samples]
+    return sorted(found[:count], key=lambda sample: sample.key)
+
+
+def _of_shard(folder: Folder, data_format: OutputFormat, shard: str, count: int) -> list[SampleImage]:
+    keys = _keys_of(folder, shard)
+    name = data_format.data_name(shard)
+    if not keys or name is None or (name not in folder.names and not data_format.is_folder):
+        return []
+    order = random.Random(f"{SEED} {shard}").sample(keys, min(len(keys), count * _TIMES_LOOKED))
+    if folder.location.is_local:
+        images = _at_random(data_format, f"{folder.location.path}/{name}", order, count)
+    else:
+        images = _at_beginning(folder, data_format, name, order, count)
+    rows = _rows_of(folder, shard, data_format, set(images))
+    return [SampleImage(key, images[key], rows.get(key, {})) for key in sorted(images)]
+
+
+def _keys_of(folder: Folder, shard: str) -> list[str]:
+    """Of the images of a shard, in the order of its rows."""
+    return [
+        key
+        for batch in batches_of(folder, shard, ("key", "status"))
+        for key, status in zip(batch["key"].to_pylist(), batch["status"].to_pylist(), strict=True)
+        if status == SUCCESS
+    ]
+
+
+def _at_random(data_format: OutputFormat, path: str, order: Sequence[str], count: int) -> dict[str, bytes]:
+    images = data_format.images(path)
+    found: dict[str, bytes] = {}
+    for key in order:
+        image = images.read(key)
+        if image and len(image) <= MOST_IMAGE_BYTES:
+            found[key] = image
+            if len(found) == count:
+                break
+    return found
+
+
+def _at_beginning(
+    folder: Folder, data_format: OutputFormat, name: str, order: Sequence[str], count: int
+) -> dict[str, bytes]:
+    source = ForwardFiles(folder.location.file_system, folder.location.path, set(order[:count]))
+    found: dict[str, bytes] = {}
+    samples = data_format.samples(source, name, columns=(), with_images=True, findings=Findings())
+    with contextlib.closing(samples) as read:  # type: ignore[type-var]
+        for looked, sample in enumerate(read, 1):
+            if sample.image and len(sample.image) <= MOST_IMAGE_BYTES:
+                found[sample.key] = bytes(sample.image)
+            if len(found) == count or looked == count * _TIMES_LOOKED:
+                break
+    return found
+
+
+def _rows_of(
+    folder: Folder, shard: str, data_format: OutputFormat, keys: set[str]
+) -> dict[str, dict[str, Any]]:
+    """All that the metadata say of these rows, the images themselves left out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: dict[str, dict[str, Any]] = {}
+    columns = None
+    if data_format.holds_metadata:
+        columns = _columns_beside_images(folder, shard, data_format)
+    for batch in batches_of(folder, shard, columns):
+        wanted = batch.filter(pc.is_in(batch["key"], pa.array(sorted(keys), batch["key"].type)))
+        found.update({row["key"]: row for row in wanted.to_pylist()})
+    return found
+
+
+def _columns_beside_images(folder: Folder, shard: str, data_format: OutputFormat) -> list[str]:
+    schema = schema_of(folder, shard)
+    return [name for name in schema.names if name != data_format.image_column(schema)]

@@ -1,0 +1,94 @@
+"""Machines of real clusters that cannot do a run: one line says so before work begins."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from img2dataset.version import __version__
+from tests.distributing.clusters import RayNodes, ray_cluster, ray_environment
+from tests.distributing.elsewhere import environment_of_a_user, python_elsewhere, python_that_does_not_see
+from tests.distributing.spark_machines import SparkMachines, spark_machines
+from tests.program.runs import COMMAND, words
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+CASES = {
+    "another version": f"img2dataset 1.99.0 is installed there: install .* on all machines, {__version__}",
+    "without the package": f"img2dataset is not installed: install {__version__} in the Python",
+    "without pyarrow": "pyarrow is not installed: install img2dataset",
+    "without the list": "url_list: .*list.txt.*: on a shared file system, or in a store",
+    "without the folder": "output_folder .*out' is not the folder that the program sees",
+}
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkMachines]:
+    with spark_machines(tmp_path_factory.mktemp("spark"), workers=1) as machines:
+        yield machines
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[RayNodes]:
+    with ray_cluster() as cluster:
+        yield cluster
+
+
+def python_of(case: str, tmp_path: Path) -> Path:
+    """The Python of a machine that lacks something."""
+    if case == "another version":
+        return python_elsewhere(tmp_path / "environment", version="1.99.0")
+    if case == "without the package":
+        return python_elsewhere(tmp_path / "environment")
+    if case == "without pyarrow":
+        return python_elsewhere(tmp_path / "environment", "pyarrow", version=__version__)
+    return python_that_does_not_see(tmp_path / ("lists" if case == "without the list" else "out"), tmp_path)
+
+
+def assert_refused(said: str, tmp_path: Path, environment: dict[str, str], **options: str) -> None:
+    """The run must end with what is said, before its first shard."""
+    list_file = tmp_path / "lists" / "list.txt"
+    given = {"url_list": list_file, "output_folder": tmp_path / "out", **options}
+    run = subprocess.run(
+        [COMMAND, *words(given)], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=400
+    )
+    assert run.returncode == 1, run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+    # The end of a run is told on lines of a certain width.
+    whole = " ".join((run.stdout + run.stderr).split())
+    assert len(re.findall(said, whole)) == 1, run.stdout + run.stderr
+    assert not list((tmp_path / "out").glob("*_stats.json"))
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "lists" / "list.txt").write_text("http://127.0.0.1:1/a.jpg\n" * 30)
+    name: str = request.param
+    return name
+
+
+def test_executors_of_spark_that_cannot_do_the_run(spark: SparkMachines, case: str, tmp_path: Path) -> None:
+    environment = environment_of_a_user(
+        **{**spark.environment, "PYSPARK_PYTHON": str(python_of(case, tmp_path))}
+    )
+    assert_refused(
+        CASES[case],
+        tmp_path,
+        environment,
+        distributor="pyspark",
+        distributor_config=f'["spark.master={spark.address}"]',
+    )
+
+
+def test_a_node_of_ray_that_cannot_do_the_run(ray: RayNodes, case: str, tmp_path: Path) -> None:
+    number = ray.add(python=python_of(case, tmp_path))
+    try:
+        environment = environment_of_a_user(**{**ray_environment(), "RAY_ADDRESS": ray.address})
+        assert_refused(CASES[case], tmp_path, environment, distributor="ray")
+    finally:
+        ray.kill(number)
