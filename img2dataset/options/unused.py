@@ -32,9 +32,10 @@ def without_unused_values(given: Mapping[str, Any], is_right: Callable[[str, Any
     values = dict(given)
     if values.get("resize_mode") == "no" and not is_right("image_size", values.get("image_size", 1)):
         _warn("image_size", values.pop("image_size"), "--resize_mode no leaves images as they are")
+    reports_to_wandb = values.get("enable_wandb") or "wandb" in (values.get("sinks") or ())
     for name, user, used in (
         ("subjob_size", "--distributor pyspark", values.get("distributor") == "pyspark"),
-        ("wandb_project", "--enable_wandb", values.get("enable_wandb")),
+        ("wandb_project", "--enable_wandb", reports_to_wandb),
     ):
         if name in values and not used and not is_right(name, values[name]):
             _warn(name, values.pop(name), f"it is for {user}")

@@ -134,7 +134,6 @@ def test_whole_numbers_that_floats_cannot_hold_are_kept() -> None:
         ({"encode_quality": 200}, "encode_quality", 100),
         ({"encode_quality": -1}, "encode_quality", 0),
         ({"encode_quality": -1, "encode_format": "webp"}, "encode_quality", 0),
-        ({"enable_wandb": True}, "enable_wandb", True),
         ({"subjob_size": 0}, "subjob_size", 1000),
         ({"wandb_project": None}, "wandb_project", "img2dataset"),
     ],

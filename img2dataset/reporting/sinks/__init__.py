@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from importlib import import_module
-from typing import get_args
 
-from img2dataset.options.table import SinkName
-from img2dataset.plugins import SINKS, make_plugin
 from img2dataset.reporting.events import Event
+from img2dataset.reporting.sinks.named import sink_of
 from img2dataset.reporting.sinks.sink import Sink, SinkSettings
 from img2dataset.reporting.sinks.told import ToldSink
 
@@ -22,19 +19,6 @@ __all__ = ["Sink", "SinkSettings", "Sinks", "sink_of"]
 
 # What the end of a run waits for its sinks, all of them together.
 LAST_EVENTS_S = 30.0
-
-
-def sink_of(name: str) -> Sink:
-    """The sink of this name: built in, or of another package.
-
-    Raises:
-        OptionError: there is none, or it is no whole sink.
-        MissingDependency: the package that has it cannot be imported.
-    """
-    if name in get_args(SinkName):
-        built_in: Sink = import_module(f"img2dataset.reporting.sinks.{name}").Reporter()
-        return built_in
-    return make_plugin(SINKS, name, Sink)  # type: ignore[type-abstract]
 
 
 class Sinks:

@@ -13,6 +13,7 @@ from img2dataset.errors import one_line
 from img2dataset.processes.parent import Parent, end_process, join_parent
 from img2dataset.reporting.events import EndEvent, RunEvent, TickEvent
 from img2dataset.reporting.live.following import FollowedLog
+from img2dataset.reporting.sinks.named import sink_of
 from img2dataset.reporting.sinks.sink import Sink, SinkSettings
 
 
@@ -62,8 +63,6 @@ def main() -> None:
 
 
 def _tell_all(program: Parent[Told, Said]) -> None:
-    from img2dataset.reporting.sinks import sink_of
-
     begin = program.hear()
     assert isinstance(begin, Begin)
     sink: Sink = sink_of(begin.name)
