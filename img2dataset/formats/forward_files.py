@@ -1,8 +1,8 @@
 """The data of shards read forwards from any file system, and no more of them than is asked for.
 
 In: names. Out: an open file, or the files of a shard's folder whose samples are wanted: a ``DataSource``.
-Used by the training side and by ``inspecting``, which take a few samples of a shard; a check reads all of it
-by ``shard_files``.
+Used by the training side, by ``inspecting`` and by reports, which take a few samples of a shard; a check
+reads all of it by ``shard_files``.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import replace_on_server
+from img2dataset.storage.renaming import replace_file
 from img2dataset.storage.retries import with_retries
 
 UPLOADS_AT_ONCE = 16
@@ -79,7 +80,7 @@ def put_whole(path: str | os.PathLike[str], temporary: str | os.PathLike[str]) -
     """
     try:
         yield
-        os.replace(temporary, path)
+        replace_file(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

@@ -21,7 +21,11 @@ assert len(SOURCES) > 100
 
 
 # What files say, what an answer sets, what a folder was made with: not what a run is told.
-OF_SOMETHING_ELSE = ("Access", "Answer", "Redirects", "RunRecord", "ShardExpectation")
+OF_SOMETHING_ELSE = (
+    *("Access", "Answer", "Redirects", "RunRecord", "ShardExpectation"),
+    # Of shards, and the page.
+    *("TaskSaid", "RunSummary"),
+)
 
 
 def fields_with_defaults(path: Path) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,8 @@ from img2dataset.reporting.page.markup import Markup, element, join
 WIDTH, HEIGHT = 400, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 10, 26
 _MOST_LABELS = 6
+# A table of more has no room on a phone.
+_MOST_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +189,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
         element("th", name, scope="col", class_="number" if position else None) if name else element("td")
         for position, name in enumerate(head)
     ]
-    return element(
-        "div",
-        element("table", element("thead", element("tr", *names)), element("tbody", *body)),
-        class_="scrolls",
-    )
+    whole = element("table", element("thead", element("tr", *names)), element("tbody", *body))
+    if len(head) <= _MOST_COLUMNS:
+        return whole
+    # What can be scrolled must be reached by the keyboard.
+    return element("div", whole, class_="scrolls", tabindex=0)
 
 
 def _top(series: Sequence[Series]) -> float:

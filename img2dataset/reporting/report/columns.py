@@ -6,11 +6,13 @@ that a folder does not have are left out: those of other versions, of other opti
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from img2dataset.options.images import HashName
 from img2dataset.reporting.facts import MOST_HOSTS
 from img2dataset.reporting.report.histograms import Histogram
 from img2dataset.reporting.report.scripts import scripts_of
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-HASH_COLUMNS = ("sha256", "md5", "sha512")
+HASH_COLUMNS: tuple[str, ...] = get_args(HashName)
 COLUMNS = (
     *("url", "caption", "status", "error_message"),
     *("width", "height", "original_width", "original_height", *HASH_COLUMNS),
@@ -33,6 +35,7 @@ RATIO_NAMES = (
     *("narrower than 1:3", "1:3 to 1:2", "1:2 to 2:3", "2:3 to 1:1", "square"),
     *("1:1 to 3:2", "3:2 to 2:1", "2:1 to 3:1", "wider than 3:1"),
 )
+_USUAL_ENDINGS = frozenset({".jpg", ".png"})
 _LONGEST_ENDING = 5
 
 
@@ -75,7 +78,6 @@ class ColumnCounts:
     url_hashes: list[NDArray[np.uint64]] = field(default_factory=list)
     image_hashes: list[NDArray[np.uint64]] = field(default_factory=list)
     hash_column: str | None = None
-    _known_hosts: dict[str, str] = field(default_factory=dict)
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Count the rows of a batch, whose columns are of ``COLUMNS``."""
@@ -125,7 +127,7 @@ class ColumnCounts:
     def _take_urls(self, batch: pa.RecordBatch) -> None:
         urls: list[str | None] = texts_of(batch["url"]).to_pylist()
         self.url_hashes.append(_short_hashes(urls))
-        hosts = self._hosts_of(urls)
+        hosts = [_host_of(url) for url in urls]
         self.hosts.update(hosts)
         statuses = texts_of(batch["status"]).to_pylist()
         self.host_successes.update(
@@ -145,21 +147,6 @@ class ColumnCounts:
         for (host, message), rows in pairs.items():
             self.troubles.setdefault(host, Counter())[message] += rows
         self._take_examples(urls, messages)
-
-    def _hosts_of(self, urls: Iterable[str | None]) -> list[str]:
-        """The host of each URL; few are different, so what is between slashes is looked up."""
-        known = self._known_hosts
-        found = []
-        for url in urls:
-            parts = url.split("/", 3) if url else ()
-            between = parts[2] if len(parts) > 2 and parts[0].endswith(":") and not parts[1] else ""
-            host = known.get(between)
-            if host is None:
-                if len(known) > MOST_HOSTS:
-                    known.clear()
-                host = known[between] = host_between(between)
-            found.append(host)
-        return found
 
     def _take_examples(self, urls: list[str | None], messages: list[str | None]) -> None:
         wanted = {
@@ -243,6 +230,14 @@ def texts_of(column: pa.Array) -> pa.Array:
         return pa.nulls(len(column), pa.string())
 
 
+def _host_of(url: str | None) -> str:
+    parts = url.split("/", 3) if url else ()
+    if len(parts) > 2 and parts[0].endswith(":") and not parts[1]:
+        return host_between(parts[2])
+    return ""
+
+
+@functools.lru_cache(4 * MOST_HOSTS)
 def host_between(between: str) -> str:
     """The host in what stands between ``//`` and the path of a URL: without a user and a port."""
     between = between.partition("?")[0].partition("#")[0].rpartition("@")[2].lower()
@@ -253,6 +248,8 @@ def host_between(between: str) -> str:
 
 def _ending_of(url: str) -> str:
     """What the path of a URL ends in, behind a dot; empty where that is nothing like a format."""
+    if url[-4:] in _USUAL_ENDINGS:
+        return url[-3:]
     ending = url.partition("?")[0].partition("#")[0].rpartition("/")[2].rpartition(".")[2].lower()
     is_one = len(ending) <= _LONGEST_ENDING and ending.isascii() and ending.isalnum()
     return ending if is_one and url.count("/") > 2 else ""

@@ -52,7 +52,7 @@ def report_document(
         made: when, Unix seconds; None: now.
     """
     statistics, counts = gathered.statistics, gathered.counts
-    facts = gathered.facts()
+    facts = gathered.facts
     throughput = throughput_of(statistics.each)
     return {
         "report_version": REPORT_VERSION,
@@ -233,7 +233,7 @@ def _consent(gathered: Gathered) -> dict[str, Any]:
             elif failure in _LIMITING:
                 limited[host] += rows
     refused = Counter(
-        {message: rows for message, rows in gathered.facts().messages.items() if message.startswith(_OPT_OUT)}
+        {message: rows for message, rows in gathered.facts.messages.items() if message.startswith(_OPT_OUT)}
     )
     return {
         "opt_outs": [

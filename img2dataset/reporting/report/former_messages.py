@@ -5,6 +5,7 @@ Its messages are those of Python's libraries. Pages and counts show them as they
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -48,6 +49,7 @@ def in_todays_words(messages: Mapping[str, int]) -> Counter[str]:
     return found
 
 
+@functools.lru_cache(4096)
 def failure_of(message: str) -> str:
     """The text of today's failure that a message means; itself where it is one, or is not known."""
     if message == "success" or _is_of_today(message):

@@ -75,6 +75,7 @@ class Gathered:
             return Surroundings(version=self.runs[-1].version, python=self.runs[-1].python)
         return Surroundings(version="")
 
+    @functools.cached_property
     def facts(self) -> Facts:
         """The folder as findings ask for it: what lies there, and what the logs know beside."""
         facts = Facts()
@@ -97,7 +98,7 @@ class Gathered:
 
     def findings(self) -> list[Finding]:
         """What there is to say of the folder, what matters most first."""
-        return find(self.facts(), self.surroundings)
+        return find(self.facts, self.surroundings)
 
     def _last_facts(self) -> Facts:
         """Of the programs of the last run: shards that others have made since have not failed."""

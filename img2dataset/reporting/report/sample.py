@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import random
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from img2dataset.errors import one_line
 from img2dataset.formats import OutputFormat
 from img2dataset.formats.findings import Findings
-from img2dataset.formats.format import FolderEntry
+from img2dataset.formats.forward_files import ForwardFiles
 from img2dataset.reporting.report.folder import SEED, Folder, batches_of, chosen, schema_of
 from img2dataset.storage.folders import side_by_side
 from img2dataset.types import SUCCESS
@@ -25,7 +24,6 @@ SAMPLES, SHARDS = 64, 8
 # Larger images are not shown: this is what is in memory of one, and a file of a store is read to its end.
 MOST_IMAGE_BYTES = 12 << 20
 _TIMES_LOOKED = 20
-_COPIED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def _of_shard(folder: Folder, data_format: OutputFormat, shard: str, count: int)
     name = data_format.data_name(shard)
     if not keys or name is None or (name not in folder.names and not data_format.is_folder):
         return []
-    order = random.Random(f"{SEED} {shard}").sample(keys, len(keys))
+    order = random.Random(f"{SEED} {shard}").sample(keys, min(len(keys), count * _TIMES_LOOKED))
     if folder.location.is_local:
         images = _at_random(data_format, f"{folder.location.path}/{name}", order, count)
     else:
@@ -90,7 +88,7 @@ def _keys_of(folder: Folder, shard: str) -> list[str]:
 def _at_random(data_format: OutputFormat, path: str, order: Sequence[str], count: int) -> dict[str, bytes]:
     images = data_format.images(path)
     found: dict[str, bytes] = {}
-    for key in order[: count * _TIMES_LOOKED]:
+    for key in order:
         image = images.read(key)
         if image and len(image) <= MOST_IMAGE_BYTES:
             found[key] = image
@@ -102,7 +100,7 @@ def _at_random(data_format: OutputFormat, path: str, order: Sequence[str], count
 def _at_beginning(
     folder: Folder, data_format: OutputFormat, name: str, order: Sequence[str], count: int
 ) -> dict[str, bytes]:
-    source = _FromStore(folder, set(order[:count]))
+    source = ForwardFiles(folder.location.file_system, folder.location.path, set(order[:count]))
     found: dict[str, bytes] = {}
     samples = data_format.samples(source, name, columns=(), with_images=True, findings=Findings())
     with contextlib.closing(samples) as read:  # type: ignore[type-var]
@@ -134,38 +132,3 @@ def _rows_of(
 def _columns_beside_images(folder: Folder, shard: str, data_format: OutputFormat) -> list[str]:
     schema = schema_of(folder, shard)
     return [name for name in schema.names if name != data_format.image_column(schema)]
-
-
-class _FromStore:
-    """The data of shards as they are read forwards from a store; see ``DataSource``."""
-
-    def __init__(self, folder: Folder, wanted: set[str]) -> None:
-        self._file_system, self._path = folder.location.file_system, folder.location.path
-        self._wanted = wanted
-
-    @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
-        with self._file_system.open(f"{self._path}/{name}", "rb") as file:
-            if file.seekable():
-                yield file
-                return
-            with tempfile.TemporaryFile() as copy:
-                while block := file.read(_COPIED_BYTES):
-                    copy.write(block)
-                copy.seek(0)
-                yield copy
-
-    def list(self, folder: str) -> Sequence[FolderEntry]:
-        """The files of the wanted samples."""
-        entries = (
-            FolderEntry(entry["name"].rpartition("/")[2], entry["size"] or 0, entry["type"] == "file")
-            for entry in self._file_system.ls(f"{self._path}/{folder}", detail=True)
-        )
-        return sorted(
-            (entry for entry in entries if entry.name.partition(".")[0] in self._wanted),
-            key=lambda entry: entry.name,
-        )
-
-    def read_many(self, folder: str, entries: Sequence[FolderEntry]) -> Iterator[bytes]:
-        for entry in entries:
-            yield self._file_system.cat_file(f"{self._path}/{folder}/{entry.name}")

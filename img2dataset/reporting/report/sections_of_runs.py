@@ -138,17 +138,7 @@ def _run(run: dict[str, Any]) -> Markup:
 
 
 def _plain_table(rows: list[tuple[str, Any]]) -> Markup:
-    return element(
-        "div",
-        element(
-            "table",
-            element(
-                "tbody",
-                *(
-                    element("tr", element("th", name, scope="row"), element("td", str(value)))
-                    for name, value in rows
-                ),
-            ),
-        ),
-        class_="scrolls",
+    lines = (
+        element("tr", element("th", name, scope="row"), element("td", str(value))) for name, value in rows
     )
+    return element("table", element("tbody", *lines))

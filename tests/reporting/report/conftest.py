@@ -15,7 +15,7 @@ __all__ = ["s3_server"]  # a fixture
 
 @pytest.fixture(scope="package")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The output folder of a run over a web that misbehaves, captions of strangers; it stays as it is."""
+    """The folder of a run over a web that misbehaves, with captions of strangers; to be left as it is."""
     folder = tmp_path_factory.mktemp("report")
     with ImageServer() as server:
         url_list = write_csv(folder / "list.csv", misbehaving_rows(server, 240))

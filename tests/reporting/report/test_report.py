@@ -206,11 +206,20 @@ def test_the_sheet_has_images_of_every_format(
     assert "report" not in verified.stdout
 
 
-def test_an_object_store(image_server: ImageServer, tmp_path: Path, s3_server: str) -> None:
-    bucket = f"s3://bucket-{os.getpid()}"
+def test_an_object_store(
+    image_server: ImageServer, tmp_path: Path, s3_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {
+        "key": "k",
+        "secret": "s",
+        "endpoint_url": s3_server,
+        "client_kwargs": {"region_name": "eu-west-1"},
+    }
+    monkeypatch.setitem(fsspec.config.conf, "s3", options)
+    bucket = f"report-{os.getpid()}"
     fsspec.filesystem("s3").mkdir(bucket)
     for output_format in ("webdataset", "parquet", "files"):
-        output = f"{bucket}/report/{output_format}"
+        output = f"s3://{bucket}/{output_format}"
         result = run(
             url_list=write_list(tmp_path / "list.txt", serve_photographs(image_server, 4), 20),
             output_folder=output,
@@ -218,19 +227,17 @@ def test_an_object_store(image_server: ImageServer, tmp_path: Path, s3_server: s
             number_sample_per_shard=10,
             processes_count=1,
             image_size=64,
+            environment={"FSSPEC_S3": json.dumps(options)},
         )
         assert result.returncode == 0, result.stderr
         assert f"report: {output}/report.html" in result.stdout
-        with fsspec.open(f"{output}/report.json") as file:
-            document = json.load(file)
+        document = json.loads(fsspec.filesystem("s3").cat(f"{output}/report.json"))
         assert document["totals"]["successes"] == document["totals"]["rows"] == 20
         assert document["formats"]["stored_in_sample"] == {"JPEG": 20}
-        assert (document["read"]["rows_read"], document["images"]["after"]["longer_side"]["count"]) == (
-            20,
-            20,
-        )
-        with fsspec.open(f"{output}/report.html", "rt") as file:
-            assert file.read().count('src="data:image/webp;base64,') == 20
+        assert document["read"]["rows_read"] == 20
+        assert document["images"]["after"]["longer_side"]["count"] == 20
+        page = fsspec.filesystem("s3").cat(f"{output}/report.html").decode()
+        assert page.count('src="data:image/webp;base64,') == 20
 
 
 def test_of_very_many_shards_the_same_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
