@@ -148,7 +148,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         if page is not None:
             page.close()
     if options.report:
-        summary.report = _report(settings.write.locate(), summary, engine.capabilities.shares_output)
+        summary.report_page = _report(settings.write.locate(), summary, engine.capabilities.shares_output)
     for line in summary.lines():
         logger.info("%s", line)
     return summary
