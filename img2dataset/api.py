@@ -14,7 +14,7 @@ from img2dataset.errors import Img2datasetError, RunFailed, one_line
 from img2dataset.failures import is_retried
 from img2dataset.formats import output_format
 from img2dataset.imaging import missing_library
-from img2dataset.log_output import set_up_logging
+from img2dataset.log_output import set_up_as_given, set_up_logging
 from img2dataset.manifest import shown_list
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import prepare
@@ -59,6 +59,7 @@ def download(**options: Any) -> RunSummary:
         RunFailed: some shards could not be made, or the list broke off; what could be made is in the
             output folder, and the same call tries the rest again.
     """
+    set_up_as_given(options)
     summary = run(resolve(options))
     if summary.exit_status:
         raise RunFailed("\n".join(summary.lines()))

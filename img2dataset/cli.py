@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import Img2datasetError
-from img2dataset.log_output import TEXT_FORMAT
+from img2dataset.log_output import TEXT_FORMAT, set_up_as_given
 from img2dataset.printable import PrintableFormatter, printable
 from img2dataset.stopping import (
     RUN_ME_AGAIN,
@@ -107,6 +107,7 @@ def _run_download(words: list[str]) -> int:
 
     given = _given(words)
     print_config = str(given.pop(PRINT_CONFIG, "False")).lower() not in ("false", "no", "0")
+    set_up_as_given(given)
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))

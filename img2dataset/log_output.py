@@ -10,8 +10,9 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from img2dataset.printable import PrintableFormatter, printable
 
@@ -66,6 +67,13 @@ def set_up_logging(settings: LogSettings) -> None:
     for root_handler in logging.getLogger().handlers:
         if isinstance(root_handler.formatter, (PrintableFormatter, JsonFormatter)):
             root_handler.setFormatter(formatter)
+
+
+def set_up_as_given(given: Mapping[str, Any]) -> None:
+    """The same for options that have not been checked: what is said while they are, is said as they ask."""
+    level, form = given.get("log_level", "warning"), given.get("log_format", "text")
+    if level in get_args(LogLevel) and form in get_args(LogFormat):
+        set_up_logging(LogSettings(level, form))
 
 
 def json_line(event: str, **fields: Any) -> str:
