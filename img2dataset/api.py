@@ -7,13 +7,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Container
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.distributing import MemberRecord, create_engine, engine_settings, run_passes
 from img2dataset.errors import Img2datasetError, RunFailed, one_line
 from img2dataset.failures import is_retried
 from img2dataset.formats import output_format
 from img2dataset.imaging import missing_library
+from img2dataset.log_output import set_up_as_given, set_up_logging
 from img2dataset.manifest import shown_list
 from img2dataset.options import Options, describe_options, resolve
 from img2dataset.preparing import prepare
@@ -25,12 +26,15 @@ from img2dataset.reporting.progress import ProgressLine
 from img2dataset.reporting.summary import RunSummary
 from img2dataset.reporting.surroundings import surroundings_of
 from img2dataset.settings import work_settings
-from img2dataset.status.dashboard import start_dashboard
 from img2dataset.stopping import StopRequest
 from img2dataset.storage.locations import Location
 from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import Status
 from img2dataset.working.output_folder import OutputFolder
+
+if TYPE_CHECKING:
+    from img2dataset.reporting.live import LivePage
+    from img2dataset.reporting.sinks import Sinks
 
 logger = logging.getLogger("img2dataset")
 
@@ -55,6 +59,7 @@ def download(**options: Any) -> RunSummary:
         RunFailed: some shards could not be made, or the list broke off; what could be made is in the
             output folder, and the same call tries the rest again.
     """
+    set_up_as_given(options)
     summary = run(resolve(options))
     if summary.exit_status:
         raise RunFailed("\n".join(summary.lines()))
@@ -69,6 +74,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         stop: asked for from outside; the run then ends within a few seconds, and the same options go on
             where it stopped.
     """
+    set_up_logging(options.log)
     stop = stop or StopRequest()
     settings = work_settings(options)
 
@@ -81,6 +87,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     patience = patience_with_list(options.store_patience, lambda: stop.made)
     reader = open_reader(options, options.number_sample_per_shard, patience)
     output = OutputFolder(settings.write, lambda: stop.made)
+    sinks = _sinks(options)
     here = prepare(output, options, reader, engine.capabilities.shares_output)
     if missing := missing_library(settings.image):
         logger.warning("%s", missing)
@@ -90,13 +97,14 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         shards_skipped=len(here.skipped),
         retries_failed=options.incremental_mode == "retry_failed",
     )
-    progress = ProgressLine()
+    progress = ProgressLine(as_json=options.log_format == "json")
     record = MemberRecord(settings.write.locate(), engine.member, settings.write.run_id, options.distributor)
-    log = EventLog(settings.write.locate(), _run_event(options, settings.write.run_id, engine.member))
+    event = _run_event(options, settings.write.run_id, engine.member)
+    log = EventLog(settings.write.locate(), event, sinks.take if sinks is not None else lambda event: None)
     surroundings = log.surroundings
     record.start(note_at_once=engine.capabilities.machines)
     log.start()
-    page = start_dashboard(options.output_folder, options.dashboard_port) if options.dashboard else None
+    page = _dashboard(options)
     if options.incremental_mode != "new_only":
         threading.Thread(
             target=_find_total, args=(reader, progress, record, log, here.skipped, options), daemon=True
@@ -147,6 +155,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         log.close(_end_event(summary))
         if page is not None:
             page.close()
+        if sinks is not None:
+            sinks.close()
     if options.report:
         summary.report_page = _report(settings.write.locate(), summary, engine.capabilities.shares_output)
     for line in summary.lines():
@@ -172,6 +182,23 @@ def _report(location: Location, summary: RunSummary, shared: bool) -> str | None
             location.name,
         )
         return None
+
+
+def _dashboard(options: Options) -> LivePage | None:
+    if not options.dashboard:
+        return None
+    from img2dataset.status.dashboard import start_dashboard
+
+    return start_dashboard(options.output_folder, options.dashboard_port)
+
+
+def _sinks(options: Options) -> Sinks | None:
+    if not options.sink_names:
+        return None
+    from img2dataset.reporting.sinks import Sinks, SinkSettings
+
+    shown = shown_list(options.output_folder) or options.output_folder
+    return Sinks(options.sink_names, SinkSettings(options.output_folder, shown, options.wandb_project))
 
 
 def _run_event(options: Options, run_id: str, member: str) -> RunEvent:

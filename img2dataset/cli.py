@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import Img2datasetError
+from img2dataset.log_output import TEXT_FORMAT, set_up_as_given
 from img2dataset.printable import PrintableFormatter, printable
 from img2dataset.stopping import (
     RUN_ME_AGAIN,
@@ -34,6 +35,11 @@ COMMANDS = {
     "watch": "img2dataset.status.watch_command",
     "inspect": "img2dataset.inspecting.command",
     "report": "img2dataset.reporting.report.command",
+}
+# Those that take the options of a run besides, and the file that has their ``PAGE``.
+COMMANDS_WITH_OPTIONS = {
+    "emit": "img2dataset.emitting.command",
+    "estimate": "img2dataset.estimating.command",
 }
 
 
@@ -63,10 +69,10 @@ def run_command(words: list[str]) -> int:
         return _say(__version__)
     if words[0] in COMMANDS:
         return int(import_module(COMMANDS[words[0]]).run(words[1:]))
-    if words[:2] in (["emit"], ["emit", "--help"], ["emit", "-h"]):
-        from img2dataset.emitting.command import PAGE
-
-        return _say(PAGE)
+    asks_for_page = len(words) == 1 or not {"--help", "-h"}.isdisjoint(words)
+    if words[0] in COMMANDS_WITH_OPTIONS and asks_for_page:
+        page: str = import_module(COMMANDS_WITH_OPTIONS[words[0]]).PAGE
+        return _say(page)
     if words[:2] == ["--", "--completion"]:
         return _say_completion(words[2:])
     if words[0] != "cache" and (word := _asked_for_help(words)):
@@ -74,7 +80,7 @@ def run_command(words: list[str]) -> int:
     # Arrow's own pools keep what they have freed: 40 MB more on a list of five million rows, and no faster.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter(TEXT_FORMAT))
     logging.basicConfig(handlers=[handler])
     try:
         if words[0] == "cache":
@@ -101,6 +107,7 @@ def _run_download(words: list[str]) -> int:
 
     given = _given(words)
     print_config = str(given.pop(PRINT_CONFIG, "False")).lower() not in ("false", "no", "0")
+    set_up_as_given(given)
     options = resolve(given)
     if print_config:
         return _say(shown_config(options))

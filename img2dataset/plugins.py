@@ -21,7 +21,8 @@ Made = TypeVar("Made")
 FORMATS = "img2dataset.formats"
 LISTS = "img2dataset.lists"
 ENGINES = "img2dataset.engines"
-OPTIONS = {FORMATS: "output_format", LISTS: "input_format", ENGINES: "distributor"}
+SINKS = "img2dataset.sinks"
+OPTIONS = {FORMATS: "output_format", LISTS: "input_format", ENGINES: "distributor", SINKS: "sinks"}
 
 
 def plugin_names(group: str) -> list[str]:

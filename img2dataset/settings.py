@@ -42,6 +42,7 @@ def work_settings(options: Options) -> WorkSettings:
         write=write,
         verify_hash=options.verify_hash is not None,
         blur=options.bbox_col is not None,
+        log=options.log,
     )
 
 

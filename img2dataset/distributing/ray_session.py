@@ -52,7 +52,9 @@ class Cluster:
             return
         # A cluster of ours tells nobody that it is there.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        arguments = {"logging_level": logging.ERROR, **{name: _value(text) for name, text in config.items()}}
+        # What actors die of is told by this program in a line; Ray would add their tracebacks.
+        arguments = {"logging_level": logging.ERROR, "log_to_driver": False}
+        arguments |= {name: _value(text) for name, text in config.items()}
         try:
             with signals_kept():
                 # Without an address: that of RAY_ADDRESS, or a cluster of this machine, or a new one.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import secrets
 import socket
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,11 @@ from img2dataset.version import __version__
 
 _SAME_PLACE = (
     "give a path that every machine sees under the same name: on a shared file system, or in a store"
+)
+
+# What Python says where the modules of this package are others than those of the program, or are not there.
+OTHER_VERSION = re.compile(
+    r"No module named 'img2dataset|attribute 'answer'|cannot import name '\w+' from [\w ]*'img2dataset"
 )
 
 
@@ -73,6 +79,11 @@ def answer(question: str) -> str:
 
 
 def _problems(asked: dict[str, Any]) -> Iterator[str]:
+    try:
+        import pyarrow  # noqa: F401  # else it is missed only when a shard is begun
+    except ImportError as error:
+        yield _without(error.name or "pyarrow")
+        return
     folder = asked["folder"]
     try:
         location = locate(folder, "output_folder", OutputError)
@@ -150,7 +161,7 @@ def refuse(answers: Iterable[Answer]) -> None:
 def unable_to_answer(error: BaseException) -> RunFailed | None:
     """What a machine lacks that could not even run ``answer``; None where the error has another reason."""
     text = str(error)
-    if "No module named 'img2dataset" in text or "attribute 'answer'" in text:
+    if OTHER_VERSION.search(text):
         whole = "No module named 'img2dataset'" in text
         have = "img2dataset is not installed" if whole else "another version of img2dataset is installed"
         return RunFailed(
@@ -158,11 +169,12 @@ def unable_to_answer(error: BaseException) -> RunFailed | None:
         )
     for package in ("pyarrow", "pandas"):
         if f"No module named '{package}'" in text:
-            return RunFailed(
-                f"on the machines of the cluster {package} is not installed: install img2dataset"
-                f" {__version__} there, with what it needs"
-            )
+            return RunFailed(f"on the machines of the cluster {_without(package)}")
     return None
+
+
+def _without(package: str) -> str:
+    return f"{package} is not installed: install img2dataset {__version__} there, with what it needs"
 
 
 def _put(location: Location, name: str, text: str) -> None:

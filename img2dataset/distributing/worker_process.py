@@ -24,6 +24,7 @@ from img2dataset.distributing.messages import (
     WantsShard,
     WorkerFailed,
 )
+from img2dataset.log_output import TEXT_FORMAT, set_up_logging
 from img2dataset.printable import PrintableFormatter
 from img2dataset.processes import Parent, end_process, join_parent
 from img2dataset.types import Shard, Status
@@ -67,10 +68,11 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(PrintableFormatter(TEXT_FORMAT))
     logging.basicConfig(handlers=[handler])
     settings = program.hear()
     assert isinstance(settings, WorkSettings)
+    set_up_logging(settings.log)
 
     def tell_progress(statuses: Counter[Status]) -> None:
         program.say(RowsDone(statuses, worker.waiting))

@@ -21,8 +21,9 @@ from img2dataset.options.dataset import list_formats
 from img2dataset.options.declaring import KIND_NAMES, OptionSpec
 from img2dataset.options.images import HashName
 from img2dataset.options.specs import option_specs
-from img2dataset.options.table import Options
+from img2dataset.options.table import Options, SinkName
 from img2dataset.options.unused import without_unused_columns, without_unused_values
+from img2dataset.plugins import SINKS, plugin_names
 
 logger = logging.getLogger("img2dataset")
 
@@ -240,11 +241,10 @@ def _check_together(options: Options) -> None:
         name, equals, _ = setting.partition("=")  # what stands behind it may be a password
         if not (name.strip() and equals):
             raise OptionError(f"--distributor_config has {name!r}; it takes texts like key=value")
-    if options.enable_wandb:
-        logger.warning(
-            "--enable_wandb has no effect: this version does not report to Weights & Biases yet; the"
-            " statistics are in the output folder"
-        )
+    for name in options.sinks:
+        if name not in get_args(SinkName) and name not in plugin_names(SINKS):
+            known = ", ".join((*get_args(SinkName), *plugin_names(SINKS)))
+            raise OptionError(f"--sinks has {name!r}, which is none; there are {known}")
 
 
 def _check_ranks(options: Options) -> None:

@@ -40,7 +40,9 @@ def help_page(everything: bool = False, width: int = 80) -> str:
     lines = [
         "usage: img2dataset LIST [IMAGE_SIZE [OUTPUT_FOLDER]] [--OPTION VALUE ...]",
         "       img2dataset --url_list LIST [--output_folder FOLDER] [--OPTION VALUE ...]",
-        "       img2dataset status OUTPUT | img2dataset verify OUTPUT",
+        "       img2dataset estimate LIST [--OPTION VALUE ...]",
+        "       img2dataset status OUTPUT | img2dataset inspect OUTPUT",
+        "       img2dataset verify OUTPUT",
         "       img2dataset emit slurm|kubernetes|ray|spark [--OPTION VALUE ...]",
         "       img2dataset cache stats|clear FOLDER",
         "",

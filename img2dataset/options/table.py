@@ -8,6 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
+from img2dataset.log_output import LogFormat, LogLevel, LogSettings
 from img2dataset.options.dataset import InputOptions, NumberingOptions, OutputOptions
 from img2dataset.options.declaring import option
 from img2dataset.options.downloads import DownloadOptions, MannersOptions
@@ -16,6 +17,7 @@ from img2dataset.plugins import ENGINES
 
 RUN = "Run"
 Engine = Literal["multiprocessing", "pyspark", "ray", "ranks"]
+SinkName = Literal["wandb", "tensorboard", "mlflow"]
 Part = TypeVar("Part")
 
 
@@ -84,6 +86,14 @@ class RunOptions:
         group=RUN,
         minimum=1,
     )
+    log_level: LogLevel = option(
+        "warning", help="what is logged on standard error: this and what matters more", group=RUN
+    )
+    log_format: LogFormat = option(
+        "text",
+        help="how: text, or json: one object a line, for log records and for the progress of the run",
+        group=RUN,
+    )
     dashboard: bool = option(
         False, help="serve a page that shows the run while it goes on, to this machine alone", group=RUN
     )
@@ -94,8 +104,25 @@ class RunOptions:
         minimum=0,
         maximum=65535,
     )
+    sinks: tuple[str, ...] = option(
+        (),
+        help="where else the run is reported while it goes on: wandb, tensorboard, mlflow, or what packages"
+        " add",
+        group=RUN,
+    )
     enable_wandb: bool = option(False, help="report to Weights & Biases", group=RUN)
     wandb_project: str = option("img2dataset", help="project of the W&B run", group=RUN)
+
+    @property
+    def log(self) -> LogSettings:
+        """``log_level`` and ``log_format``."""
+        return LogSettings(self.log_level, self.log_format)
+
+    @property
+    def sink_names(self) -> tuple[str, ...]:
+        """``sinks``, and W&B where it is enabled."""
+        enabled = ("wandb",) if self.enable_wandb and "wandb" not in self.sinks else ()
+        return (*enabled, *self.sinks)
 
     @property
     def cluster_settings(self) -> dict[str, str]:

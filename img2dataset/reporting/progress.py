@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from img2dataset.counted import counted
+from img2dataset.log_output import json_line
 from img2dataset.types import SUCCESS, Status
 
 # What is done sooner needs no line.
@@ -74,11 +75,14 @@ class ProgressLine:
     Args:
         total: rows of the run, if they are known.
         first_line_s: seconds to the first plain line, where the output is neither terminal nor notebook.
+        as_json: plain lines, each an object of JSON, wherever the output goes.
     """
 
-    def __init__(self, total: int | None = None, first_line_s: float = _FIRST_LINE_S):
-        # disable=None: quiet when standard error is no terminal.
-        self._line = _tqdm()(total=total, unit=" img", smoothing=0.1, disable=None, file=sys.stderr)
+    def __init__(self, total: int | None = None, first_line_s: float = _FIRST_LINE_S, as_json: bool = False):
+        self._as_json = as_json
+        # None: quiet when standard error is no terminal.
+        disable = True if as_json else None
+        self._line = _tqdm()(total=total, unit=" img", smoothing=0.1, disable=disable, file=sys.stderr)
         self._total = total
         self._began = time.monotonic()
         self._next_line = self._began + first_line_s
@@ -115,12 +119,21 @@ class ProgressLine:
             return
         self._between_lines_s = min(2 * self._between_lines_s, _LONGEST_BETWEEN_LINES_S)
         self._next_line = now + self._between_lines_s
+        seconds = now - self._began
+        if self._as_json:
+            self._say(
+                json_line(
+                    "progress",
+                    rows={str(status): n for status, n in rows_done.items()},
+                    rows_of_run=self._total,
+                    seconds=round(seconds, 1),
+                )
+            )
+            return
         rows = f"{count:,} of {counted(self._total, 'row')}" if self._total else counted(count, "row")
         succeeded = f", {rows_done[SUCCESS] / count:.1%} ok" if count else ""
-        seconds = now - self._began
+        self._say(f"img2dataset: {rows} in {seconds:.0f} s, {count / seconds:,.0f} rows/s{succeeded}")
+
+    def _say(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # whoever reads may have gone
-            print(
-                f"img2dataset: {rows} in {seconds:.0f} s, {count / seconds:,.0f} rows/s{succeeded}",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(line, file=sys.stderr, flush=True)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from img2dataset.storage.listed_times import read_times_quickly
 from img2dataset.storage.locations import Location, is_taken_for_pattern
+from img2dataset.storage.renaming import looked_again
 
 # Small requests to a store at a time, and how many are made ready at once: a folder may have a million files.
 REQUESTS_AT_ONCE, REQUESTS_READY = 16, 1024
@@ -45,7 +46,7 @@ def names_in(location: Location, folder: str) -> list[str]:
     """
     try:
         if location.is_local:
-            return os.listdir(folder)
+            return looked_again(lambda: os.listdir(folder))
         location.file_system.invalidate_cache()
         # s3fs looks for a folder that is not there in the listing of the one around it, which may have a
         # million files; whether it is there is a small question.

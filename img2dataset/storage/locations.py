@@ -15,6 +15,7 @@ from typing import Any
 
 from img2dataset.errors import Img2datasetError, MissingDependency, one_line
 from img2dataset.storage.patience import Patience
+from img2dataset.storage.renaming import looked_again
 from img2dataset.storage.retries import Result, with_retries
 from img2dataset.storage.schemes import (
     are_of_stores,
@@ -70,7 +71,7 @@ class Location:
             Exception: whatever the operation raised, the last time.
         """
         if self.is_local:
-            return operation()
+            return looked_again(operation)
         return with_retries(operation) if self.patience is None else self.patience.tried(operation)
 
 

@@ -11,6 +11,7 @@ import shutil
 
 from img2dataset.storage.folders import remove
 from img2dataset.storage.locations import Location, protocols_of
+from img2dataset.storage.renaming import replace_file
 from img2dataset.storage.schemes import move_onto_files
 
 
@@ -30,7 +31,7 @@ def move(location: Location, source: str, target: str) -> None:
         os.replace(source, target)
     except IsADirectoryError:
         shutil.rmtree(target)
-        os.replace(source, target)
+        replace_file(source, target)
     except FileNotFoundError:
         if not os.path.lexists(target):
             raise

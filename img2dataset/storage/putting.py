@@ -15,6 +15,7 @@ from typing import Any
 
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import replace_on_server
+from img2dataset.storage.renaming import replace_file
 from img2dataset.storage.retries import with_retries
 
 UPLOADS_AT_ONCE = 16
@@ -26,12 +27,21 @@ def put_text(location: Location, path: str, text: str) -> None:
     Raises:
         Exception: it cannot be written; every file system has its own errors.
     """
+    put_bytes(location, path, text.encode())
+
+
+def put_bytes(location: Location, path: str, contents: bytes) -> None:
+    """Put a small file under a name, in place of what stands there.
+
+    Raises:
+        Exception: as ``put_text``.
+    """
     if not location.is_local:
-        location.tried(lambda: location.file_system.pipe_file(path, text.encode()))
+        location.tried(lambda: location.file_system.pipe_file(path, contents))
         return
     temporary = _beside(path)
-    with put_whole(path, temporary), open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
+    with put_whole(path, temporary), open(temporary, "wb") as file:
+        file.write(contents)
 
 
 def create_text(location: Location, path: str, text: str) -> None:
@@ -70,7 +80,7 @@ def put_whole(path: str | os.PathLike[str], temporary: str | os.PathLike[str]) -
     """
     try:
         yield
-        os.replace(temporary, path)
+        replace_file(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

@@ -22,6 +22,7 @@ from img2dataset.storage.folders import remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.putting import put_files
+from img2dataset.storage.renaming import replace_file
 from img2dataset.storage.retries import with_retries
 from img2dataset.storage.temporaries import make_temporary_folder, run_folder
 from img2dataset.working.replacing import ReplacedShard, replace_shard
@@ -93,12 +94,12 @@ class LocalShardFolder:
         target = os.path.join(self.location.path, name)
         if os.path.isdir(source):
             if os.path.lexists(target):  # a folder can only be renamed onto an empty one
-                os.rename(target, os.path.join(self.path, f"replaced-{name}"))
+                replace_file(target, os.path.join(self.path, f"replaced-{name}"))
         else:
             flush_to_disk(source)
             if os.path.isdir(target) and not os.path.islink(target):
-                os.rename(target, os.path.join(self.path, f"replaced-{name}"))
-        os.replace(source, target)
+                replace_file(target, os.path.join(self.path, f"replaced-{name}"))
+        replace_file(source, target)
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

@@ -33,8 +33,6 @@ from img2dataset.storage.folders import names_in, remove, side_by_side
 from img2dataset.storage.notes import create_note, read_note, write_note
 from img2dataset.storage.runs import other_run_lives, process_of
 from img2dataset.storage.temporaries import (
-    FORMER_TEMPORARY_FOLDER,
-    SPOOL_PREFIX,
     TEMPORARY_FOLDER,
     remove_dead_runs,
     remove_run,
@@ -42,7 +40,8 @@ from img2dataset.storage.temporaries import (
     runs_with_temporaries,
 )
 from img2dataset.working.completing import finish_all_replacements, replacement_lock
-from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
+from img2dataset.working.emptying import empty_folder
+from img2dataset.working.unfinished import unfinished_shards
 
 SHARED_MARK = "shares_shards"
 # A store lists a thousand names a request, and answers some requests at once.
@@ -297,39 +296,13 @@ class OutputFolder:
         return os.path.join(run_folder(self._location, run_id), SHARED_MARK)
 
     def empty(self) -> None:
-        """Remove everything in the folder, for a run that starts over.
-
-        Everything, as 1.47.0 does, but only from a folder that a run has written to: a mistyped
-        ``output_folder`` costs an error and not someone's files. Never from the home or the current
-        folder, one above them, or one that holds the URL list, nor while another run of this host writes
-        there.
+        """Remove everything in the folder, for a run that starts over; see ``emptying``.
 
         Raises:
-            OutputError: it is such a folder, or something in it cannot be removed.
+            OutputError: it is a folder that no run empties, or something in it cannot be removed.
         """
         names = self._names()
-        if not names:
-            return
-        self._refuse_to_empty_a_precious_folder()
-        self._refuse_to_empty_under_a_live_run()
-        if not self._shards_of(names) and not any(map(_is_of_a_run, names)):
-            raise OutputError(
-                f"output_folder {self.path!r} holds {min(names)!r} and nothing made by img2dataset: "
-                "--incremental_mode overwrite does not empty it; choose another folder or empty it yourself"
-            )
-        # Statistics first: should this be interrupted, what is left counts as not done. Before them,
-        # replacements that were cut short, which would put a shard back, and unfinished shards, whose rows
-        # would be taken over by a run that no longer finds with which options they were made.
-        for name in sorted(
-            names,
-            key=lambda name: (
-                name not in (REPLACEMENTS_FOLDER, UNFINISHED_FOLDER),
-                finished_shard(name) is None,
-                name,
-            ),
-        ):
-            with self.told_of(name, "removed"):
-                remove(self._location, f"{self._location.path}/{name}")
+        empty_folder(self._location, names, bool(self._shards_of(names)), self._keep)
 
     def finish_replacements(self) -> set[int]:
         """Bring to its end what runs that died were replacing: to be called before anything is read.
@@ -377,35 +350,3 @@ class OutputFolder:
         """The numbers of the shards that these files and folders are of."""
         shards = (shard_of(name, self._data_endings) for name in names)
         return {shard for shard in shards if shard is not None}
-
-    def _refuse_to_empty_a_precious_folder(self) -> None:
-        if not self._location.is_local:
-            return
-        folder = Path(self._location.path).resolve()
-        kept_files = (Path(path.removeprefix("file://")).resolve() for path in self._keep if _is_local(path))
-        for precious in (Path.home().resolve(), Path.cwd(), *kept_files):
-            if folder == precious or folder in precious.parents:
-                raise OutputError(
-                    f"output_folder {self.path!r} is, or holds, {str(precious)!r}: --incremental_mode "
-                    "overwrite does not empty it; choose a folder of its own"
-                )
-
-    def _refuse_to_empty_under_a_live_run(self) -> None:
-        if not self._location.is_local:
-            return
-        for run_id in runs_with_temporaries(self._location):
-            if other_run_lives(run_id):
-                raise OutputError(
-                    f"output_folder {self.path!r} is being written to by process {process_of(run_id)}: "
-                    "wait for it, end it, or choose another folder"
-                )
-
-
-def _is_local(path: str) -> bool:
-    return "://" not in path or path.startswith("file://")
-
-
-def _is_of_a_run(name: str) -> bool:
-    return name in (TEMPORARY_FOLDER, FORMER_TEMPORARY_FOLDER) or name.startswith(
-        (".img2dataset", SPOOL_PREFIX)
-    )

@@ -36,6 +36,7 @@ from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_names, flush_to_disk, move
 from img2dataset.storage.putting import put_files
+from img2dataset.storage.renaming import replace_file
 from img2dataset.working.completing import complete, finish_under_lock, put_object, replacement_lock
 from img2dataset.working.replacement_journal import (
     Journal,
@@ -137,7 +138,7 @@ def _stage_and_put_journal(location: Location, shard: str, folder: str, journal:
     remove(location, stage)  # of an attempt that was cut short before its journal
     try:
         if location.is_local:
-            os.rename(folder, stage)
+            replace_file(folder, stage)
         else:
             _upload_stage(location, folder, stage, [*journal.plan.data, *journal.plan.vouching])
         temporary = f"{stage}/{_JOURNAL_NAME}"

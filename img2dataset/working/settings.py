@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from img2dataset.fetching import FetchSettings
 from img2dataset.formats.settings import WriteSettings
+from img2dataset.log_output import LogSettings
 from img2dataset.options import ImageOptions
 
 
@@ -22,6 +23,7 @@ class WorkSettings:
     write: WriteSettings
     verify_hash: bool
     blur: bool
+    log: LogSettings = field(default_factory=LogSettings)
 
     @property
     def retry(self) -> tuple[str, ...] | None:

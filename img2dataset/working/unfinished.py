@@ -28,6 +28,7 @@ from img2dataset.storage.folders import names_in, remove
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import flush_to_disk
 from img2dataset.storage.putting import put_files
+from img2dataset.storage.renaming import replace_file
 from img2dataset.storage.retries import with_retries
 from img2dataset.working.finished_shard import FinishedShard
 
@@ -76,7 +77,7 @@ def _move(folder: str, target: str) -> None:
     for tries_left in range(_MOVES - 1, -1, -1):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         try:
-            os.rename(folder, target)
+            replace_file(folder, target)
             return
         except FileNotFoundError:
             if not tries_left:

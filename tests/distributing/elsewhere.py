@@ -36,7 +36,8 @@ def python_elsewhere(folder: Path, *without: str, version: str | None = None) ->
             (packages / path.name).symlink_to(path)
     if version is not None:
         shutil.copytree(PACKAGE, packages / "img2dataset", ignore=shutil.ignore_patterns("__pycache__"))
-        (packages / "img2dataset" / "version.py").write_text(f'__version__ = "{version}"\n')
+        file = packages / "img2dataset" / "version.py"
+        file.write_text(file.read_text().replace(f'"{img2dataset.__version__}"', f'"{version}"'))
     return folder / "bin" / "python"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -97,6 +98,16 @@ def test_a_folder_that_cannot_be_written_to_is_said(
     assert "cannot be written to: Permission denied" in problem
 
 
+def test_a_package_that_is_missing_there_is_said(
+    told: tuple[MemberTask, PlannedShard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with asking(*told) as question:
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        problem = read_answer(answer(question)).problem
+    assert problem is not None
+    assert problem.startswith("pyarrow is not installed: install img2dataset")
+
+
 @pytest.mark.parametrize("how", ["gone", "another"])
 def test_a_list_that_a_machine_does_not_see_is_said(
     told: tuple[MemberTask, PlannedShard], tmp_path: Path, how: str
@@ -126,6 +137,12 @@ def test_several_machines_are_counted(told: tuple[MemberTask, PlannedShard]) -> 
     [
         ("ModuleNotFoundError: No module named 'img2dataset'", "img2dataset is not installed"),
         ("No module named 'img2dataset.distributing'", "another version of img2dataset is installed"),
+        (
+            "ImportError: cannot import name 'A' from 'img2dataset.version' (/a.py)",
+            "another version of img2dataset",
+        ),
+        ("cannot import name 'A' from partially initialized module 'img2dataset.b'", "another version"),
+        ("ImportError: cannot import name 'A' from 'numpy' (/a.py)", None),
         ("ModuleNotFoundError: No module named 'pyarrow'", "pyarrow is not installed"),
         ("ValueError: something else", None),
     ],

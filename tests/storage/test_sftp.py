@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import shutil
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,53 +14,17 @@ from img2dataset.errors import OutputError
 from img2dataset.storage.locations import Location, locate
 from img2dataset.storage.moving import move
 from img2dataset.storage.putting import put_files
+from tests.storage.sshd import Sshd, sshd
+
+__all__ = ["sshd"]  # a fixture
 
 pytestmark = pytest.mark.slow
 
-SERVER = "/usr/sbin/sshd"
-CONFIGURATION = """Port {port}
-ListenAddress 127.0.0.1
-HostKey {folder}/key
-AuthorizedKeysFile {folder}/key.pub
-PidFile none
-StrictModes no
-UsePAM no
-PermitRootLogin yes
-Subsystem sftp internal-sftp
-"""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """An sshd of this user on loopback; its port."""
-    pytest.importorskip("paramiko", reason="paramiko is not installed")
-    if not Path(SERVER).exists() or shutil.which("ssh-keygen") is None:
-        pytest.skip("there is no sshd; on Debian: apt-get install openssh-server")
-    folder = tmp_path_factory.mktemp("sshd")
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    (folder / "config").write_text(CONFIGURATION.format(port=port, folder=folder))
-    with contextlib.suppress(OSError):
-        Path("/run/sshd").mkdir(exist_ok=True)  # where it has itself without privileges
-    options = {"username": getpass.getuser(), "key_filename": str(folder / "key"), "port": port}
-    with open(folder / "log", "wb") as log, pytest.MonkeyPatch.context() as patch:
-        process = subprocess.Popen([SERVER, "-D", "-e", "-f", str(folder / "config")], stderr=log)
-        patch.setitem(fsspec.config.conf, "sftp", {**options, "host_key_policy": "auto_add"})
-        for _ in range(100):
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.1)
-        yield port
-        process.terminate()
-        process.wait()
-
 
 @pytest.fixture
-def folder(server: int, tmp_path: Path) -> Location:
+def folder(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Location:
+    pytest.importorskip("paramiko", reason="paramiko is not installed")
+    monkeypatch.setitem(fsspec.config.conf, "sftp", sshd.access)
     (tmp_path / "out").mkdir()
     return locate(f"sftp://127.0.0.1{tmp_path}/out", "output_folder", OutputError)
 

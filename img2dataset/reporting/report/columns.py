@@ -10,8 +10,9 @@ import functools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from img2dataset.options.images import HashName
 from img2dataset.reporting.facts import MOST_HOSTS
 from img2dataset.reporting.report.histograms import Histogram
 from img2dataset.reporting.report.scripts import scripts_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-HASH_COLUMNS = ("sha256", "md5", "sha512")
+HASH_COLUMNS: tuple[str, ...] = get_args(HashName)
 COLUMNS = (
     *("url", "caption", "status", "error_message"),
     *("width", "height", "original_width", "original_height", *HASH_COLUMNS),

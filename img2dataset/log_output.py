@@ -1,0 +1,81 @@
+"""How a program and its workers log: ``--log_level`` and ``--log_format``, on standard error.
+
+As usual, nothing is changed: whoever calls this package from Python has handlers of their own. Asked for
+otherwise, the logger of this package gets a handler. Called by the api and by worker processes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from img2dataset.printable import PrintableFormatter, printable
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+TEXT_FORMAT = "%(levelname)s: %(message)s"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how."""
+
+    level: LogLevel = "warning"
+    format: LogFormat = "text"
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON: time in Unix seconds, level, logger, message, traceback if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": printable(record.getMessage()),
+        }
+        if record.exc_info:
+            fields["traceback"] = printable(self.formatException(record.exc_info))
+        return json.dumps(fields)
+
+
+class _OwnHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """To tell it from handlers of others."""
+
+
+def set_up_logging(settings: LogSettings) -> None:
+    """Log as the settings say, from now on."""
+    logger = logging.getLogger("img2dataset")
+    for handler in [each for each in logger.handlers if isinstance(each, _OwnHandler)]:
+        logger.removeHandler(handler)
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
+    if settings == LogSettings():
+        return
+    formatter = JsonFormatter() if settings.format == "json" else PrintableFormatter(TEXT_FORMAT)
+    handler = _OwnHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+    # What the root's handlers would say of the same records stands here already.
+    logger.propagate = False
+    logger.setLevel(settings.level.upper())
+    for root_handler in logging.getLogger().handlers:
+        if isinstance(root_handler.formatter, (PrintableFormatter, JsonFormatter)):
+            root_handler.setFormatter(formatter)
+
+
+def set_up_as_given(given: Mapping[str, Any]) -> None:
+    """The same for options that have not been checked: what is said while they are, is said as they ask."""
+    level, form = given.get("log_level", "warning"), given.get("log_format", "text")
+    if level in get_args(LogLevel) and form in get_args(LogFormat):
+        set_up_logging(LogSettings(level, form))
+
+
+def json_line(event: str, **fields: Any) -> str:
+    """A line of JSON for something that is no log record, such as the progress of a run."""
+    return json.dumps({"time": round(time.time(), 3), "event": event, **fields})
