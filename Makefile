@@ -44,15 +44,8 @@ demo: $(VENV)/.base
 # Most tests wait rather than compute: more processes than cores. The tests of a file share servers, so they stay
 # together; in the order of the files, as those with few tests have the longest.
 TEST_PROCESSES ?= 3
-test: $(VENV)/.dev $(VENV)/.pages
+test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
-
-# What judges whether all people can use the pages; its tests are skipped without npm, those of the pages without
-# Chromium (on Debian: apt-get install chromium).
-$(VENV)/.pages: $(VENV)/.dev
-	if command -v npm >/dev/null; then npm install --silent --prefix $(VENV)/pages axe-core ||\
-	    echo "axe-core could not be installed: its tests are skipped"; fi
-	touch $@
 
 test-slow: $(VENV)/.dev $(VENV)/.slow
 	$(BIN)/python -m pytest -m slow
@@ -61,7 +54,8 @@ test-slow: $(VENV)/.dev $(VENV)/.slow
 # missing.
 $(VENV)/.slow: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet adlfs gcsfs gcp-storage-emulator paramiko \
-	    'pyspark[connect]==4.3.0' 'pandas<3' 'ray[default]==2.60.0'
+	    'pyspark[connect]==4.3.0' 'pandas<3' 'ray[default]==2.60.0' wandb tensorboard \
+	    mlflow-skinny
 	if command -v npm >/dev/null; then npm install --silent --prefix $(VENV)/stores s3rver azurite; fi
 	touch $@
 

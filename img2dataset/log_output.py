@@ -11,22 +11,12 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from img2dataset.options.logs import LogFormat, LogLevel, LogSettings
 from img2dataset.printable import PrintableFormatter, printable
 
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["text", "json"]
 TEXT_FORMAT = "%(levelname)s: %(message)s"
-
-
-@dataclass(frozen=True, slots=True)
-class LogSettings:
-    """What is logged, and how."""
-
-    level: LogLevel = "warning"
-    format: LogFormat = "text"
 
 
 class JsonFormatter(logging.Formatter):

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -149,7 +150,7 @@ class Browser:
         path.write_bytes(base64.b64decode(found["data"]))
         return path
 
-    def accessibility_problems(self) -> list[str]:
+    def accessibility_problems(self, impacts: Sequence[str] = ("serious", "critical")) -> list[str]:
         """What axe-core finds serious or critical in the page, in both senses of the word: none is right."""
         # Past the page's own policy, as a browser's extension is.
         self.evaluate(_axe())
@@ -159,7 +160,7 @@ class Browser:
         return [
             f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}"
             for each in json.loads(found)
-            if each["impact"] in ("serious", "critical")
+            if each["impact"] in impacts
         ]
 
 

@@ -8,11 +8,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-from img2dataset.log_output import LogFormat, LogLevel, LogSettings
 from img2dataset.options.dataset import InputOptions, NumberingOptions, OutputOptions
 from img2dataset.options.declaring import option
 from img2dataset.options.downloads import DownloadOptions, MannersOptions
 from img2dataset.options.images import ImageOptions
+from img2dataset.options.logs import LogFormat, LogLevel, LogSettings
 from img2dataset.plugins import ENGINES
 
 RUN = "Run"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from img2dataset.fetching import FetchSettings
 from img2dataset.formats.settings import WriteSettings
-from img2dataset.log_output import LogSettings
 from img2dataset.options import ImageOptions
+from img2dataset.options.logs import LogSettings
 
 
 @dataclass(frozen=True)

@@ -198,16 +198,6 @@ def test_max_shard_retry_is_how_often_a_failed_shard_is_tried_again(
         assert image_server.count(path) == 1 + retries
 
 
-def test_a_run_that_is_to_report_to_wandb_says_that_it_does_not_and_goes_on(
-    make: Maker, tmp_path: Path
-) -> None:
-    (tmp_path / "list.txt").write_text(make.addresses[0])
-    result = run(url_list=tmp_path / "list.txt", output_folder=tmp_path / "out", enable_wandb=True)
-    assert result.returncode == 0
-    assert "enable_wandb has no effect" in result.stderr
-    assert len(files(tmp_path / "out")) == 1
-
-
 def test_options_of_other_distributors_and_of_wandb_change_nothing_without_them(
     make: Maker, usual: Path
 ) -> None:

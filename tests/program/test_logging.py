@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from img2dataset.log_output import LogSettings, set_up_logging
+from img2dataset.log_output import set_up_logging
+from img2dataset.options.logs import LogSettings
 from tests.pictures import photograph
 from tests.program.runs import run, serve_photographs, write_list
 from tests.servers import ImageServer

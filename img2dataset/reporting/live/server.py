@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from img2dataset.reporting.live.metrics import CONTENT_TYPE, metrics_page
 from img2dataset.reporting.live.samples import ShownSample
+from img2dataset.reporting.page.whole import asset
 
 ADDRESSES = {"127.0.0.1", "localhost", "[::1]"}
 # A request that is not whole by then is given up, and so is an answer that nobody takes.
@@ -127,7 +128,8 @@ def answer(seen: Seen, token: str, path: str, headers: Mapping[str, str]) -> Ans
 def _page(seen: Seen, query: Mapping[str, str]) -> Answer:
     nonce = secrets.token_urlsafe(16)
     text = _file("page.html").replace("{nonce}", nonce)
-    text = text.replace("{style}", _file("live.css")).replace("{script}", _file("live.js"))
+    style = asset("style.css") + _file("live.css")
+    text = text.replace("{style}", style).replace("{script}", _file("live.js"))
     return Answer(200, "text/html; charset=utf-8", text.encode(), nonce)
 
 

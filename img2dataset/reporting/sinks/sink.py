@@ -108,4 +108,6 @@ def _named(prefix: str, count: int, seconds: float, counts: list[int]) -> dict[s
 
 def frequent_messages(facts: Facts, most: int = 100) -> list[tuple[str, float, int]]:
     """What became of the rows of finished shards: text, share of them, number; the most frequent first."""
-    return [(text, rows / facts.count, rows) for text, rows in facts.messages.most_common(most)]
+    found = facts.messages.most_common(most)
+    # Plain texts: W&B takes no kinds of them.
+    return [(str(text), rows / facts.count, rows) for text, rows in found]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import Browser
+from tests.chromium import Browser
 from tests.program.runs import COMMAND, run, serve_photographs, start
 from tests.servers import ImageServer
 
@@ -61,32 +61,45 @@ def first_address(process: subprocess.Popen[str]) -> str:
     raise AssertionError("no address of a page was printed")
 
 
-def numbers(page: Any) -> dict[str, int]:
+STATE = "document.getElementById('state').textContent"
+SHOWN = "document.querySelector('#samples figure img') !== null"
+
+
+def texts(browser: Browser, selector: str) -> list[str]:
+    found: list[str] = browser.evaluate(
+        f"[...document.querySelectorAll('{selector}')].map((element) => element.textContent)"
+    )
+    return found
+
+
+def numbers(browser: Browser) -> dict[str, int]:
     """The rows that the page shows, by what became of them."""
-    texts = page.locator("#parts-text li").all_inner_texts()
-    return {text.partition(" ")[2]: int(text.partition(" ")[0].replace(",", "")) for text in texts}
+    shown = (text.partition(" ") for text in texts(browser, "#parts-text li"))
+    return {what: int(number.replace(",", "")) for number, _, what in shown}
 
 
-def test_the_page_follows_a_run_from_start_to_end(
-    tmp_path: Path, image_server: ImageServer, browser: Browser
-) -> None:
+def test_the_page_follows_a_run_from_start_to_end(tmp_path: Path, image_server: ImageServer) -> None:
     slow = options(tmp_path, image_server, dashboard=True, max_requests_per_second_per_host=40)
     process = start(**slow)
     try:
         address = first_address(process)
-        with browser.page() as seen:
-            seen.page.goto(address)
-            seen.wait_until("document.getElementById('state').textContent === 'running'", 30)
-            seen.wait_until("/^[1-9]/.test(document.getElementById('parts-text').textContent)", 60)
-            during = numbers(seen.page)
-            seen.wait_until("document.getElementById('state').textContent === 'ended'", 120)
-            after = numbers(seen.page)
-            text = seen.page.inner_text("main")
-            assert (seen.errors, seen.page.title()[:4]) == ([], "100.")
-            hosts = {request.split("/")[2] for request in seen.requests if request.startswith("http")}
+        with Browser() as browser:
+            browser.open(address)
+            browser.wait(f"{STATE} === 'running'")
+            browser.wait("/^[1-9]/.test(document.getElementById('parts-text').textContent)")
+            during = numbers(browser)
+            browser.wait(f"{STATE} === 'ended'")
+            after = numbers(browser)
+            assert process.wait(60) == 0
+            # It outlives its server: the images are in it.
+            browser.wait("[...document.images].length > 0")
+            browser.wait("[...document.images].every((image) => image.naturalWidth > 0)")
+            text = browser.evaluate("document.querySelector('main').textContent")
+            assert (browser.errors, browser.evaluate("document.title")[:4]) == ([], "100.")
+            hosts = {request.split("/")[2] for request in browser.requests if request.startswith("http")}
             assert hosts == {address.split("/")[2]}
     finally:
-        assert process.wait(60) == 0
+        process.kill()
     expected = statistics(tmp_path / "out")
     assert 0 < sum(during.values()) < ROWS
     assert after == {
@@ -111,39 +124,27 @@ def watched(tmp_path_factory: pytest.TempPathFactory, image_server: ImageServer)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("dark", [False, True])
-def test_all_people_can_use_the_page(
-    watched: str, browser: Browser, width: int, dark: bool, tmp_path: Path
-) -> None:
-    with browser.page(width, dark) as seen:
-        seen.page.goto(watched)
-        seen.page.wait_for_selector("#samples figure img")
-        assert seen.failings() == []
-        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
-        seen.page.screenshot(path=str(tmp_path / "page.png"), full_page=True)
-        assert seen.errors == []
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_people_can_use_the_page(watched: str, width: int, scheme: str, tmp_path: Path) -> None:
+    with Browser() as browser:
+        browser.open(watched, width=width, scheme=scheme)
+        browser.wait(SHOWN)
+        assert browser.accessibility_problems(("minor", "moderate", "serious", "critical")) == []
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        browser.screenshot(tmp_path / "page.png")
+        assert browser.errors == []
 
 
-def test_what_strangers_wrote_is_text(watched: str, browser: Browser) -> None:
-    with browser.page() as seen:
-        seen.page.goto(watched)
-        seen.page.wait_for_selector("#samples figure img")
-        captions = seen.page.locator("#samples figcaption").all_inner_texts()
+def test_what_strangers_wrote_is_text_and_the_page_is_used_with_the_keyboard(watched: str) -> None:
+    with Browser() as browser:
+        browser.open(watched)
+        browser.wait(SHOWN)
+        captions = texts(browser, "#samples figcaption")
         assert all("<script>" in caption and "onerror" in caption for caption in captions)
-        assert "owned" not in seen.page.title()
-        assert seen.page.locator("#samples img").count() == len(captions) == 24
-        # They are shown: the browser has decoded them.
-        seen.page.evaluate(
-            "document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })"
-        )
-        seen.wait_until("[...document.images].every((image) => image.naturalWidth > 0)")
-
-
-def test_the_page_can_be_used_with_the_keyboard_and_paused(watched: str, browser: Browser) -> None:
-    with browser.page() as seen:
-        seen.page.goto(watched)
-        seen.page.wait_for_selector("#samples figure img")
-        seen.page.keyboard.press("Tab")
-        assert seen.page.evaluate("document.activeElement.id") == "pause"
-        seen.page.keyboard.press("Enter")
-        assert seen.page.get_attribute("#pause", "aria-pressed") == "true"
+        assert "owned" not in browser.evaluate("document.title")
+        assert browser.evaluate("document.querySelectorAll('#samples img').length") == len(captions) == 24
+        browser.wait("[...document.images].every((image) => image.naturalWidth > 0)")
+        browser.press("Tab")
+        assert browser.evaluate("document.activeElement.id") == "pause"
+        browser.press("Enter")
+        assert browser.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"

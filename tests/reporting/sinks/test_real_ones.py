@@ -83,6 +83,7 @@ def test_wandb_has_the_numbers_of_a_run_under_the_names_of_1_47_0(
     result = ran(tmp_path, image_server, environment, enable_wandb=True, wandb_project="mine")
     assert result.returncode == 0, result.stderr
     made, values, names = wandb_run(tmp_path / "one")
+    assert made is not None, result.stderr
     assert made.project == "mine"
     assert {name: values[name] for name in EXPECTED} == EXPECTED
     for part in ("img_per_sec", "success", "failed_to_download", "failed_to_resize", "count"):
