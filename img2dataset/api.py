@@ -158,7 +158,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         if sinks is not None:
             sinks.close()
     if options.report:
-        summary.report = _report(settings.write.locate(), summary, engine.capabilities.shares_output)
+        summary.report_page = _report(settings.write.locate(), summary, engine.capabilities.shares_output)
     for line in summary.lines():
         logger.info("%s", line)
     return summary

@@ -37,7 +37,7 @@ class RunSummary:
     ``retries_failed`` that this one's options say so already. ``counts_before`` are the statistics of the
     shards skipped, summed, where this run made none. ``shards_of_others`` were made meanwhile by programs
     that share the folder, and are in no other count. ``error`` says why the run ended before its list did.
-    ``report``: the page of the folder, where one was made. Times in Unix seconds.
+    ``report_page``: the page of the folder, where one was made. Times in Unix seconds.
     """
 
     output_folder: str
@@ -57,7 +57,7 @@ class RunSummary:
     retries_failed: bool = False
     counts_before: Counter[str] = field(default_factory=Counter)
     shards_of_others: int = 0
-    report: str | None = None
+    report_page: str | None = None
 
     def add(self, report: ShardReport, successes_before: int | None = None) -> None:
         """Count one shard's final report; of one that was taken up again, with its successes before that."""
@@ -152,8 +152,8 @@ class RunSummary:
         if self.error:
             lines.append(f"the run ended early: {self.error}")
         lines.append(f"output: {self.output_folder}")
-        if self.report is not None:
-            lines.append(f"report: {self.report}")
+        if self.report_page is not None:
+            lines.append(f"report: {self.report_page}")
         return lines
 
     def __str__(self) -> str:

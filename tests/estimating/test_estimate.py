@@ -126,9 +126,11 @@ def trial_of(options: Options, rows: pa.Table) -> Trial:
 def test_the_options_of_the_run_hold_for_the_sample(image_server: ImageServer, tmp_path: Path) -> None:
     addresses = serve_photographs(image_server, 4)
     right = hashlib.md5(photograph(160, 120, seed=0)).hexdigest()
+    other = hashlib.md5(photograph(208, 160, seed=2)).hexdigest()
     rows = [
         {"address": addresses[0], "text": "a", "sum": right, "boxes": [[0.1, 0.1, 0.5, 0.5]], "id": 1},
         {"address": addresses[1], "text": "b", "sum": "0" * 32, "boxes": [], "id": 2},
+        {"address": addresses[2], "text": "c", "sum": other, "boxes": [[0.5, 0.5, 0.1, 0.1]], "id": 3},
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "list.parquet")
     options = options_for(
@@ -150,8 +152,8 @@ def test_the_options_of_the_run_hold_for_the_sample(image_server: ImageServer, t
     sampled = sample_list(options.part(InputOptions), 10, 0)
     trial = download_sample(options, sampled, StopRequest())
     assert trial is not None
-    assert trial.facts.messages == {"success": 1, "hash mismatch": 1}
-    assert trial.succeeded == [True, False]
+    assert trial.facts.messages == {"success": 1, "hash mismatch": 1, "invalid bbox": 1}
+    assert trial.succeeded == [True, False, False]
     filtered = options_for([], tmp_path, min_image_size=5000)
     assert trial_of(filtered, pa.table({"url": addresses})).facts.messages == {"image too small": 4}
 

@@ -20,12 +20,8 @@ SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name !=
 assert len(SOURCES) > 100
 
 
-# What files say, what an answer sets, what a folder was made with: not what a run is told.
-OF_SOMETHING_ELSE = (
-    *("Access", "Answer", "Redirects", "RunRecord", "ShardExpectation"),
-    # Of shards, and the page.
-    *("TaskSaid", "RunSummary"),
-)
+# What files and tasks say, what an answer sets, what a folder was made with: not what a run is told.
+OF_SOMETHING_ELSE = ("Access", "Answer", "Redirects", "RunRecord", "ShardExpectation", "TaskSaid")
 
 
 def fields_with_defaults(path: Path) -> Iterator[tuple[str, str]]:

@@ -74,8 +74,8 @@ def bound_by_cpu(facts: Facts, surroundings: Surroundings) -> Finding | None:
         facts,
         FindingKind.BOUND_BY_CPU,
         0.5,
-        f"the {counted(surroundings.processes, 'worker process')} had work {1 - waited / facts.worker_s:.0%}"
-        f" of the time{each}",
+        f"the {counted(surroundings.processes, 'worker process', 'worker processes')} had work"
+        f" {1 - waited / facts.worker_s:.0%} of the time{each}",
         "cores limit this run, which is as it should be",
         "more cores, or machines (--distributor), make it faster; so does a smaller --image_size",
     )

@@ -111,7 +111,12 @@ class ColumnCounts:
         for name in ("hosts", "host_successes", "endings", "scripts"):
             getattr(self, name).update(getattr(other, name))
         for host, messages in other.troubles.items():
-            self.troubles.setdefault(host, Counter()).update(messages)
+            known = self.troubles.get(host)
+            if known is None:
+                self.troubles[host] = messages
+            else:
+                for message, rows in messages.items():
+                    known[message] += rows
         for message, urls in other.examples.items():
             self._add_examples(message, urls)
         self.before.add(other.before)
@@ -145,7 +150,10 @@ class ColumnCounts:
             if status == FAILED_TO_DOWNLOAD
         )
         for (host, message), rows in pairs.items():
-            self.troubles.setdefault(host, Counter())[message] += rows
+            known = self.troubles.get(host)
+            if known is None:
+                known = self.troubles[host] = Counter()
+            known[message] += rows
         self._take_examples(urls, messages)
 
     def _take_examples(self, urls: list[str | None], messages: list[str | None]) -> None:

@@ -66,6 +66,8 @@ def _of_shard(folder: Folder, data_format: OutputFormat, shard: str, count: int)
     name = data_format.data_name(shard)
     if not keys or name is None or (name not in folder.names and not data_format.is_folder):
         return []
+    if data_format.holds_metadata and data_format.image_column(schema_of(folder, shard)) is None:
+        return []  # metadata alone, of a folder format without a single success or copied so
     order = random.Random(f"{SEED} {shard}").sample(keys, min(len(keys), count * _TIMES_LOOKED))
     if folder.location.is_local:
         images = _at_random(data_format, f"{folder.location.path}/{name}", order, count)

@@ -26,7 +26,9 @@ def totals(document: dict[str, Any]) -> Markup | None:
     """The counts of the whole folder."""
     found, read = document["totals"], document["read"]
     rows = found["rows"]
-    stored = sum(document["bytes"]["files"].values())
+    stored, images = sum(document["bytes"]["files"].values()), document["bytes"]["images"] or 0
+    if stored < images:  # those of the format ``files`` lie in folders, which are not listed
+        stored += images
     tiles = [
         tile("rows", f"{rows:,}", f"in {counted(read['statistics_read'], 'shard')}"),
         tile("images", f"{found['successes']:,}", share(found["successes"], rows), "good"),

@@ -11,7 +11,7 @@
     const image = buttons[at].querySelector("img");
     picture.src = image.src;
     picture.alt = image.alt;
-    picture.width = image.width * 1.5;
+    picture.width = image.getAttribute("width") * 1.5;
     facts.replaceChildren(buttons[at].parentElement.querySelector("template").content.cloneNode(true));
     place.textContent = `${at + 1} of ${buttons.length}`;
   };

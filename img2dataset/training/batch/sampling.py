@@ -3,11 +3,15 @@
 Both shuffle by seed and epoch, give every rank the same number of samples or batches, tell the dataset which
 epoch it is, and can go on in the middle of an epoch. An epoch that was gone through to its end is followed by
 the next.
+
+Hugging Face's accelerate divides what the sampler of a prepared ``DataLoader`` gives among the ranks. When it
+asks, it is given what all ranks get; divided twice, most rows would never come.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -16,6 +20,8 @@ from img2dataset.training.randomness import number_of
 from img2dataset.training.requirements import require
 
 torch = require("torch", "a sampler for PyTorch")
+
+_FRAMES_TO_ACCELERATE = 6
 
 
 class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-defined]
@@ -60,14 +66,17 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         self.epoch, self._skipped = state["epoch"], state["consumed"]
         self._given = self._skipped
 
-    def _items(self, epoch: int) -> Sequence[Any]:
-        """This rank's items of an epoch."""
+    def _items(self, epoch: int, of_all_ranks: bool) -> Sequence[Any]:
+        """This rank's items of an epoch, or those of all ranks, step by step."""
         raise NotImplementedError(f"{type(self).__name__} must say what it gives out")
 
+    def _count(self, epoch: int, of_all_ranks: bool) -> int:
+        """How many these are."""
+        raise NotImplementedError(f"{type(self).__name__} must say how much it gives out")
+
     def __iter__(self) -> Iterator[Any]:
-        if hasattr(self.dataset, "set_epoch"):
-            self.dataset.set_epoch(self.epoch)
-        items = self._items(self.epoch)
+        tell_epoch(self.dataset, self.epoch)
+        items = self._items(self.epoch, is_divided_by_accelerate())
         self._given, self._skipped = self._skipped, 0
         for item in items[self._given :]:
             self._given += 1
@@ -75,7 +84,7 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         self.epoch, self._given = self.epoch + 1, 0
 
     def __len__(self) -> int:
-        return len(self._items(self.epoch)) - self._skipped
+        return self._count(self.epoch, is_divided_by_accelerate()) - self._skipped
 
 
 class ShuffleSampler(_EpochSampler):
@@ -104,15 +113,24 @@ class ShuffleSampler(_EpochSampler):
         self.shuffle = shuffle
         self.drop_last = drop_last
 
-    def _items(self, epoch: int) -> Sequence[int]:
+    def _items(self, epoch: int, of_all_ranks: bool) -> Sequence[int]:
         import numpy as np
 
         count = len(self.dataset)
         order = _generator(self.seed, epoch).permutation(count) if self.shuffle else np.arange(count)
-        each = count // self.world_size if self.drop_last else math.ceil(count / self.world_size)
-        order = np.resize(order, each * self.world_size) if count else order
-        items: list[int] = order[self.rank :: self.world_size].tolist()
+        if not of_all_ranks:
+            order = np.resize(order, self._each * self.world_size) if count else order
+            order = order[self.rank :: self.world_size]
+        items: list[int] = order.tolist()
         return items
+
+    @property
+    def _each(self) -> int:
+        count = len(self.dataset)
+        return count // self.world_size if self.drop_last else math.ceil(count / self.world_size)
+
+    def _count(self, epoch: int, of_all_ranks: bool) -> int:
+        return len(self.dataset) if of_all_ranks else self._each
 
 
 class BucketSampler(_EpochSampler):
@@ -156,18 +174,38 @@ class BucketSampler(_EpochSampler):
         self.shuffle = shuffle
         self.remainder = remainder
         self.bucket_ids = np.asarray(dataset.bucket_ids() if hasattr(dataset, "bucket_ids") else dataset)
-        self._cached: tuple[int, list[list[int]]] | None = None
+        self._cached: tuple[int, list[Any]] | None = None
         if not (self.bucket_ids >= 0).any():
             raise OptionError(
                 "no row has a bucket; use upscale=True, smaller buckets, or look at the failures"
             )
 
-    def _items(self, epoch: int) -> Sequence[list[int]]:
+    def _items(self, epoch: int, of_all_ranks: bool) -> Sequence[list[int]]:
+        if of_all_ranks and self.world_size > 1 and self.remainder == "short":
+            raise OptionError(
+                "accelerate leaves out batches that are smaller than the others: give the BucketSampler"
+                " remainder='fill' or 'drop', or leave its DataLoader out of accelerator.prepare, since the"
+                " sampler divides its batches among the ranks by itself"
+            )
+        ranks = range(self.world_size) if of_all_ranks else [self.rank]
+        steps = self._steps(epoch)
+        return [step[rank :: self.world_size].tolist() for step in steps for rank in ranks]
+
+    def _count(self, epoch: int, of_all_ranks: bool) -> int:
+        import numpy as np
+
+        together = self.batch_size * self.world_size
+        rows = np.bincount(self.bucket_ids[self.bucket_ids >= 0])
+        steps = rows // together if self.remainder == "drop" else -(-rows // together)
+        return int(steps.sum()) * (self.world_size if of_all_ranks else 1)
+
+    def _steps(self, epoch: int) -> list[Any]:
+        """The rows of all ranks' batches, step by step; each step is of one bucket."""
         if self._cached is None or self._cached[0] != epoch:
-            self._cached = (epoch, self._batches(epoch))
+            self._cached = (epoch, self._shuffled_steps(epoch))
         return self._cached[1]
 
-    def _batches(self, epoch: int) -> list[list[int]]:
+    def _shuffled_steps(self, epoch: int) -> list[Any]:
         import numpy as np
 
         generator = _generator(self.seed, epoch)
@@ -182,7 +220,7 @@ class BucketSampler(_EpochSampler):
             if whole < len(rows) and self.remainder != "drop":
                 steps.append(self._completed(rows, whole, together))
         order = generator.permutation(len(steps)) if self.shuffle else range(len(steps))
-        return [steps[number][self.rank :: self.world_size].tolist() for number in order]
+        return [steps[number] for number in order]
 
     def _completed(self, rows: Any, whole: int, together: int) -> Any:
         """The last rows of a bucket, made as many as every rank needs by repeating rows of the bucket."""
@@ -194,6 +232,29 @@ class BucketSampler(_EpochSampler):
         )
         again = np.resize(rows[:whole] if whole else rest, wanted - len(rest))
         return np.concatenate([rest, again])
+
+
+def tell_epoch(dataset: Any, epoch: int) -> None:
+    """Tell a dataset which epoch it is, and those that it is a part or a concatenation of."""
+    if hasattr(dataset, "set_epoch"):
+        dataset.set_epoch(epoch)
+        return
+    for inner in (*getattr(dataset, "datasets", ()), getattr(dataset, "dataset", None)):
+        if isinstance(inner, torch.utils.data.Dataset):
+            tell_epoch(inner, epoch)
+
+
+def is_divided_by_accelerate() -> bool:
+    """Whether what is asked for now is asked for by accelerate, which divides it among the ranks itself."""
+    # It asks by a class of its own, through PyTorch's batch sampler at most.
+    frame = sys._getframe(1)
+    for _ in range(_FRAMES_TO_ACCELERATE):
+        if frame.f_globals.get("__name__") == "accelerate.data_loader":
+            return True
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
 
 
 def rank_and_world_size(rank: int | None, world_size: int | None) -> tuple[int, int]:
