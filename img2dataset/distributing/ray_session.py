@@ -53,7 +53,10 @@ class Cluster:
         # A cluster of ours tells nobody that it is there.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # What actors die of is told by this program in a line; Ray would add their tracebacks.
-        arguments = {"logging_level": logging.ERROR, "log_to_driver": False}
+        arguments: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        if config.get("address") == "local":
+            # Nobody looks at it, and it takes a part of a core. Of a cluster that is there it is not to be said.
+            arguments["include_dashboard"] = False
         arguments |= {name: _value(text) for name, text in config.items()}
         try:
             with signals_kept():
