@@ -55,7 +55,7 @@ class Cluster:
         # What actors die of is told by this program in a line; Ray would add their tracebacks.
         arguments: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if config.get("address") == "local":
-            # Nobody looks at it, and it takes a part of a core. Of a cluster that is there it is not to be said.
+            # Nobody looks at it, and it takes a part of a core. A cluster that is there is not to be told so.
             arguments["include_dashboard"] = False
         arguments |= {name: _value(text) for name, text in config.items()}
         try:
