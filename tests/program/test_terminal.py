@@ -104,9 +104,7 @@ def test_logs_and_errors_of_the_library(tmp_path: Path) -> None:
     assert_harmless(result.stdout, result.stderr)
 
 
-_BIDI_CONTROLS = (
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
+_BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 @pytest.mark.parametrize(
