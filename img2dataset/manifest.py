@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from img2dataset.counted import counted
 from img2dataset.options import Options, option_specs, resolve
+from img2dataset.storage.shown_names import shown_name
 from img2dataset.version import __version__
 
 MANIFEST_NAME = ".img2dataset_manifest"
@@ -201,12 +202,7 @@ def shown_list(url_list: Any) -> str | None:
     """The list for people; of an address, without what may be a secret in it."""
     if not isinstance(url_list, (str, os.PathLike)):
         return None
-    text = os.fspath(url_list)
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return text
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+    return shown_name(os.fspath(url_list))
 
 
 def command_line(record: RunRecord, output_folder: str, mode: str | None) -> str:

@@ -23,6 +23,7 @@ from img2dataset.storage.folders import names_in
 from img2dataset.storage.leases import leased_names
 from img2dataset.storage.locations import Location, locate
 from img2dataset.storage.notes import read_note
+from img2dataset.storage.shown_names import shown_name
 from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 # Members put a note every ten seconds: one that has missed several is not at work any more, or cannot say so.
@@ -117,7 +118,7 @@ def _status(location: Location, now: float) -> Status:
     rows_done = _rows_done(record, done, rows_of_list)
     left = None if rows_of_list is None or rows_done is None else rows_of_list - rows_done
     return Status(
-        output_folder=location.name,
+        output_folder=shown_name(location.name),
         url_list=record.url_list if record is not None else None,
         complete=record is not None and record.ended is not None,
         shards_done=len(done),

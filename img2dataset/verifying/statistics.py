@@ -6,6 +6,7 @@ In: its bytes, later the rows. Out: findings. Called by ``checking``.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ def read_statistics(contents: bytes, name: str, findings: Findings) -> Statistic
         findings.add(f"{name} is no statistics file")
         return None
     wrong = [field for field in _COUNTS if not _is_count(document.get(field))]
-    wrong += [field for field in _TIMES if not isinstance(document.get(field), (int, float))]
+    wrong += [field for field in _TIMES if not _is_time(document.get(field))]
     messages: Any = document.get("status_dict")
     if not isinstance(messages, dict) or not all(map(_is_count, messages.values())):
         wrong.append("status_dict")
@@ -50,6 +51,11 @@ def read_statistics(contents: bytes, name: str, findings: Findings) -> Statistic
     found = Statistics(**{field: document[field] for field in _COUNTS}, status_dict=messages)
     _check_sums(found, name, findings)
     return found
+
+
+def _is_time(value: Any) -> bool:
+    """JSON of Python may have Infinity and NaN."""
+    return isinstance(value, (int, float)) and abs(value) < math.inf
 
 
 def _check_sums(statistics: Statistics, name: str, findings: Findings) -> None:

@@ -104,6 +104,9 @@ def test_logs_and_errors_of_the_library(tmp_path: Path) -> None:
     assert_harmless(result.stdout, result.stderr)
 
 
+_BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -113,6 +116,8 @@ def test_logs_and_errors_of_the_library(tmp_path: Path) -> None:
         ("\x00\x7f\x85", "\\x00\\x7f\\x85"),
         ("\udcff", "\\udcff"),
         ("\u202e\u2066", "\\u202e\\u2066"),
+        # All that Unicode has of Bidi_Control.
+        *((control, f"\\u{ord(control):04x}") for control in _BIDI_CONTROLS),
     ],
 )
 def test_what_is_escaped(text: str, shown: str) -> None:

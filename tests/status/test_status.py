@@ -236,3 +236,13 @@ def test_wrong_words_are_one_line(words: list[str], exit_status: int, said: str,
     assert result.returncode == exit_status
     assert said in result.stderr
     assert result.stderr.count("\n") == (1 if exit_status else 0)
+
+
+def test_the_password_of_a_folder_is_not_in_its_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file system of the tests takes one, so that the folder of a disk is given the name of another."""
+    (tmp_path / "00000_stats.json").write_text("{}")
+    location = replace(locate(str(tmp_path), "OUTPUT", OutputError), name="https://me:PW@host/out")
+    monkeypatch.setattr("img2dataset.status.folder_status.locate", lambda *_: location)
+    assert folder_status("any").output_folder == "https://host/out"

@@ -58,6 +58,7 @@ class LivePage:
         self._samples_looked = -1e9
         self._shown: list[ShownSample] = []
         self._is_first = True
+        self._has_had_status = False
         self._changed = threading.Condition()  # guards what follows
         self._number = 0
         self._view: dict[str, Any] = {}
@@ -131,10 +132,7 @@ class LivePage:
             view, samples = self._seen(is_last)
         except Exception as error:  # every file system has its own errors; the next look may succeed
             logger.debug("the live page cannot look into the folder: %s", error)
-            view, samples = (
-                {**self._view, "trouble": printable(one_line(error))},
-                self._shown,
-            )
+            view, samples = {**self._view, "trouble": self._told(error)}, self._shown
         with self._changed:
             self._number, self._looked = self._number + 1, time.monotonic()
             view["is_last"] = is_last
@@ -148,7 +146,7 @@ class LivePage:
 
     def _seen(self, is_last: bool) -> tuple[dict[str, Any], list[ShownSample]]:
         logs = last_run(self._logs.look()) or self._statistics.look()
-        status = self._status_now()
+        status, trouble = self._status_now()
         view = view_of(self._name, logs, status, time.time(), self._has_grown(logs))
         if view["shards_open"] is None and view["state"] == RUNNING:
             open_now = attempts_under_way(self._location)
@@ -157,14 +155,22 @@ class LivePage:
         if is_last or time.monotonic() - self._samples_looked > SAMPLES_INTERVAL_S:
             self._samples_looked = time.monotonic()
             samples = self._shown = self._latest.look()
-        return {**view, "samples": shown_samples(samples, with_images=is_last)}, samples
+        view |= {"trouble": trouble, "samples": shown_samples(samples, with_images=is_last)}
+        return view, samples
 
-    def _status_now(self) -> Mapping[str, Any]:
+    def _status_now(self) -> tuple[Mapping[str, Any], str | None]:
+        """What the folder's status is, and why there is none any more where there was one."""
         try:
-            return self._status()
+            status = self._status()
         except Exception as error:  # there is no folder yet, or it has nothing of a run
             logger.debug("the live page has no status of the folder: %s", error)
-            return {}
+            return {}, self._told(error) if self._has_had_status else None
+        self._has_had_status = True
+        return status, None
+
+    def _told(self, error: Exception) -> str:
+        """An error, for whoever watches; the folder in it as it is shown."""
+        return printable(one_line(error)).replace(self._location.name, self._name)
 
     def _has_grown(self, logs: list[FollowedLog]) -> bool:
         """Whether the logs have grown of late by this machine's clock, which may not be that of the run's."""

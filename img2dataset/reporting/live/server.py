@@ -7,8 +7,12 @@ another site, whose name is made to point here, could read along. Nothing is eve
 from __future__ import annotations
 
 import hmac
+import io
 import json
 import secrets
+import socket
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,11 +25,12 @@ from img2dataset.reporting.live.samples import ShownSample
 from img2dataset.reporting.page.whole import asset
 
 ADDRESSES = {"127.0.0.1", "localhost", "[::1]"}
-# A request that is not whole by then is given up, and so is an answer that nobody takes.
-TIMEOUT_S = 30.0
+# An answer that nobody takes is given up, and a connection whose next request has no whole head by then.
+TIMEOUT_S, HEAD_TIMEOUT_S = 30.0, 5.0
 # A browser that has the latest view waits so long for the next one.
 LONGEST_WAIT_S = 10.0
-MOST_REQUESTS_AT_ONCE = 32
+# Each takes a descriptor and a thread of the run, before its token is known; a browser opens six.
+MOST_CONNECTIONS = 32
 
 
 class Seen(Protocol):
@@ -95,12 +100,56 @@ class PageServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
-    request_queue_size = MOST_REQUESTS_AT_ONCE
+    request_queue_size = MOST_CONNECTIONS
     # Nothing else on this machine is to take the port over.
     allow_reuse_port = False
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, or close the connection at once where there are enough."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread can be started
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, and make room for another connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a browser that goes away is no error of a run."""
+
+
+class _Heads(io.RawIOBase):
+    """What comes in on a connection; each head must be whole in time, however slowly its bytes drip."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.begin()
+
+    def begin(self) -> None:
+        """The next head is waited for from now on."""
+        self._deadline = time.monotonic() + HEAD_TIMEOUT_S
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left_s)
+        return self._connection.recv_into(buffer)
 
 
 def answer(seen: Seen, token: str, path: str, headers: Mapping[str, str]) -> Answer:
@@ -170,9 +219,18 @@ def _text(status: int, text: str) -> Answer:
 
 def _handler(seen: Seen, token: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = TIMEOUT_S
         protocol_version = "HTTP/1.1"
         server_version, sys_version = "img2dataset", ""
+
+        def setup(self) -> None:
+            super().setup()
+            self._heads = _Heads(self.connection)
+            self.rfile.close()
+            self.rfile = io.BufferedReader(self._heads)
+
+        def handle_one_request(self) -> None:
+            self._heads.begin()
+            super().handle_one_request()
 
         def do_GET(self) -> None:
             self._send(answer(seen, token, self.path, self.headers))  # type: ignore[arg-type]
@@ -181,6 +239,7 @@ def _handler(seen: Seen, token: str) -> type[BaseHTTPRequestHandler]:
             self.do_GET()
 
         def _send(self, made: Answer) -> None:
+            self.connection.settimeout(TIMEOUT_S)
             self.send_response(made.status)
             self.send_header("Content-Type", made.content_type)
             self.send_header("Content-Length", str(len(made.body)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 
 from img2dataset.formats.dataset import finished_names, statistics_name
 from img2dataset.reporting.events import RunEvent
@@ -49,10 +50,12 @@ class StatisticsFollower:
     def _statistics(self, name: str) -> ShardStats | None:
         path = f"{self._location.path}/{statistics_name(name)}"
         # What cannot be read is left out: this only shows, and `verify` says what is broken.
-        with contextlib.suppress(ValueError, KeyError, TypeError, FileNotFoundError):
+        with contextlib.suppress(ValueError, OverflowError, KeyError, TypeError, FileNotFoundError):
             document = json.loads(self._location.tried(lambda: self._location.file_system.cat_file(path)))
             count, successes, to_download, to_resize = (int(document[key]) for key in _COUNTS)
             began, ended = float(document["start_time"]), float(document["end_time"])
+            if not (math.isfinite(began) and math.isfinite(ended)):
+                return None
             messages = {str(text): int(rows) for text, rows in document.get("status_dict", {}).items()}
             return ShardStats(int(name), count, successes, to_download, to_resize, began, ended, messages)
         return None

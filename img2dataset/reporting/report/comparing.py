@@ -18,6 +18,7 @@ from img2dataset.reporting.report.document import REPORT_VERSION, cut
 from img2dataset.reporting.report.folder import Folder, open_folder
 from img2dataset.reporting.report.writing import Report
 from img2dataset.storage.locations import Location
+from img2dataset.storage.shown_names import shown_name
 from img2dataset.version import __version__
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _firsts(rows: ComparedRows) -> NDArray[np.int64]:
 
 def _side_document(side: _Side, different: int) -> dict[str, Any]:
     return {
-        "output_folder": cut(side.folder.location.name),
+        "output_folder": cut(shown_name(side.folder.location.name)),
         "rows": len(side.rows),
         "different_rows": different,
         "successes": int(side.rows.successes.sum()),

@@ -19,6 +19,7 @@ from img2dataset.reporting.report.former_messages import failure_of
 from img2dataset.reporting.report.gathering import Gathered, Repetition
 from img2dataset.reporting.report.sample import SampleImage
 from img2dataset.reporting.report.throughput import throughput_of
+from img2dataset.storage.shown_names import shown_name
 from img2dataset.version import __version__
 
 REPORT_VERSION = 1
@@ -58,7 +59,7 @@ def report_document(
         "report_version": REPORT_VERSION,
         "made": round(time.time() if made is None else made, 3),
         "img2dataset": __version__,
-        "output_folder": cut(gathered.folder.location.name),
+        "output_folder": cut(shown_name(gathered.folder.location.name)),
         "url_list": cut(gathered.runs[-1].url_list) if gathered.runs else None,
         "read": {
             "shards_done": len(gathered.folder.shards),

@@ -28,6 +28,8 @@ SEED = 20
 # Of so many shards the statistics are read, and the metadata of as many as have so many rows together.
 MOST_STATISTICS, MOST_ROWS = 5_000, 3_000_000
 _BATCH_ROWS = 8192
+# No calendar goes on beyond, in Unix seconds.
+_YEAR_10000 = 253_402_300_800.0
 # Metadata alone are read whole; beside images, only what is asked for.
 _WHOLE_BYTES = 16 << 20
 
@@ -143,10 +145,18 @@ def _stats_of(shard: str, document: dict[str, Any]) -> ShardStats:
         successes=int(document["successes"]),
         failed_to_download=int(document["failed_to_download"]),
         failed_to_resize=int(document["failed_to_resize"]),
-        start_time=float(document["start_time"]),
-        end_time=float(document["end_time"]),
+        start_time=_time_of(document["start_time"]),
+        end_time=_time_of(document["end_time"]),
         status_dict={str(message): int(rows) for message, rows in document["status_dict"].items()},
     )
+
+
+def _time_of(value: Any) -> float:
+    """Unix seconds; JSON of Python may have Infinity and NaN, of which nothing can be drawn."""
+    seconds = float(value)
+    if not abs(seconds) < _YEAR_10000:  # NaN is less than nothing
+        raise ValueError(f"{value} is no time")
+    return seconds
 
 
 def shards_of_rows(statistics: Statistics, most_rows: int = MOST_ROWS) -> list[str]:

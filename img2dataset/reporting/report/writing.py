@@ -127,6 +127,7 @@ def put_report(report: Report, target: Location, page: str = REPORT_PAGE, data: 
         make_folder(target, target.path)
     for name, sign in ((page, _SIGN_OF_PAGE), (data, _SIGN_OF_DATA)):
         _refuse_anothers(target, name, sign)
-    put_text(target, f"{target.path}/{data}", json.dumps(report.document, indent=1, allow_nan=False) + "\n")
+    # The document last: where it is of all shards, a later run takes the page for current too.
     put_text(target, f"{target.path}/{page}", report.page)
+    put_text(target, f"{target.path}/{data}", json.dumps(report.document, indent=1, allow_nan=False) + "\n")
     return page_path(target, page)

@@ -6,6 +6,7 @@ What the library of a sink prints goes nowhere: it would stand between the lines
 from __future__ import annotations
 
 import os
+import queue
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -63,14 +64,22 @@ def main() -> None:
 
 
 def _tell_all(program: Parent[Told, Said]) -> None:
-    begin = program.hear()
+    heard: queue.SimpleQueue[Told] = queue.SimpleQueue()
+
+    def hear_all() -> None:
+        while True:
+            heard.put(program.hear())
+
+    # Beside the sink: while its library hangs, it is heard too that the program is gone, which ends this.
+    program.start_vital_thread("hearing", hear_all, Failed)
+    begin = heard.get()
     assert isinstance(begin, Begin)
     sink: Sink = sink_of(begin.name)
     if where := sink.begin(begin.run, begin.settings):
         program.say(ReportsTo(where))
     program.say(Taken())
     so_far = FollowedLog(begin.run, begin.run.time)
-    while (event := program.hear()) is not None:
+    while (event := heard.get()) is not None:
         assert not isinstance(event, Begin)
         so_far.take(event)
         if isinstance(event, TickEvent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import time
@@ -13,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from img2dataset.errors import OutputError
-from img2dataset.reporting.live import LivePage
+from img2dataset.reporting.live import LivePage, server
 from img2dataset.reporting.live.metrics import metrics_page
 from img2dataset.storage.locations import locate
 from tests.reporting.test_event_log import logged
@@ -84,6 +85,49 @@ def test_the_page_listens_on_loopback_alone(page: LivePage) -> None:
         other.settimeout(2)
         # 127.0.0.2 is this machine too: who listens on every address would answer there.
         assert other.connect_ex(("127.0.0.2", port)) != 0
+
+
+def is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.5)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+
+
+def test_idle_connections_are_bounded_and_ended(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 3.0)
+    address = "127.0.0.1", urlsplit(page.url).port
+    with contextlib.ExitStack() as stack:
+        idle = [
+            stack.enter_context(socket.create_connection(address)) for _ in range(server.MOST_CONNECTIONS)
+        ]
+        for _ in range(3):
+            assert is_closed(stack.enter_context(socket.create_connection(address)))
+        assert not is_closed(idle[0])
+        # Byte by byte, a head is no more welcome.
+        for _ in range(100):
+            time.sleep(0.1)
+            with contextlib.suppress(OSError):
+                idle[0].send(b"G")
+            if is_closed_now(idle[0]):
+                break
+        assert is_closed_now(idle[0])
+        time.sleep(0.5)
+        assert all(is_closed(each) for each in idle[1:])
+        assert asked(page, "/view")[0] == 200
+
+
+def is_closed_now(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    finally:
+        connection.setblocking(True)
 
 
 def test_a_port_that_is_taken_is_not_the_end(tmp_path: Path) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,7 @@ from img2dataset.reporting.sinks.sink import Sink, metrics
 class Recording(Sink):
     def begin(self, run, settings):
         self.path = os.path.join(os.environ["RECORDED"], "told")
+        with open(self.path + ".pid", "w") as file: file.write(str(os.getpid()))
         self.say("begin", run.url_list)
         if "exits" in run.url_list: raise SystemExit(3)
     def tick(self, tick, so_far):
@@ -128,6 +133,37 @@ def test_a_slow_sink_loses_the_oldest_events_and_gets_the_last(
     assert "too slow" in line
     dropped = int(line.split(": ")[2].split()[0].replace(",", ""))
     assert dropped + len(told(recording)) == 3002
+
+
+# A program that is ended at once while its sink hangs.
+ENDED_AT_ONCE = """
+import os, sys, time
+from img2dataset.reporting.sinks import Sinks
+from tests.reporting.sinks.test_sinks import RUN, SETTINGS, tick
+
+sinks = Sinks(["recording"], SETTINGS)
+sinks.take(RUN)
+sinks.take(tick(1))
+while not os.path.exists(sys.argv[1]): time.sleep(0.05)
+time.sleep(0.5)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_sink_that_hangs_ends_with_the_program(recording: Path, tmp_path: Path) -> None:
+    process_id = Path(f"{recording}.pid")
+    packages = f"{tmp_path / 'installed'}{os.pathsep}{Path.cwd()}"
+    environment = {**os.environ, "PYTHONPATH": packages, "SINK_DOES": "hangs"}
+    words = [sys.executable, "-c", ENDED_AT_ONCE, str(process_id)]
+    assert subprocess.run(words, env=environment, timeout=60, check=False).returncode == -signal.SIGKILL
+    sink = Path("/proc") / process_id.read_text()
+    gone_by = time.monotonic() + 5
+    while is_there := sink.exists() and "(zombie)" not in (sink / "status").read_text():
+        if time.monotonic() > gone_by:
+            os.kill(int(sink.name), signal.SIGKILL)
+            break
+        time.sleep(0.05)
+    assert not is_there
 
 
 @pytest.mark.parametrize("does", ["fails", "exits"])
