@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from img2dataset.formats.dataset import REPORT_NAMES
 from tests.differential.call_table import CALLS, ON_PURPOSE
 from tests.differential.environments import EnvironmentNotMade, make_programs, program_environment
 
@@ -49,7 +50,12 @@ def differences(name: str, before: Outcome, here: Outcome) -> list[str]:
     """In what this program's outcome is not 1.47.0's; what is so on purpose, or lost rows there, left out."""
     if name in ON_PURPOSE or not before["accepted"] or not rows_kept(before):
         return []
-    shown = {**here, "files": [path for path in here["files"] if not path.startswith(".")]}
+    # What this program puts beside the dataset: what it keeps for itself, hidden, and its report.
+    shown = {
+        **here,
+        "files": [path for path in here["files"] if not path.startswith(".") and path not in REPORT_NAMES],
+        "columns": {path: names for path, names in here["columns"].items() if path not in REPORT_NAMES},
+    }
     return [
         f"{key}: {before[key]} there, {shown[key]} here ({here['said']})"
         for key in ("accepted", "files", "columns", "counts")

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from img2dataset.formats.dataset import REPORT_NAMES
 from tests.differential.environments import program_environment
 
 # This project's record of its runs; 1.47.0 keeps none.
@@ -23,8 +24,9 @@ IMAGE_COLUMNS = ("jpg", "png", "webp")
 
 
 def _is_own(path: Path, folder: Path) -> bool:
-    """Whether a file is one that this program keeps for itself, hidden, beside the dataset."""
-    return path.relative_to(folder).parts[0].startswith(OWN_PREFIX)
+    """Whether a file is one that this program puts beside the dataset: hidden, or its report."""
+    first = path.relative_to(folder).parts[0]
+    return first.startswith(OWN_PREFIX) or first in REPORT_NAMES
 
 
 @dataclass

@@ -19,7 +19,10 @@ PACKAGE = Path(installation.__file__).parent
 # How modules are called that are not called as their packages.
 PACKAGES = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
 # What only some runs need, named by an extra or asked for where it is used.
-OF_EXTRAS = {"aiohttp", "google_crc32c", "lmdb", "pandas", "pyspark", "ray", "safetensors", "torch"}
+OF_EXTRAS = {
+    *("aiohttp", "botocore", "google_crc32c", "lmdb", "mlflow", "pandas", "pyspark", "ray", "safetensors"),
+    *("tensorboard", "torch", "wandb"),
+}
 
 
 def trees() -> list[tuple[Path, ast.Module]]:

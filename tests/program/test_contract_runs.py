@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from img2dataset.formats.dataset import REPORT_NAMES
 from img2dataset.options import option_specs
 from tests.program.contract import BODIES, Maker, column, files, rows_of
 from tests.program.runs import run, start
@@ -63,7 +64,9 @@ def test_output_format_says_which_files_there_are(
     make: Maker, output_format: str, expected: list[str]
 ) -> None:
     folder = make(output_format=output_format)
-    assert sorted(path.name for path in folder.glob("[!.]*")) == expected
+    found = {path.name for path in folder.glob("[!.]*")}
+    assert sorted(found - REPORT_NAMES) == expected
+    assert found & REPORT_NAMES == {"report.html", "report.json"}
     assert json.loads((folder / "00000_stats.json").read_text())["successes"] == 3
     if output_format != "dummy":
         assert ("jpg" in rows_of(folder)[0]) == (output_format == "parquet")
