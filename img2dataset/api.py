@@ -21,6 +21,7 @@ from img2dataset.reporting.summary import RunSummary
 from img2dataset.settings import work_settings
 from img2dataset.stopping import StopRequest
 from img2dataset.storage.patience import patience_with_list
+from img2dataset.types import SUCCESS
 from img2dataset.working.output_folder import OutputFolder
 
 logger = logging.getLogger("img2dataset")
@@ -48,6 +49,8 @@ def download(**options: Any) -> RunSummary:
     """
     set_up_as_given(options)
     summary = run(resolve(options))
+    for line in summary.lines():
+        logger.info("%s", line)
     if summary.exit_status:
         raise RunFailed("\n".join(summary.lines()))
     return summary
@@ -93,7 +96,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             ):
                 summary.add(report, here.to_retry.get(report.shard_id))
                 audience.shard(report)
-                if options.stop_early:
+                if options.stop_early and not here.skipped:
                     _refuse_if_hopeless(summary, audience)
                 if report.stats is not None:
                     made.add(report.shard_id)
@@ -119,17 +122,17 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
         )
         summary.end_time = summary.start_time + time.monotonic() - began
         audience.end(summary)
-    if options.report:
+    # Who has stopped it may end it at once if it takes long.
+    if options.report and not stop.made:
         audience.report(summary, engine.capabilities.shares_output)
-    for line in summary.lines():
-        logger.info("%s", line)
     return summary
 
 
 def _refuse_if_hopeless(summary: RunSummary, audience: Audience) -> None:
     """End a run that would only fail row after row."""
     reason = hopeless(summary.facts, audience.surroundings)
-    if reason is not None:
+    # Rows of shards that are open may have succeeded.
+    if reason is not None and not audience.rows_done[SUCCESS]:
         raise RunFailed(
             f"stopped early, since not one row succeeds: {reason.title}: {reason.cause}; {reason.remedy};"
             " --stop_early False goes on"

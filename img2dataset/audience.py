@@ -6,7 +6,9 @@ log, sinks, the live page, the report. None of them can end a run. Called by the
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 import threading
 import time
 from collections import Counter
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("img2dataset")
 
+# A report that takes longer is told of.
+TOLD_AFTER_S = 2.0
+
 
 class Audience:
     """All who are told of one run; ``begin`` comes first, ``end`` last.
@@ -53,6 +58,7 @@ class Audience:
         self._run_id = run_id
         self._sinks: Sinks | None = _sinks(options)
         self._progress: ProgressLine | None = None
+        self.rows_done: Counter[Status] = Counter()
         self._page: LivePage | None = None
 
     def begin(self, member: str, on_machines: bool) -> None:
@@ -84,6 +90,7 @@ class Audience:
 
     def rows(self, rows_done: Counter[Status]) -> None:
         """The rows done so far, by status."""
+        self.rows_done = rows_done
         if self._progress is not None:
             self._progress.show(rows_done)
             self._record.rows(rows_done)
@@ -121,6 +128,9 @@ class Audience:
             shared: it is one of several programs that make one dataset.
         """
         made = bool(summary.shards or summary.failed_shards or summary.unfinished)
+        told = threading.Timer(TOLD_AFTER_S, _say_that_it_is_made)
+        told.daemon = True
+        told.start()
         try:
             # Nothing of it is loaded by runs without one.
             from img2dataset.reporting.report.writing import report_of_run
@@ -132,6 +142,8 @@ class Audience:
                 one_line(error),
                 self._location.name,
             )
+        finally:
+            told.cancel()
 
     def _tell_sinks(self, event: Event) -> None:
         if self._sinks is not None:
@@ -158,6 +170,11 @@ class Audience:
             self._log.list_is_known(total)
             finished = len(done) if isinstance(done, set) else 0
             self._progress.set_total(max(0, total - finished * self._options.number_sample_per_shard))
+
+
+def _say_that_it_is_made() -> None:
+    with contextlib.suppress(OSError, ValueError):  # whoever reads may have gone
+        print("img2dataset: all shards are made; the report is being made", file=sys.stderr, flush=True)
 
 
 def _sinks(options: Options) -> Sinks | None:

@@ -6,6 +6,7 @@ The words are read by Python Fire's rules, as they were for the users of 1.47.0;
 from __future__ import annotations
 
 import contextlib
+import difflib
 import logging
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.errors import Img2datasetError
+from img2dataset.errors import Img2datasetError, OptionError
 from img2dataset.log_output import TEXT_FORMAT, set_up_as_given
 from img2dataset.printable import PrintableFormatter, printable
 from img2dataset.stopping import (
@@ -73,6 +74,9 @@ def run_command(words: list[str]) -> int:
     if words[0] in COMMANDS_WITH_OPTIONS and asks_for_page:
         page: str = import_module(COMMANDS_WITH_OPTIONS[words[0]]).PAGE
         return _say(page)
+    if meant := _command_meant(words):
+        print(f"img2dataset: {words[0]!r} is no command and no list; {meant}", file=sys.stderr)
+        return OptionError.exit_status
     if words[:2] == ["--", "--completion"]:
         return _say_completion(words[2:])
     if words[0] != "cache" and (word := _asked_for_help(words)):
@@ -163,6 +167,14 @@ def _say_stopped(exit_status: int) -> int:
     with contextlib.suppress(OSError):
         print(STOPPED_LINE, file=sys.stderr, flush=True)
     return exit_status
+
+
+def _command_meant(words: list[str]) -> str | None:
+    """What the first word may have meant, where it is no list and close to a command."""
+    commands = (*COMMANDS, *COMMANDS_WITH_OPTIONS, "cache")
+    is_bare = words[0].isalpha() and not os.path.exists(words[0]) and words[0] not in commands
+    close = difflib.get_close_matches(words[0], commands, n=1, cutoff=0.75) if is_bare else []
+    return f"did you mean img2dataset {close[0]}?" if close else None
 
 
 def _asked_for_help(words: list[str]) -> str | None:

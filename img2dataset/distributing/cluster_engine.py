@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
+from img2dataset.distributing.member_notes import DRIVER
 from img2dataset.stopping import StopRequest
 
 
@@ -23,5 +24,5 @@ class ClusterEngine:
         self.config = settings.options.cluster_settings
         self.on_progress = on_progress
         self.stop = stop
-        self.member = "driver"
+        self.member = DRIVER
         self.deaths: list[str] = []

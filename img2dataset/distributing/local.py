@@ -18,6 +18,7 @@ from typing import TypeAlias
 from img2dataset.counted import counted
 from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
 from img2dataset.distributing.list_reader import ListEnded, ListReader, ShardRead, ShardUnreadable, shards_of
+from img2dataset.distributing.member_notes import DRIVER
 from img2dataset.distributing.messages import (
     FromWorker,
     Pulse,
@@ -79,7 +80,7 @@ class LocalPool:
         self.list_options = settings.list
         self.on_progress = on_progress
         self.stop = stop
-        self.member = "driver"
+        self.member = DRIVER
         # How many shards are read that no worker has yet.
         self.shards_ahead = 2 * settings.processes_count + 2
         self.deaths: list[str] = []

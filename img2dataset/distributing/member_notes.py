@@ -32,6 +32,8 @@ logger = logging.getLogger("img2dataset")
 MEMBERS_FOLDER = f"{RUNS_FOLDER}/members"
 NOTE_ENDING = ".json"
 NOTE_INTERVAL_S = 10.0
+# The name of the program that hands out the shards of a run, where members make them.
+DRIVER = "driver"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ Item = TypeVar("Item")
 
 # Files whose beginning is looked at before the run; those after them are looked at when their turn comes.
 CHECKED_FILES = 32
+# Formats whose lines are URLs.
+LINES = ("txt", "txt.gz")
 # How else files of a format are named.
 OTHER_ENDINGS = {"ndjson": "jsonl", "ndjson.gz": "jsonl.gz", "pq": "parquet"}
 
@@ -181,6 +183,7 @@ def open_reader(options: InputOptions, rows_per_shard: int, patience: Patience |
         files = find_files(os.fspath(options.url_list), options.input_format, patience)
         sources = [read_as.source(file, options, selected, warnings) for file in files]
         checked = 1 if read_as.read_whole else CHECKED_FILES
+        _warn_of_format(files, options.input_format)
     else:
         from img2dataset.reading.columns import selected_columns
         from img2dataset.reading.memory_lists import memory_source
@@ -189,6 +192,19 @@ def open_reader(options: InputOptions, rows_per_shard: int, patience: Patience |
         sources = [memory_source(options.url_list, selected, options.url_col, warnings)]
     has_rows = _check_beginnings(sources, checked, options.url_list if files else "in memory")
     return Reader(rows_per_shard, selected, files, sources, has_rows)
+
+
+def _warn_of_format(files: list[ListFile], input_format: str) -> None:
+    """Say that a list is named as one of columns, and read as one of lines."""
+    told = next((name for file in files if (name := format_of_path(file.path)) is not None), None)
+    if input_format in LINES and told is not None and told not in LINES:
+        _logger.warning(
+            "the list is named as %s, and --input_format is %s: each line is taken for a URL;"
+            " --input_format %s reads its columns",
+            told,
+            input_format,
+            told,
+        )
 
 
 def read_objects(path: str, input_format: str) -> Iterator[Mapping[str, Any]] | None:

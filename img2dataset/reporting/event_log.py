@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from img2dataset.formats.dataset import RUNS_FOLDER
 from img2dataset.reporting.events import EndEvent, Event, RunEvent, RunLog, TickEvent, run_log_of_lines
 from img2dataset.reporting.facts import Facts
-from img2dataset.reporting.process_use import use_of_tree
+from img2dataset.reporting.process_use import Use, use_of_tree
 from img2dataset.reporting.surroundings import Surroundings
 from img2dataset.storage.folders import names_in
 from img2dataset.storage.locations import Location
@@ -134,7 +134,7 @@ class EventLog:
             self._tell(end)
 
     def _tick(self) -> TickEvent:
-        use = use_of_tree()
+        use = _use()
         with self._lock:
             facts = self._ended if self._has_ended else None
             self._ended, self._has_ended = Facts(), False
@@ -162,6 +162,14 @@ class EventLog:
             self._part, self._part_text = self._part + 1, ""
         self._part_text += line
         put_text(self._location, f"{folder}/{self._name}.{self._part:04d}{LOG_ENDING}", self._part_text)
+
+
+def _use() -> Use:
+    try:
+        return use_of_tree()
+    except Exception as error:  # this machine may have no descriptors left
+        logger.debug("what this program uses is not known: %s", error)
+        return Use(None, None)
 
 
 def read_logs(location: Location) -> list[RunLog]:

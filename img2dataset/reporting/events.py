@@ -127,23 +127,26 @@ def event_of_line(line: str) -> Event | None:
             document["surroundings"] = surroundings_of_document(document["surroundings"])
         if "facts" in document:
             document["facts"] = facts_of_document(document["facts"])
+        if not isinstance(document["time"], (int, float)) or not isinstance(document.get("rows", {}), dict):
+            return None
         return kind(**{name: document[name] for name in kind.__slots__ if name in document})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def facts_of_logs(logs: Iterable[RunLog]) -> Facts:
-    """What is known of the dataset that these logs are of, the earliest first.
+    """What is known of the shards that these logs are of, the earliest first.
 
     A run that begins anew, or takes failed rows up again, counts its shards again: what was logged before it
     is left out.
     """
     facts = Facts()
-    mode_before = ""
+    heard = 0.0
     for log in logs:
-        # Ranks of one run each have a log of their own.
-        if log.run.mode in ("overwrite", "retry_failed") and log.run.mode != mode_before:
+        # The ranks of one run each have a log of their own, and are at work at the same time.
+        is_another_run = log.run.time > heard
+        if log.run.mode in ("overwrite", "retry_failed") and is_another_run:
             facts = Facts()
-        mode_before = log.run.mode
+        heard = max(heard, log.heard)
         facts.add(log.facts)
     return facts

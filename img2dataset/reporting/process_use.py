@@ -37,7 +37,9 @@ def use_of_tree(process_id: int | None = None) -> Use:
 def _tree(process_id: int) -> list[int]:
     found = [process_id]
     for each in found:  # it grows meanwhile
-        for task in Path(f"/proc/{each}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                found += map(int, task.read_text().split())
+        # A process, or a thread of it, may end at any moment.
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{each}/task"):
+                with contextlib.suppress(OSError):
+                    found += map(int, Path(f"/proc/{each}/task/{thread}/children").read_text().split())
     return found

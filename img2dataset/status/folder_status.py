@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from img2dataset.distributing.member_notes import MEMBERS_FOLDER, NOTE_ENDING, MemberNote
+from img2dataset.distributing.member_notes import DRIVER, MEMBERS_FOLDER, NOTE_ENDING, MemberNote
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats.dataset import finished_shard
 from img2dataset.manifest import MANIFEST_NAME, Manifest, RunRecord
@@ -113,7 +113,7 @@ def _status(location: Location, now: float) -> Status:
     record = _last_run(text)
     members = [_member(note, changed, now) for note, changed in notes]
     at_work = [member for member in members if member.state == AT_WORK]
-    rate = sum(member.rows_per_second for member in at_work)
+    rate = sum(member.rows_per_second for member in _who_make_shards(at_work))
     rows_of_list = _rows_of_list(record, [note for note, _ in notes])
     rows_done = _rows_done(record, done, rows_of_list)
     left = None if rows_of_list is None or rows_done is None else rows_of_list - rows_done
@@ -125,7 +125,7 @@ def _status(location: Location, now: float) -> Status:
         shards_open=len(leased_names(location)) if any(one.engine == "ranks" for one in at_work) else None,
         shards_kept=len(unfinished_shards(location)) if UNFINISHED_FOLDER in names else 0,
         shards_failed=sum(member.shards_failed for member in members),
-        rows=dict(sum((Counter(member.rows) for member in members), Counter[str]())),
+        rows=dict(sum((Counter(member.rows) for member in _who_make_shards(members)), Counter[str]())),
         rows_per_second=rate,
         rows_of_list=rows_of_list,
         rows_done=rows_done,
@@ -143,6 +143,12 @@ def _last_run(text: str | None) -> RunRecord | None:
     except ValueError:
         return None
     return runs[-1] if runs else None
+
+
+def _who_make_shards(members: list[MemberStatus]) -> list[MemberStatus]:
+    """The members but the driver of a cluster, which notes the rows of the others once more."""
+    engines = {member.engine for member in members if member.name != DRIVER}
+    return [member for member in members if member.name != DRIVER or member.engine not in engines]
 
 
 def _rows_of_list(record: RunRecord | None, notes: list[MemberNote]) -> int | None:

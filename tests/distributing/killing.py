@@ -88,6 +88,11 @@ def processes_of(parent: int, part: str) -> list[int]:
     return found
 
 
+def parent_of(process: int) -> int:
+    """The process that has started another one."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def lives(process: int) -> bool:
     """Whether a process is there, and not only waited for by its parent."""
     try:

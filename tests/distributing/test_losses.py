@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.distributing.clusters import SPECULATION, descendants, ray_cluster, spark_cluster
-from tests.distributing.killing import lives, processes_of, when_shards_are_there
+from tests.distributing.killing import lives, parent_of, processes_of, when_shards_are_there
 from tests.distributing.same_dataset import FaultyList, assert_same, make, options_of
 from tests.program.runs import COMMAND, Dataset, read_dataset, words
 from tests.servers import ImageServer
@@ -60,7 +60,9 @@ def test_a_job_of_spark_that_fails_is_done_again_in_parts(
     """On one machine Spark may give up a job at the first task that is lost."""
 
     def kill() -> None:
-        os.kill(processes_of(os.getpid(), "pyspark.daemon")[-1], signal.SIGKILL)
+        # Some of Spark's Python workers are idle; one that is at work has worker processes.
+        at_work = processes_of(os.getpid(), "distributing.worker_process")[0]
+        os.kill(parent_of(at_work), signal.SIGKILL)
 
     with spark_cluster("local[2]"), when_shards_are_there(tmp_path / "out", 2, kill):
         summary, made = make(faulty.text, tmp_path / "out", distributor="pyspark", subjob_size=6)

@@ -98,6 +98,22 @@ def test_broken_lines_and_those_of_later_versions_are_left_out(tmp_path: Path) -
     check(str(tmp_path))
 
 
+def test_a_log_of_another_kind_hides_no_other(tmp_path: Path) -> None:
+    logged(str(tmp_path))
+    run = json.loads(next((tmp_path / LOG_FOLDER).iterdir()).read_text().splitlines()[0])
+    (tmp_path / LOG_FOLDER / "zz.jsonl").write_text(json.dumps({**run, "time": None}))
+    check(str(tmp_path))
+
+
+def test_a_machine_without_descriptors_keeps_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("img2dataset.reporting.event_log.use_of_tree", fail)
+    logged(str(tmp_path))
+    check(str(tmp_path))
+
+
 def test_a_run_that_was_killed_has_no_end(tmp_path: Path) -> None:
     logged(str(tmp_path))
     (path,) = (tmp_path / LOG_FOLDER).iterdir()

@@ -153,13 +153,17 @@ def test_names_that_nobody_answers_for(silent_name_server: str, tmp_path: Path) 
     assert silent_name_server in summary.findings[0].cause
 
 
-def facts_of(**messages: int) -> Facts:
+HOSTS = 5
+
+
+def facts_of(hosts: int = HOSTS, **messages: int) -> Facts:
     """Facts of rows that failed; ``messages`` by the names of failures, in small letters."""
     facts = Facts(count=sum(messages.values()), measured=sum(messages.values()))
     for name, rows in messages.items():
         text = "success" if name == "success" else getattr(failures, name.upper())
         facts.messages[text] = rows
-        facts.troubles.setdefault("a.example", facts.messages.__class__())[text] += rows
+        for host in range(hosts):
+            facts.troubles.setdefault(f"{host}.example", facts.messages.__class__())[text] += rows // hosts
     facts.successes = messages.get("success", 0)
     return facts
 
@@ -183,7 +187,7 @@ def facts_of(**messages: int) -> Facts:
 )
 def test_what_failures_say(messages: dict[str, int], kind: FindingKind) -> None:
     found = find(facts_of(**messages), HERE)
-    assert found[0].kind is kind
+    assert found[0].kind is kind, found
     assert all(finding.title and finding.cause and finding.remedy for finding in found)
 
 
@@ -214,12 +218,53 @@ def test_memory_that_is_nearly_used_up_is_told() -> None:
     assert [finding.kind for finding in find(facts, HERE)] == [FindingKind.MEMORY]
 
 
+def of_hosts(facts: Facts, hosts: int) -> Facts:
+    facts.hosts.update({f"{number}.example": 100 for number in range(hosts)})
+    return facts
+
+
+def test_every_failure_has_a_finding() -> None:
+    texts = [str(kind.text) + ("x" if kind.text[-1:] == " " else "") for kind in failures.KINDS]
+    texts = [text for text in texts if not text.startswith("HTTP ")]
+    texts += [
+        f"HTTP {status}" for status in (204, 300, 400, 402, 405, 410, 414, 416, 418, 429, 431, 500, 503)
+    ]
+    for text in texts:
+        facts = Facts(count=50, measured=50)
+        facts.messages[text] = 50
+        found = find(facts, HERE)
+        assert [finding.evidence["rows"] for finding in found] == [50], text
+
+
+def test_one_host_of_bad_certificates_is_not_this_machines_clock() -> None:
+    of_one = facts_of(hosts=1, tls_expired=90, success=10)
+    assert find(of_one, HERE)[0].kind is FindingKind.CERTIFICATES
+    assert hopeless(of_hosts(facts_of(tls_expired=2000), 1), HERE) is None
+
+
+def test_rows_without_url_at_the_beginning_of_a_sorted_list_end_no_run(
+    image_server: ImageServer, tmp_path: Path
+) -> None:
+    photographs = serve_photographs(image_server, 4)
+    lines = ["url", *('""' for _ in range(1500)), *photographs]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    given = {"url_list": str(tmp_path / "list.csv"), "output_folder": str(tmp_path / "out"), "image_size": 64}
+    summary = run(
+        resolve({**given, "input_format": "csv", "processes_count": 1, "number_sample_per_shard": 500})
+    )
+    assert summary.exit_status == 0
+    assert summary.successes == 4
+
+
 def test_a_run_is_hopeless_only_where_the_reason_is_on_this_side() -> None:
     ours, theirs = facts_of(url_no_scheme=1000), facts_of(connection_refused=1000)
     assert hopeless(ours, HERE) is not None
     assert hopeless(theirs, HERE) is None
     assert hopeless(facts_of(url_no_scheme=999), HERE) is None
     assert hopeless(facts_of(url_no_scheme=1000, success=1), HERE) is None
+    assert hopeless(facts_of(url_missing=1000), HERE) is None
+    assert hopeless(of_hosts(facts_of(dns_timeout=1000), 10), HERE) is not None
+    assert hopeless(of_hosts(facts_of(dns_timeout=1000), 9), HERE) is None
 
 
 @pytest.mark.parametrize("stop_early", [True, False])

@@ -107,6 +107,33 @@ def own_errors(facts: Facts, surroundings: Surroundings) -> Finding | None:
     )
 
 
+# Beginnings of failures that are rare, and that no other finding is about.
+_OTHERS = (
+    *(
+        "invalid source: ",
+        "invalid bbox",
+        "invalid row: ",
+        "encode: ",
+        failures.OF_SESSION,
+        failures.NOT_TRIED,
+    ),
+    failures.TOO_SMALL_FOR_BUCKETS,
+)
+
+
+def other_failures(facts: Facts, surroundings: Surroundings) -> Finding | None:
+    rows = rows_beginning(facts, *_OTHERS)
+    messages = [message for message in facts.messages if message.startswith(_OTHERS)]
+    return finding_of_rows(
+        facts,
+        FindingKind.OTHER_FAILURES,
+        rows,
+        "failed for other reasons",
+        ", ".join(messages[:5]),
+        "docs/failures.md has each of them, and what can be done",
+    )
+
+
 def shards_failed(facts: Facts, surroundings: Surroundings) -> Finding | None:
     if not facts.failed_shards:
         return None
@@ -129,7 +156,7 @@ def duplicates(facts: Facts, surroundings: Surroundings) -> Finding | None:
     return Finding(
         FindingKind.DUPLICATES,
         share / 2,
-        f"{facts.repeated:,} of {counted(facts.measured, 'row')} ({share:.0%}) repeat an earlier row's URL",
+        f"{facts.repeated:,} of {counted(facts.measured, 'row')} ({share:.0%}) repeat a URL of their shard",
         "the list has rows twice; each URL of a shard is downloaded once, and stored for all of its rows",
         "take repeated URLs out of the list, if each image is to be there once",
         {"rows": facts.repeated, "share": round(share, 4)},
@@ -143,6 +170,7 @@ RULES: tuple[Rule, ...] = (
     hashes,
     too_large,
     own_errors,
+    other_failures,
     shards_failed,
     duplicates,
 )

@@ -20,16 +20,12 @@ from img2dataset.reporting.surroundings import Surroundings
 SHARE_OF_ONE_HOST = 0.5
 # Of the failures of certificates, so many that are of their time say that this machine's clock is wrong.
 SHARE_OF_CLOCK = 0.9
+# Of all rows, and of so many hosts, more have a bad certificate only where this machine is at fault.
+SHARE_OF_ALL, LEAST_HOSTS = 0.5, 5
 
 
 def wrong_column(facts: Facts, surroundings: Surroundings) -> Finding | None:
-    rows = rows_with(
-        facts,
-        (
-            *(failures.URL_NO_SCHEME, failures.URL_MISSING, failures.URL_EMPTY, failures.URL_NOT_A_STRING),
-            *(failures.URL_NO_HOST, failures.URL_HOST, failures.URL_MALFORMED),
-        ),
-    )
+    rows = rows_beginning(facts, "invalid url: ")
     column = surroundings.options.get("url_col", "url")
     if rows == facts.count:
         cause = f"the column {column!r} has no URLs, or the list is of another format than was said"
@@ -103,7 +99,8 @@ def certificates(facts: Facts, surroundings: Surroundings) -> Finding | None:
     hosts = hosts_with(facts, "TLS: ")
     early = rows_with(facts, (failures.TLS_NOT_YET_VALID,))
     # A server whose certificate is out of date is one of many; all of them are only if it is the clock.
-    if rows and (early > rows / 2 or (of_time >= SHARE_OF_CLOCK * rows and share_of(rows, facts) > 0.5)):
+    many_hosts = len(hosts) >= LEAST_HOSTS
+    if rows and many_hosts and (early > rows / 2 or _is_of_all(of_time, rows, facts)):
         return finding_of_rows(
             facts,
             FindingKind.CLOCK,
@@ -115,13 +112,17 @@ def certificates(facts: Facts, surroundings: Surroundings) -> Finding | None:
         )
     cause = "their servers have certificates that are expired, or of another name"
     remedy = f"{RETRY}: certificates are renewed; --ignore_ssl_certificate takes what comes"
-    if issuer > rows / 2 and share_of(rows, facts) > 0.5:
+    if many_hosts and issuer > rows / 2 and share_of(rows, facts) > SHARE_OF_ALL:
         cause = "this machine does not know who signed their certificates: a proxy that looks into TLS, or no"
         cause += " authorities are installed"
         remedy = "--ca_bundle with the authority of your network, or apt-get install ca-certificates"
     return finding_of_rows(
         facts, FindingKind.CERTIFICATES, rows, "have a certificate that is not trusted", cause, remedy, hosts
     )
+
+
+def _is_of_all(of_time: int, rows: int, facts: Facts) -> bool:
+    return of_time >= SHARE_OF_CLOCK * rows and share_of(rows, facts) > SHARE_OF_ALL
 
 
 def not_connected(facts: Facts, surroundings: Surroundings) -> Finding | None:
@@ -200,7 +201,7 @@ def link_rot(facts: Facts, surroundings: Surroundings) -> Finding | None:
     rows = rows_beginning(facts, *beginnings)
     hosts = hosts_with(facts, *beginnings)
     largest = hosts.most_common(1)[0][1] if hosts else 0
-    if largest > SHARE_OF_ONE_HOST * rows and len(hosts) > 1:
+    if largest > SHARE_OF_ONE_HOST * hosts.total() and len(hosts) > 1:
         cause = "mostly one host has moved or removed its images"
     else:
         cause = (
@@ -234,6 +235,27 @@ def servers_fail(facts: Facts, surroundings: Surroundings) -> Finding | None:
     )
 
 
+def odd_answers(facts: Facts, surroundings: Surroundings) -> Finding | None:
+    """Statuses that no other finding is about."""
+    told = ("401", "403", "404", "406", "407", "408", "410", "425", "429", "451", "5")
+    beginnings = tuple(
+        message
+        for message in facts.messages
+        if message.startswith("HTTP ") and message[5:].startswith(told) is False
+    )
+    rows = rows_beginning(facts, *beginnings) if beginnings else 0
+    return finding_of_rows(
+        facts,
+        FindingKind.ODD_ANSWERS,
+        rows,
+        "got an answer that has no image in it",
+        f"their servers do not take the request as it is: {', '.join(sorted(beginnings)[:5])}",
+        "open some of the URLs in a browser: they may be cut short, or need a login or other headers"
+        " (--extra_headers)",
+        hosts_with(facts, *beginnings) if beginnings else None,
+    )
+
+
 def opt_outs(facts: Facts, surroundings: Surroundings) -> Finding | None:
     rows = rows_beginning(facts, "opt-out: ")
     return finding_of_rows(
@@ -248,7 +270,7 @@ def opt_outs(facts: Facts, surroundings: Surroundings) -> Finding | None:
 
 
 def stored(facts: Facts, surroundings: Surroundings) -> Finding | None:
-    rows = rows_beginning(facts, "storage: ")
+    rows = rows_beginning(facts, "storage: ", "file: ")
     return finding_of_rows(
         facts,
         FindingKind.STORED,
@@ -272,6 +294,7 @@ RULES: tuple[Rule, ...] = (
     forbidden,
     link_rot,
     servers_fail,
+    odd_answers,
     opt_outs,
     stored,
 )
