@@ -101,9 +101,9 @@ def _dataset(asked: argparse.Namespace) -> str:
         from img2dataset.inspecting.sampled_images import sample_images
         from img2dataset.inspecting.sheet import make_sheet, write_sheet
 
-        sheet = make_sheet(
-            sample_images(dataset, asked.images, asked.seed, facts.successes_of), asked.columns
-        )
+        problems: list[str] = []
+        samples = sample_images(dataset, asked.images, asked.seed, facts.successes_of, problems.append)
+        sheet = make_sheet(samples, asked.columns)
         if sheet.picture is None:
             lines.append("sheet: not written, there is no image to show")
         else:
@@ -112,10 +112,12 @@ def _dataset(asked: argparse.Namespace) -> str:
         if sheet.broken:
             shown = ", ".join(sheet.broken[:3]) + (", …" if len(sheet.broken) > 3 else "")
             lines.append(f"WARNING: {counted(len(sheet.broken), 'image')} cannot be decoded: {shown}")
+        lines += [f"WARNING: {problem}" for problem in problems]
         document["sheet"] = {
             "file": asked.sheet if sheet.picture is not None else None,
             "keys": sheet.keys,
             "broken": sheet.broken,
+            "problems": problems,
         }
     return _as_json(document) if asked.json else "\n".join(lines)
 

@@ -8,10 +8,11 @@ reports take the same.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from img2dataset.errors import OutputError, one_line
 from img2dataset.formats import OutputFormat
 from img2dataset.formats.findings import Findings
 from img2dataset.formats.forward_files import ForwardFiles
@@ -36,7 +37,11 @@ class SampledImage:
 
 
 def sample_images(
-    dataset: Dataset, count: int, seed: int = 0, successes_of: Mapping[str, int] | None = None
+    dataset: Dataset,
+    count: int,
+    seed: int = 0,
+    successes_of: Mapping[str, int] | None = None,
+    on_problem: Callable[[str], None] | None = None,
 ) -> Iterator[SampledImage]:
     """Images of a dataset by chance, each with its metadata; fewer where there are not so many.
 
@@ -45,22 +50,74 @@ def sample_images(
         count: how many.
         seed: the same images of the same dataset each time.
         successes_of: how many images shards have, by name, where that is known; the others are not looked at.
+        on_problem: told of each shard that cannot be read, whose images others make up for; None: the first
+            one is an error.
 
     Raises:
-        OutputError: the data of a shard are broken, or cannot be read.
+        OutputError: the data of a shard are broken, or cannot be read, and nobody is told or no other has an
+            image.
         MissingDependency: a package that its format needs is not installed.
     """
     chance = random.Random(seed)
     shards = _shards_by_chance(dataset, successes_of, chance)[:MOST_SHARDS]
+    sampling = _Sampling(dataset, chance, on_problem)
+    usual, others = shards[:USUAL_SHARDS], shards[USUAL_SHARDS:]
+    # The smallest first: what one lacks of an equal share, those after it have.
+    usual.sort(key=sampling.images_left)
     left = count
-    for number, shard in enumerate(shards):
-        if not left:
-            return
-        # What one shard lacks, the ones after it make up for.
-        share = -(-left // max(1, min(USUAL_SHARDS, len(shards)) - number))
-        for sampled in _images_of(dataset, shard, share, chance):
+    for number, shard in enumerate([*usual, *others, *reversed(usual)]):
+        share = -(-left // max(1, len(usual) - number))
+        for sampled in sampling.images_of(shard, share):
             left -= 1
             yield sampled
+        if not left:
+            return
+    if left == count and sampling.first_problem is not None:
+        raise sampling.first_problem
+
+
+class _Sampling:
+    """Which rows of each shard may still be taken, in an order by chance; and what could not be read."""
+
+    def __init__(
+        self, dataset: Dataset, chance: random.Random, on_problem: Callable[[str], None] | None
+    ) -> None:
+        self._dataset, self._chance, self._on_problem = dataset, chance, on_problem
+        self._left: dict[str, list[int]] = {}
+        self.first_problem: OutputError | None = None
+
+    def images_left(self, shard: FoundShard) -> int:
+        """How many images of a shard have not been taken."""
+        if shard.name not in self._left:
+            self._left[shard.name] = []
+            try:
+                good = self._dataset.row_numbers(shard, "status", SUCCESS)
+                self._left[shard.name] = self._chance.sample(good, len(good))
+            except OutputError as error:
+                self._leave_out(shard, error)
+        return len(self._left[shard.name])
+
+    def images_of(self, shard: FoundShard, count: int) -> list[SampledImage]:
+        """So many images of a shard at most, others each time."""
+        if not self.images_left(shard):
+            return []
+        order = self._left[shard.name]
+        try:
+            found = self._dataset.format_of(shard)
+            is_chosen = self._dataset.location.is_local or found.is_folder or found.holds_metadata
+            # What is read forwards begins anew each time.
+            self._left[shard.name] = order[count:] if is_chosen else []
+            return list(_images_of(self._dataset, shard, found, order[:count], self._chance))
+        except OutputError as error:
+            self._leave_out(shard, error)
+            return []
+
+    def _leave_out(self, shard: FoundShard, error: OutputError) -> None:
+        if self._on_problem is None:
+            raise error
+        self._left[shard.name] = []
+        self.first_problem = self.first_problem or error
+        self._on_problem(f"no images of shard {shard.name} can be shown: {one_line(error)}")
 
 
 def _shards_by_chance(
@@ -79,22 +136,18 @@ def _shards_by_chance(
 
 
 def _images_of(
-    dataset: Dataset, shard: FoundShard, count: int, chance: random.Random
+    dataset: Dataset, shard: FoundShard, found: OutputFormat, rows: Sequence[int], chance: random.Random
 ) -> Iterator[SampledImage]:
-    """Images of one shard, in the order of its rows."""
-    found = dataset.format_of(shard)
+    """Images of one shard, in the order of its rows: these, or as many where it is read forwards."""
     if found.ending is None:
         return
-    good = dataset.row_numbers(shard, "status", SUCCESS)
-    if not good:
-        return
     data_name = found.data_name(shard.name) or ""
-    by_key = {row["key"]: row for row in dataset.rows_at(shard, chance.sample(good, min(count, len(good))))}
+    by_key = {row["key"]: row for row in dataset.rows_at(shard, rows)}
     with dataset.reading(data_name):
         if dataset.location.is_local or found.is_folder or found.holds_metadata:
             images = _chosen_images(dataset, found, data_name, list(by_key))
         else:
-            images = _first_images(dataset, found, data_name, count, chance)
+            images = _first_images(dataset, found, data_name, len(rows), chance)
             numbers = [n for key in images for n in dataset.row_numbers(shard, "key", key)]
             by_key = {row["key"]: row for row in dataset.rows_at(shard, numbers)}
     for key, row in by_key.items():

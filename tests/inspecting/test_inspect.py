@@ -211,6 +211,45 @@ def test_a_seed_gives_the_same_images_on_every_file_system(tmp_path: Path, outpu
     assert [each.key for each in sample_images(there, 4, seed=1)] == [each.key for each in few]
 
 
+@pytest.mark.parametrize("output_format", WITH_IMAGES)
+def test_what_small_shards_lack_larger_ones_make_up_for(tmp_path: Path, output_format: str) -> None:
+    """Whichever shard comes first by chance."""
+    make_dataset(tmp_path, output_format)
+
+    def fail_all_but_the_first(rows: list[dict[str, Any]]) -> None:
+        for row in [row for row in rows if row["status"] == "success"][1:]:
+            row["status"] = "failed_to_resize"
+
+    change_rows(tmp_path, fail_all_but_the_first)
+    dataset = open_dataset(str(tmp_path))
+    successes = sum(len(dataset.row_numbers(shard, "status", "success")) for shard in dataset.shards)
+    for seed in range(6):
+        for count in (4, successes - 2, successes, 100):
+            keys = [each.key for each in sample_images(dataset, count, seed)]
+            assert len(set(keys)) == len(keys) == min(count, successes)
+
+
+@pytest.mark.parametrize("cut", ["00000", "00001", "00002"])
+def test_a_cut_shard_costs_the_sheet_its_images_and_is_named(
+    cut: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    make_dataset(out, "webdataset")
+    tar = out / f"{cut}.tar"
+    tar.write_bytes(tar.read_bytes()[:1000])
+    words = [str(out), "--sheet", str(tmp_path / "sheet.jpg"), "--images", "8"]
+    document = json.loads(said(capsys, *words, "--json"))
+    assert len(set(document["sheet"]["keys"])) == 8
+    assert not [key for key in document["sheet"]["keys"] if key.startswith(cut)]
+    text = said(capsys, *words)
+    assert f"WARNING: no images of shard {cut} can be shown: {cut}.tar of " in text
+    with pytest.raises(OutputError, match=f"{cut}.tar"):
+        list(sample_images(open_dataset(str(out)), 8))
+    for path in out.glob("*.tar"):
+        path.write_bytes(path.read_bytes()[:1000])
+    assert ".tar of " in said(capsys, *words, status=1)
+
+
 def copy_to_memory(folder: Path, name: str) -> None:
     store = fsspec.filesystem("memory")
     for path in folder.rglob("*"):
@@ -324,7 +363,6 @@ def test_what_is_not_there_or_is_broken_is_one_line_and_exits_with_1(
         ([str(out), "--key", "900000"], "00000 to 00002, such as '000000'"),
         ([str(out), "--key", "000013"], "00001.tar"),
         ([str(out), "--key", "000021"], "00002.parquet"),
-        ([str(out), "--sheet", str(tmp_path / "no" / "folder" / "s.jpg")], "0000"),
     ):
         line = said(capsys, *words, status=1)
         assert part in line

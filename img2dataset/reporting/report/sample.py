@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from img2dataset.storage.folders import side_by_side
 from img2dataset.types import SUCCESS
 
 SAMPLES, SHARDS = 64, 8
+# Of so many more where these have not enough images.
+MORE_SHARDS = 16
 # Larger images are not shown: this is what is in memory of one, and a file of a store is read to its end.
 MOST_IMAGE_BYTES = 12 << 20
 _TIMES_LOOKED = 20
@@ -48,21 +50,50 @@ def sample_images(
     data_format = folder.format
     if data_format is None:
         return []
-    taken = chosen(shards, SHARDS)
+    keys = _keys_of_each(folder, chosen(shards, SHARDS))
+    if sum(map(len, keys.values())) < count:
+        keys |= _keys_of_each(folder, chosen([shard for shard in shards if shard not in keys], MORE_SHARDS))
+    left = {shard: len(each) for shard, each in keys.items()}
+    shares = equal_shares(left, count)
+    found: dict[str, list[SampleImage]] = {}
 
     def of_shard(shard: str) -> list[SampleImage]:
         try:
-            return _of_shard(folder, data_format, shard, -(-count // len(taken)))
+            return _of_shard(folder, data_format, shard, keys[shard], shares[shard])
         except Exception as error:  # its data are not whole, or are replaced meanwhile
             on_problem(f"no images of shard {shard} can be shown: {one_line(error)}")
             return []
 
-    found = [sample for samples in side_by_side(folder.location, of_shard, taken) for sample in samples]
-    return sorted(found[:count], key=lambda sample: sample.key)
+    # Once, and again for what a shard that is broken, or has images that are too large, lacks.
+    while grown := [shard for shard in keys if shares[shard] > len(found.get(shard, ()))]:
+        found.update(zip(grown, side_by_side(folder.location, of_shard, grown), strict=True))
+        left |= {shard: len(found[shard]) for shard in grown if len(found[shard]) < shares[shard]}
+        shares = equal_shares(left, count)
+    return sorted((sample for samples in found.values() for sample in samples), key=lambda sample: sample.key)
 
 
-def _of_shard(folder: Folder, data_format: OutputFormat, shard: str, count: int) -> list[SampleImage]:
-    keys = _keys_of(folder, shard)
+def equal_shares(images: Mapping[str, int], count: int) -> dict[str, int]:
+    """How many images to take of each shard, of these that it has: as many of each, or all that it has."""
+    shares = {}
+    for number, shard in enumerate(sorted(images, key=images.__getitem__)):
+        shares[shard] = min(images[shard], -(-count // (len(images) - number)))
+        count -= shares[shard]
+    return shares
+
+
+def _keys_of_each(folder: Folder, shards: Sequence[str]) -> dict[str, list[str]]:
+    def keys_of(shard: str) -> list[str]:
+        # What cannot be read of the metadata has been told when they were counted.
+        with contextlib.suppress(Exception):
+            return _keys_of(folder, shard)
+        return []
+
+    return dict(zip(shards, side_by_side(folder.location, keys_of, shards), strict=True))
+
+
+def _of_shard(
+    folder: Folder, data_format: OutputFormat, shard: str, keys: Sequence[str], count: int
+) -> list[SampleImage]:
     name = data_format.data_name(shard)
     if not keys or name is None or (name not in folder.names and not data_format.is_folder):
         return []
