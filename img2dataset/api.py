@@ -121,7 +121,7 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
             and output_format(options.output_format).keeps_metadata
         )
         summary.end_time = summary.start_time + time.monotonic() - began
-        audience.end(summary)
+        audience.end(summary, stop.made)
     # Who has stopped it may end it at once if it takes long.
     if options.report and not stop.made:
         audience.report(summary, engine.capabilities.shares_output)

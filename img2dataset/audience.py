@@ -37,6 +37,8 @@ logger = logging.getLogger("img2dataset")
 
 # A report that takes longer is told of.
 TOLD_AFTER_S = 2.0
+# What sinks have of the time of a run that was stopped.
+SINKS_OF_STOPPED_S = 3.0
 
 
 class Audience:
@@ -107,8 +109,13 @@ class Audience:
             self._progress.close()
             self._record.close()
 
-    def end(self, summary: RunSummary) -> None:
-        """Tell what became of it; the summary gets its findings."""
+    def end(self, summary: RunSummary, is_stopped: bool) -> None:
+        """Tell what became of it; the summary gets its findings.
+
+        Args:
+            summary: of the run.
+            is_stopped: it was stopped, and has little time left.
+        """
         summary.findings = find(summary.facts, self.surroundings)
         findings = [finding.to_document() for finding in summary.findings]
         deaths = summary.worker_deaths[:100]
@@ -116,7 +123,9 @@ class Audience:
         if self._page is not None:
             self._page.close()
         if self._sinks is not None:
-            self._sinks.close()
+            from img2dataset.reporting.sinks import LAST_EVENTS_S
+
+            self._sinks.close(SINKS_OF_STOPPED_S if is_stopped else LAST_EVENTS_S)
 
     def report(self, summary: RunSummary, shared: bool) -> None:
         """Put the report of the folder beside its shards, and its place into the summary.
