@@ -183,7 +183,6 @@ def open_reader(options: InputOptions, rows_per_shard: int, patience: Patience |
         files = find_files(os.fspath(options.url_list), options.input_format, patience)
         sources = [read_as.source(file, options, selected, warnings) for file in files]
         checked = 1 if read_as.read_whole else CHECKED_FILES
-        _warn_of_format(files, options.input_format)
     else:
         from img2dataset.reading.columns import selected_columns
         from img2dataset.reading.memory_lists import memory_source
@@ -191,6 +190,8 @@ def open_reader(options: InputOptions, rows_per_shard: int, patience: Patience |
         selected = selected_columns(options)
         sources = [memory_source(options.url_list, selected, options.url_col, warnings)]
     has_rows = _check_beginnings(sources, checked, options.url_list if files else "in memory")
+    # What is not lines at all has been refused.
+    _warn_of_format(files, options.input_format)
     return Reader(rows_per_shard, selected, files, sources, has_rows)
 
 
