@@ -49,8 +49,6 @@ def download(**options: Any) -> RunSummary:
     """
     set_up_as_given(options)
     summary = run(resolve(options))
-    for line in summary.lines():
-        logger.info("%s", line)
     if summary.exit_status:
         raise RunFailed("\n".join(summary.lines()))
     return summary
@@ -125,6 +123,8 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     # Who has stopped it may end it at once if it takes long.
     if options.report and not stop.made:
         audience.report(summary, engine.capabilities.shares_output)
+    for line in summary.lines():
+        logger.info("%s", line)
     return summary
 
 

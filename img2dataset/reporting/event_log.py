@@ -76,6 +76,8 @@ class EventLog:
         self._closing = threading.Event()
         self._woken = threading.Event()
         self._part, self._part_text = 0, ""
+        # Lines that are not written yet.
+        self._held, self._has_written = "", False
         self._thread = threading.Thread(target=self._keep, name="event log", daemon=True)
 
     @property
@@ -120,6 +122,8 @@ class EventLog:
             least = max(SHARD_TOLD_S, (now - began) / MOST_LINES)
             due = last + max(TICK_S, least)
             self._woken.wait(max(0.0, due - now))
+            if self._closing.is_set() and not self._has_ended:
+                break
             if self._woken.is_set():
                 self._woken.clear()
                 # Shards that end together are told of together.
@@ -144,10 +148,20 @@ class EventLog:
 
     def _tell(self, event: Event) -> None:
         try:
-            self._put(json.dumps(event.to_document(), separators=(",", ":")) + "\n")
+            self._held += json.dumps(event.to_document(), separators=(",", ":")) + "\n"
+            if self._is_worth_a_file(event):
+                held, self._held = self._held, ""
+                self._put(held)
         except Exception as error:  # every file system has its own errors
             logger.debug("the event log cannot be kept: %s", error)
         self._on_event(event)
+
+    def _is_worth_a_file(self, event: Event) -> bool:
+        """A run that finds nothing to do, and ends well, leaves no log."""
+        if isinstance(event, EndEvent):
+            return bool(self._has_written or event.exit_status)
+        self._has_written = self._has_written or isinstance(event, TickEvent)
+        return self._has_written
 
     def _put(self, line: str) -> None:
         folder = f"{self._location.path}/{LOG_FOLDER}"

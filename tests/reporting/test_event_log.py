@@ -81,6 +81,18 @@ def test_a_store_that_takes_whole_objects_only_gets_the_log_in_parts(monkeypatch
     check("memory://event-log")
 
 
+@pytest.mark.parametrize("exit_status", [0, 1])
+def test_a_run_with_nothing_to_do_leaves_a_log_only_if_it_fails(tmp_path: Path, exit_status: int) -> None:
+    told: list[str] = []
+    location = locate(str(tmp_path), "output_folder", OutputError)
+    run = RunEvent(1000.0, "a-1-b", "driver", "l", "incremental", surroundings_of(resolve({"url_list": "l"})))
+    log = EventLog(location, run, lambda event: told.append(type(event).__name__))
+    log.start()
+    log.close(EndEvent(1001.0, exit_status))
+    assert len(read_logs(location)) == exit_status
+    assert told == ["RunEvent", "EndEvent"]
+
+
 def test_no_secret_of_the_options_is_in_it(tmp_path: Path) -> None:
     logged(str(tmp_path))
     (path,) = (tmp_path / LOG_FOLDER).iterdir()
