@@ -41,7 +41,7 @@ def not_images(facts: Facts, surroundings: Surroundings) -> Finding | None:
 
 def unreadable(facts: Facts, surroundings: Surroundings) -> Finding | None:
     rows = rows_with(facts, (failures.TRUNCATED, failures.CORRUPT)) + rows_beginning(
-        facts, "decode: unsupported"
+        facts, failures.UNSUPPORTED
     )
     return finding_of_rows(
         facts,
