@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,25 @@ def nginx(certificates: TestAuthority, tmp_path_factory: pytest.TempPathFactory)
     server = Nginx(home, home / "files", certificates.certificate())
     yield server
     server.close()
+
+
+@pytest.fixture
+def s3_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Has ``s3://`` without options mean the server at an address, for one test.
+
+    fsspec keeps what it has connected once by its options alone: another test's server would be asked.
+    """
+    s3fs = pytest.importorskip("s3fs")
+
+    def use(address: str) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        s3fs.S3FileSystem.clear_instance_cache()
+
+    yield use
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture

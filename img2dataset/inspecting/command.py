@@ -6,13 +6,11 @@ Called by the command line.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
-from typing import Any, NoReturn
+from typing import Any
 
+from img2dataset.command_words import CommandWords, refused, say
 from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, OptionError
-from img2dataset.printable import printable
 from img2dataset.stopping import end_on_signals
 
 _PAGE = """\
@@ -38,11 +36,6 @@ wrong usage."""
 MOST_IMAGES, MOST_ROWS, MOST_COLUMNS = 1000, 1000, 40
 
 
-class _Words(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(f"{message}; img2dataset inspect --help says how it is used")
-
-
 def run(words: list[str]) -> int:
     """Show what the words ask for; ``words``: those after ``inspect``.
 
@@ -53,12 +46,11 @@ def run(words: list[str]) -> int:
         with end_on_signals("img2dataset: stopped"):
             asked = _parser().parse_args(words)
             if asked.help:
-                return _say(_PAGE)
+                return say(_PAGE)
             _check(asked)
-            return _say(_sample(asked) if asked.key is not None else _dataset(asked))
+            return say(_sample(asked) if asked.key is not None else _dataset(asked))
     except Img2datasetError as error:
-        print(f"img2dataset: {printable(str(error))}", file=sys.stderr)
-        return error.exit_status
+        return refused(error)
 
 
 def _check(asked: argparse.Namespace) -> None:
@@ -123,7 +115,7 @@ def _dataset(asked: argparse.Namespace) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Words(prog="img2dataset inspect", add_help=False, allow_abbrev=False)
+    parser = CommandWords("inspect")
     parser.add_argument("output", nargs="?")
     parser.add_argument("--key")
     parser.add_argument("--sheet")
@@ -132,7 +124,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--help", "-h", action="store_true")
     return parser
 
 
@@ -151,9 +142,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def _say(text: str) -> int:
-    with contextlib.suppress(OSError):
-        print(printable(text), flush=True)
-    return 0

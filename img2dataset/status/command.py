@@ -6,15 +6,12 @@ Called by the command line.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
-import sys
-from typing import NoReturn
 
+from img2dataset.command_words import CommandWords, refused, say
 from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, OptionError
-from img2dataset.printable import printable
 from img2dataset.reporting.summary import finding_lines
 from img2dataset.status.folder_findings import folder_findings
 from img2dataset.status.folder_status import AT_WORK, ENDED, MemberStatus, Status, folder_status
@@ -26,20 +23,15 @@ _PAGE = """\
 usage: img2dataset status OUTPUT [--json]
 
 How far a run is: its members and when they were last heard of, shards done,
-open and failed, rows, rate, time left, and why images are missing or what limits
-the speed. From any machine that sees the output folder, of every engine; it
-reads only, and not the shards.
+open and failed, rows, rate, time left, and why images are missing or what
+limits the speed. From any machine that sees the output folder, of every engine;
+it reads only, and not the shards.
 
   OUTPUT  the output folder, on any fsspec file system
   --json  the same for programs
 
 Exit status: 0, or 1 where OUTPUT cannot be read or has nothing of a run, 2 for
 wrong usage."""
-
-
-class _Words(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(f"{message}; img2dataset status --help says how it is used")
 
 
 def run(words: list[str]) -> int:
@@ -52,7 +44,7 @@ def run(words: list[str]) -> int:
         with end_on_signals("img2dataset: stopped"):
             asked = _parser().parse_args(words)
             if asked.help:
-                return _say(_PAGE)
+                return say(_PAGE)
             if asked.output is None:
                 raise OptionError(
                     "status needs the output folder; img2dataset status --help says how it is used"
@@ -60,20 +52,18 @@ def run(words: list[str]) -> int:
             status = folder_status(asked.output)
             findings = folder_findings(asked.output)
     except Img2datasetError as error:
-        print(f"img2dataset: {error}", file=sys.stderr)
-        return error.exit_status
+        return refused(error)
     if asked.json:
         document = dataclasses.asdict(status)
         document["findings"] = [finding.to_document() for finding in findings]
-        return _say(json.dumps(document, indent=2))
-    return _say("\n".join([*lines(status), *finding_lines(findings)]))
+        return say(json.dumps(document, indent=2))
+    return say("\n".join([*lines(status), *finding_lines(findings)]))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Words(prog="img2dataset status", add_help=False, allow_abbrev=False)
+    parser = CommandWords("status")
     parser.add_argument("output", nargs="?")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--help", "-h", action="store_true")
     return parser
 
 
@@ -166,9 +156,3 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
-
-
-def _say(text: str) -> int:
-    with contextlib.suppress(OSError):
-        print(printable(text), flush=True)
-    return 0

@@ -6,12 +6,10 @@ Called by the command line.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import signal
-import sys
 import threading
-from typing import NoReturn
 
+from img2dataset.command_words import CommandWords, refused, say
 from img2dataset.errors import Img2datasetError, OptionError, OutputError, one_line
 from img2dataset.status.dashboard import open_page
 from img2dataset.status.folder_status import folder_status
@@ -32,11 +30,6 @@ Exit status: 0 when ended, 1 where OUTPUT cannot be read or has nothing of a
 run, 2 for wrong usage."""
 
 
-class _Words(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(f"{message}; img2dataset watch --help says how it is used")
-
-
 def run(words: list[str]) -> int:
     """Serve the page of the folder that the words name; ``words``: those after ``watch``.
 
@@ -47,7 +40,7 @@ def run(words: list[str]) -> int:
     try:
         asked = _parser().parse_args(words)
         if asked.help:
-            return _say(_PAGE)
+            return say(_PAGE)
         if asked.output is None:
             raise OptionError("watch needs the output folder; img2dataset watch --help says how it is used")
         if not 0 <= asked.port <= 65535:
@@ -60,23 +53,15 @@ def run(words: list[str]) -> int:
         except OSError as error:
             raise OutputError(f"the page cannot be served on 127.0.0.1: {one_line(error)}") from error
     except Img2datasetError as error:
-        print(f"img2dataset: {error}", file=sys.stderr)
-        return error.exit_status
-    _say(f"{page.url}\nCtrl-C ends it")
+        return refused(error)
+    say(f"{page.url}\nCtrl-C ends it")
     ended.wait()
     page.close()
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Words(prog="img2dataset watch", add_help=False, allow_abbrev=False)
+    parser = CommandWords("watch")
     parser.add_argument("output", nargs="?")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--help", "-h", action="store_true")
     return parser
-
-
-def _say(text: str) -> int:
-    with contextlib.suppress(OSError):
-        print(text, flush=True)
-    return 0

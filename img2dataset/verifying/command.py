@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from typing import NoReturn
 
+from img2dataset.command_words import CommandWords, refused, say
 from img2dataset.errors import Img2datasetError, OptionError
-from img2dataset.printable import printable
 from img2dataset.stopping import StopRequest, end_on_signals, exit_status_of, stop_on_signals
 
 STOPPED_LINE = "img2dataset: stopped; nothing more was checked"
@@ -32,11 +31,6 @@ counts in data, metadata and statistics, right and unique keys.
 Exit status: 0 nothing is wrong; 1 something is, and is listed; 2 wrong usage."""
 
 
-class _Words(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(f"{message}; img2dataset verify --help says how it is used")
-
-
 def run(words: list[str]) -> int:
     """Verify what the words ask for, and print what was found.
 
@@ -50,13 +44,12 @@ def run(words: list[str]) -> int:
     try:
         asked = _parser().parse_args(words)
         if asked.help:
-            return _say(_PAGE, 0)
+            return say(_PAGE)
         if asked.output is None:
             raise OptionError("verify needs the output folder; img2dataset verify --help says how it is used")
         return _verify(asked)
     except Img2datasetError as error:
-        print(f"img2dataset: {error}", file=sys.stderr)
-        return error.exit_status
+        return refused(error)
 
 
 def _verify(asked: argparse.Namespace) -> int:
@@ -88,20 +81,14 @@ def _verify(asked: argparse.Namespace) -> int:
                 line.close()
                 print(STOPPED_LINE, file=sys.stderr, flush=True)
             return exit_status_of(stop.signal_number)
-    return _say("\n".join(report.lines()), report.exit_status)
+    say("\n".join(report.lines()))
+    return report.exit_status
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Words(prog="img2dataset verify", add_help=False, allow_abbrev=False)
+    parser = CommandWords("verify")
     parser.add_argument("output", nargs="?")
     parser.add_argument("--images", action="store_true")
     parser.add_argument("--remove", action="store_true")
     parser.add_argument("--processes_count", type=int)
-    parser.add_argument("--help", "-h", action="store_true")
     return parser
-
-
-def _say(text: str, exit_status: int) -> int:
-    with contextlib.suppress(OSError):
-        print(printable(text), flush=True)
-    return exit_status

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -183,22 +183,18 @@ def test_schemes_are_checked_before_a_run() -> None:
     assert failure_of("dropbox://a.jpg", allow_schemes=("dropbox",)) == "scheme: dropbox not installed"
 
 
-def test_an_s3_bucket_is_read() -> None:
+def test_an_s3_bucket_is_read(s3_environment: Callable[[str], None]) -> None:
     moto = pytest.importorskip("moto.server")
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        environment.setenv("AWS_ACCESS_KEY_ID", "test")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        store = fsspec.filesystem("s3")
-        store.mkdir("pictures")
-        store.pipe("pictures/folder/a photo.jpg", BODY)
-        outcomes = download_all(
-            ["s3://pictures/folder/a photo.jpg", "s3://pictures/missing.jpg"], allow_schemes=("s3",)
-        )
+    s3_environment(f"http://{host}:{port}")
+    store = fsspec.filesystem("s3")
+    store.mkdir("pictures")
+    store.pipe("pictures/folder/a photo.jpg", BODY)
+    outcomes = download_all(
+        ["s3://pictures/folder/a photo.jpg", "s3://pictures/missing.jpg"], allow_schemes=("s3",)
+    )
     server.stop()
     assert [outcome.body for outcome in outcomes] == [BODY, None]
     assert outcomes[1].failure == "storage: no such file"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -302,13 +303,11 @@ def test_a_folder_that_is_being_made_shows_what_is_done(
 
 def test_a_folder_on_s3(
     s3_server: str,
+    s3_environment: Callable[[str], None],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    s3_environment(s3_server)
     make_dataset(tmp_path, "webdataset")
     store = fsspec.filesystem("s3", endpoint_url=s3_server, key="test", secret="test")
     store.mkdir("inspected")

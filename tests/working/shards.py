@@ -90,8 +90,8 @@ def failure(
     return Sample(index, key, None, settings.encode_format, None, metadata)
 
 
-def statistics_of(samples: list[Sample], shard_id: int = 0) -> ShardStats:
-    """The statistics that agree with these samples."""
+def statistics_of(samples: list[Sample], shard_id: int = 0, ended: float = 1_700_000_003.75) -> ShardStats:
+    """The statistics that agree with these samples. No two attempts at a shard end at the same moment."""
     statuses = Counter(sample.metadata["status"] for sample in samples)
     messages = Counter(sample.metadata["error_message"] or SUCCESS for sample in samples)
     return ShardStats(
@@ -101,7 +101,7 @@ def statistics_of(samples: list[Sample], shard_id: int = 0) -> ShardStats:
         failed_to_download=statuses[FAILED_TO_DOWNLOAD],
         failed_to_resize=statuses[FAILED_TO_RESIZE],
         start_time=1_700_000_000.25,
-        end_time=1_700_000_003.75,
+        end_time=ended,
         status_dict=dict(messages),
     )
 

@@ -6,11 +6,10 @@ Called by the command line.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from typing import NoReturn
 
+from img2dataset.command_words import CommandWords, refused, say
 from img2dataset.errors import Img2datasetError, OptionError, OutputError, one_line
 from img2dataset.formats.dataset import COMPARISON_DATA, COMPARISON_PAGE
 from img2dataset.printable import printable
@@ -24,9 +23,9 @@ usage: img2dataset report OUTPUT [--to FOLDER] [--json]
        img2dataset report OUTPUT OTHER [--by url|key] [--to FOLDER] [--json]
 
 What is in an output folder, of any version and any run, at work or ended: as
-report.html, one page that needs nothing else, and report.json, the same numbers.
-It reads statistics, the columns of the metadata and the logs, and of the images
-a few dozen.
+report.html, one page that needs nothing else, and report.json, the same
+numbers. It reads statistics, the columns of the metadata and the logs, and of
+the images a few dozen.
 
 With two folders: what became of the rows of OUTPUT in OTHER, a later run over
 the same list, as comparison.html and comparison.json in OTHER: links that died,
@@ -41,11 +40,6 @@ Exit status: 0, or 1 where a folder cannot be read or has nothing of a run, or
 the files cannot be put, 2 for wrong usage."""
 
 
-class _Words(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(f"{message}; img2dataset report --help says how it is used")
-
-
 def run(words: list[str]) -> int:
     """Make the report that the words ask for; ``words``: those after ``report``.
 
@@ -56,7 +50,7 @@ def run(words: list[str]) -> int:
         with end_on_signals("img2dataset: stopped"):
             asked = _parser().parse_intermixed_args(words)
             if asked.help:
-                return _say(_PAGE)
+                return say(_PAGE)
             if not 1 <= len(asked.folders) <= 2:
                 raise OptionError(
                     "report takes one output folder, or two to compare; img2dataset report --help says how"
@@ -64,17 +58,15 @@ def run(words: list[str]) -> int:
                 )
             return _report(asked)
     except Img2datasetError as error:
-        print(printable(f"img2dataset: {error}"), file=sys.stderr)
-        return error.exit_status
+        return refused(error)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Words(prog="img2dataset report", add_help=False, allow_abbrev=False)
+    parser = CommandWords("report")
     parser.add_argument("folders", nargs="*")
     parser.add_argument("--to")
     parser.add_argument("--by", choices=("url", "key"), default="url")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--help", "-h", action="store_true")
     return parser
 
 
@@ -88,7 +80,7 @@ def _report(asked: argparse.Namespace) -> int:
     else:
         report, names = make_report(_gathered(locations[0]), _tell), ()
     if asked.json:
-        return _say(json.dumps(report.document, indent=1))
+        return say(json.dumps(report.document, indent=1))
     target = locate(asked.to, "--to", OutputError) if asked.to else locations[-1]
     return _put(report, target, names)
 
@@ -100,7 +92,7 @@ def _put(report: Report, target: Location, names: tuple[str, ...]) -> int:
         raise OutputError(
             f"{target.name!r}: the report cannot be put there: {one_line(error)}; --to names another folder"
         ) from error
-    return _say(f"report: {path}")
+    return say(f"report: {path}")
 
 
 def _gathered(location: Location) -> Gathered:
@@ -117,9 +109,3 @@ def _gathered(location: Location) -> Gathered:
 
 def _tell(problem: str) -> None:
     print(printable(f"WARNING: {problem}"), file=sys.stderr)
-
-
-def _say(text: str) -> int:
-    with contextlib.suppress(OSError):
-        print(printable(text), flush=True)
-    return 0
