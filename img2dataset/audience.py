@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from img2dataset.distributing import MemberRecord
 from img2dataset.errors import one_line
+from img2dataset.log_output import json_line, notice
 from img2dataset.manifest import shown_list
 from img2dataset.options import Options
 from img2dataset.reading import Reader
@@ -154,6 +155,29 @@ class Audience:
         finally:
             told.cancel()
 
+    def tell_end(self, summary: RunSummary) -> None:
+        """Where lines are JSON, the last of them: what became of the run, in numbers."""
+        if self._options.log_format != "json":
+            return
+        line = json_line(
+            "end",
+            exit_status=summary.exit_status,
+            rows={
+                "success": summary.successes,
+                "failed_to_download": summary.failed_to_download,
+                "failed_to_resize": summary.failed_to_resize,
+            },
+            seconds=round(summary.end_time - summary.start_time, 3),
+            shards=summary.shards,
+            shards_failed=len(summary.failed_shards),
+            error=summary.error,
+            findings=[finding.kind.value for finding in summary.findings],
+            output=summary.output_folder,
+            report=summary.report_page,
+        )
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
+
     def _tell_sinks(self, event: Event) -> None:
         if self._sinks is not None:
             self._sinks.take(event)
@@ -182,8 +206,7 @@ class Audience:
 
 
 def _say_that_it_is_made() -> None:
-    with contextlib.suppress(OSError, ValueError):  # whoever reads may have gone
-        print("img2dataset: all shards are made; the report is being made", file=sys.stderr, flush=True)
+    notice("reporting", "all shards are made; the report is being made")
 
 
 def _sinks(options: Options) -> Sinks | None:

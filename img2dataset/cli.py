@@ -15,11 +15,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import Img2datasetError, OptionError
-from img2dataset.log_output import TEXT_FORMAT, set_up_as_given
+from img2dataset.log_output import TEXT_FORMAT, json_line, lines_are_json, notice, set_up_as_given
 from img2dataset.printable import PrintableFormatter, printable
 from img2dataset.stopping import (
     RUN_ME_AGAIN,
-    STOPPED_LINE,
+    STOPPED,
+    STOPPING,
     StopRequest,
     end_on_signals,
     exit_status_of,
@@ -99,7 +100,7 @@ def run_command(words: list[str]) -> int:
             from img2dataset.estimating.command import run as run_estimate
 
             return run_estimate(words[1:], _given)
-        with end_on_signals(STOPPED_LINE):
+        with end_on_signals(f"img2dataset: {STOPPED}"):
             return _run_download(words)
     except Img2datasetError as error:
         _say_mistake(f"img2dataset: {error}")
@@ -117,7 +118,9 @@ def _run_download(words: list[str]) -> int:
         return _say(shown_config(options))
     from img2dataset.api import run
 
-    stop = StopRequest(of_scheduler=options.distributor == "ranks")
+    stop = StopRequest(options.distributor == "ranks")
+    if options.log_format == "json":
+        stop.stopping_line = f"{json_line('stopping', message=STOPPING)}\n".encode()
     with stop_on_signals(stop):
         try:
             summary = run(options, stop)
@@ -163,9 +166,7 @@ def _text_at(path: str) -> str:
 
 
 def _say_stopped(exit_status: int) -> int:
-    # The terminal may be what was closed.
-    with contextlib.suppress(OSError):
-        print(STOPPED_LINE, file=sys.stderr, flush=True)
+    notice("stopped", STOPPED, exit_status=exit_status)
     return exit_status
 
 
@@ -205,6 +206,9 @@ def _say_completion(shells: list[str]) -> int:
 
 def _say_mistake(text: str) -> None:
     """One line; on a terminal in as many as it takes there, broken between words."""
+    if lines_are_json():
+        notice("error", text.removeprefix("img2dataset: "))
+        return
     if sys.stderr.isatty():
         import shutil
         import textwrap

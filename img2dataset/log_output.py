@@ -6,6 +6,7 @@ otherwise, the logger of this package gets a handler. Called by the api and by w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -17,6 +18,9 @@ from img2dataset.options.logs import LogFormat, LogLevel, LogSettings
 from img2dataset.printable import PrintableFormatter, printable
 
 TEXT_FORMAT = "%(levelname)s: %(message)s"
+
+# Whether lines that are no log records are JSON too.
+_as_json = False
 
 
 class JsonFormatter(logging.Formatter):
@@ -40,6 +44,8 @@ class _OwnHandler(logging.StreamHandler):  # type: ignore[type-arg]
 
 def set_up_logging(settings: LogSettings) -> None:
     """Log as the settings say, from now on."""
+    global _as_json
+    _as_json = settings.format == "json"
     logger = logging.getLogger("img2dataset")
     for handler in [each for each in logger.handlers if isinstance(each, _OwnHandler)]:
         logger.removeHandler(handler)
@@ -64,6 +70,25 @@ def set_up_as_given(given: Mapping[str, Any]) -> None:
     level, form = given.get("log_level", "warning"), given.get("log_format", "text")
     if level in get_args(LogLevel) and form in get_args(LogFormat):
         set_up_logging(LogSettings(level, form))
+
+
+def lines_are_json() -> bool:
+    """Whether each line on standard error is an object."""
+    return _as_json
+
+
+def notice(event: str, text: str, **fields: Any) -> None:
+    """Say on standard error what is no log record: a line for people, or an object with the same in it.
+
+    Args:
+        event: what happened, in a word.
+        text: the same for people.
+        fields: what programs may want to know of it.
+    """
+    shown = printable(text)
+    line = json_line(event, message=shown, **fields) if _as_json else f"img2dataset: {shown}"
+    with contextlib.suppress(OSError, ValueError):  # whoever reads may have gone
+        print(line, file=sys.stderr, flush=True)
 
 
 def json_line(event: str, **fields: Any) -> str:

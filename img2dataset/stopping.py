@@ -14,13 +14,11 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-STOPPING_LINE = (
-    b"\nimg2dataset: stopping: what is under way is finished and kept, a few seconds; a second signal ends it"
-    b" at once\n"
-)
+STOPPING = "stopping: what is under way is finished and kept, a few seconds; a second signal ends it at once"
+
 # What sysexits.h calls EX_TEMPFAIL: nothing is wrong, and the same command goes on.
 RUN_ME_AGAIN = 75
-STOPPED_LINE = "img2dataset: stopped; the same command goes on where it stopped"
+STOPPED = "stopped; the same command goes on where it stopped"
 
 
 class StopRequest:
@@ -29,9 +27,12 @@ class StopRequest:
     Args:
         of_scheduler: SIGTERM is sent by one, perhaps twice: to each process, and by the script that it runs.
             It then kills by itself what takes too long, so the second is no wish to end at once.
+
+    ``stopping_line`` is what is said on standard error when the stop is asked for.
     """
 
     def __init__(self, of_scheduler: bool = False) -> None:
+        self.stopping_line = f"\nimg2dataset: {STOPPING}\n".encode()
         self.of_scheduler = of_scheduler
         self.signal_number: int | None = None
         self.engine_has_begun = False
@@ -101,7 +102,7 @@ def stop_on_signals(request: StopRequest) -> Iterator[None]:
             request.signal_number = signal_number
             raise StoppedEarly
         with contextlib.suppress(OSError):
-            os.write(2, STOPPING_LINE)
+            os.write(2, request.stopping_line)
         request.make(signal_number)
 
     with _handling(handle), _silent_where_swallowed():

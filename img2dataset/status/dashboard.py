@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sys
 
 from img2dataset.errors import Img2datasetError, OutputError, one_line
+from img2dataset.log_output import notice
 from img2dataset.manifest import shown_list
 from img2dataset.reporting.live import LivePage
 from img2dataset.status.folder_status import folder_status
@@ -44,5 +44,7 @@ def start_dashboard(output_folder: str, port: int = 0) -> LivePage | None:
     except (Img2datasetError, OSError) as error:
         logger.warning("--dashboard: the page cannot be served: %s; the run goes on", one_line(error))
         return None
-    print(f"img2dataset: live page at {page.url}", file=sys.stderr, flush=True)
+    if port not in (0, page.port):
+        logger.warning("--dashboard_port: port %d is taken; the page is served on port %d", port, page.port)
+    notice("page", f"live page at {page.url}", url=page.url)
     return page

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import random
+import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from PIL import Image
 from img2dataset.log_output import set_up_logging
 from img2dataset.options.logs import LogSettings
 from tests.pictures import photograph
-from tests.program.runs import run, serve_photographs, write_list
+from tests.program.runs import run, serve_photographs, start, write_list
 from tests.servers import ImageServer
 
 
@@ -53,11 +55,47 @@ def test_the_progress_is_an_object_too(tmp_path: Path, image_server: ImageServer
         log_format="json",
         max_requests_per_second_per_host=6,
     )
-    progress = [json.loads(line) for line in result.stderr.splitlines()]
+    *progress, end = [json.loads(line) for line in result.stderr.splitlines()]
     assert progress
     assert {line["event"] for line in progress} == {"progress"}
+    assert (end["event"], end["exit_status"], end["shards"]) == ("end", 0, 1)
+    assert end["rows"] == {"success": 60, "failed_to_download": 0, "failed_to_resize": 0}
+    assert Path(end["report"]).is_file()
     assert all(0 <= line["rows"].get("success", 0) <= 60 for line in progress)
     assert progress[-1]["rows"]["success"] > 0
+
+
+def test_what_is_no_record_is_an_object_too(tmp_path: Path, image_server: ImageServer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        text = said(tmp_path, image_server, log_format="json", dashboard=True, dashboard_port=port)
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line for line in lines if f"port {port} is taken" in line.get("message", "")]
+    page = next(line for line in lines if line.get("event") == "page")
+    assert page["url"].startswith("http://127.0.0.1:")
+    wrong = run(url_list=tmp_path / "none.txt", output_folder=tmp_path / "none", log_format="json")
+    error = json.loads(wrong.stderr)
+    assert error["event"] == "error"
+    assert "none.txt" in error["message"]
+
+
+def test_a_stop_is_an_object_too(tmp_path: Path, image_server: ImageServer) -> None:
+    urls = write_list(tmp_path / "list.txt", serve_photographs(image_server, 2), 600)
+    process = start(
+        url_list=urls,
+        output_folder=tmp_path / "out",
+        processes_count=1,
+        log_format="json",
+        max_requests_per_second_per_host=6,
+    )
+    assert process.stderr is not None
+    first = json.loads(process.stderr.readline())
+    process.send_signal(signal.SIGINT)
+    lines = [first, *map(json.loads, process.communicate(timeout=60)[1].splitlines())]
+    assert [line["event"] for line in lines if line["event"] != "progress"] == ["stopping", "end", "stopped"]
+    assert process.returncode == lines[-1]["exit_status"] == 130
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ let paused = false;
 // Numbers, as people read them.
 const known = (value) => value !== null && value !== undefined;
 const whole = (value) => (known(value) ? Math.round(value).toLocaleString("en") : "–");
+const counted = (value, noun) => `${whole(value)} ${noun}${Math.round(value) === 1 ? "" : "s"}`;
 const percent = (value) => (known(value) ? (100 * value).toFixed(1) + " %" : "–");
 function scaled(value, units, base) {
   if (!known(value)) return "–";
@@ -61,7 +62,7 @@ function showProgress(view) {
   const rows = view.rows || { done: 0 };
   const share = rows.of_list ? Math.min(1, rows.done / rows.of_list) : null;
   say(at("progress-text"), known(share)
-    ? `${whole(rows.done)} of ${whole(rows.of_list)} rows (${percent(share)})` : `${whole(rows.done)} rows`);
+    ? `${whole(rows.done)} of ${counted(rows.of_list, "row")} (${percent(share)})` : counted(rows.done, "row"));
   const bar = at("progress");
   bar.classList.toggle("unknown", !known(share));
   bar.setAttribute("aria-valuenow", known(share) ? (100 * share).toFixed(1) : "0");
@@ -79,7 +80,7 @@ function showTiles(view) {
   const shards = view.shards || {};
   const elapsed = known(view.began) ? (view.state === "running" ? view.now : view.heard) - view.began : null;
   const tiles = [
-    ["Success", percent(view.success_share), `${whole(view.rows && view.rows.success)} images`],
+    ["Success", percent(view.success_share), counted(view.rows && view.rows.success, "image")],
     ["Rows a second", short(view.rows_per_second), `${short(view.mean_rows_per_second)} since it began`],
     ["Time", duration(elapsed), view.state !== "running" ? "in all" : known(view.seconds_left) ? `about ${duration(view.seconds_left)} left` : "so far"],
     ["Shards done", whole(shards.done), [known(view.shards_open) ? `${whole(view.shards_open)} open` : "", `${whole(shards.failed || 0)} failed`].filter(Boolean).join(", ")],

@@ -75,6 +75,11 @@ class LivePage:
         threading.Thread(target=self._server.serve, name="live page server", daemon=True).start()
 
     @property
+    def port(self) -> int:
+        """The port it is served on: where another was asked for, that one was taken."""
+        return self._server.port
+
+    @property
     def url(self) -> str:
         """The address of the page, with its token."""
         return self._server.url

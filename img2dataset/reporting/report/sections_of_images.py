@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from img2dataset.counted import counted
 from img2dataset.reporting.page import Markup, element
 from img2dataset.reporting.page.charts import Series, bar, column_chart, figure, share, table
 from img2dataset.reporting.report.wording import bytes_text, section
@@ -115,7 +116,7 @@ def captions(document: dict[str, Any]) -> Markup | None:
                 series,
                 labels,
                 note=f"{length['least']:,} to {length['largest']:,} characters, median"
-                f" {length['median']:,}; {found['without']:,} images have no caption",
+                f" {length['median']:,}; without a caption: {counted(found['without'], 'image')}",
                 first="characters",
             )
         )

@@ -37,7 +37,7 @@ def totals(document: dict[str, Any]) -> Markup | None:
         ),
         tile("failed to resize", f"{found['failed_to_resize']:,}", share(found["failed_to_resize"], rows)),
         tile(
-            "time at work",
+            "time making shards",
             duration_text(found["seconds_at_work"]),
             f"{found['rows_per_second']:,} rows/s" if found["rows_per_second"] else None,
         ),

@@ -6,11 +6,11 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
 
+from img2dataset.log_output import notice
 from img2dataset.printable import printable
 from img2dataset.processes.child import Child, Ended, Heard, Program
 from img2dataset.reporting.events import EndEvent, Event, RunEvent, TickEvent
@@ -96,8 +96,7 @@ class ToldSink:
 
     def _hear(self, heard: Heard[Taken | Failed | ReportsTo] | Ended) -> None:
         if isinstance(heard, Heard) and isinstance(heard.message, ReportsTo):
-            with contextlib.suppress(OSError):
-                print(printable(f"img2dataset: {heard.message.text}"), file=sys.stderr, flush=True)
+            notice("sink", heard.message.text, sink=self._name)
             return
         with self._changed:
             if isinstance(heard, Heard) and isinstance(heard.message, Taken):
