@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from img2dataset.training.batch.features import FeatureDataset, precompute
     from img2dataset.training.batch.sampling import BucketSampler, ShuffleSampler
     from img2dataset.training.batch.tokenizing import CaptionTokenizer
+    from img2dataset.training.data.concat_dataset import ConcatDataset
     from img2dataset.training.data.datasets import ImageTextDataset
     from img2dataset.training.data.lists import open_list
     from img2dataset.training.data.metadata_dataset import MetadataDataset
@@ -54,6 +55,7 @@ _HOMES = {
     "CaptionTransform": "load.captions",
     "CaptionTransforms": "load.captions",
     "Collate": "batch.collation",
+    "ConcatDataset": "data.concat_dataset",
     "DropCaption": "load.captions",
     "DropParts": "load.captions",
     "FeatureDataset": "batch.features",
@@ -94,6 +96,7 @@ __all__ = [
     "CaptionTransform",
     "CaptionTransforms",
     "Collate",
+    "ConcatDataset",
     "DropCaption",
     "DropParts",
     "FeatureDataset",

@@ -15,6 +15,15 @@ from img2dataset.errors import Img2datasetError, OptionError
 class EmptyBatch(Img2datasetError):
     """Every sample of a batch was skipped."""
 
+    @classmethod
+    def of(cls, count: int, reason: str | None = None) -> EmptyBatch:
+        """For a batch of ``count`` samples, the last of which was skipped for ``reason``."""
+        told = f": {reason}" if reason else " (the log says why)"
+        return cls(
+            f"all {counted(count, 'sample')} of a batch failed to load{told};"
+            " use a larger batch, or on_error='replace'"
+        )
+
 
 class Collate:
     """Joins samples (dictionaries) into a batch (a dictionary).
@@ -60,10 +69,7 @@ class Collate:
         """The batch of ``samples``."""
         kept = [sample for sample in samples if sample is not None]
         if not kept:
-            raise EmptyBatch(
-                f"all {counted(len(samples), 'sample')} of a batch failed to load (the log says why);"
-                " use a larger batch, or on_error='replace'"
-            )
+            raise EmptyBatch.of(len(samples))
         batch: dict[str, Any] = {}
         for key in dict.fromkeys(key for sample in kept for key in sample):
             self._join(batch, key, [sample.get(key) for sample in kept])

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
-from img2dataset.counted import counted
 from img2dataset.errors import OptionError
 from img2dataset.failures import TOO_SMALL_FOR_BUCKETS
 from img2dataset.training.batch.buckets import NO_BUCKET, Buckets
 from img2dataset.training.batch.collation import EmptyBatch
 from img2dataset.training.data.columns import chosen_columns
+from img2dataset.training.data.failure_log import FailureLog
 from img2dataset.training.data.lists import RowList, list_folder, open_list
 from img2dataset.training.data.picture_memory import PictureMemory
 from img2dataset.training.data.sizes import image_sizes
@@ -82,6 +82,8 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
     ``caption`` (a string, or a list for "all"), ``tokens`` if there is a tokenizer, ``index`` (the row), and
     ``metadata`` (the row's other columns). With buckets also ``original_size``, ``crop_top_left`` and
     ``target_size``, each (vertical, horizontal) in pixels: SDXL's conditioning.
+
+    ``failures`` has the rows that were left out, and why, those of a ``DataLoader``'s workers too.
 
     Raises:
         OptionError: a value is not one of those it takes.
@@ -150,7 +152,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         self.on_error = on_error
         self.seed = seed
         self.images_alike = images_alike
-        self.failures: dict[int, str] = {}
+        self._failures = FailureLog()
         self._epoch = Epoch()
         self._bucket_ids: Any = None
         self._memory = PictureMemory(memory_cache)
@@ -166,12 +168,22 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         """The samples of several rows, without those that were skipped; all downloads run at once."""
         samples = [sample for sample in self._samples(indices) if sample is not None]
         if not samples:
-            reason = self.failures.get(indices[-1], "the log says why")
-            raise EmptyBatch(
-                f"all {counted(len(indices), 'sample')} of a batch failed to load: {reason};"
-                " use a larger batch, or on_error='replace'"
-            )
+            raise EmptyBatch.of(len(indices), self.failures.get(indices[-1]))
         return samples
+
+    def load_batch(self, indices: Sequence[int]) -> Callable[[], list[Any]]:
+        """Load the images of several rows; what is returned makes the samples of them, None if skipped.
+
+        In two steps, so that the datasets of a ``ConcatDataset`` load at the same time.
+        """
+        rows = [self.rows.row(index) for index in indices]
+        loaded = map(iter, self._loaded(rows))
+        return lambda: [self._sample_or_other(*one) for one in zip(indices, rows, loaded, strict=True)]
+
+    @property
+    def failures(self) -> dict[int, str]:
+        """The rows that were left out so far, with "skip" and "replace", and why; those of workers too."""
+        return self._failures.all()
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch it is; all workers see it, also persistent ones."""
@@ -199,9 +211,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         return list(flat(self.rows.row(index).get(self.columns["image"])))
 
     def _samples(self, indices: Sequence[int]) -> list[Any]:
-        rows = [self.rows.row(index) for index in indices]
-        loaded = map(iter, self._loaded(rows))
-        return [self._sample_or_other(*one) for one in zip(indices, rows, loaded, strict=True)]
+        return self.load_batch(indices)()
 
     def _sample_or_other(self, index: int, row: dict[str, Any], loaded: Iterator[Any]) -> Any:
         try:
@@ -294,14 +304,14 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         import numpy as np
 
         alike: Any = range(len(self))
+        failed = self.failures
         if self._bucket_ids is not None and self._bucket_ids[index] != NO_BUCKET:
             alike = np.flatnonzero(self._bucket_ids == self._bucket_ids[index])
         for attempt in range(REPLACEMENTS_TRIED):
             other = int(alike[number_of(self.seed or 0, self._epoch.get(), index, attempt) % len(alike)])
-            if other not in self.failures:
+            if other not in failed:
                 yield other
 
     def _note_failure(self, index: int, error: ImageLoadError) -> None:
-        if index not in self.failures:
+        if self._failures.note(index, str(error)):
             logger.warning("row %d is left out: %s", index, error)
-        self.failures[index] = str(error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from img2dataset.errors import InputError, OptionError
 from img2dataset.training.data.lists import RowList, list_folder, open_list
 from img2dataset.training.load.loading import ImageLoader
+from img2dataset.training.load.operators import Operator
 from img2dataset.training.requirements import require
 
 if TYPE_CHECKING:
@@ -69,8 +70,44 @@ class MetadataDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defi
         Raises:
             ImageLoadError: an image of the row cannot be loaded.
         """
-        row = self.rows.row(range(len(self))[index] % len(self.rows))
-        return {
-            name: self.operators[name](value) if name in self.operators else value
-            for name, value in row.items()
-        }
+        return self.__getitems__([range(len(self))[index]])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows of several numbers, with pictures; all downloads run at once."""
+        return self.load_batch(indices)()
+
+    def load_batch(self, indices: Sequence[int]) -> Callable[[], list[dict[str, Any]]]:
+        """Load the images of several rows; what is returned gives the rows, and runs what follows loading.
+
+        In two steps, so that the datasets of a ``ConcatDataset`` load at the same time.
+        """
+        rows = [dict(self.rows.row(index % len(self.rows))) for index in indices]
+        parts = {column: _around_loader(operator) for column, operator in self.operators.items()}
+        fields = [(row, column) for row in rows for column in row if column in parts]
+        for loader in dict.fromkeys(loader for _, loader, _ in parts.values() if loader is not None):
+            mine = [(row, column) for row, column in fields if parts[column][1] is loader]
+            pictures = loader([_through(parts[column][0], row[column]) for row, column in mine])
+            for (row, column), picture in zip(mine, pictures, strict=True):
+                row[column] = picture
+
+        def finished() -> list[dict[str, Any]]:
+            for row, column in fields:
+                row[column] = _through(parts[column][2], row[column])
+            return rows
+
+        return finished
+
+
+def _around_loader(operator: Callable[[Any], Any]) -> tuple[list[Any], ImageLoader | None, list[Any]]:
+    """What an operator does before it loads, its loader, and what it does afterwards."""
+    steps = operator.operators if isinstance(operator, Operator) else [operator]
+    for number, step in enumerate(steps):
+        if isinstance(step, ImageLoader):
+            return steps[:number], step, steps[number + 1 :]
+    return [], None, steps
+
+
+def _through(steps: Sequence[Callable[[Any], Any]], value: Any) -> Any:
+    for step in steps:
+        value = step(value)
+    return value

@@ -105,10 +105,13 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
         self._first_epoch = 0
         # An epoch for each worker, in shared memory: workers end an epoch at different times.
         self._epochs: Any = torch.zeros(MOST_WORKERS, dtype=torch.int64).share_memory_()
+        # Likewise: whether workers have given out samples, which only ``advance`` tells the training process.
+        self._given_by_workers: Any = torch.zeros((), dtype=torch.bool).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next iteration is, for the order. Without it, each is followed by the next."""
         self._epochs.fill_(epoch)
+        self._given_by_workers.fill_(False)
         self._first_epoch = epoch
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -154,6 +157,8 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
                     sample = self._sample(streamed, share.epoch)
                     if sample is not None:
                         self._note(position)
+                        if torch.utils.data.get_worker_info() is not None:
+                            self._given_by_workers.fill_(True)
                         yield sample | {"position": position}
         finally:
             engine.close()
@@ -192,7 +197,17 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
             self._note(position)
 
     def state_dict(self) -> dict[str, Any]:
-        """What this rank has used: the batches told to ``advance``; without workers, those given out."""
+        """What this rank has used: the batches told to ``advance``; without workers, those given out.
+
+        Raises:
+            OptionError: workers have given out samples, and none was told to ``advance``.
+        """
+        of_worker = torch.utils.data.get_worker_info() is not None
+        if self._current is None and not of_worker and bool(self._given_by_workers):
+            raise OptionError(
+                "workers have given out samples of the stream, but none was told to advance, so that a state"
+                " would begin again; call stream.advance(batch) for each batch that is used"
+            )
         layers = list(self._before)
         epoch = self._first_epoch
         if self._current is not None:
