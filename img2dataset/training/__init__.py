@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from img2dataset.training.batch.collation import Collate, collate
     from img2dataset.training.batch.features import FeatureDataset, precompute
     from img2dataset.training.batch.sampling import BucketSampler, ShuffleSampler
-    from img2dataset.training.batch.tokenizing import CaptionTokenizer
     from img2dataset.training.data.concat_dataset import ConcatDataset
     from img2dataset.training.data.datasets import ImageTextDataset
     from img2dataset.training.data.lists import open_list
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from img2dataset.training.load.loading import ImageLoader, load_image
     from img2dataset.training.load.operators import Operator, Pipeline
     from img2dataset.training.load.sources import ImageLoadError
+    from img2dataset.training.load.tokenizing import CaptionTokenizer
     from img2dataset.training.streaming.engine import StreamedSample
     from img2dataset.training.streaming.stream import stream
     from img2dataset.training.streaming.url_stream import UrlStream
@@ -51,7 +51,7 @@ _HOMES = {
     "BucketSampler": "batch.sampling",
     "Buckets": "batch.buckets",
     "CacheStats": "load.cache",
-    "CaptionTokenizer": "batch.tokenizing",
+    "CaptionTokenizer": "load.tokenizing",
     "CaptionTransform": "load.captions",
     "CaptionTransforms": "load.captions",
     "Collate": "batch.collation",

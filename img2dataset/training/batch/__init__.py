@@ -1,3 +1,3 @@
-"""From samples to batches: ``buckets`` of image sizes, ``sampling``, ``tokenizing``, ``collation``, and
+"""From samples to batches: ``buckets`` of image sizes, ``sampling``, ``collation``, and
 ``features`` that a model computed once. Works on ``load``; called by ``data`` and ``streaming``.
 """

@@ -21,6 +21,7 @@ from img2dataset.training.batch.collation import EmptyBatch
 from img2dataset.training.data.columns import chosen_columns
 from img2dataset.training.data.failure_log import FailureLog
 from img2dataset.training.data.lists import RowList, list_folder, open_list
+from img2dataset.training.data.model_transform import sample_transform_of
 from img2dataset.training.data.picture_memory import PictureMemory
 from img2dataset.training.data.sizes import image_sizes
 from img2dataset.training.load.captions import chosen_captions
@@ -62,8 +63,10 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
             callable of a ``PIL.Image.Image`` (torchvision's transforms); None: the picture as it is.
         caption_transform: keyword arguments of ``CaptionTransforms`` (``{"drop": 0.05, …}``), a
             ``CaptionTransform``, or any callable of a caption.
-        tokenizer: called with the caption, its answer is ``tokens``; see ``CaptionTokenizer``.
-        model_transform: called with the finished sample; what it returns is the sample.
+        tokenizer: of transformers, tokenizers, torchtune (anything with ``encode``), or a callable of the
+            caption; its answer is ``tokens``. ``CaptionTokenizer`` cuts, and joins several.
+        model_transform: called with the finished sample, and what it returns is the sample; or with
+            ``(img, text)`` if it takes two arguments: a pair that it returns takes their places.
         buckets: pictures are resized and cropped to their aspect-ratio bucket, before ``img_transform``.
         on_error: what a sample that cannot be loaded does: "raise"; "skip": it is missing in its batch;
             "replace": another sample (of the same bucket) stands in. The cause is logged once.
@@ -101,7 +104,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         img_transform: ImageTransformLike = None,
         caption_transform: CaptionTransformLike = None,
         tokenizer: TokenizerLike = None,
-        model_transform: Callable[[dict[str, Any]], Any] | None = None,
+        model_transform: Callable[..., Any] | None = None,
         buckets: Buckets | Mapping[str, Any] | None = None,
         on_error: Literal["raise", "skip", "replace"] = "raise",
         memory_cache: int = 0,
@@ -142,6 +145,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         self.captions = captions
         self.transforms = SampleTransforms(img_transform, caption_transform, tokenizer, seed is not None)
         self.model_transform = model_transform
+        self._finish = None if model_transform is None else sample_transform_of(model_transform)
         self.buckets = Buckets(**buckets) if isinstance(buckets, Mapping) else buckets
         transform = self.transforms.img_transform
         shapes = isinstance(transform, ImageTransform) and (transform.resize or transform.crop)
@@ -248,7 +252,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         sample["index"] = index
         used = set(self.columns.values())
         sample["metadata"] = {name: value for name, value in row.items() if name not in used}
-        return sample if self.model_transform is None else self.model_transform(sample)
+        return sample if self._finish is None else self._finish(sample)
 
     def _picture(self, source: Any, loaded: Any) -> Any:
         """The picture of a source, given what ``_loaded`` has found for it."""
