@@ -10,6 +10,7 @@ from typing import Any
 
 from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, OptionError
+from img2dataset.training.representation import shown
 
 
 class EmptyBatch(Img2datasetError):
@@ -65,6 +66,9 @@ class Collate:
         self.pad_images = pad_images
         self.tokens_key = tokens_key
         self.image_key = image_key
+
+    def __repr__(self) -> str:
+        return shown(self, pad_id=self.pad_id, pad_images=self.pad_images)
 
     def __call__(self, samples: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
         """The batch of ``samples``."""

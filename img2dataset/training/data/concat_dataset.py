@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from img2dataset.counted import counted
 from img2dataset.errors import OptionError
 from img2dataset.training.batch.collation import EmptyBatch
 from img2dataset.training.batch.sampling import tell_epoch
+from img2dataset.training.representation import shown
 from img2dataset.training.requirements import require
 
 torch = require("torch", "a dataset for PyTorch")
@@ -49,6 +51,9 @@ class ConcatDataset(torch.utils.data.ConcatDataset):  # type: ignore[misc, name-
                     " map-style datasets, or chain streams with torch.utils.data.ChainDataset"
                 )
         super().__init__(given)
+
+    def __repr__(self) -> str:
+        return shown(self, f"{counted(len(self), 'row')}", *map(repr, self.datasets))
 
     def __getitem__(self, index: int) -> Any:
         """The sample of number ``index``; None if it failed and its dataset's ``on_error`` is "skip"."""

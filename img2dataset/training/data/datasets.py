@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
+from img2dataset.counted import counted
 from img2dataset.errors import OptionError
 from img2dataset.failures import TOO_SMALL_FOR_BUCKETS
 from img2dataset.training.batch.buckets import NO_BUCKET, Buckets
 from img2dataset.training.batch.collation import EmptyBatch
 from img2dataset.training.data.columns import chosen_columns
 from img2dataset.training.data.failure_log import FailureLog
-from img2dataset.training.data.lists import RowList, list_folder, open_list
+from img2dataset.training.data.lists import RowList, open_list
+from img2dataset.training.data.loaders import LoaderLike, loader_of
 from img2dataset.training.data.model_transform import sample_transform_of
 from img2dataset.training.data.picture_memory import PictureMemory
 from img2dataset.training.data.sizes import image_sizes
@@ -32,14 +34,12 @@ from img2dataset.training.load.finishing import (
     TokenizerLike,
 )
 from img2dataset.training.load.images import ImageTransform
-from img2dataset.training.load.loading import ImageLoader
 from img2dataset.training.load.sources import ImageLoadError, flat
 from img2dataset.training.randomness import Epoch, generator_of, number_of
+from img2dataset.training.representation import shown, shown_source
 from img2dataset.training.requirements import require
 
 if TYPE_CHECKING:
-    import requests
-
     from img2dataset.training.load.cache import ImageCache
 
 torch = require("torch", "a dataset for PyTorch")
@@ -57,7 +57,8 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         format: an ``input_format`` of downloads, "lmdb", "folder" or "huggingface"; None: told from ``path``.
         column_map: which columns are meant: ``{"image": "url", "caption": "text"}``. Without it, the usual
             names are tried. Also ``width`` and ``height``, pixels, which spare buckets from opening images.
-        base_path: folder of relative paths; None: the list's own. URLs are never joined to it.
+        base_path: folder of relative paths; None: the list's own. URLs are never joined to it. Like
+            ``cache``, short for the loader's.
         captions: of several captions in a row: a "random" one each epoch, the "first", or "all" (a list).
         img_transform: keyword arguments of ``ImageTransform`` (``{"resize": [256, 256], …}``), or any
             callable of a ``PIL.Image.Image`` (torchvision's transforms); None: the picture as it is.
@@ -76,9 +77,8 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
             same for any number of workers. None: they vary as PyTorch's generator does.
         images_alike: the images of one row get the same flip, crop and other random choices, as pairs for
             editing and layers need it; False: each its own.
-        mode: "RGB", "RGBA" or "L".
-        session, allow_urls, timeout_s, deadline_s, retries, max_bytes: as in ``ImageLoader``.
-        loader: an ``ImageLoader`` of your own in place of all these.
+        loader: arguments of ``ImageLoader`` (``{"timeout_s": 5, "retries": 0, "mode": "RGBA"}``), or an
+            ``ImageLoader`` of your own, which has its own ``base_path`` and ``cache``.
         split: of a Hugging Face dataset given by name.
 
     A sample is a dictionary: ``img`` (what the transform returns; a list if the row has a list of images),
@@ -111,14 +111,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         cache: str | os.PathLike[str] | ImageCache | None = None,
         seed: int | None = None,
         images_alike: bool = True,
-        mode: Literal["RGB", "RGBA", "L"] = "RGB",
-        session: requests.Session | None = None,
-        allow_urls: bool = True,
-        timeout_s: float = 10.0,
-        deadline_s: float = 60.0,
-        retries: int = 2,
-        max_bytes: int = 100_000_000,
-        loader: ImageLoader | None = None,
+        loader: LoaderLike = None,
         split: str = "train",
     ):
         for name, value, allowed in (
@@ -130,18 +123,9 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         if memory_cache < 0:
             raise OptionError(f"memory_cache is {memory_cache!r}; it takes a number of images, 0 for none")
         self.rows: RowList = open_list(path, format, split)
+        self._source = shown_source(path)
         self.columns = chosen_columns(self.rows.columns, column_map)
-        self.loader = loader or ImageLoader(
-            base_path if base_path is not None else list_folder(path),
-            mode=mode,
-            cache=cache,
-            session=session,
-            allow_urls=allow_urls,
-            timeout_s=timeout_s,
-            deadline_s=deadline_s,
-            retries=retries,
-            max_bytes=max_bytes,
-        )
+        self.loader = loader_of(loader, path, base_path, cache)
         self.captions = captions
         self.transforms = SampleTransforms(img_transform, caption_transform, tokenizer, seed is not None)
         self.model_transform = model_transform
@@ -163,6 +147,22 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"{counted(len(self), 'row')} of {self._source}",
+            columns=self.columns,
+            captions=self.captions,
+            img_transform=self.transforms.img_transform,
+            caption_transform=self.transforms.caption_transform,
+            tokenizer=self.transforms.tokenizer,
+            model_transform=self.model_transform,
+            buckets=self.buckets,
+            on_error=self.on_error,
+            seed=self.seed,
+            loader=self.loader,
+        )
 
     def __getitem__(self, index: int) -> Any:
         """The sample of row ``index``; None if it failed and ``on_error`` is "skip"."""

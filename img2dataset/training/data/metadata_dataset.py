@@ -10,10 +10,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from img2dataset.counted import counted
 from img2dataset.errors import InputError, OptionError
-from img2dataset.training.data.lists import RowList, list_folder, open_list
+from img2dataset.training.data.lists import RowList, open_list
+from img2dataset.training.data.loaders import LoaderLike, loader_of
 from img2dataset.training.load.loading import ImageLoader
 from img2dataset.training.load.operators import Operator
+from img2dataset.training.representation import shown, shown_source
 from img2dataset.training.requirements import require
 
 if TYPE_CHECKING:
@@ -45,10 +48,11 @@ class MetadataDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defi
         repeat: int = 1,
         format: str | None = None,
         cache: str | os.PathLike[str] | ImageCache | None = None,
-        loader: ImageLoader | None = None,
+        loader: LoaderLike = None,
         split: str = "train",
     ):
         self.rows: RowList = open_list(path, format, split)
+        self._source = shown_source(path)
         columns = (image_columns,) if isinstance(image_columns, str) else tuple(image_columns)
         operators = dict(operators or {})
         for column in (*columns, *operators):
@@ -56,13 +60,17 @@ class MetadataDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defi
                 raise InputError(f"the list has no column {column!r}; it has {', '.join(self.rows.columns)}")
         if repeat < 1:
             raise OptionError(f"repeat is {repeat!r}; it takes a whole number from 1")
-        folder = base_path if base_path is not None else list_folder(path)
-        self.loader = loader or ImageLoader(folder, cache=cache)
+        self.loader = loader_of(loader, path, base_path, cache)
         self.operators: dict[str, Callable[[Any], Any]] = dict.fromkeys(columns, self.loader) | operators
         self.repeat = repeat
 
     def __len__(self) -> int:
         return len(self.rows) * self.repeat
+
+    def __repr__(self) -> str:
+        rows = f"{counted(len(self.rows), 'row')} of {self._source}"
+        repeat = None if self.repeat == 1 else self.repeat
+        return shown(self, rows, operators=self.operators, repeat=repeat)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The row ``index`` (modulo the list), with pictures.

@@ -19,11 +19,12 @@ from img2dataset.training.load.augmentation import (
     checked_resized_crop,
     checked_rotation,
     grey,
-    is_range,
     rotated,
 )
 from img2dataset.training.load.captions import built_from, checked_probability
 from img2dataset.training.load.image_bytes import Size
+from img2dataset.training.load.value_range import checked_normalization
+from img2dataset.training.representation import shown
 
 OUTPUTS = ("tensor", "array", "pil")
 
@@ -82,6 +83,20 @@ class ImageTransform:
         value_range: Sequence[float] | None = None,
         output: Literal["tensor", "array", "pil"] = "tensor",
     ):
+        self._given = {
+            "resize": resize,
+            "center_crop": center_crop,
+            "random_crop": random_crop,
+            "random_resized_crop": random_resized_crop,
+            "horizontal_flip": horizontal_flip or None,
+            "vertical_flip": vertical_flip or None,
+            "rotation": rotation or None,
+            "color_jitter": color_jitter,
+            "grayscale": grayscale or None,
+            "normalize": normalize,
+            "value_range": value_range,
+            "output": None if output == "tensor" else output,
+        }
         self.resize = _checked_size("resize", resize)
         crops: dict[str, Any] = {
             "center_crop": center_crop,
@@ -103,7 +118,7 @@ class ImageTransform:
         self.rotation = checked_rotation(rotation)
         self.color_jitter = checked_color_jitter(color_jitter)
         self.grayscale = checked_probability("grayscale", grayscale)
-        self.mean, self.deviation = _checked_normalization(normalize, value_range)
+        self.mean, self.deviation = checked_normalization(normalize, value_range)
         if output not in OUTPUTS:
             raise OptionError(f"output is {output!r}; it takes {', '.join(map(repr, OUTPUTS))}")
         self.output = output
@@ -206,8 +221,7 @@ class ImageTransform:
         return tensor.mul_(scale).sub_(shift.view(3, 1, 1))
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"ImageTransform({values})"
+        return shown(self, **self._given)
 
 
 def image_transform_of(value: Any) -> Callable[..., Any] | None:
@@ -271,33 +285,3 @@ def _placement_of_part(size: Size, part: tuple[int, int, int, int], target: Size
     ratios = target[0] / width, target[1] / height
     scaled = max(target[0], round(size[0] * ratios[0])), max(target[1], round(size[1] * ratios[1]))
     return Placement(scaled, round(left * ratios[0]), round(top * ratios[1]), target)
-
-
-def _checked_normalization(
-    value: Any, value_range: Any = None
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if value_range is not None:
-        if value not in (False, None):
-            raise OptionError("normalize and value_range are both given; leave out one of them")
-        if not is_range(value_range) or value_range[0] == value_range[1]:
-            raise OptionError(
-                f"value_range is {value_range!r}; it takes what black and white become, such as [0, 255]"
-            )
-        black, white = value_range
-        return (-black / (white - black),) * 3, (1 / (white - black),) * 3
-    if value is False or value is None:
-        return (0.0,) * 3, (1.0,) * 3
-    if value is True:
-        return (0.5,) * 3, (0.5,) * 3
-    try:
-        mean, deviation = (
-            (float(part),) * 3 if isinstance(part, (int, float)) else tuple(map(float, part))
-            for part in value
-        )
-    except (TypeError, ValueError):
-        mean = deviation = ()
-    if len(mean) != 3 or len(deviation) != 3 or not all(one > 0 for one in deviation):
-        raise OptionError(
-            f"normalize is {value!r}; it takes True, False or [mean, deviation] (numbers or three each)"
-        )
-    return mean, deviation

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from img2dataset.errors import OptionError
+from img2dataset.training.representation import shown
 from img2dataset.training.requirements import require
 
 
@@ -71,8 +72,13 @@ class CaptionTokenizer:
         return tokens["tokenizer"] if self._single else tokens
 
     def __repr__(self) -> str:
-        shown = {name: type(tokenizer).__name__ for name, tokenizer in self._tokenizers.items()}
-        return f"CaptionTokenizer({shown}, max_length={self._max_lengths}, pad={self._pad})"
+        kinds = {name: type(tokenizer).__name__ for name, tokenizer in self._tokenizers.items()}
+        single = ", ".join(
+            kinds.values() if self._single else (f"{name}={kind}" for name, kind in kinds.items())
+        )
+        lengths = {name: length for name, length in self._max_lengths.items() if length is not None}
+        max_length = lengths.get("tokenizer") if self._single else lengths
+        return shown(self, single, max_length=max_length, pad=self._pad, pad_id=self._pad_id)
 
     def _tokens(self, name: str, caption: str) -> list[int]:
         tokenizer, length = self._tokenizers[name], self._max_lengths[name]
