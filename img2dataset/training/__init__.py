@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from img2dataset.training.batch.buckets import SDXL_SIZES, BucketFit, Buckets, bucket_sizes
     from img2dataset.training.batch.collation import Collate, collate
+    from img2dataset.training.batch.device_dataset import DeviceDataset
     from img2dataset.training.batch.features import FeatureDataset, precompute
     from img2dataset.training.batch.sampling import BucketSampler, ShuffleSampler
     from img2dataset.training.data.concat_dataset import ConcatDataset
@@ -56,6 +57,7 @@ _HOMES = {
     "CaptionTransforms": "load.captions",
     "Collate": "batch.collation",
     "ConcatDataset": "data.concat_dataset",
+    "DeviceDataset": "batch.device_dataset",
     "DropCaption": "load.captions",
     "DropParts": "load.captions",
     "FeatureDataset": "batch.features",
@@ -97,6 +99,7 @@ __all__ = [
     "CaptionTransforms",
     "Collate",
     "ConcatDataset",
+    "DeviceDataset",
     "DropCaption",
     "DropParts",
     "FeatureDataset",
