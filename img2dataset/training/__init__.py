@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from img2dataset.training.batch.device_dataset import DeviceDataset
     from img2dataset.training.batch.features import FeatureDataset, precompute
     from img2dataset.training.batch.sampling import BucketSampler, ShuffleSampler
+    from img2dataset.training.data.captioning import Captioned, caption_folder
     from img2dataset.training.data.concat_dataset import ConcatDataset
     from img2dataset.training.data.datasets import ImageTextDataset
     from img2dataset.training.data.lists import open_list
@@ -55,6 +56,7 @@ _HOMES = {
     "CaptionTokenizer": "load.tokenizing",
     "CaptionTransform": "load.captions",
     "CaptionTransforms": "load.captions",
+    "Captioned": "data.captioning",
     "Collate": "batch.collation",
     "ConcatDataset": "data.concat_dataset",
     "DeviceDataset": "batch.device_dataset",
@@ -79,6 +81,7 @@ _HOMES = {
     "UrlStream": "streaming.url_stream",
     "bucket_sizes": "batch.buckets",
     "cache_command": "load.cache_command",
+    "caption_folder": "data.captioning",
     "collate": "batch.collation",
     "load_image": "load.loading",
     "open_list": "data.lists",
@@ -97,6 +100,7 @@ __all__ = [
     "CaptionTokenizer",
     "CaptionTransform",
     "CaptionTransforms",
+    "Captioned",
     "Collate",
     "ConcatDataset",
     "DeviceDataset",
@@ -120,6 +124,7 @@ __all__ = [
     "UrlStream",
     "bucket_sizes",
     "cache_command",
+    "caption_folder",
     "collate",
     "load_image",
     "open_list",
