@@ -96,7 +96,7 @@ $(LOWEST_CLUSTERS)/.done: $(BUILT) tests/lowest.py
 	    --editable '.[spark,ray]' $(TEST_PACKAGES) 'setuptools>=77'
 	touch $@
 
-# The examples of frameworks, each in an environment of its own; some 6 GB.
+# The examples of frameworks, each in an environment of its own: some 6 GB with the PyTorch of CPUs alone, much more with others.
 FRAMEWORKS := torchdata lightning diffusers torchtune diffsynth
 PACKAGES_torchdata := torchdata
 PACKAGES_lightning := lightning
