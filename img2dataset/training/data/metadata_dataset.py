@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import InputError, OptionError
-from img2dataset.training.data.lists import RowList, list_folder, open_list
+from img2dataset.training.data.lists import list_folder, open_list
+from img2dataset.training.data.row_lists import RowList
 from img2dataset.training.load.loading import ImageLoader
 from img2dataset.training.requirements import require
 
@@ -45,7 +46,7 @@ class MetadataDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defi
         format: str | None = None,
         cache: str | os.PathLike[str] | ImageCache | None = None,
         loader: ImageLoader | None = None,
-        split: str = "train",
+        split: str | None = None,
     ):
         self.rows: RowList = open_list(path, format, split)
         columns = (image_columns,) if isinstance(image_columns, str) else tuple(image_columns)
