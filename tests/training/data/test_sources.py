@@ -1,4 +1,4 @@
-"""Sources that are no plain list and no folder of images: frames, saved datasets, hub folders, our outputs."""
+"""Sources that are no plain list and no folder of images: frames, saved datasets, hub folders, outputs."""
 
 from __future__ import annotations
 
