@@ -57,18 +57,32 @@ def test_the_example_learns_and_downloads_each_image_once(
     assert [image_server.count(path) for path in paths] == [1] * 96
 
 
+PAGE = (REPOSITORY / "docs" / "training.md").read_text()
+BLOCKS = [block.split("```")[0] for block in PAGE.split("```python\n")[1:]]
+
+
+def ran(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder)},
+    )
+
+
 def test_the_first_lines_of_the_documentation_work(served, requests_of, tmp_path: Path) -> None:
-    page = (REPOSITORY / "docs" / "training.md").read_text()
-    code = page.split("```python\n")[1].split("```")[0]
+    code = BLOCKS[0]
     assert len(code.splitlines()) <= 10
     urls = served(6)
     (tmp_path / "pairs.csv").write_text("\n".join(["url,caption", *(f"{url},a photograph" for url in urls)]))
-    finished = subprocess.run(
-        [sys.executable, "-c", code + "\nprint(tuple(batch['img'].shape), set(batch['caption']) - {''})"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "HOME": str(tmp_path)},
-    )
+    finished = ran(code + "\nprint(tuple(batch['img'].shape), set(batch['caption']) - {''})", tmp_path)
     assert finished.stdout.strip() == "(6, 3, 256, 256) {'a photograph'}", finished.stderr
     assert requests_of(urls) == 6
+
+
+def test_what_the_documentation_says_of_small_sets_on_the_gpu_works(served, tmp_path: Path) -> None:
+    (code,) = (block for block in BLOCKS if "DeviceDataset(" in block)
+    (tmp_path / "pairs.csv").write_text("\n".join(["url,caption", *(f"{url},one" for url in served(5))]))
+    finished = ran(code + "\nprint(tuple(batch['img'].shape), batch['img'].dtype)", tmp_path)
+    assert finished.stdout.strip() == "(5, 3, 256, 256) torch.float32", finished.stderr
