@@ -101,7 +101,8 @@ FRAMEWORKS := torchdata lightning diffusers torchtune diffsynth
 PACKAGES_torchdata := torchdata
 PACKAGES_lightning := lightning
 PACKAGES_diffusers := diffusers accelerate
-PACKAGES_torchtune := torchtune torchao torchvision
+# torchtune needs what later releases of torchao have moved.
+PACKAGES_torchtune := torchtune torchao==0.13.0 torchvision
 PACKAGES_diffsynth := diffsynth
 test-frameworks: $(VENV)/.dev $(FRAMEWORKS:%=$(VENV)/frameworks/%/.done)
 	$(BIN)/python -m pytest -m slow tests/frameworks

@@ -2,7 +2,7 @@
 
     pip install 'img2dataset[training]' diffusers accelerate
     python examples/frameworks/diffusers_accelerate.py pairs.csv cache
-    accelerate launch --num_processes 2 --cpu examples/frameworks/diffusers_accelerate.py pairs.csv cache
+    torchrun --standalone --nproc-per-node 2 examples/frameworks/diffusers_accelerate.py pairs.csv cache
 
 ``pairs.csv`` has the columns ``url`` and ``caption``. Batches hold one size; accelerate divides them among
 the ranks, which needs them to be full (``remainder="fill"``).

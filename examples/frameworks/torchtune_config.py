@@ -1,6 +1,6 @@
 """torchtune: the dataset stands in a recipe's YAML, and is made by ``config.instantiate``.
 
-    pip install 'img2dataset[training]' torchtune torchao torchvision
+    pip install 'img2dataset[training]' torchtune torchao==0.13.0 torchvision
     python examples/frameworks/torchtune_config.py pairs.csv cache
 
 ``pairs.csv`` has the columns ``url`` and ``caption``.

@@ -88,7 +88,7 @@ def test_lightning_learns(served: Served, tmp_path: Path) -> None:
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_diffusers_and_accelerate_train_in_buckets(served: Served, tmp_path: Path, ranks: int) -> None:
     pairs = served.write_list(tmp_path / "pairs.csv", "url,caption")
-    launcher = ["-m", "accelerate.commands.launch", "--num_processes", str(ranks), "--cpu"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     text = said(
         "diffusers",
         "diffusers_accelerate.py",
