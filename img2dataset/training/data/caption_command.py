@@ -23,7 +23,8 @@ PROGRESS_EVERY_S = 10.0
 SHOWN_FAILURES = 10
 
 _PAGE = """\
-usage: img2dataset caption FOLDER --captioner MODULE:FUNCTION [--batch_size N] [--column NAME]
+usage: img2dataset caption FOLDER --captioner MODULE:FUNCTION
+                           [--batch_size N] [--column NAME]
 
 Fills in the captions that are missing in a folder of images, with a model of
 yours. Captions that are there, in .txt files or in a metadata file, stay. All of

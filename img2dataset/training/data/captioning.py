@@ -19,9 +19,9 @@ from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, InputError, OptionError
 from img2dataset.storage.locks import LockBusy, alone_in
 from img2dataset.storage.putting import put_whole
-from img2dataset.training.data.columns import USUAL_COLUMNS
-from img2dataset.training.data.image_folder import table_of_folder
-from img2dataset.training.data.lists import RowList, open_list
+from img2dataset.training.data.columns import first_usual
+from img2dataset.training.data.image_folder import images_of_folder
+from img2dataset.training.data.lists import open_list
 from img2dataset.training.load.loading import ImageLoader
 from img2dataset.training.load.sources import ImageLoadError
 
@@ -138,20 +138,18 @@ def _rows(folder: Path, column: str | None) -> tuple[list[dict[str, Any]], str]:
     """The rows of the folder's metadata, with those of images that it does not have yet; and the column of
     their captions.
     """
-    listed: RowList = open_list(folder, "folder")
-    rows = [dict(listed.row(index)) for index in range(len(listed))]
-    column = column or next(
-        (usual for usual in USUAL_COLUMNS["caption"] if usual in listed.columns), "caption"
-    )
+    listed = open_list(folder, "folder")
+    names = {first_usual("image", listed.columns): "image"}
+    rows = [
+        {names.get(name, name): value for name, value in listed.row(index).items()}
+        for index in range(len(listed))
+    ]
+    column = column or first_usual("caption", listed.columns) or "caption"
     known = {os.path.normpath(str(row["image"])) for row in rows}
-    try:
-        found = table_of_folder(folder).to_pylist()
-    except InputError:  # all images of the metadata lie elsewhere
-        found = []
     rows.extend(
-        {"image": row["image"], column: row["caption"]}
-        for row in found
-        if os.path.normpath(row["image"]) not in known
+        {"image": image, column: caption}
+        for image, caption in images_of_folder(folder)
+        if os.path.normpath(image) not in known
     )
     return rows, column
 

@@ -20,11 +20,13 @@ from img2dataset.failures import TOO_SMALL_FOR_BUCKETS
 from img2dataset.training.batch.buckets import NO_BUCKET, Buckets
 from img2dataset.training.batch.collation import EmptyBatch
 from img2dataset.training.data.columns import chosen_columns
+from img2dataset.training.data.conversations import with_captions
 from img2dataset.training.data.failure_log import FailureLog
-from img2dataset.training.data.lists import RowList, open_list
+from img2dataset.training.data.lists import open_list
 from img2dataset.training.data.loaders import LoaderLike, loader_of
 from img2dataset.training.data.model_transform import sample_transform_of
 from img2dataset.training.data.picture_memory import PictureMemory
+from img2dataset.training.data.row_lists import RowList
 from img2dataset.training.data.sizes import image_sizes
 from img2dataset.training.load.captions import chosen_captions
 from img2dataset.training.load.finishing import (
@@ -53,7 +55,8 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
 
     Args:
         path: a csv, tsv, json, jsonl or parquet file, an LMDB database, a folder of images with caption
-            files, a Hugging Face dataset, a sequence of dictionaries, or an Arrow table.
+            files, a Hugging Face dataset (also saved to disk, or cloned), a sequence of dictionaries, an
+            Arrow table, or a data frame. COCO's captions and LLaVA's conversations are known.
         format: an ``input_format`` of downloads, "lmdb", "folder" or "huggingface"; None: told from ``path``.
         column_map: which columns are meant: ``{"image": "url", "caption": "text"}``. Without it, the usual
             names are tried. Also ``width`` and ``height``, pixels, which spare buckets from opening images.
@@ -79,7 +82,10 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
             editing and layers need it; False: each its own.
         loader: arguments of ``ImageLoader`` (``{"timeout_s": 5, "retries": 0, "mode": "RGBA"}``), or an
             ``ImageLoader`` of your own, which has its own ``base_path`` and ``cache``.
-        split: of a Hugging Face dataset given by name.
+        split: of a dataset that is divided into splits; None: the only one, else "train".
+        column_names: names of the columns of a csv or tsv without a header; None: told from its first line.
+        folder_repeats: True: the images in a folder ``10_dog`` are ten rows each, and ``dog`` is the caption
+            of those without one, as in kohya's trainers; None: they are not, and that is said.
 
     A sample is a dictionary: ``img`` (what the transform returns; a list if the row has a list of images),
     ``caption`` (a string, or a list for "all"), ``tokens`` if there is a tokenizer, ``index`` (the row), and
@@ -112,7 +118,9 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         seed: int | None = None,
         images_alike: bool = True,
         loader: LoaderLike = None,
-        split: str = "train",
+        split: str | None = None,
+        column_names: Sequence[str] | None = None,
+        folder_repeats: bool | None = None,
     ):
         for name, value, allowed in (
             ("captions", captions, ("random", "first", "all")),
@@ -122,7 +130,9 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
                 raise OptionError(f"{name} is {value!r}; it takes {', '.join(map(repr, allowed))}")
         if memory_cache < 0:
             raise OptionError(f"memory_cache is {memory_cache!r}; it takes a number of images, 0 for none")
-        self.rows: RowList = open_list(path, format, split)
+        self.rows: RowList = with_captions(
+            open_list(path, format, split, column_names=column_names, folder_repeats=folder_repeats)
+        )
         self._source = shown_source(path)
         self.columns = chosen_columns(self.rows.columns, column_map)
         self.loader = loader_of(loader, path, base_path, cache)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from img2dataset.counted import counted
 from img2dataset.errors import InputError, OptionError
-from img2dataset.training.data.lists import RowList, open_list
+from img2dataset.training.data.lists import open_list
 from img2dataset.training.data.loaders import LoaderLike, loader_of
+from img2dataset.training.data.row_lists import RowList
 from img2dataset.training.load.loading import ImageLoader
 from img2dataset.training.load.operators import Operator
 from img2dataset.training.representation import shown, shown_source
@@ -49,7 +50,7 @@ class MetadataDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defi
         format: str | None = None,
         cache: str | os.PathLike[str] | ImageCache | None = None,
         loader: LoaderLike = None,
-        split: str = "train",
+        split: str | None = None,
     ):
         self.rows: RowList = open_list(path, format, split)
         self._source = shown_source(path)
