@@ -51,7 +51,9 @@ class _Found:
     repeated_folders: set[str] = field(default_factory=set)
 
 
-def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None = None) -> RowList:
+def rows_of_folder(
+    folder: Path, split: str | None = None, repeats: bool | None = None, wants_captions: bool = True
+) -> RowList:
     """The images anywhere below a folder, with their captions.
 
     Args:
@@ -59,6 +61,7 @@ def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None 
         split: the folder in it to read; None: all of it, but of folders called as splits "train" alone.
         repeats: whether ``10_dog`` means that each image in it is a row ten times, and ``dog`` the caption of
             those without one, as in kohya's trainers; None: it does not, and such folders are told of.
+        wants_captions: whether it is said that there are none.
 
     Returns:
         Rows with ``image``, a path from the folder, and ``caption``; or with the columns of the lists.
@@ -68,7 +71,7 @@ def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None 
     """
     if not folder.is_dir():
         raise InputError(f"{str(folder)!r} is not a folder")
-    found = _walked(folder, _split_folder(folder, split), bool(repeats))
+    found = _walked(folder, split_folder(folder, split), bool(repeats))
     if not found.images and not found.lists:
         raise InputError(f"the folder {str(folder)!r} holds no images ({', '.join(IMAGE_ENDINGS)})")
     if found.repeated_folders and repeats is None:
@@ -78,16 +81,17 @@ def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None 
             str(folder),
             min(found.repeated_folders),
         )
-    _tell_of_captions(folder, found)
+    if wants_captions:
+        _tell_of_captions(folder, found)
     return _rows_of(found)
 
 
 def images_of_folder(folder: Path) -> list[tuple[str, str | None]]:
-    """The images anywhere below a folder, whatever lists are there: paths from it, and the captions beside."""
+    """The images anywhere below a folder, whatever lists are there: paths from it, captions beside."""
     return list(_pairs(_walked(folder, "", repeats=False, with_lists=False)))
 
 
-def _split_folder(folder: Path, split: str | None) -> str:
+def split_folder(folder: Path, split: str | None) -> str:
     """The folder to walk through, from ``folder``; "" for all of it."""
     entries = [entry for entry in os.scandir(folder) if is_visible(entry.name)]
     folders = sorted(entry.name for entry in entries if entry.is_dir())
