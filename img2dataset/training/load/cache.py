@@ -16,6 +16,7 @@ it has no way for processes to wait for one download.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -193,6 +194,29 @@ class ImageCache:
             if not self._warned:
                 self._warned = True
                 logger.warning("cache: nothing more can be stored in %s: %s", self.folder, error)
+
+    def file(self, entry: Entry, ending: str) -> Path:
+        """A file with the body of ``entry`` alone, for readers that take a path; an entry of its own.
+
+        Raises:
+            OSError: it cannot be stored, or is larger than ``max_bytes``.
+        """
+        path = self._path(entry.url)
+        path = path.with_name(path.name + (ending or ".body"))
+        with contextlib.suppress(OSError):
+            if path.read_bytes() == entry.body:
+                os.utime(path)
+                return path
+        if self.max_bytes is not None and len(entry.body) > self.max_bytes:
+            raise OSError(errno.EFBIG, "larger than max_bytes of the cache")
+        temporary = self.folder / "temporary" / f"{path.name[:16]}.{uuid.uuid4().hex}"
+        with put_whole(path, temporary):
+            temporary.write_bytes(entry.body)
+            path.parent.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                self._count(-path.stat().st_size)
+            self._count(len(entry.body))
+        return path
 
     def stats(self) -> CacheStats:
         """Count what is there (lists the folder)."""

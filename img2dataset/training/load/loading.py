@@ -7,10 +7,13 @@ go through ``downloading`` and, if there is one, the cache; everything else is r
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
+from img2dataset import failures
 from img2dataset.errors import OptionError
 from img2dataset.training.load.cache import ImageCache
 from img2dataset.training.load.cache_entry import Entry
@@ -25,6 +28,9 @@ from img2dataset.training.representation import shown
 if TYPE_CHECKING:
     import requests
     from PIL import Image
+
+
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
 class ImageLoader(Operator):
@@ -147,6 +153,36 @@ class ImageLoader(Operator):
         if isinstance(body, ImageLoadError):
             raise body
         return body
+
+    def path(self, source: Any) -> str:
+        """A local path of one source's whole file, for readers that take no bytes, such as those of videos.
+
+        Args:
+            source: a path, which is given back joined to ``base_path``; or a URL, which is downloaded once to
+                a file of the cache that ends as the URL does.
+
+        Raises:
+            ImageLoadError: with the source and the true cause.
+            OptionError: a URL, and no cache to keep it in.
+        """
+        source = located(source)
+        if isinstance(source, os.PathLike):
+            source = os.fspath(source)
+        if not isinstance(source, str) or (not is_url(source) and ("://" in source or source[:5] == "data:")):
+            raise ImageLoadError.of(source, failures.SOURCE_INVALID, "only these have a local path")
+        if is_url(source) and self.cache is None and self.sources.allow_urls:
+            raise OptionError("the path of a URL needs a cache to lie in; give ImageLoader(cache=FOLDER)")
+        if not is_url(source) or self.cache is None:
+            self.read(source)  # raises unless it is a whole file that may be read
+            return str(self.sources.path_of(source))
+        entries = self._download([source]) if self.sources.allow_urls else {}
+        self.sources.read(source, entries)
+        ending = os.path.splitext(urlsplit(source).path)[1]
+        try:
+            file = self.cache.file(entries[source], ending if _ENDING.fullmatch(ending) else "")
+        except OSError as error:
+            raise ImageLoadError.of(source, failures.FILE_UNREADABLE, str(error)) from error
+        return str(file)
 
     def read_many(self, sources: Sequence[Any]) -> list[bytes | ImageLoadError]:
         """The bytes of each source's file, or its error; downloads are on their way at the same time."""

@@ -121,7 +121,12 @@ class SourceReader:
             ) from error
         return self._checked(body, source)
 
-    def _read_path(self, source: str) -> bytes:
+    def path_of(self, source: str) -> Path:
+        """Where the file of a path lies, under the rules of the loader.
+
+        Raises:
+            ImageLoadError: it may not be read.
+        """
         if not self.allow_paths:
             raise ImageLoadError.of(
                 source, failures.SCHEME_NOT_ALLOWED, "local paths are not allowed: allow_paths=False"
@@ -133,6 +138,10 @@ class SourceReader:
             path = path.resolve()
             if not path.is_relative_to(self.base_path.resolve()):
                 raise ImageLoadError.of(source, failures.FILE_OUTSIDE, str(self.base_path))
+        return path
+
+    def _read_path(self, source: str) -> bytes:
+        path = self.path_of(source)
         try:
             # Not blocking, so that a pipe among the images cannot stop the training.
             with open(path, "rb", opener=_open_without_waiting) as file:
