@@ -39,8 +39,8 @@ when it was stopped.
   --batch_size  pictures at once (8)
   --column      of the captions (the one that the metadata has, or caption)
 
-Exit status: 0, 1 where an image could not be captioned, or the captioner failed,
-2 for wrong usage."""
+Exit status: 0, 1 where an image could not be captioned, or the captioner
+failed, 2 for wrong usage."""
 
 
 def run(words: list[str]) -> int:
