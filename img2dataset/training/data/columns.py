@@ -37,7 +37,10 @@ def chosen_columns(present: Sequence[str], column_map: Mapping[str, str] | None)
         OptionError: the map has a meaning that does not exist.
         InputError: a column is missing.
     """
-    chosen = dict(column_map or {})
+    # Samples have it as ``img``.
+    chosen = {"image" if meaning == "img" else meaning: name for meaning, name in (column_map or {}).items()}
+    if len(chosen) < len(column_map or {}):
+        raise OptionError("column_map has both 'image' and 'img', which are the same; give one of them")
     for meaning, column in chosen.items():
         if meaning not in USUAL_COLUMNS:
             raise OptionError(f"column_map has {meaning!r}; it takes {', '.join(USUAL_COLUMNS)}")

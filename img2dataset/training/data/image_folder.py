@@ -25,7 +25,7 @@ from img2dataset.training.data.folder_metadata import (
     metadata_of_folder,
 )
 from img2dataset.training.data.packed_rows import PackedRows
-from img2dataset.training.data.row_lists import ArrowRows, RowList
+from img2dataset.training.data.row_lists import ArrowRows, RenamedRows, RowList
 from img2dataset.training.data.splits import SPLIT_NAMES, chosen_split
 
 logger = logging.getLogger("img2dataset")
@@ -82,6 +82,25 @@ def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None 
     return _rows_of(found)
 
 
+def rows_of_whole_folder(folder: Path) -> RowList:
+    """The same of all splits, always with a column ``image``; nothing is said of captions that are missing.
+
+    Raises:
+        InputError: as ``rows_of_folder``.
+    """
+    found = _walked(folder, "", repeats=False)
+    if not found.images and not found.lists:
+        raise InputError(f"the folder {str(folder)!r} holds no images ({', '.join(IMAGE_ENDINGS)})")
+    rows = _rows_of(found)
+    named = first_usual("image", rows.columns)
+    return rows if named in ("image", None) else RenamedRows(rows, {str(named): "image"})
+
+
+def images_of_folder(folder: Path) -> list[tuple[str, str | None]]:
+    """All images anywhere below a folder, paths from it, and the captions beside them, whatever lists say."""
+    return list(_pairs(_walked(folder, "", repeats=False, with_lists=False)))
+
+
 def _split_folder(folder: Path, split: str | None) -> str:
     """The folder to walk through, from ``folder``; "" for all of it."""
     entries = [entry for entry in os.scandir(folder) if is_visible(entry.name)]
@@ -95,14 +114,14 @@ def _split_folder(folder: Path, split: str | None) -> str:
     return ""
 
 
-def _walked(root: Path, start: str, repeats: bool) -> _Found:
+def _walked(root: Path, start: str, repeats: bool, with_lists: bool = True) -> _Found:
     found = _Found()
     for parent, folders, files in os.walk(root / start):
         folders[:] = sorted(filter(is_visible, folders))
         present = set(files)
         place = os.path.relpath(parent, root)
         place = "" if place == os.curdir else place
-        rows = metadata_of_folder(Path(parent), present)
+        rows = metadata_of_folder(Path(parent), present) if with_lists else None
         if rows is not None:
             folders.clear()
             found.lists.append((place, rows))

@@ -134,7 +134,7 @@ def captions_of(batch: dict[str, Any]) -> dict[str, Any]:
         {"model_transform": lambda sample: sample},
         {"captions": "first"},
         {"seed": 4},
-        {"mode": "L"},
+        {"loader": {"mode": "L"}},
         {"buckets": {"area": 4096, "step": 16}},
     ],
     ids=lambda change: next(iter(change)),
