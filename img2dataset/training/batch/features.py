@@ -239,8 +239,13 @@ def feature_keys(dataset: Any, version: str) -> list[str]:
     """The key of each sample: a hash of its row, its files' sizes and times, and what the module says.
 
     Raises:
-        OptionError: as ``identity``.
+        OptionError: as ``identity``; or the dataset is of another kind.
     """
+    if not all(hasattr(dataset, name) for name in ("rows", "transforms", "sources")):
+        raise OptionError(
+            f"features are of an ImageTextDataset, not of a {type(dataset).__name__}, whose samples cannot be"
+            " known again; give its datasets, each for itself, and join what FeatureDataset makes of them"
+        )
     transforms = dataset.transforms
     made_with = {
         "img_transform": transforms.img_transform,

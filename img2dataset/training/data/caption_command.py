@@ -23,7 +23,8 @@ PROGRESS_EVERY_S = 10.0
 SHOWN_FAILURES = 10
 
 _PAGE = """\
-usage: img2dataset caption FOLDER --captioner MODULE:FUNCTION [--batch_size N] [--column NAME]
+usage: img2dataset caption FOLDER --captioner MODULE:FUNCTION
+                           [--batch_size N] [--column NAME]
 
 Fills in the captions that are missing in a folder of images, with a model of
 yours. Captions that are there, in .txt files or in a metadata file, stay. All of
@@ -38,8 +39,8 @@ when it was stopped.
   --batch_size  pictures at once (8)
   --column      of the captions (the one that the metadata has, or caption)
 
-Exit status: 0, 1 where an image could not be captioned, or the captioner failed,
-2 for wrong usage."""
+Exit status: 0, 1 where an image could not be captioned, or the captioner
+failed, 2 for wrong usage."""
 
 
 def run(words: list[str]) -> int:

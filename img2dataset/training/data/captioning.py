@@ -19,10 +19,10 @@ from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, InputError, OptionError
 from img2dataset.storage.locks import LockBusy, alone_in
 from img2dataset.storage.putting import put_whole
-from img2dataset.training.data.columns import USUAL_COLUMNS
-from img2dataset.training.data.image_folder import images_of_folder, rows_of_whole_folder
+from img2dataset.training.data.columns import first_usual
+from img2dataset.training.data.image_folder import images_of_folder, rows_of_folder, split_folder
 from img2dataset.training.load.loading import ImageLoader
-from img2dataset.training.load.sources import ImageLoadError
+from img2dataset.training.load.sources import ImageLoadError, flat
 
 METADATA = "metadata.jsonl"
 # Beside the images while captions are made: what was made so far.
@@ -105,8 +105,12 @@ def _captioned(
     progress: Callable[[Captioned], None] | None,
 ) -> Captioned:
     rows, column = _rows(folder, column)
-    missing = list(dict.fromkeys(str(row["image"]) for row in rows if not _has_text(row.get(column))))
-    result = Captioned(images=len(rows), had=sum(_has_text(row.get(column)) for row in rows))
+    without = [(number, row) for number, row in enumerate(rows) if not _has_text(row.get(column))]
+    missing = list(dict.fromkeys(row["image"] for _, row in without if _is_path(row.get("image"))))
+    result = Captioned(images=len(rows), had=len(rows) - len(without))
+    for number, row in without:
+        if not _is_path(row.get("image")):
+            result.failed[f"row {number}"] = "it has several images, or none"
     if not missing:
         return result
     notes = folder / WORK_FOLDER / NOTES
@@ -124,9 +128,9 @@ def _captioned(
             result.made += len(made)
             if progress is not None:
                 progress(result)
-    for row in rows:
-        if not _has_text(row.get(column)):
-            row[column] = captions.get(str(row["image"]))
+    for _, row in without:
+        if _is_path(row.get("image")) and row["image"] in captions:
+            row[column] = captions[row["image"]]
     if captions:
         _write(folder, rows)
     notes.unlink()
@@ -137,12 +141,19 @@ def _rows(folder: Path, column: str | None) -> tuple[list[dict[str, Any]], str]:
     """The rows of the folder's metadata, with those of images that it does not have yet; and the column of
     their captions.
     """
-    listed = rows_of_whole_folder(folder)
-    rows = [dict(listed.row(index)) for index in range(len(listed))]
-    column = column or next(
-        (usual for usual in USUAL_COLUMNS["caption"] if usual in listed.columns), "caption"
-    )
-    known = {os.path.normpath(str(row["image"])) for row in rows}
+    if split := split_folder(folder, None):
+        raise InputError(
+            f"{str(folder)!r} is divided into splits, of which {split!r} would be read alone; caption each of"
+            f" them: {str(folder / split)!r}"
+        )
+    listed = rows_of_folder(folder, repeats=False, wants_captions=False)
+    names = {first_usual("image", listed.columns): "image"}
+    rows = [
+        {names.get(name, name): value for name, value in listed.row(index).items()}
+        for index in range(len(listed))
+    ]
+    column = column or first_usual("caption", listed.columns) or "caption"
+    known = {os.path.normpath(image) for row in rows for image in flat(row.get("image")) if _is_path(image)}
     rows.extend(
         {"image": image, column: caption}
         for image, caption in images_of_folder(folder)
@@ -219,7 +230,8 @@ def _noted(notes: Path, name: str) -> dict[str, str]:
 def _write(folder: Path, rows: list[dict[str, Any]]) -> None:
     try:
         lines = [
-            json.dumps({"file_name": row["image"], **_others(row)}, ensure_ascii=False) + "\n" for row in rows
+            json.dumps({"file_name": row.get("image"), **_others(row)}, ensure_ascii=False) + "\n"
+            for row in rows
         ]
     except TypeError as error:
         raise Img2datasetError(
@@ -233,6 +245,10 @@ def _write(folder: Path, rows: list[dict[str, Any]]) -> None:
 
 def _others(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in ("image", "file_name")}
+
+
+def _is_path(image: Any) -> bool:
+    return isinstance(image, str) and bool(image)
 
 
 def _has_text(value: Any) -> bool:

@@ -30,7 +30,8 @@ class FailureLog:
 
     def note(self, index: int, reason: str) -> bool:
         """Note that a row cannot be loaded; whether nobody has before."""
-        if index in self.all():
+        self._read_on()
+        if index in self._known:
             return False
         self._known[index] = reason
         line = json.dumps([index, reason[:LONGEST_REASON]]) + "\n"
@@ -45,6 +46,10 @@ class FailureLog:
 
     def all(self) -> dict[int, str]:
         """Every row that was noted so far, by any of the processes, with its reason."""
+        self._read_on()
+        return dict(self._known)
+
+    def _read_on(self) -> None:
         with contextlib.suppress(OSError), open(self._path, "rb") as file:
             file.seek(self._read_up_to)
             text = file.read()
@@ -55,7 +60,6 @@ class FailureLog:
                     index, reason = json.loads(line)
                     self._known.setdefault(index, reason)
             self._read_up_to += len(whole)
-        return dict(self._known)
 
 
 def _remove(path: str, process_id: int) -> None:

@@ -25,7 +25,7 @@ from img2dataset.training.data.folder_metadata import (
     metadata_of_folder,
 )
 from img2dataset.training.data.packed_rows import PackedRows
-from img2dataset.training.data.row_lists import ArrowRows, RenamedRows, RowList
+from img2dataset.training.data.row_lists import ArrowRows, RowList
 from img2dataset.training.data.splits import SPLIT_NAMES, chosen_split
 
 logger = logging.getLogger("img2dataset")
@@ -51,7 +51,9 @@ class _Found:
     repeated_folders: set[str] = field(default_factory=set)
 
 
-def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None = None) -> RowList:
+def rows_of_folder(
+    folder: Path, split: str | None = None, repeats: bool | None = None, wants_captions: bool = True
+) -> RowList:
     """The images anywhere below a folder, with their captions.
 
     Args:
@@ -59,6 +61,7 @@ def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None 
         split: the folder in it to read; None: all of it, but of folders called as splits "train" alone.
         repeats: whether ``10_dog`` means that each image in it is a row ten times, and ``dog`` the caption of
             those without one, as in kohya's trainers; None: it does not, and such folders are told of.
+        wants_captions: whether it is said that there are none.
 
     Returns:
         Rows with ``image``, a path from the folder, and ``caption``; or with the columns of the lists.
@@ -68,7 +71,7 @@ def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None 
     """
     if not folder.is_dir():
         raise InputError(f"{str(folder)!r} is not a folder")
-    found = _walked(folder, _split_folder(folder, split), bool(repeats))
+    found = _walked(folder, split_folder(folder, split), bool(repeats))
     if not found.images and not found.lists:
         raise InputError(f"the folder {str(folder)!r} holds no images ({', '.join(IMAGE_ENDINGS)})")
     if found.repeated_folders and repeats is None:
@@ -78,30 +81,17 @@ def rows_of_folder(folder: Path, split: str | None = None, repeats: bool | None 
             str(folder),
             min(found.repeated_folders),
         )
-    _tell_of_captions(folder, found)
+    if wants_captions:
+        _tell_of_captions(folder, found)
     return _rows_of(found)
 
 
-def rows_of_whole_folder(folder: Path) -> RowList:
-    """The same of all splits, always with a column ``image``; nothing is said of captions that are missing.
-
-    Raises:
-        InputError: as ``rows_of_folder``.
-    """
-    found = _walked(folder, "", repeats=False)
-    if not found.images and not found.lists:
-        raise InputError(f"the folder {str(folder)!r} holds no images ({', '.join(IMAGE_ENDINGS)})")
-    rows = _rows_of(found)
-    named = first_usual("image", rows.columns)
-    return rows if named in ("image", None) else RenamedRows(rows, {str(named): "image"})
-
-
 def images_of_folder(folder: Path) -> list[tuple[str, str | None]]:
-    """All images anywhere below a folder, paths from it, and the captions beside them, whatever lists say."""
+    """The images anywhere below a folder, whatever lists are there: paths from it, captions beside."""
     return list(_pairs(_walked(folder, "", repeats=False, with_lists=False)))
 
 
-def _split_folder(folder: Path, split: str | None) -> str:
+def split_folder(folder: Path, split: str | None) -> str:
     """The folder to walk through, from ``folder``; "" for all of it."""
     entries = [entry for entry in os.scandir(folder) if is_visible(entry.name)]
     folders = sorted(entry.name for entry in entries if entry.is_dir())

@@ -271,6 +271,52 @@ def test_help_and_a_folder_that_is_none(tmp_path: Path) -> None:
         caption_folder(tmp_path / "none", Counting())
 
 
+def test_splits_are_captioned_each_for_itself(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        pictures(tmp_path / "images" / split, 2)
+    with pytest.raises(InputError, match=r"divided into splits.*images/train"):
+        caption_folder(tmp_path / "images", Counting())
+    assert caption_folder(tmp_path / "images" / "test", Counting()).made == 1
+    assert len(ImageTextDataset(tmp_path / "images", split="test")) == 2
+
+
+def test_lists_in_folders_are_gathered_in_the_one_above(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "images", 4)
+    (folder / "sub" / "metadata.csv").write_text("image,prompt\n1.png,of the list\n3.png,\n")
+    done = caption_folder(folder, Counting())
+    assert (done.images, done.had, done.made) == (4, 2, 2)
+    assert captions_of(folder) == {
+        "0.png": "a caption of its own",
+        "2.png": "RGB, 12 pixels",
+        "sub/1.png": "of the list",
+        "sub/3.png": "RGB, 13 pixels",
+    }
+
+
+def test_rows_of_several_images_are_told_and_kept(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "images", 3)
+    pair = {"file_name": ["0.png", "2.png"], "n": 1}
+    (folder / "metadata.jsonl").write_text(json.dumps(pair) + "\n")
+    done = caption_folder(folder, Counting())
+    assert (done.images, done.made) == (2, 1)
+    assert done.failed == {"row 0": "it has several images, or none"}
+    found = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    assert found == [pair, {"file_name": "sub/1.png", "caption": "RGB, 11 pixels"}]
+
+
+def test_leftovers_of_systems_are_no_images(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "images", 2)
+    (folder / "._0.png").write_bytes(b"resource fork")
+    assert caption_folder(folder, Counting()).images == 2
+
+
+def test_a_run_says_nothing_of_the_captions_that_it_is_to_make(tmp_path: Path) -> None:
+    folder = tmp_path / "10_dog"
+    folder.mkdir()
+    Image.new("RGB", (30, 20), (250, 30, 30)).save(folder / "a.png")
+    assert caption(tmp_path, "--captioner", "captioner:Captioner").stderr == ""
+
+
 def test_a_folder_in_which_nothing_can_be_noted_is_named(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "images", 2)
     (folder / ".captioning").write_text("a file where the folder should be")
