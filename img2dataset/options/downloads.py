@@ -127,7 +127,7 @@ class MannersOptions:
         minimum=0,
     )
     respect_robots_txt: bool = option(
-        False, help="ask each site's robots.txt first (extra: robots)", group=MANNERS
+        False, help="ask each site's robots.txt first", group=MANNERS
     )
     respect_tdm: bool = option(
         False, help="leave images out whose site reserves text and data mining (TDMRep)", group=MANNERS
