@@ -126,9 +126,7 @@ class MannersOptions:
         group=MANNERS,
         minimum=0,
     )
-    respect_robots_txt: bool = option(
-        False, help="ask each site's robots.txt first", group=MANNERS
-    )
+    respect_robots_txt: bool = option(False, help="ask each site's robots.txt first", group=MANNERS)
     respect_tdm: bool = option(
         False, help="leave images out whose site reserves text and data mining (TDMRep)", group=MANNERS
     )

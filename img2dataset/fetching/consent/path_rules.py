@@ -7,14 +7,14 @@ stands before its first ``*`` begins the path. So a file of 500 KB costs some mi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 Value = TypeVar("Value")
 
 # So many rules with a wildcard are tried for a path; nobody writes more by hand. Further ones count as if
 # they ended before their first wildcard, where that is the careful reading (see ``add``).
-MOST_WILDCARDS = 2000
+MOST_WILDCARDS = 1000
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -46,7 +46,8 @@ class PathRules(Generic[Value]):
     """Rules by path, each with a value; the most specific that matches a path is asked for."""
 
     def __init__(self) -> None:
-        self._plain: dict[str, list[Value]] = {}
+        # Values as the keys of a dict: 20,000 rules for one path are one or two values.
+        self._plain: dict[str, dict[Value, None]] = {}
         self._wild: dict[str, list[tuple[_Pattern, Value]]] = {}
         self._lengths: set[int] = set()
         self._wildcards = 0
@@ -62,21 +63,23 @@ class PathRules(Generic[Value]):
         """
         if not path.startswith(("/", "*")):
             return
+        if "*" not in path and not path.endswith("$"):
+            self._add_plain(normalised(path), value)
+            return
         is_anchored = path.endswith("$")
         parts = tuple(normalised(part) for part in (path[:-1] if is_anchored else path).split("*"))
-        if len(parts) == 1 and not is_anchored:
-            self._plain.setdefault(parts[0], []).append(value)
-            self._lengths.add(len(parts[0]))
-            return
         self._wildcards += 1
         if self._wildcards > MOST_WILDCARDS:
             if is_careful:
-                self._plain.setdefault(parts[0], []).append(value)
-                self._lengths.add(len(parts[0]))
+                self._add_plain(parts[0], value)
             return
         pattern = _Pattern(len(path), parts, is_anchored)
         self._wild.setdefault(parts[0], []).append((pattern, value))
         self._lengths.add(len(parts[0]))
+
+    def _add_plain(self, path: str, value: Value) -> None:
+        self._plain.setdefault(path, {})[value] = None
+        self._lengths.add(len(path))
 
     def of(self, path: str) -> list[Value]:
         """The values of the longest rules that match; several where they are of one length.
@@ -97,7 +100,7 @@ class PathRules(Generic[Value]):
                     found += values
         return found
 
-    def _matching(self, beginning: str, path: str) -> Iterable[tuple[list[Value], int]]:
+    def _matching(self, beginning: str, path: str) -> Iterator[tuple[Iterable[Value], int]]:
         if (plain := self._plain.get(beginning)) is not None:
             yield plain, len(beginning)
         for pattern, value in self._wild.get(beginning, ()):

@@ -70,8 +70,9 @@ def lines_for(text: str, token: str) -> Spoken:
             named.add("")
         elif key in _OF_GROUPS:
             has_rules = has_rules or key in _RULES
-            for name in named - {""}:
-                found.setdefault(name, []).append(Line(key, value))
+            for name in (own, everybody):
+                if name in named:
+                    found.setdefault(name, []).append(Line(key, value))
         elif key == LICENSE and (not named or named & {own, everybody}):
             licenses.append(value)
     for name in (own, everybody):

@@ -37,7 +37,9 @@ class NoTrainingFile:
 
 def test_each_file_of_the_folder_is_named_in_one_list_and_can_be_switched_off() -> None:
     folder = Path(consent.__file__).parent
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "site_files"}
+    makers = ("def header_signal(", "def site_file(")
+    files = {path.stem for path in folder.glob("*.py") if any(each in path.read_text() for each in makers)}
+    assert len(files) >= 3
     assert set(consent._IN_HEADERS) | set(consent._IN_FILES) == files
     assert (len(wanted_headers(ALL)), len(wanted_files(ALL))) == (len(consent._IN_HEADERS), 1)
     assert (wanted_headers(NONE), wanted_files(NONE)) == ((), ())
