@@ -179,7 +179,10 @@ _OPT_OUT = "the site does not want it taken for training"
 OPT_OUT_ROBOTS_TAG = _failure("opt-out: X-Robots-Tag", advice=_OPT_OUT)
 OPT_OUT_ROBOTS_TXT = _failure("opt-out: robots.txt", advice=_OPT_OUT)
 OPT_OUT_ROBOTS_UNAVAILABLE = _passing("opt-out: robots.txt unavailable")
+OPT_OUT_CONTENT_SIGNAL = _failure("opt-out: Content-Signal", advice=_OPT_OUT)
+OPT_OUT_CONTENT_USAGE = _failure("opt-out: Content-Usage", advice=_OPT_OUT)
 OPT_OUT_TDM = _failure("opt-out: TDM reservation", advice=_OPT_OUT)
+OPT_OUT_TDMREP = _failure("opt-out: tdmrep.json", advice=_OPT_OUT)
 
 # A file of a store or of this machine.
 STORED_NO_FILE = _failure("storage: no such file")

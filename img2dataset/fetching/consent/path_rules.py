@@ -108,6 +108,13 @@ class PathRules(Generic[Value]):
                 yield [value], pattern.length
 
 
+def path_of(uri: str) -> str:
+    """Path and query of a URI, from the slash, normalised for rules."""
+    start = uri.find("/", uri.find("://") + 3)
+    path = uri[start:] if start >= 0 else "/"
+    return normalised(path.partition("#")[0])
+
+
 def normalised(path: str) -> str:
     """``path`` with what is beyond ASCII escaped, and what need not be escaped as it is (RFC 9309, 2.2.2)."""
     if not path.isascii():

@@ -16,10 +16,9 @@ EVERYBODY = "*"
 ALLOW, DISALLOW, CRAWL_DELAY, REQUEST_RATE = "allow", "disallow", "crawl-delay", "request-rate"
 CONTENT_SIGNAL, CONTENT_USAGE = "content-signal", "content-usage"
 _OF_GROUPS = frozenset({ALLOW, DISALLOW, CRAWL_DELAY, REQUEST_RATE, CONTENT_SIGNAL, CONTENT_USAGE})
-# A License line (RSL) in front of all groups speaks to everybody, one in a group to those it names.
-LICENSE = "license"
-# What ends the names of a group.
-_RULES = frozenset({ALLOW, DISALLOW})
+# What ends the names of a group. The last two are rules as well: Cloudflare's file has Content-Signal
+# for all, and the names of those that it sends away below.
+_RULES = frozenset({ALLOW, DISALLOW, CONTENT_SIGNAL, CONTENT_USAGE})
 # Misspellings that occur in the wild and have one meaning; as large crawlers take them.
 _MEANT = {
     "useragent": "user-agent",
@@ -41,16 +40,8 @@ class Line(NamedTuple):
     value: str
 
 
-class Spoken(NamedTuple):
-    """What a file says to one program: the lines of its groups, and whether they name it (else ``*``)."""
-
-    lines: list[Line]
-    by_name: bool
-    licenses: list[str]
-
-
-def lines_for(text: str, token: str) -> Spoken:
-    """What a file says to a program.
+def lines_for(text: str, token: str) -> list[Line]:
+    """The lines of the groups that speak to a program: those that name it, else those for everybody.
 
     Args:
         text: of the file.
@@ -58,7 +49,6 @@ def lines_for(text: str, token: str) -> Spoken:
     """
     own, everybody = token.strip().lower(), EVERYBODY
     found: dict[str, list[Line]] = {}
-    licenses: list[str] = []
     named: set[str] = set()
     has_rules = False
     for key, value in _lines(text):
@@ -66,19 +56,15 @@ def lines_for(text: str, token: str) -> Spoken:
             if has_rules:
                 named, has_rules = set(), False
             named |= {name for name in (own, everybody) if _names(value, name)}
-            # A group with a name of somebody else's is a group, too: what follows is not for everybody.
-            named.add("")
+            for name in named:
+                # A group that says nothing to a program allows it everything.
+                found.setdefault(name, [])
         elif key in _OF_GROUPS:
             has_rules = has_rules or key in _RULES
             for name in (own, everybody):
                 if name in named:
-                    found.setdefault(name, []).append(Line(key, value))
-        elif key == LICENSE and (not named or named & {own, everybody}):
-            licenses.append(value)
-    for name in (own, everybody):
-        if name in found:
-            return Spoken(found[name], name == own, licenses)
-    return Spoken([], False, licenses)
+                    found[name].append(Line(key, value))
+    return found.get(own, found.get(everybody, []))
 
 
 def _names(value: str, name: str) -> bool:

@@ -1,5 +1,7 @@
 """robots.txt (RFC 9309), for those who set ``respect_robots_txt``: what a site says before it is asked.
 
+``consent`` strict sets it. What the file says of training counts unless ``consent`` is off.
+
 A file that is not there (any 4xx but 429) allows everything. One that cannot be had (5xx, 429, silence)
 forbids everything for some minutes, because nobody can tell what it would have said. A site that cannot be
 connected to is not a matter of consent: its rows fail with what is wrong.
@@ -9,17 +11,19 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.consent.path_rules import PathRules, normalised
+from img2dataset.fetching.consent.content_rules import ContentRules
+from img2dataset.fetching.consent.path_rules import PathRules, path_of
 from img2dataset.fetching.consent.robots_groups import (
     ALLOW,
     CRAWL_DELAY,
     DISALLOW,
     REQUEST_RATE,
-    Spoken,
+    Line,
     lines_for,
 )
 from img2dataset.fetching.consent.site_files import LARGEST_BYTES
@@ -36,7 +40,9 @@ _SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 def site_file(settings: FetchSettings) -> RobotsTxt | None:
     """The signal as ``settings`` want it; None if they do not."""
-    return RobotsTxt(settings.user_agent_token) if settings.respect_robots_txt else None
+    if not settings.respect_robots_txt:
+        return None
+    return RobotsTxt(settings.user_agent_token, reads_content_rules=settings.consent != "off")
 
 
 class RobotsTxt:
@@ -44,25 +50,28 @@ class RobotsTxt:
 
     Args:
         token: the name that ``User-agent:`` lines address this program by; None: ``img2dataset``.
+        reads_content_rules: whether ``Content-Signal`` and ``Content-Usage`` count, too.
     """
 
     path = "/robots.txt"
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(self, token: str | None, *, reads_content_rules: bool = False) -> None:
         self._token = token or PRODUCT_TOKEN
+        self._reads_content_rules = reads_content_rules
 
     def parse(self, body: bytes) -> RobotsRules:
         """See ``SiteFile``."""
         if len(body) > LARGEST_BYTES:
             # Half a line would say something else than the whole one.
             body = body[: body.rfind(b"\n", 0, LARGEST_BYTES) + 1]
-        return RobotsRules(lines_for(body.decode("utf-8", "replace"), self._token))
+        lines = lines_for(body.decode("utf-8", "replace"), self._token)
+        return RobotsRules(lines, ContentRules(lines if self._reads_content_rules else ()))
 
     def refusal_without(self, failure: Failure) -> Failure | None:
         """See ``SiteFile``."""
         kind = failure.kind.failure_class
         if failure == failures.EMPTY_BODY or (
-            kind == "HTTP" and failure.detail[:1] == "4" and failure.detail != "429"
+            kind.startswith("HTTP") and failure.startswith("HTTP 4") and failure != "HTTP 429"
         ):
             return None
         if kind in ("redirect", "scheme", "invalid url"):
@@ -77,13 +86,15 @@ class RobotsRules:
     """The ``SiteRules`` of one file, for one name.
 
     Args:
-        spoken: what the file says to it.
+        lines: of the file, those that speak to it.
+        content_rules: what it says of training.
     """
 
-    def __init__(self, spoken: Spoken) -> None:
+    def __init__(self, lines: Sequence[Line], content_rules: ContentRules) -> None:
+        self._content_rules = content_rules
         self._rules: PathRules[bool] = PathRules()
         delay_s = 0.0
-        for key, value in spoken.lines:
+        for key, value in lines:
             if key == ALLOW:
                 self._rules.add(value, True, is_careful=False)
             elif key == DISALLOW:
@@ -99,14 +110,9 @@ class RobotsRules:
         path = path_of(uri)
         # Of rules of one length, one that allows wins.
         said = self._rules.of(path) if path != RobotsTxt.path else []
-        return failures.OPT_OUT_ROBOTS_TXT if said and not any(said) else None
-
-
-def path_of(uri: str) -> str:
-    """Path and query of a URI, from the slash, normalised for rules."""
-    start = uri.find("/", uri.find("://") + 3)
-    path = uri[start:] if start >= 0 else "/"
-    return normalised(path.partition("#")[0])
+        if said and not any(said):
+            return failures.OPT_OUT_ROBOTS_TXT
+        return self._content_rules.refusal(path)
 
 
 def _seconds(text: str) -> float:

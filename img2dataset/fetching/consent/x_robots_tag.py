@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from img2dataset import failures
 from img2dataset.fetching.consent import HeaderSignal
 from img2dataset.fetching.consent.robots_txt import PRODUCT_TOKEN
+from img2dataset.options import DownloadOptions
 
 if TYPE_CHECKING:
     from img2dataset.fetching.settings import FetchSettings
@@ -30,13 +31,18 @@ _WORD = re.compile(r"([^\s:,;]+)[ \t]*(:?)")
 _VALUE = re.compile(r"[ \t]*[^\s,;]+")
 # A date has at most so many commas or semicolons in it, and characters.
 _DATE_PARTS, _LONGEST_DATE = 3, 64
+# Beside the default of ``disallowed_header_directives``, which is 1.47.0's, unless ``consent`` is off.
+OF_CONSENT = ("noml",)
 _STANDS_FOR = {"none": ("none", "noindex", "nofollow")}
 EVERYBODY = "*"
 
 
 def header_signal(settings: FetchSettings) -> HeaderSignal | None:
     """The signal as ``settings`` want it; None if no directive excludes."""
-    disallowed = frozenset(each.strip().lower() for each in settings.disallowed_header_directives or ())
+    directives = settings.disallowed_header_directives or ()
+    if settings.consent != "off" and directives == DownloadOptions.disallowed_header_directives:
+        directives = (*directives, *OF_CONSENT)
+    disallowed = frozenset(each.strip().lower() for each in directives)
     if not disallowed:
         return None
     token = settings.user_agent_token

@@ -95,6 +95,7 @@ def test_groups_are_found_whatever_stands_between_and_around(text: str) -> None:
         "Disallow: /x\n",
         "User-agent: img2dataset\nAllow: /\n\nUser-agent: *\nDisallow: /\n",
         "User-agent: img2dataset\nDisallow:\nUser-agent: *\nDisallow: /\n",
+        "User-agent: *\nDisallow: /\nUser-agent: img2dataset\n",
         "User-agent: otherbot\nDisallow: /\n",
         "User-agent: otherbot\nUser-agent: another\nDisallow: /\n",
         "User-agent: otherbot\nDisallow: /\nSitemap: /x\nDisallow: /x\n",
