@@ -11,7 +11,7 @@ LEFT := $(addprefix img2dataset/imaging/native/,libshrink.so .cmake .ninja_deps 
 # Tests start the program a thousand times: it is compiled once, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-lowest test-lowest-clusters test-newest contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
+.PHONY: demo test test-slow test-lowest test-lowest-clusters test-newest test-frameworks contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
 
@@ -73,14 +73,14 @@ test-newest: $(NEWEST)/.done
 
 $(LOWEST)/.done: $(BUILT) tests/lowest.py
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(PYTHON) -m tests.lowest tfrecord > $(LOWEST)/constraints.txt
+	$(PYTHON) -m tests.lowest lmdb tfrecord > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
-	    --editable '.[tfrecord]' $(TEST_PACKAGES)
+	    --editable '.[lmdb,tfrecord]' $(TEST_PACKAGES)
 	touch $@
 
 $(NEWEST)/.done: $(BUILT)
 	$(PYTHON) -m venv --clear $(NEWEST)
-	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[tfrecord]' $(TEST_PACKAGES)
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[lmdb,tfrecord]' $(TEST_PACKAGES)
 	touch $@
 
 # The oldest Spark and Ray, with the oldest of all else. Needs Java 17.
@@ -94,6 +94,22 @@ $(LOWEST_CLUSTERS)/.done: $(BUILT) tests/lowest.py
 	$(PYTHON) -m tests.lowest spark ray > $(LOWEST_CLUSTERS)/constraints.txt
 	$(LOWEST_CLUSTERS)/bin/python -m pip install --quiet --constraint $(LOWEST_CLUSTERS)/constraints.txt \
 	    --editable '.[spark,ray]' $(TEST_PACKAGES) 'setuptools>=77'
+	touch $@
+
+# The examples of frameworks, each in an environment of its own: some 6 GB with the PyTorch of CPUs alone, much more with others.
+FRAMEWORKS := torchdata lightning diffusers torchtune diffsynth
+PACKAGES_torchdata := torchdata
+PACKAGES_lightning := lightning
+PACKAGES_diffusers := diffusers accelerate
+# torchtune needs what later releases of torchao have moved.
+PACKAGES_torchtune := torchtune torchao==0.13.0 torchvision
+PACKAGES_diffsynth := diffsynth
+test-frameworks: $(VENV)/.dev $(FRAMEWORKS:%=$(VENV)/frameworks/%/.done)
+	$(BIN)/python -m pytest -m slow tests/frameworks
+
+$(VENV)/frameworks/%/.done: $(BUILT)
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --editable '.[training]' $(PACKAGES_$*)
 	touch $@
 
 # What strangers send, made up by libFuzzer: FUZZ_SECONDS for each fuzzer, or for those named in FUZZ only.

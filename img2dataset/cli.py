@@ -37,6 +37,7 @@ COMMANDS = {
     "watch": "img2dataset.status.watch_command",
     "inspect": "img2dataset.inspecting.command",
     "report": "img2dataset.reporting.report.command",
+    "caption": "img2dataset.training.data.caption_command",
 }
 # Those that take the options of a run besides, and the file that has their ``PAGE``.
 COMMANDS_WITH_OPTIONS = {

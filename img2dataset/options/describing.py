@@ -43,6 +43,7 @@ def help_page(everything: bool = False, width: int = 80) -> str:
         "       img2dataset estimate LIST [--OPTION VALUE ...]",
         "       img2dataset status|watch|report|inspect|verify OUTPUT",
         "       img2dataset emit slurm|kubernetes|ray|spark [--OPTION VALUE ...]",
+        "       img2dataset caption FOLDER --captioner MODULE:FUNCTION",
         "       img2dataset cache stats|clear FOLDER",
         "",
         "Downloads the images of a list of URLs, resizes them and packs them, with",

@@ -9,7 +9,14 @@ training side. Nothing heavy is imported before one of these is used. Each list 
 
 from img2dataset.reading.known_urls import KnownUrls
 from img2dataset.reading.new_rows import only_new_rows
-from img2dataset.reading.reader import Reader, format_of_path, open_reader, read_objects, read_table
+from img2dataset.reading.reader import (
+    Reader,
+    format_of_path,
+    open_reader,
+    read_objects,
+    read_table,
+    read_text,
+)
 from img2dataset.reading.shard_reader import ShardReader
 
 __all__ = [
@@ -21,4 +28,5 @@ __all__ = [
     "open_reader",
     "read_objects",
     "read_table",
+    "read_text",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -234,7 +234,24 @@ def read_objects(path: str, input_format: str) -> Iterator[Mapping[str, Any]] | 
     return chain.from_iterable(objects_of(records or (), file.path, warnings) for file, records in found)
 
 
-def read_table(path: str, input_format: str) -> pa.Table:
+def read_text(path: str, input_format: str) -> str:
+    """The text of a list that is one document, for those who know more layouts of it than a download reads.
+
+    Args:
+        path: of a file, on any file system fsspec knows.
+        input_format: "json" or "json.gz".
+
+    Raises:
+        InputError, OptionError, MissingDependency: as ``read_table``.
+    """
+    from img2dataset.reading.files import find_files
+    from img2dataset.reading.text import whole_text
+
+    (file,) = find_files(path, input_format)
+    return whole_text(file, InputOptions(url_list=path, input_format=input_format))
+
+
+def read_table(path: str, input_format: str, input_columns: Sequence[str] | None = None) -> pa.Table:
     """All rows and columns of a list as they stand in it, for those who look rows up by number.
 
     Each format reads them by the rules by which it reads the shards of a download.
@@ -242,6 +259,7 @@ def read_table(path: str, input_format: str) -> pa.Table:
     Args:
         path: of a file, a folder or a glob, on any file system fsspec knows.
         input_format: as the option of this name.
+        input_columns: names of the columns of a csv or tsv without a header; None: it has one.
 
     Raises:
         InputError: nothing there, not readable, another format than said; or files that do not fit together.
@@ -254,7 +272,8 @@ def read_table(path: str, input_format: str) -> pa.Table:
     from img2dataset.reading.list_format import list_format
     from img2dataset.reading.rows import Warnings
 
-    options = InputOptions(url_list=path, input_format=input_format)
+    names = None if input_columns is None else tuple(input_columns)
+    options = InputOptions(url_list=path, input_format=input_format, input_columns=names)
     read_as = list_format(input_format)
     warnings = Warnings()
     tables = [read_as.table(file, options, warnings) for file in find_files(path, input_format)]

@@ -96,7 +96,10 @@ def _shards(status: Status) -> str:
 
 def _rows(status: Status) -> str:
     if not status.members:
-        return "rows: not known: no member has left a note (one does after its first ten seconds)"
+        return (
+            "rows: not known: no member has left a note (one does after its first ten seconds);"
+            " img2dataset inspect counts those of the shards"
+        )
     by_status = ", ".join(f"{count:,} {name}" for name, count in status.rows.items()) or "none yet"
     return f"rows, by members since they were last started: {by_status}"
 

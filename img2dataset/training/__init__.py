@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from img2dataset.training.batch.buckets import SDXL_SIZES, BucketFit, Buckets, bucket_sizes
     from img2dataset.training.batch.collation import Collate, collate
+    from img2dataset.training.batch.device_dataset import DeviceDataset
     from img2dataset.training.batch.features import FeatureDataset, precompute
     from img2dataset.training.batch.sampling import BucketSampler, ShuffleSampler
-    from img2dataset.training.batch.tokenizing import CaptionTokenizer
+    from img2dataset.training.data.captioning import Captioned, caption_folder
+    from img2dataset.training.data.concat_dataset import ConcatDataset
     from img2dataset.training.data.datasets import ImageTextDataset
     from img2dataset.training.data.lists import open_list
     from img2dataset.training.data.metadata_dataset import MetadataDataset
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from img2dataset.training.load.loading import ImageLoader, load_image
     from img2dataset.training.load.operators import Operator, Pipeline
     from img2dataset.training.load.sources import ImageLoadError
+    from img2dataset.training.load.tokenizing import CaptionTokenizer
     from img2dataset.training.streaming.engine import StreamedSample
     from img2dataset.training.streaming.stream import stream
     from img2dataset.training.streaming.url_stream import UrlStream
@@ -50,10 +53,13 @@ _HOMES = {
     "BucketSampler": "batch.sampling",
     "Buckets": "batch.buckets",
     "CacheStats": "load.cache",
-    "CaptionTokenizer": "batch.tokenizing",
+    "CaptionTokenizer": "load.tokenizing",
     "CaptionTransform": "load.captions",
     "CaptionTransforms": "load.captions",
+    "Captioned": "data.captioning",
     "Collate": "batch.collation",
+    "ConcatDataset": "data.concat_dataset",
+    "DeviceDataset": "batch.device_dataset",
     "DropCaption": "load.captions",
     "DropParts": "load.captions",
     "FeatureDataset": "batch.features",
@@ -75,6 +81,7 @@ _HOMES = {
     "UrlStream": "streaming.url_stream",
     "bucket_sizes": "batch.buckets",
     "cache_command": "load.cache_command",
+    "caption_folder": "data.captioning",
     "collate": "batch.collation",
     "load_image": "load.loading",
     "open_list": "data.lists",
@@ -93,7 +100,10 @@ __all__ = [
     "CaptionTokenizer",
     "CaptionTransform",
     "CaptionTransforms",
+    "Captioned",
     "Collate",
+    "ConcatDataset",
+    "DeviceDataset",
     "DropCaption",
     "DropParts",
     "FeatureDataset",
@@ -114,6 +124,7 @@ __all__ = [
     "UrlStream",
     "bucket_sizes",
     "cache_command",
+    "caption_folder",
     "collate",
     "load_image",
     "open_list",

@@ -67,6 +67,18 @@ def spark_cluster(master: str = "local-cluster[2,1,1024]", **settings: str) -> I
         yield session
     finally:
         session.stop()
+        end_of_java()
+
+
+def end_of_java() -> None:
+    """End the Java of this process: with the next session it starts anew, in the environment of then."""
+    from pyspark import SparkContext
+
+    gateway, SparkContext._gateway, SparkContext._jvm = SparkContext._gateway, None, None
+    if gateway is not None:
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait(30)
 
 
 class RayNodes:

@@ -17,6 +17,7 @@ from img2dataset.errors import OutputError
 from img2dataset.inspecting import facts, find_sample, gather, open_dataset, sample_images
 from img2dataset.inspecting import sampled_images as sampling
 from img2dataset.inspecting.command import run
+from img2dataset.reporting.report.command import run as report
 from tests.program.runs import COMMAND
 from tests.storage.conftest import s3_server
 from tests.verifying.datasets import FORMATS, ROWS, change_rows, make_dataset
@@ -320,6 +321,12 @@ def test_a_folder_on_s3(
     with Image.open(io.BytesIO(store.cat_file("inspected/sheet.jpg"))) as sheet:
         assert sheet.format == "JPEG"
     assert "000013.jpg" in said(capsys, "s3://inspected/out", "--key", "000013")
+    for _ in range(2):  # the second report takes the place of the first
+        assert report(["s3://inspected/out"]) == 0
+        assert capsys.readouterr().out == "report: s3://inspected/out/report.html\n"
+    store.pipe_file("inspected/out/report.html", b"<html>of somebody else</html>")
+    assert report(["s3://inspected/out"]) == 1
+    assert "report.html is there, and is not img2dataset's" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

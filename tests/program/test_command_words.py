@@ -8,7 +8,8 @@ import pytest
 
 from tests.program.runs import COMMAND
 
-COMMANDS = ("status", "watch", "inspect", "report", "verify")
+OF_OUTPUTS = ("status", "watch", "inspect", "report", "verify")
+COMMANDS = (*OF_OUTPUTS, "caption")
 
 
 def said(*words: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +24,7 @@ def test_words_that_are_none_are_one_line_with_the_way_out(command: str) -> None
         assert f"img2dataset {command} --help says how" in done.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", OF_OUTPUTS)
 def test_a_folder_that_is_not_there_is_one_line_without_escapes_of_a_terminal(command: str) -> None:
     done = said(command, "no\x1b[31m folder")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
@@ -35,5 +36,5 @@ def test_a_folder_that_is_not_there_is_one_line_without_escapes_of_a_terminal(co
 def test_help_is_a_page_of_eighty_columns(command: str) -> None:
     done = said(command, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"usage: img2dataset {command} OUTPUT")
+    assert done.stdout.startswith(f"usage: img2dataset {command} ")
     assert max(map(len, done.stdout.splitlines())) <= 80

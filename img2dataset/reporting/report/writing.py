@@ -77,7 +77,9 @@ def _is_of_all_shards(location: Location) -> bool:
 
 def _refuse_anothers(target: Location, name: str, sign: bytes) -> None:
     try:
-        start = target.tried(lambda: target.file_system.cat_file(f"{target.path}/{name}", 0, _START_BYTES))
+        start = target.tried(
+            lambda: target.file_system.cat_file(f"{target.path}/{name}", start=0, end=_START_BYTES)
+        )
     except FileNotFoundError:
         return
     if sign not in start:

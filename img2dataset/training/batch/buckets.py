@@ -142,7 +142,8 @@ class Buckets:
         return len(self.sizes)
 
     def __repr__(self) -> str:
-        return f"Buckets({self.sizes!r}, upscale={self.upscale!r})"
+        sizes = repr(self.sizes) if len(self) <= 6 else f"{len(self)} sizes"
+        return f"Buckets({sizes}, upscale={self.upscale!r})"
 
     def assign(self, width: int, height: int) -> int:
         """The bucket of a picture of that size, in pixels; ``NO_BUCKET`` (−1) if it fits none."""

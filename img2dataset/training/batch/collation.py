@@ -10,10 +10,20 @@ from typing import Any
 
 from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, OptionError
+from img2dataset.training.representation import shown
 
 
 class EmptyBatch(Img2datasetError):
     """Every sample of a batch was skipped."""
+
+    @classmethod
+    def of(cls, count: int, reason: str | None = None) -> EmptyBatch:
+        """For a batch of ``count`` samples, the last of which was skipped for ``reason``."""
+        told = f": {reason}" if reason else " (the log says why)"
+        return cls(
+            f"all {counted(count, 'sample')} of a batch failed to load{told};"
+            " use a larger batch, or on_error='replace'"
+        )
 
 
 class Collate:
@@ -33,7 +43,8 @@ class Collate:
     Samples that are None were skipped and are left out.
 
     Args:
-        pad_id: what tokens are padded with; by name, for several tokenizers.
+        pad_id: what tokens are padded with; by name, for several tokenizers; None: what their tokenizer says,
+            else 0.
         pad_images: pad images of different sizes at the right and bottom, with ``img_mask`` of shape
             (batch, height, width), bool; otherwise they are an error.
         tokens_key, image_key: where tokens and images are.
@@ -46,7 +57,7 @@ class Collate:
     def __init__(
         self,
         *,
-        pad_id: int | Mapping[str, int] = 0,
+        pad_id: int | Mapping[str, int] | None = None,
         pad_images: bool = False,
         tokens_key: str = "tokens",
         image_key: str = "img",
@@ -56,14 +67,14 @@ class Collate:
         self.tokens_key = tokens_key
         self.image_key = image_key
 
+    def __repr__(self) -> str:
+        return shown(self, pad_id=self.pad_id, pad_images=self.pad_images)
+
     def __call__(self, samples: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
         """The batch of ``samples``."""
         kept = [sample for sample in samples if sample is not None]
         if not kept:
-            raise EmptyBatch(
-                f"all {counted(len(samples), 'sample')} of a batch failed to load (the log says why);"
-                " use a larger batch, or on_error='replace'"
-            )
+            raise EmptyBatch.of(len(samples))
         batch: dict[str, Any] = {}
         for key in dict.fromkeys(key for sample in kept for key in sample):
             self._join(batch, key, [sample.get(key) for sample in kept])
@@ -73,11 +84,9 @@ class Collate:
         if key == self.tokens_key and all(isinstance(value, Mapping) for value in values):
             batch[key] = {}
             for name in values[0]:
-                padding = self.pad_id.get(name, 0) if isinstance(self.pad_id, Mapping) else self.pad_id
-                _join_tokens(batch[key], name, [value[name] for value in values], padding)
+                _join_tokens(batch[key], name, [value[name] for value in values], self._pad_id_of(name))
         elif key == self.tokens_key and all(_is_numeric(value) for value in values):
-            padding = 0 if isinstance(self.pad_id, Mapping) else self.pad_id
-            _join_tokens(batch, key, values, padding)
+            _join_tokens(batch, key, values, self._pad_id_of(key))
         elif all(_is_picture(value) for value in values):
             self._join_images(batch, key, [_picture_tensor(value) for value in values])
         elif key == self.image_key and all(_is_tensor(value) for value in values):
@@ -90,6 +99,9 @@ class Collate:
             batch[key] = torch.tensor(values)
         else:
             batch[key] = values
+
+    def _pad_id_of(self, name: str) -> int | None:
+        return self.pad_id.get(name) if isinstance(self.pad_id, Mapping) else self.pad_id
 
     def _join_images(self, batch: dict[str, Any], key: str, tensors: list[Any]) -> None:
         shapes = sorted({tuple(tensor.shape) for tensor in tensors})
@@ -110,9 +122,12 @@ class Collate:
 collate = Collate()
 
 
-def _join_tokens(batch: dict[str, Any], key: str, values: list[Any], padding: int) -> None:
+def _join_tokens(batch: dict[str, Any], key: str, values: list[Any], padding: int | None) -> None:
     import torch
 
+    if padding is None:
+        told = (getattr(value, "pad_id", None) for value in values)
+        padding = next((pad_id for pad_id in told if pad_id is not None), 0)
     tensors = [_as_tensor(value) for value in values]
     _join_tensors(batch, key, tensors, padding)
     if f"{key}_mask" not in batch:

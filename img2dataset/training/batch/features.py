@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, InputError, OptionError
 from img2dataset.storage.putting import put_whole
 from img2dataset.training.batch.collation import Collate
 from img2dataset.training.batch.identity import identity
 from img2dataset.training.batch.sampling import rank_and_world_size
 from img2dataset.training.load.sources import is_url
+from img2dataset.training.representation import shown
 from img2dataset.training.requirements import require
 
 torch = require("torch", "precomputed features")
@@ -173,6 +175,13 @@ class FeatureDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defin
     def __len__(self) -> int:
         return len(self.indices)
 
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"{len(self)} of {counted(len(self._keys), 'row')} in {str(self._folder)!r}",
+            of=self.dataset,
+        )
+
     def __getitem__(self, number: int) -> dict[str, Any]:
         return self.__getitems__([number])[0]
 
@@ -230,8 +239,13 @@ def feature_keys(dataset: Any, version: str) -> list[str]:
     """The key of each sample: a hash of its row, its files' sizes and times, and what the module says.
 
     Raises:
-        OptionError: as ``identity``.
+        OptionError: as ``identity``; or the dataset is of another kind.
     """
+    if not all(hasattr(dataset, name) for name in ("rows", "transforms", "sources")):
+        raise OptionError(
+            f"features are of an ImageTextDataset, not of a {type(dataset).__name__}, whose samples cannot be"
+            " known again; give its datasets, each for itself, and join what FeatureDataset makes of them"
+        )
     transforms = dataset.transforms
     made_with = {
         "img_transform": transforms.img_transform,

@@ -15,8 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+from img2dataset.counted import counted
 from img2dataset.errors import OptionError
 from img2dataset.training.randomness import number_of
+from img2dataset.training.representation import shown
 from img2dataset.training.requirements import require
 
 torch = require("torch", "a sampler for PyTorch")
@@ -34,6 +36,12 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         self.epoch = 0
         self._skipped = 0
         self._given = 0
+
+    def __repr__(self) -> str:
+        kinds = ("batch_size", "shuffle", "remainder", "drop_last", "seed", "epoch")
+        values = {name: getattr(self, name) for name in kinds if hasattr(self, name)}
+        rank = f"{self.rank} of {self.world_size}"
+        return shown(self, f"{counted(self._count(self.epoch, False), 'step')} an epoch", rank=rank, **values)
 
     def set_epoch(self, epoch: int) -> None:
         """Begin epoch number ``epoch`` at the next iteration."""

@@ -20,8 +20,13 @@ from img2dataset.failures import TOO_SMALL_FOR_BUCKETS
 from img2dataset.training.batch.buckets import NO_BUCKET, Buckets
 from img2dataset.training.batch.collation import EmptyBatch
 from img2dataset.training.data.columns import chosen_columns
-from img2dataset.training.data.lists import RowList, list_folder, open_list
+from img2dataset.training.data.conversations import with_captions
+from img2dataset.training.data.failure_log import FailureLog
+from img2dataset.training.data.lists import open_list
+from img2dataset.training.data.loaders import LoaderLike, loader_of
+from img2dataset.training.data.model_transform import sample_transform_of
 from img2dataset.training.data.picture_memory import PictureMemory
+from img2dataset.training.data.row_lists import RowList
 from img2dataset.training.data.sizes import image_sizes
 from img2dataset.training.load.captions import chosen_captions
 from img2dataset.training.load.finishing import (
@@ -31,14 +36,12 @@ from img2dataset.training.load.finishing import (
     TokenizerLike,
 )
 from img2dataset.training.load.images import ImageTransform
-from img2dataset.training.load.loading import ImageLoader
 from img2dataset.training.load.sources import ImageLoadError, flat
 from img2dataset.training.randomness import Epoch, generator_of, number_of
+from img2dataset.training.representation import shown, shown_source
 from img2dataset.training.requirements import require
 
 if TYPE_CHECKING:
-    import requests
-
     from img2dataset.training.load.cache import ImageCache
 
 torch = require("torch", "a dataset for PyTorch")
@@ -52,18 +55,22 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
 
     Args:
         path: a csv, tsv, json, jsonl or parquet file, an LMDB database, a folder of images with caption
-            files, a Hugging Face dataset, a sequence of dictionaries, or an Arrow table.
+            files, a Hugging Face dataset (also saved to disk, or cloned), a sequence of dictionaries, an
+            Arrow table, or a data frame. COCO's captions and LLaVA's conversations are known.
         format: an ``input_format`` of downloads, "lmdb", "folder" or "huggingface"; None: told from ``path``.
         column_map: which columns are meant: ``{"image": "url", "caption": "text"}``. Without it, the usual
             names are tried. Also ``width`` and ``height``, pixels, which spare buckets from opening images.
-        base_path: folder of relative paths; None: the list's own. URLs are never joined to it.
+        base_path: folder of relative paths; None: the list's own. URLs are never joined to it. Like
+            ``cache``, short for the loader's.
         captions: of several captions in a row: a "random" one each epoch, the "first", or "all" (a list).
         img_transform: keyword arguments of ``ImageTransform`` (``{"resize": [256, 256], …}``), or any
             callable of a ``PIL.Image.Image`` (torchvision's transforms); None: the picture as it is.
         caption_transform: keyword arguments of ``CaptionTransforms`` (``{"drop": 0.05, …}``), a
             ``CaptionTransform``, or any callable of a caption.
-        tokenizer: called with the caption, its answer is ``tokens``; see ``CaptionTokenizer``.
-        model_transform: called with the finished sample; what it returns is the sample.
+        tokenizer: of transformers, tokenizers, torchtune (anything with ``encode``), or a callable of the
+            caption; its answer is ``tokens``. ``CaptionTokenizer`` cuts, and joins several.
+        model_transform: called with the finished sample, and what it returns is the sample; or with
+            ``(img, text)`` if it takes two arguments: a pair that it returns takes their places.
         buckets: pictures are resized and cropped to their aspect-ratio bucket, before ``img_transform``.
         on_error: what a sample that cannot be loaded does: "raise"; "skip": it is missing in its batch;
             "replace": another sample (of the same bucket) stands in. The cause is logged once.
@@ -73,15 +80,19 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
             same for any number of workers. None: they vary as PyTorch's generator does.
         images_alike: the images of one row get the same flip, crop and other random choices, as pairs for
             editing and layers need it; False: each its own.
-        mode: "RGB", "RGBA" or "L".
-        session, allow_urls, timeout_s, deadline_s, retries, max_bytes: as in ``ImageLoader``.
-        loader: an ``ImageLoader`` of your own in place of all these.
-        split: of a Hugging Face dataset given by name.
+        loader: arguments of ``ImageLoader`` (``{"timeout_s": 5, "retries": 0, "mode": "RGBA"}``), or an
+            ``ImageLoader`` of your own, which has its own ``base_path`` and ``cache``.
+        split: of a dataset that is divided into splits; None: the only one, else "train".
+        column_names: names of the columns of a csv or tsv without a header; None: told from its first line.
+        folder_repeats: True: the images in a folder ``10_dog`` are ten rows each, and ``dog`` is the caption
+            of those without one, as in kohya's trainers; None: they are not, and that is said.
 
     A sample is a dictionary: ``img`` (what the transform returns; a list if the row has a list of images),
     ``caption`` (a string, or a list for "all"), ``tokens`` if there is a tokenizer, ``index`` (the row), and
     ``metadata`` (the row's other columns). With buckets also ``original_size``, ``crop_top_left`` and
     ``target_size``, each (vertical, horizontal) in pixels: SDXL's conditioning.
+
+    ``failures`` has the rows that were left out, and why, those of a ``DataLoader``'s workers too.
 
     Raises:
         OptionError: a value is not one of those it takes.
@@ -99,22 +110,17 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         img_transform: ImageTransformLike = None,
         caption_transform: CaptionTransformLike = None,
         tokenizer: TokenizerLike = None,
-        model_transform: Callable[[dict[str, Any]], Any] | None = None,
+        model_transform: Callable[..., Any] | None = None,
         buckets: Buckets | Mapping[str, Any] | None = None,
         on_error: Literal["raise", "skip", "replace"] = "raise",
         memory_cache: int = 0,
         cache: str | os.PathLike[str] | ImageCache | None = None,
         seed: int | None = None,
         images_alike: bool = True,
-        mode: Literal["RGB", "RGBA", "L"] = "RGB",
-        session: requests.Session | None = None,
-        allow_urls: bool = True,
-        timeout_s: float = 10.0,
-        deadline_s: float = 60.0,
-        retries: int = 2,
-        max_bytes: int = 100_000_000,
-        loader: ImageLoader | None = None,
-        split: str = "train",
+        loader: LoaderLike = None,
+        split: str | None = None,
+        column_names: Sequence[str] | None = None,
+        folder_repeats: bool | None = None,
     ):
         for name, value, allowed in (
             ("captions", captions, ("random", "first", "all")),
@@ -124,22 +130,16 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
                 raise OptionError(f"{name} is {value!r}; it takes {', '.join(map(repr, allowed))}")
         if memory_cache < 0:
             raise OptionError(f"memory_cache is {memory_cache!r}; it takes a number of images, 0 for none")
-        self.rows: RowList = open_list(path, format, split)
-        self.columns = chosen_columns(self.rows.columns, column_map)
-        self.loader = loader or ImageLoader(
-            base_path if base_path is not None else list_folder(path),
-            mode=mode,
-            cache=cache,
-            session=session,
-            allow_urls=allow_urls,
-            timeout_s=timeout_s,
-            deadline_s=deadline_s,
-            retries=retries,
-            max_bytes=max_bytes,
+        self.rows: RowList = with_captions(
+            open_list(path, format, split, column_names=column_names, folder_repeats=folder_repeats)
         )
+        self._source = shown_source(path)
+        self.columns = chosen_columns(self.rows.columns, column_map)
+        self.loader = loader_of(loader, path, base_path, cache)
         self.captions = captions
         self.transforms = SampleTransforms(img_transform, caption_transform, tokenizer, seed is not None)
         self.model_transform = model_transform
+        self._finish = None if model_transform is None else sample_transform_of(model_transform)
         self.buckets = Buckets(**buckets) if isinstance(buckets, Mapping) else buckets
         transform = self.transforms.img_transform
         shapes = isinstance(transform, ImageTransform) and (transform.resize or transform.crop)
@@ -150,13 +150,29 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         self.on_error = on_error
         self.seed = seed
         self.images_alike = images_alike
-        self.failures: dict[int, str] = {}
+        self._failures = FailureLog()
         self._epoch = Epoch()
         self._bucket_ids: Any = None
         self._memory = PictureMemory(memory_cache)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            f"{counted(len(self), 'row')} of {self._source}",
+            columns=self.columns,
+            captions=self.captions,
+            img_transform=self.transforms.img_transform,
+            caption_transform=self.transforms.caption_transform,
+            tokenizer=self.transforms.tokenizer,
+            model_transform=self.model_transform,
+            buckets=self.buckets,
+            on_error=self.on_error,
+            seed=self.seed,
+            loader=self.loader,
+        )
 
     def __getitem__(self, index: int) -> Any:
         """The sample of row ``index``; None if it failed and ``on_error`` is "skip"."""
@@ -166,12 +182,22 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         """The samples of several rows, without those that were skipped; all downloads run at once."""
         samples = [sample for sample in self._samples(indices) if sample is not None]
         if not samples:
-            reason = self.failures.get(indices[-1], "the log says why")
-            raise EmptyBatch(
-                f"all {counted(len(indices), 'sample')} of a batch failed to load: {reason};"
-                " use a larger batch, or on_error='replace'"
-            )
+            raise EmptyBatch.of(len(indices), self.failures.get(indices[-1]))
         return samples
+
+    def load_batch(self, indices: Sequence[int]) -> Callable[[], list[Any]]:
+        """Load the images of several rows; what is returned makes the samples of them, None if skipped.
+
+        In two steps, so that the datasets of a ``ConcatDataset`` load at the same time.
+        """
+        rows = [self.rows.row(index) for index in indices]
+        loaded = map(iter, self._loaded(rows))
+        return lambda: [self._sample_or_other(*one) for one in zip(indices, rows, loaded, strict=True)]
+
+    @property
+    def failures(self) -> dict[int, str]:
+        """The rows that were left out so far, with "skip" and "replace", and why; those of workers too."""
+        return self._failures.all()
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch it is; all workers see it, also persistent ones."""
@@ -199,9 +225,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         return list(flat(self.rows.row(index).get(self.columns["image"])))
 
     def _samples(self, indices: Sequence[int]) -> list[Any]:
-        rows = [self.rows.row(index) for index in indices]
-        loaded = map(iter, self._loaded(rows))
-        return [self._sample_or_other(*one) for one in zip(indices, rows, loaded, strict=True)]
+        return self.load_batch(indices)()
 
     def _sample_or_other(self, index: int, row: dict[str, Any], loaded: Iterator[Any]) -> Any:
         try:
@@ -238,7 +262,7 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         sample["index"] = index
         used = set(self.columns.values())
         sample["metadata"] = {name: value for name, value in row.items() if name not in used}
-        return sample if self.model_transform is None else self.model_transform(sample)
+        return sample if self._finish is None else self._finish(sample)
 
     def _picture(self, source: Any, loaded: Any) -> Any:
         """The picture of a source, given what ``_loaded`` has found for it."""
@@ -294,14 +318,14 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         import numpy as np
 
         alike: Any = range(len(self))
+        failed = self.failures
         if self._bucket_ids is not None and self._bucket_ids[index] != NO_BUCKET:
             alike = np.flatnonzero(self._bucket_ids == self._bucket_ids[index])
         for attempt in range(REPLACEMENTS_TRIED):
             other = int(alike[number_of(self.seed or 0, self._epoch.get(), index, attempt) % len(alike)])
-            if other not in self.failures:
+            if other not in failed:
                 yield other
 
     def _note_failure(self, index: int, error: ImageLoadError) -> None:
-        if index not in self.failures:
+        if self._failures.note(index, str(error)):
             logger.warning("row %d is left out: %s", index, error)
-        self.failures[index] = str(error)

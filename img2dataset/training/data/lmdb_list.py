@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from img2dataset.errors import InputError
-from img2dataset.training.requirements import require
+from img2dataset.training.data.lmdb_environments import environment_of
 
 _CAPTION_ENDINGS = ("txt", "caption")
 
@@ -54,15 +54,7 @@ class LmdbRows:
 
     def _opened(self) -> Any:
         if self._process_id != os.getpid():
-            lmdb = require("lmdb", "a list in an LMDB database", extra=None)
-            try:
-                self._environment = lmdb.open(
-                    str(self._path), subdir=self._path.is_dir(), readonly=True, lock=False, readahead=False
-                )
-            except lmdb.Error as error:
-                raise InputError(
-                    f"{str(self._path)!r} cannot be opened as an LMDB database: {error}"
-                ) from error
+            self._environment = environment_of(self._path)
             self._process_id = os.getpid()
         return self._environment
 

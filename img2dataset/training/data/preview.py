@@ -58,8 +58,8 @@ def _text(sample: Any) -> str:
 def as_picture(image: Any) -> Any:
     """Any image of a sample as ``PIL.Image.Image``, RGB.
 
-    Tensors of shape (3, height, width) may be uint8, float from 0 to 1, float from −1 to 1, or normalised
-    otherwise: then their range is spread over black to white.
+    Tensors of shape (3, height, width) may be uint8, float from 0 to 1, from −1 to 1, from 0 to 255, or
+    normalised otherwise: then their range is spread over black to white.
     """
     import numpy as np
     from PIL import Image
@@ -79,7 +79,9 @@ def as_picture(image: Any) -> Any:
         pixels = pixels.transpose(1, 2, 0)
     if pixels.dtype != np.uint8:
         low, high = float(pixels.min()), float(pixels.max())
-        if low < -1.001 or high > 1.001:
+        if low >= 0 and 1.001 < high < 255.001:
+            pixels = pixels / 255
+        elif low < -1.001 or high > 1.001:
             pixels = (pixels - low) / max(high - low, 1e-6)
         elif low < 0:
             pixels = (pixels + 1) / 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from img2dataset.training.data.lists import RowList, column_values
+from img2dataset.training.data.row_lists import RowList, column_values
 from img2dataset.training.load.image_bytes import DecodeFailed, image_size
 from img2dataset.training.load.loading import ImageLoader
 from img2dataset.training.load.sources import ImageLoadError, flat

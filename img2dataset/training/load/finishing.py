@@ -13,10 +13,12 @@ from img2dataset.training.load.captions import CaptionTransform, caption_transfo
 from img2dataset.training.load.image_bytes import decode_image
 from img2dataset.training.load.image_pixels import decode_scaled
 from img2dataset.training.load.images import ImageTransform, image_transform_of
+from img2dataset.training.load.tokenizing import tokenizer_of, tokens_of
 
 ImageTransformLike = Mapping[str, Any] | Callable[..., Any] | None
 CaptionTransformLike = Mapping[str, Any] | CaptionTransform | Callable[[str], str] | None
-TokenizerLike = Callable[[str], Any] | None
+# A callable of a caption, or an object with ``encode``.
+TokenizerLike = Any
 
 
 class SampleTransforms:
@@ -25,7 +27,7 @@ class SampleTransforms:
     Args:
         img_transform: keyword arguments of ``ImageTransform``, or a callable of a ``PIL.Image.Image``.
         caption_transform: keyword arguments of ``CaptionTransforms``, or a callable of a caption.
-        tokenizer: a callable of a caption.
+        tokenizer: a callable of a caption, or an object with ``encode``.
         seeded: whether callables that draw from PyTorch's generator find it where the sample's seed says.
 
     Raises:
@@ -41,7 +43,7 @@ class SampleTransforms:
     ):
         self.img_transform = image_transform_of(img_transform)
         self.caption_transform = caption_transform_of(caption_transform)
-        self.tokenizer = tokenizer
+        self.tokenizer = tokenizer_of(tokenizer)
         self.seeded = seeded
 
     def decode(self, body: bytes, max_pixels: int = 200_000_000) -> Any:
@@ -96,6 +98,6 @@ class SampleTransforms:
             texts = [transform(text, generator) for text in texts]
         sample: dict[str, Any] = {"caption": texts[0] if isinstance(captions, str) else texts}
         if self.tokenizer is not None:
-            tokens = [self.tokenizer(text) for text in texts]
+            tokens = [tokens_of(self.tokenizer, text) for text in texts]
             sample["tokens"] = tokens[0] if isinstance(captions, str) else tokens
         return sample

@@ -12,8 +12,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from img2dataset.errors import OptionError
+from img2dataset.training.load.augmentation import (
+    ResizedCrop,
+    between,
+    checked_color_jitter,
+    checked_resized_crop,
+    checked_rotation,
+    grey,
+    rotated,
+)
 from img2dataset.training.load.captions import built_from, checked_probability
 from img2dataset.training.load.image_bytes import Size
+from img2dataset.training.load.value_range import checked_normalization
+from img2dataset.training.representation import shown
 
 OUTPUTS = ("tensor", "array", "pil")
 
@@ -37,9 +48,18 @@ class ImageTransform:
         center_crop: True: crop the middle of the resized picture to ``resize``; a number or
             ``[height, width]``: to that size.
         random_crop: the same at a random place.
-        horizontal_flip: probability of mirroring.
+        random_resized_crop: a random part of the picture, brought to ``resize`` or to the size given here:
+            True, a number, ``[height, width]``, or ``{"size": …, "scale": [0.08, 1], "ratio": [0.75, 1.33]}``
+            (shares of the area; width by height).
+        horizontal_flip, vertical_flip: probability of mirroring.
+        rotation: turned by up to so many degrees, or between ``[least, largest]``; corners are black.
+        color_jitter: brightness, contrast, saturation and hue, in random order: ``{"brightness": 0.2, "hue":
+            0.05}`` (factors from 0.8 to 1.2; turns from −0.05 to 0.05, at most 0.5), each also ``[least,
+            largest]``; or up to four numbers in that order; or one for the first three.
+        grayscale: probability of losing the colours; there are three channels still.
         normalize: False: values from 0 to 1; True: from −1 to 1; ``[mean, deviation]``, each a number or
             three: (value − mean) / deviation.
+        value_range: in place of ``normalize``: what black and white become, such as ``[0, 255]``.
         output: "tensor": float32 of shape (3, height, width), RGB; "array": uint8 of shape (height, width,
             3), not normalised; "pil": a picture, not normalised.
 
@@ -53,19 +73,52 @@ class ImageTransform:
         resize: int | Sequence[int] | None = None,
         center_crop: bool | int | Sequence[int] = False,
         random_crop: bool | int | Sequence[int] = False,
+        random_resized_crop: bool | int | Sequence[int] | Mapping[str, Any] = False,
         horizontal_flip: float = 0.0,
+        vertical_flip: float = 0.0,
+        rotation: float | Sequence[float] = 0.0,
+        color_jitter: float | Sequence[float] | Mapping[str, Any] | None = None,
+        grayscale: float = 0.0,
         normalize: bool | Sequence[Any] = False,
+        value_range: Sequence[float] | None = None,
         output: Literal["tensor", "array", "pil"] = "tensor",
     ):
+        self._given = {
+            "resize": resize,
+            "center_crop": center_crop,
+            "random_crop": random_crop,
+            "random_resized_crop": random_resized_crop,
+            "horizontal_flip": horizontal_flip or None,
+            "vertical_flip": vertical_flip or None,
+            "rotation": rotation or None,
+            "color_jitter": color_jitter,
+            "grayscale": grayscale or None,
+            "normalize": normalize,
+            "value_range": value_range,
+            "output": None if output == "tensor" else output,
+        }
         self.resize = _checked_size("resize", resize)
-        if center_crop and random_crop:
-            raise OptionError("center_crop and random_crop are both given; leave out one of them")
-        self.random_crop = bool(random_crop)
-        self.crop = self._crop_size(
-            "random_crop" if random_crop else "center_crop", random_crop or center_crop
-        )
+        crops: dict[str, Any] = {
+            "center_crop": center_crop,
+            "random_crop": random_crop,
+            "random_resized_crop": random_resized_crop,
+        }
+        asked = [name for name, crop in crops.items() if crop is not False and crop is not None]
+        if len(asked) > 1:
+            raise OptionError(f"{' and '.join(asked)} are both given; leave out one of them")
+        self.random_crop = asked == ["random_crop"]
+        self.resized_crop = self._resized_crop(random_resized_crop)
+        self.crop: Size | None
+        if self.resized_crop is not None:
+            self.crop = self.resized_crop.size
+        else:
+            self.crop = self._crop_size(asked[0], crops[asked[0]]) if asked else None
         self.horizontal_flip = checked_probability("horizontal_flip", horizontal_flip)
-        self.mean, self.deviation = _checked_normalization(normalize)
+        self.vertical_flip = checked_probability("vertical_flip", vertical_flip)
+        self.rotation = checked_rotation(rotation)
+        self.color_jitter = checked_color_jitter(color_jitter)
+        self.grayscale = checked_probability("grayscale", grayscale)
+        self.mean, self.deviation = checked_normalization(normalize, value_range)
         if output not in OUTPUTS:
             raise OptionError(f"output is {output!r}; it takes {', '.join(map(repr, OUTPUTS))}")
         self.output = output
@@ -78,11 +131,30 @@ class ImageTransform:
         """As a call, and how the picture was placed (before mirroring)."""
         chance: Any = generator or random
         pixels = pixels_of(picture)
-        placement = self.placement((pixels.shape[1], pixels.shape[0]), chance)
-        pixels = placed(pixels, placement)
+        size = (pixels.shape[1], pixels.shape[0])
+        if self.resized_crop is not None:
+            left, top, width, height = self.resized_crop.region(size, chance)
+            pixels = pixels[top : top + height, left : left + width]
+            placement = _placement_of_part(size, (left, top, width, height), self.resized_crop.size)
+            pixels = placed(pixels, Placement(placement.size, 0, 0, placement.size))
+        else:
+            placement = self.placement(size, chance)
+            pixels = placed(pixels, placement)
+        return self._finished(self._varied(pixels, chance)), placement
+
+    def _varied(self, pixels: Any, chance: Any) -> Any:
+        """What chance changes of pixels that are in their place. What is not asked for draws no number."""
+        if self.rotation is not None:
+            pixels = rotated(pixels, between(self.rotation, chance))
         if self.horizontal_flip and chance.random() < self.horizontal_flip:
             pixels = pixels[:, ::-1]
-        return self._finished(pixels), placement
+        if self.vertical_flip and chance.random() < self.vertical_flip:
+            pixels = pixels[::-1]
+        if self.color_jitter is not None:
+            pixels = self.color_jitter(pixels, chance)
+        if self.grayscale and chance.random() < self.grayscale:
+            pixels = grey(pixels)
+        return pixels
 
     def placement(self, size: Size, generator: Any = random) -> Placement:
         """Where a picture of ``size`` goes; ``generator`` chooses the place of a random crop."""
@@ -95,6 +167,14 @@ class ImageTransform:
         # numbers from the generator.
         left, top = (int(generator.random() * (each + 1)) for each in room)
         return Placement(scaled, left, top, target)
+
+    def _resized_crop(self, value: Any) -> ResizedCrop | None:
+        if value is False or value is None:
+            return None
+        given = dict(value) if isinstance(value, Mapping) else {"size": value}
+        size = self._crop_size("random_resized_crop", given.pop("size", True))
+        assert size is not None
+        return checked_resized_crop(size, given)
 
     def _crop_size(self, name: str, crop: bool | int | Sequence[int]) -> Size | None:
         if crop is False or crop is None:
@@ -110,6 +190,8 @@ class ImageTransform:
     def scaled_size(self, size: Size) -> Size:
         """What a picture of ``size`` is scaled to, before it is cropped; of that size again, the same."""
         scaled = size
+        if self.resized_crop is not None:
+            return size  # the part that is kept is chosen first
         if isinstance(self.resize, int):
             ratio = self.resize / min(size)
             scaled = max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
@@ -139,8 +221,7 @@ class ImageTransform:
         return tensor.mul_(scale).sub_(shift.view(3, 1, 1))
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"ImageTransform({values})"
+        return shown(self, **self._given)
 
 
 def image_transform_of(value: Any) -> Callable[..., Any] | None:
@@ -198,20 +279,9 @@ def _checked_size(name: str, value: Any) -> int | Size | None:
     raise OptionError(f"{name} is {value!r}; it takes pixels, as a whole number or [height, width]")
 
 
-def _checked_normalization(value: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    if value is False or value is None:
-        return (0.0,) * 3, (1.0,) * 3
-    if value is True:
-        return (0.5,) * 3, (0.5,) * 3
-    try:
-        mean, deviation = (
-            (float(part),) * 3 if isinstance(part, (int, float)) else tuple(map(float, part))
-            for part in value
-        )
-    except (TypeError, ValueError):
-        mean = deviation = ()
-    if len(mean) != 3 or len(deviation) != 3 or not all(one > 0 for one in deviation):
-        raise OptionError(
-            f"normalize is {value!r}; it takes True, False or [mean, deviation] (numbers or three each)"
-        )
-    return mean, deviation
+def _placement_of_part(size: Size, part: tuple[int, int, int, int], target: Size) -> Placement:
+    """The placement of a part that is brought to ``target``: the whole picture scaled as the part is."""
+    left, top, width, height = part
+    ratios = target[0] / width, target[1] / height
+    scaled = max(target[0], round(size[0] * ratios[0])), max(target[1], round(size[1] * ratios[1]))
+    return Placement(scaled, round(left * ratios[0]), round(top * ratios[1]), target)

@@ -20,6 +20,7 @@ from img2dataset.training.load.image_pixels import ScaledSize, decode_scaled
 from img2dataset.training.load.limits import DownloadLimits
 from img2dataset.training.load.operators import Operator
 from img2dataset.training.load.sources import ImageLoadError, SourceReader, flat, is_url, located
+from img2dataset.training.representation import shown
 
 if TYPE_CHECKING:
     import requests
@@ -182,6 +183,16 @@ class ImageLoader(Operator):
             return decode_scaled(body, scaled_size, self.max_pixels)
         except DecodeFailed as error:
             raise ImageLoadError.of(source, error.failure, error.note) from error.__cause__
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            base_path=None if self.sources.base_path is None else str(self.sources.base_path),
+            mode=self.mode,
+            cache=None if self.cache is None else str(self.cache.folder),
+            urls=None if self.sources.allow_urls else "refused",
+            paths=None if self.sources.allow_paths else "refused",
+        )
 
     def _download(self, urls: list[str]) -> dict[str, Entry]:
         if self.cache is not None:

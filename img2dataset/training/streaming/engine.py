@@ -55,6 +55,16 @@ class StreamedSample:
     metadata: dict[str, Any] = field(default_factory=dict)
     place: int = 0
 
+    @property
+    def img(self) -> Any:
+        """``image``, by the name that samples of the datasets have it under."""
+        return self.image
+
+    @property
+    def index(self) -> int:
+        """``row``, likewise."""
+        return self.row
+
 
 @dataclass(frozen=True)
 class _End:

@@ -21,6 +21,7 @@ from img2dataset.training.load.finishing import (
 )
 from img2dataset.training.load.image_bytes import DecodeFailed
 from img2dataset.training.randomness import generator_of
+from img2dataset.training.representation import shown, shown_source
 from img2dataset.training.requirements import require
 from img2dataset.training.streaming.engine import SampleEngine, StreamedSample
 from img2dataset.training.streaming.position import Positions, StreamPosition
@@ -47,9 +48,9 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
         options: of ``download``, as for ``stream``. If none of them asks for a size or an encoding, the
             downloaded bytes go to the transform as they came, and are decoded once.
 
-    A sample is a dictionary: ``img``, ``caption``, ``tokens`` if there is a tokenizer, ``row`` (number in the
-    list), ``metadata``, and ``position``. Rows that fail are left out and counted as done. Together, all
-    workers of all ranks give every other row once an epoch.
+    A sample is a dictionary: ``img``, ``caption``, ``tokens`` if there is a tokenizer, ``index`` (number in
+    the list; also as ``row``), ``metadata``, and ``position``. Rows that fail are left out and counted as
+    done. Together, all workers of all ranks give every other row once an epoch.
 
     To go on after a stop: tell the stream of each batch that is used, and keep its state.
 
@@ -105,10 +106,26 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
         self._first_epoch = 0
         # An epoch for each worker, in shared memory: workers end an epoch at different times.
         self._epochs: Any = torch.zeros(MOST_WORKERS, dtype=torch.int64).share_memory_()
+        # Likewise: whether workers have given out samples, which only ``advance`` tells the training process.
+        self._given_by_workers: Any = torch.zeros((), dtype=torch.bool).share_memory_()
+
+    def __repr__(self) -> str:
+        return shown(
+            self,
+            shown_source(self.options.url_list),
+            img_transform=self.transforms.img_transform,
+            caption_transform=self.transforms.caption_transform,
+            tokenizer=self.transforms.tokenizer,
+            shuffle=self.shuffle,
+            seed=self.seed,
+            repeat=self.repeat,
+            rank=f"{self.rank} of {self.world_size}",
+        )
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next iteration is, for the order. Without it, each is followed by the next."""
         self._epochs.fill_(epoch)
+        self._given_by_workers.fill_(False)
         self._first_epoch = epoch
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -154,6 +171,8 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
                     sample = self._sample(streamed, share.epoch)
                     if sample is not None:
                         self._note(position)
+                        if torch.utils.data.get_worker_info() is not None:
+                            self._given_by_workers.fill_(True)
                         yield sample | {"position": position}
         finally:
             engine.close()
@@ -176,7 +195,7 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
             return None
         sample: dict[str, Any] = {"img": self.transforms.image(picture, generator)}
         sample |= self.transforms.text(streamed.caption or "", generator)
-        sample["row"] = streamed.row
+        sample["index"] = sample["row"] = streamed.row
         sample["metadata"] = streamed.metadata
         return sample
 
@@ -192,7 +211,17 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
             self._note(position)
 
     def state_dict(self) -> dict[str, Any]:
-        """What this rank has used: the batches told to ``advance``; without workers, those given out."""
+        """What this rank has used: the batches told to ``advance``; without workers, those given out.
+
+        Raises:
+            OptionError: workers have given out samples, and none was told to ``advance``.
+        """
+        of_worker = torch.utils.data.get_worker_info() is not None
+        if self._current is None and not of_worker and bool(self._given_by_workers):
+            raise OptionError(
+                "workers have given out samples of the stream, but none was told to advance, so that a state"
+                " would begin again; call stream.advance(batch) for each batch that is used"
+            )
         layers = list(self._before)
         epoch = self._first_epoch
         if self._current is not None:

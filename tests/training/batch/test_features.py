@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from img2dataset.errors import Img2datasetError, InputError, OptionError
-from img2dataset.training import FeatureDataset, ImageTextDataset, collate, precompute
+from img2dataset.training import (
+    ConcatDataset,
+    FeatureDataset,
+    ImageTextDataset,
+    MetadataDataset,
+    collate,
+    precompute,
+)
 from img2dataset.training.batch.features import feature_keys
 
 
@@ -134,7 +141,7 @@ def captions_of(batch: dict[str, Any]) -> dict[str, Any]:
         {"model_transform": lambda sample: sample},
         {"captions": "first"},
         {"seed": 4},
-        {"mode": "L"},
+        {"loader": {"mode": "L"}},
         {"buckets": {"area": 4096, "step": 16}},
     ],
     ids=lambda change: next(iter(change)),
@@ -186,3 +193,21 @@ def test_compute_and_on_missing_go_together(pictures_folder: Path, tmp_path: Pat
     for wrong in ({"on_missing": "compute"}, {"compute": Encoder()}, {"on_missing": "other"}):
         with pytest.raises(OptionError, match="on_missing"):
             FeatureDataset(dataset, tmp_path, version="v1", **wrong)
+
+
+def test_features_of_several_datasets_are_joined_and_those_of_other_kinds_refused(
+    pictures_folder: Path, tmp_path: Path
+) -> None:
+    parts = [dataset_of(pictures_folder), dataset_of(pictures_folder, 24)]
+    for other in (ConcatDataset(parts), Subset(parts[0], [1]), MetadataDataset([{"image": "a.jpg"}])):
+        with pytest.raises(OptionError, match=f"not of a {type(other).__name__}.* each for itself"):
+            precompute(other, Encoder(), tmp_path, version="v1")
+    joined = ConcatDataset(
+        [
+            FeatureDataset(part, tmp_path, version="v1", on_missing="compute", compute=Encoder())
+            for part in parts
+        ]
+    )
+    (batch,) = DataLoader(joined, 12, collate_fn=collate)
+    assert batch["latent"].shape == (12, 3)
+    assert joined[7]["caption"] == parts[1][1]["caption"]

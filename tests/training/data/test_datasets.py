@@ -136,7 +136,7 @@ def test_bad_samples_are_raised_skipped_or_replaced_with_their_cause(
     options: dict[str, Any] = {
         "base_path": pictures_folder,
         "img_transform": {"resize": [8, 8]},
-        "retries": 0,
+        "loader": {"retries": 0},
     }
     with pytest.raises(ImageLoadError, match="HTTP 404"):
         list(DataLoader(ImageTextDataset(rows, **options), batch_size=4, collate_fn=collate))

@@ -20,8 +20,8 @@ from img2dataset.errors import InputError, MissingDependency
 from img2dataset.options import InputOptions
 from img2dataset.reading import open_reader
 from img2dataset.training import ImageLoadError, ImageTextDataset, open_list
-from img2dataset.training.data.lists import SequenceRows
 from img2dataset.training.data.packed_rows import PackedRows
+from img2dataset.training.data.row_lists import SequenceRows
 from tests.pictures import photograph
 
 ROWS = [

@@ -141,3 +141,32 @@ def test_a_state_of_another_order_is_refused(served) -> None:
     urls = served(1)
     with pytest.raises(OptionError, match="seed=1"):
         stream_of(urls, seed=2).load_state_dict(stream_of(urls, seed=1).state_dict())
+
+
+def test_a_state_that_nothing_was_told_to_is_refused(served) -> None:
+    urls = served(12)
+    stream = stream_of(urls)
+    stream.state_dict()  # of one that has not begun
+    loader = DataLoader(stream, batch_size=3, num_workers=2, collate_fn=collate)
+    batches = list(loader)
+    with pytest.raises(OptionError, match=r"stream\.advance\(batch\)"):
+        stream.state_dict()
+    for batch in batches:
+        stream.advance(batch)
+    state = stream.state_dict()
+    resumed = stream_of(urls)
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == state
+    stream = stream_of(urls)
+    stream.set_epoch(1)
+    assert stream.state_dict()["epoch"] == 1
+    for _batch in DataLoader(stream, batch_size=3, num_workers=1, collate_fn=collate):
+        break
+    with pytest.raises(OptionError, match="would begin again"):
+        stream.state_dict()
+
+
+def test_without_workers_what_was_given_out_is_the_state(served) -> None:
+    stream = stream_of(served(6))
+    next(iter(stream))
+    assert stream.state_dict()["layers"]
