@@ -1,7 +1,8 @@
 """Which rule of a robots.txt speaks of a path (RFC 9309, 2.2.2 and 2.2.3): the longest that matches. Pure.
 
 Rules without a wildcard are looked up by the beginnings of the path; those with one are tried only where what
-stands before its first ``*`` begins the path. So a file of 500 KB costs some microseconds a path.
+stands before its first ``*`` begins the path. So of a file of 500 KB, plain rules cost some microseconds a
+path, and nothing but wildcards some milliseconds.
 """
 
 from __future__ import annotations
