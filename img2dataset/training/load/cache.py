@@ -21,6 +21,7 @@ import logging
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,18 @@ from img2dataset.errors import OptionError
 from img2dataset.failures import Failure
 from img2dataset.storage.locks import locked
 from img2dataset.storage.putting import put_whole
-from img2dataset.training.load.cache_entry import BrokenEntry, Entry, decode_entry, encode_entry
+from img2dataset.training.load.cache_entry import (
+    BrokenEntry,
+    Entry,
+    decode_entry,
+    encode_entry,
+    instead_of_image,
+)
 from img2dataset.training.load.cache_size import CacheSize
 
 logger = logging.getLogger("img2dataset")
 
-FetchMany = Callable[[Sequence[tuple[str, Entry | None]]], list[Entry]]
+FetchMany = Callable[[Sequence[tuple[str, Entry | None]], Callable[[Entry], None]], list[Entry]]
 
 # An entry's time of use is written again after this long: reading it all day costs one write a minute.
 USE_RESOLUTION_S = 60.0
@@ -61,6 +68,7 @@ class ImageCache:
         folder: made if it is not there. May be shared by any number of processes and machines.
         max_bytes: bound on the sum of the entries' sizes; the least recently used are removed. None: no
             bound.
+        max_entries: bound on their number; as ``max_bytes``.
         revalidate_after_s: seconds after which the server is asked whether an entry has changed; None: never.
         failure_lifetime_s: seconds for which a URL that failed for good (404, refused, …) is not asked for
             again. Default one hour; 0: failures are not remembered.
@@ -75,12 +83,14 @@ class ImageCache:
         folder: str | os.PathLike[str],
         *,
         max_bytes: int | None = None,
+        max_entries: int | None = None,
         revalidate_after_s: float | None = None,
         failure_lifetime_s: float = 3600.0,
         lock_wait_s: float = 600.0,
     ):
-        if max_bytes is not None and max_bytes < 1:
-            raise OptionError(f"max_bytes of the cache is {max_bytes!r}; it must be at least 1, or None")
+        for name, bound in (("max_bytes", max_bytes), ("max_entries", max_entries)):
+            if bound is not None and bound < 1:
+                raise OptionError(f"{name} of the cache is {bound!r}; it must be at least 1, or None")
         for name, value in (
             ("revalidate_after_s", revalidate_after_s),
             ("failure_lifetime_s", failure_lifetime_s),
@@ -89,11 +99,12 @@ class ImageCache:
                 raise OptionError(f"{name} of the cache is {value!r}; it must be 0 or more")
         self.folder = Path(folder).expanduser()
         self.max_bytes = max_bytes
+        self.max_entries = max_entries
         self.revalidate_after_s = revalidate_after_s
         self.failure_lifetime_s = failure_lifetime_s
         self.lock_wait_s = lock_wait_s
         self._warned = False
-        self._size = CacheSize(self.folder, max_bytes)
+        self._size = CacheSize(self.folder, max_bytes, max_entries)
         try:
             for name in ("objects", "locks", "temporary"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -121,13 +132,17 @@ class ImageCache:
                 os.utime(path)
         return entry
 
-    def get_many(self, urls: Sequence[str], fetch_many: FetchMany) -> dict[str, Entry]:
+    def get_many(
+        self, urls: Sequence[str], fetch_many: FetchMany, wait_s: float | None = None
+    ) -> dict[str, Entry]:
         """The entry of each URL, downloading once, however many processes ask, what is missing or too old.
 
         Args:
             urls: any number; equal ones are one.
             fetch_many: called with pairs of a URL and its outdated entry (or None) and returns their entries,
-                in order; ``entry.failure`` says what failed.
+                in order; ``entry.failure`` says what failed. Calls its second argument with each entry as
+                soon as it is there.
+            wait_s: how long to wait in all for others' downloads, if less than ``lock_wait_s``.
         """
         found: dict[str, Entry] = {}
         outdated: dict[str, Entry | None] = {}
@@ -138,18 +153,30 @@ class ImageCache:
             else:
                 outdated[url] = entry
         # Locks are only tried while others are held, and waited for one at a time: no deadlock.
-        with contextlib.ExitStack() as held:
-            locked = self._try_locks(outdated, held)
-            mine = [url for url in outdated if self._lock_name(url) in locked]
-            found.update(self._fetch_missing(mine, fetch_many))
+        held = self._try_locks(outdated)
+        mine = [url for url in outdated if self._lock_name(url) in held]
+        try:
+            found.update(self._fetch_missing(mine, fetch_many, held))
+        finally:
+            _release(held)
+        longest = self.lock_wait_s if wait_s is None else min(self.lock_wait_s, wait_s)
+        deadline = time.monotonic() + longest
+        alone: list[str] = []
         for url in outdated:
             if url not in found:
-                with self._lock(url):
-                    found.update(self._fetch_missing([url], fetch_many))
+                with self._lock(url, max(0.0, deadline - time.monotonic())) as is_locked:
+                    if is_locked:
+                        found.update(self._fetch_missing([url], fetch_many, {}))
+                    else:
+                        alone.append(url)
+        # Not one after the other: whoever holds these locks may be slow with all of them.
+        found.update(self._fetch_missing(alone, fetch_many, {}))
         return found
 
     def put(self, entry: Entry) -> None:
         """Store an entry. A full or read-only folder is reported once, and the program goes on without."""
+        if entry.failure is None and instead_of_image(entry.body):
+            return
         data = encode_entry(entry)
         if self.max_bytes is not None and len(data) > self.max_bytes:
             return
@@ -187,24 +214,44 @@ class ImageCache:
         """Remove every entry; returns how many. Safe while others use the folder."""
         return self._size.clear()
 
-    def _fetch_missing(self, urls: list[str], fetch_many: FetchMany) -> dict[str, Entry]:
-        """With the locks of ``urls`` held: read what came in the meantime, download and store the rest."""
+    def _fetch_missing(
+        self, urls: list[str], fetch_many: FetchMany, held: dict[str, contextlib.ExitStack]
+    ) -> dict[str, Entry]:
+        """With the locks of ``urls`` held: read what came in the meantime, download and store the rest.
+
+        Those in ``held`` are given back as soon as the last URL of each has ended.
+        """
+        unfinished = Counter(map(self._lock_name, urls))
+
+        def finished(url: str) -> None:
+            name = self._lock_name(url)
+            unfinished[name] -= 1
+            if not unfinished[name] and name in held:
+                held.pop(name).close()
+
+        def arrived(entry: Entry) -> None:
+            found[entry.url] = entry
+            if entry.failure is None or (self.failure_lifetime_s and is_final(entry.failure)):
+                self.put(entry)
+            finished(entry.url)
+
         found: dict[str, Entry] = {}
         wanted: list[tuple[str, Entry | None]] = []
         for url in urls:
             entry = self.get(url)
             if entry is not None and self._fresh(entry):
                 found[url] = entry
+                finished(url)
             else:
-                wanted.append((url, None if entry is None or entry.failure else entry))
+                is_of_use = entry is not None and not entry.failure and not instead_of_image(entry.body)
+                wanted.append((url, entry if is_of_use else None))
         if wanted:
-            for entry in fetch_many(wanted):
-                found[entry.url] = entry
-                if entry.failure is None or (self.failure_lifetime_s and is_final(entry.failure)):
-                    self.put(entry)
+            fetch_many(wanted, arrived)
         return found
 
     def _fresh(self, entry: Entry) -> bool:
+        if entry.failure is None and instead_of_image(entry.body):
+            return False  # kept by a version that kept everything
         lifetime = self.revalidate_after_s if entry.failure is None else self.failure_lifetime_s
         return lifetime is None or time.time() - entry.checked < lifetime
 
@@ -215,23 +262,26 @@ class ImageCache:
     def _lock_name(self, url: str) -> str:
         return _digest(url)[:3]
 
-    def _try_locks(self, urls: Iterable[str], held: contextlib.ExitStack) -> set[str]:
-        """Take the locks that nobody holds; at most 256, each is an open file."""
-        taken: set[str] = set()
+    def _try_locks(self, urls: Iterable[str]) -> dict[str, contextlib.ExitStack]:
+        """Take the locks that nobody holds, by name; at most 256, each is an open file."""
+        taken: dict[str, contextlib.ExitStack] = {}
         for name in dict.fromkeys(map(self._lock_name, urls)):
             if len(taken) < MOST_LOCKS:
                 with contextlib.suppress(OSError):  # busy, or a folder that cannot be written to
+                    held = contextlib.ExitStack()
                     held.enter_context(locked(self.folder / "locks" / name, wait_s=0))
-                    taken.add(name)
+                    taken[name] = held
         return taken
 
     @contextlib.contextmanager
-    def _lock(self, url: str) -> Iterator[None]:
-        """Wait for the lock of ``url``; after ``lock_wait_s`` go on without: twice is better than never."""
+    def _lock(self, url: str, wait_s: float) -> Iterator[bool]:
+        """Wait for the lock of ``url``; if it does not come, go on without: twice is better than never."""
         with contextlib.ExitStack() as held:
+            is_locked = False
             with contextlib.suppress(OSError):
-                held.enter_context(locked(self.folder / "locks" / self._lock_name(url), self.lock_wait_s))
-            yield
+                held.enter_context(locked(self.folder / "locks" / self._lock_name(url), wait_s))
+                is_locked = True
+            yield is_locked
 
     def _remove(self, path: Path, size: int) -> None:
         with contextlib.suppress(OSError):
@@ -248,6 +298,11 @@ class ImageCache:
                 with contextlib.suppress(OSError):
                     if time.time() - path.stat().st_mtime > STALE_TEMPORARY_S:
                         path.unlink()
+
+
+def _release(held: dict[str, contextlib.ExitStack]) -> None:
+    for stack in held.values():
+        stack.close()
 
 
 def _digest(url: str) -> str:

@@ -11,11 +11,14 @@ import time
 from dataclasses import asdict, dataclass, replace
 
 from img2dataset.failures import Failure, of_text
+from img2dataset.working.body_kinds import what_it_is
 
 LONGEST_DESCRIPTION = 128 * 1024
 LONGEST_VALIDATOR = 1024
 # The fields of an answer that are kept as ``etag`` and ``last_modified``.
 VALIDATORS = ("ETag", "Last-Modified")
+# What sites show in an image's place. Other bytes may be of a format that a later version decodes.
+_IN_PLACE_OF_IMAGES = frozenset({"HTML", "JSON", "XML", "text", "PDF", "gzip", "zip"})
 
 
 class BrokenEntry(ValueError):
@@ -55,6 +58,15 @@ class Entry:
 def failed_entry(url: str, failure: Failure) -> Entry:
     """What is known of a URL that has just failed."""
     return Entry(url, b"", time.time(), failure=failure)
+
+
+def instead_of_image(body: bytes) -> str:
+    """What ``body`` is, such as ``HTML``, if it can be no image or video; else nothing."""
+    # A binary file may have a mark of HTML among its own metadata.
+    if body[:1] in b"\xff\x89\x00" or body[:4] in (b"GIF8", b"RIFF", b"II*\0", b"MM\0*"):
+        return ""
+    kind = what_it_is(body)
+    return kind if kind in _IN_PLACE_OF_IMAGES and b"<svg" not in body[:4096].lower() else ""
 
 
 def validator(value: object) -> str | None:

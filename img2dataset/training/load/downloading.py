@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from img2dataset import failures
@@ -36,11 +36,14 @@ _inherited: list[Any] = []
 class Downloader(Protocol):
     """Downloads several URLs at once."""
 
-    def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]:
+    def download(
+        self, wanted: Sequence[tuple[str, Entry | None]], arrived: Callable[[Entry], None] | None = None
+    ) -> list[Entry]:
         """The entries of ``wanted``, in order.
 
         Args:
             wanted: URLs, each with its outdated entry, which is confirmed if the image has not changed.
+            arrived: called, by the same thread, with each entry as soon as it is there.
         """
         ...
 
@@ -100,7 +103,9 @@ class EngineDownloader:
         self._answers: _Answers | None = None
         self._process_id = 0
 
-    def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]:
+    def download(
+        self, wanted: Sequence[tuple[str, Entry | None]], arrived: Callable[[Entry], None] | None = None
+    ) -> list[Entry]:
         """Every URL's entry, in order; they are on their way at the same time."""
         queued: queue.SimpleQueue[tuple[int, Fetched]] = queue.SimpleQueue()
         with self._lock:
@@ -119,6 +124,8 @@ class EngineDownloader:
                 answers.fetcher.check()
                 continue
             entries[number] = _entry_of(*wanted[number], fetched)
+            if arrived is not None:
+                arrived(entries[number])
         return [entries[number] for number in range(len(wanted))]
 
     def _running(self) -> _Answers:

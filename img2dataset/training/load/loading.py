@@ -94,6 +94,7 @@ class ImageLoader(Operator):
             confine_to_base_path=confine_to_base_path,
         )
         limits = DownloadLimits(timeout_s, deadline_s, max_bytes, retries, concurrency)
+        self._deadline_s = deadline_s
         self._downloader = downloader_of(limits, session, user_agent)
 
     def __call__(self, value: Any) -> Any:
@@ -196,7 +197,7 @@ class ImageLoader(Operator):
 
     def _download(self, urls: list[str]) -> dict[str, Entry]:
         if self.cache is not None:
-            return self.cache.get_many(urls, self._downloader.download)
+            return self.cache.get_many(urls, self._downloader.download, self._deadline_s)
         unique = list(dict.fromkeys(urls))
         entries = self._downloader.download([(url, None) for url in unique])
         return dict(zip(unique, entries, strict=True))

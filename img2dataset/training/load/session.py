@@ -6,12 +6,13 @@ without such a session nothing here is used.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from img2dataset import failures
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1024
 SESSION_CONCURRENCY = 8
+POLL_S = 0.005
 
 
 class SessionDownloader:
@@ -35,7 +37,9 @@ class SessionDownloader:
         self._headers = headers
         self._process_id = os.getpid()
 
-    def download(self, wanted: Sequence[tuple[str, Entry | None]]) -> list[Entry]:
+    def download(
+        self, wanted: Sequence[tuple[str, Entry | None]], arrived: Callable[[Entry], None] | None = None
+    ) -> list[Entry]:
         """Every URL's entry, in order, up to eight on their way at the same time."""
         if self._process_id != os.getpid():
             # Connections cannot be shared with the parent process; the session makes new ones.
@@ -44,7 +48,7 @@ class SessionDownloader:
         entries: list[Entry] = []
         for start in range(0, len(wanted), SESSION_CONCURRENCY):
             tasks = [_Task(self._with_retries, *one) for one in wanted[start : start + SESSION_CONCURRENCY]]
-            entries.extend(task.result(self._limits) for task in tasks)
+            entries.extend(_results(tasks, self._limits, arrived))
         return entries
 
     def _with_retries(self, url: str, outdated: Entry | None, closing: threading.Event) -> Entry:
@@ -109,13 +113,33 @@ class _Task:
 
         threading.Thread(target=run, name="image-download", daemon=True).start()
 
-    def result(self, limits: DownloadLimits) -> Entry:
-        tries = limits.retries + 1
-        try:
-            return self._answer.get(timeout=limits.deadline_s * tries + 2.0**limits.retries)
-        except queue.Empty:
-            self._closing.set()
-            return failed_entry(self._url, failures.TIMEOUT_DEADLINE)
+    def result(self, is_late: bool) -> Entry | None:
+        """The entry, if it is there; one that is late is a failure, and its thread is left behind."""
+        with contextlib.suppress(queue.Empty):
+            return self._answer.get_nowait()
+        if not is_late:
+            return None
+        self._closing.set()
+        return failed_entry(self._url, failures.TIMEOUT_DEADLINE)
+
+
+def _results(
+    tasks: Sequence[_Task], limits: DownloadLimits, arrived: Callable[[Entry], None] | None
+) -> list[Entry]:
+    """The entries of all tasks, in order; ``arrived`` is called with each as soon as it is there."""
+    deadline = time.monotonic() + limits.deadline_s * (limits.retries + 1) + 2.0**limits.retries
+    entries: dict[int, Entry] = {}
+    while len(entries) < len(tasks):
+        is_late = time.monotonic() > deadline
+        for number, task in enumerate(tasks):
+            entry = None if number in entries else task.result(is_late)
+            if entry is not None:
+                entries[number] = entry
+                if arrived is not None:
+                    arrived(entry)
+        if len(entries) < len(tasks):
+            time.sleep(POLL_S)
+    return [entries[number] for number in range(len(tasks))]
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -18,7 +18,7 @@ from img2dataset import failures
 from img2dataset.errors import Img2datasetError
 from img2dataset.failures import Failure
 from img2dataset.storage.locations import open_path
-from img2dataset.training.load.cache_entry import Entry
+from img2dataset.training.load.cache_entry import Entry, instead_of_image
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 SHOWN_SOURCE_CHARACTERS = 200
@@ -48,6 +48,10 @@ class ImageLoadError(Img2datasetError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.source, self.reason)
+
+
+class DownloadFailed(OSError):
+    """What happened to a download, where no other exception says it: an HTTP status, a page, a refusal."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,11 @@ class SourceReader:
                     source, failures.SCHEME_NOT_ALLOWED, "URLs are not allowed: allow_urls=False"
                 )
             if entry.failure is not None:
-                raise ImageLoadError.of(source, entry.failure)
+                raise ImageLoadError.of(source, entry.failure) from _cause_of(entry.failure)
+            instead = instead_of_image(entry.body)
+            if instead:
+                note = f"{instead} instead of an image"
+                raise ImageLoadError.of(source, failures.NOT_AN_IMAGE, note) from DownloadFailed(note)
             return entry.body
         if source.startswith("data:"):
             return self._read_data_url(source)
@@ -142,6 +150,15 @@ class SourceReader:
         return body
 
 
+def _cause_of(failure: Failure) -> OSError:
+    """The exception that says what happened to a download."""
+    if failure.kind.failure_class == "timeout":
+        return TimeoutError(str(failure))
+    if failure.kind.failure_class == "connection":
+        return ConnectionError(str(failure))
+    return DownloadFailed(str(failure))
+
+
 def _schemes_behind(source: str) -> Iterator[str]:
     """The further schemes of a chain such as ``zip://a.jpg::/b.zip``, each of which is opened too."""
     for link in source.split("::")[1:]:
@@ -155,11 +172,16 @@ def is_url(source: Any) -> bool:
 
 
 def located(source: Any) -> Any:
-    """What is to be read: the bytes or the path in Hugging Face's ``{"bytes": …, "path": …}``."""
-    if not isinstance(source, Mapping):
-        return source
-    embedded = source.get("bytes")
-    return source.get("path") if embedded is None else embedded
+    """What is to be read: the bytes or the path in Hugging Face's ``{"bytes": …, "path": …}``.
+
+    Blanks around a URL, as cells of tables have them, are no part of it.
+    """
+    if isinstance(source, Mapping):
+        embedded = source.get("bytes")
+        source = source.get("path") if embedded is None else embedded
+    if isinstance(source, str) and is_url(source.strip()):
+        return source.strip()
+    return source
 
 
 def flat(value: Any) -> Iterator[Any]:

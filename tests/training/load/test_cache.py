@@ -87,7 +87,9 @@ def test_a_killed_process_leaves_a_whole_cache_and_no_lock(served, tmp_path: Pat
 
 
 def entry(number: int, size: int = 1000) -> Entry:
-    return Entry(f"http://example.org/{number}", bytes([number % 256]) * size, time.time())
+    return Entry(
+        f"http://example.org/{number}", b"\xff\xd8" + bytes([number % 256]) * (size - 2), time.time()
+    )
 
 
 def test_the_least_recently_used_are_removed_above_the_bound(tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_an_entry_of_a_shared_folder_writes_no_headers_of_its_own(
     path = "/training/smuggled.jpg"
     url = image_server.put(path, photograph(96, 64, 1))
     cache = ImageCache(tmp_path, revalidate_after_s=0.0)
-    cache.put(Entry(url, b"old", 0.0, etag='"a"\r\nX-Smuggled: yes', last_modified="then"))
+    cache.put(Entry(url, photograph(96, 64, 0), 0.0, etag='"a"\r\nX-Smuggled: yes', last_modified="then"))
     assert ImageLoader(cache=cache)(url).size == (96, 64)
     request = image_server.last_request(path) or ""
     assert "Smuggled" not in request
@@ -232,7 +234,9 @@ def test_a_folder_that_cannot_be_written_to_still_serves_what_it_has(
 
 
 def test_names_in_the_cache_come_from_hashes_alone(tmp_path: Path) -> None:
-    ImageCache(tmp_path / "c").put(Entry("http://x/../../../../etc/passwd\x00%2f", b"body", 0.0))
+    ImageCache(tmp_path / "c").put(
+        Entry("http://x/../../../../etc/passwd\x00%2f", photograph(96, 64, 0), 0.0)
+    )
     (path,) = (
         path for path in tmp_path.rglob("*") if path.is_file() and path.parent.parent.name == "objects"
     )
