@@ -58,7 +58,12 @@ def main() -> int:
     plan = run.parse(["--scenario", "http", "--setting", "equal", "--no-peer", "--no-daft"])
     found: dict[str, list[tuple[float, float]]] = {each.name: [] for each in contenders}
     with run.prepared_bench(plan) as prepared:
-        environment = {**prepared.environment, "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+        environment = {
+            **prepared.environment,
+            "WANDB_MODE": "offline",
+            "WANDB_SILENT": "true",
+            "WANDB_DIR": str(prepared.work),
+        }
         bench = dataclasses.replace(prepared, contenders=contenders, environment=environment)
         url_list = bench.write_scenario_list(scenario)
         for number in range(chosen.rounds):

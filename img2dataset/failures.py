@@ -7,6 +7,7 @@ or library's message is ever in it, so that counting the texts means something.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -160,6 +161,10 @@ HOST_UNREACHABLE = _passing("connection: host unreachable lately", crowding=True
 _HTTP = _kind("HTTP ")
 _HTTP_PASSING = _kind("HTTP ", again=True, later=True)
 _PASSING_STATUSES = frozenset({408, 425, 429})
+# Pay per crawl: the site sells what was asked for. It is not paid, and not asked again.
+_SOLD = "the site wants to be paid: ask its owner for a licence"
+PAYMENT_REQUIRED = _failure("HTTP 402", advice=_SOLD)
+_PRICE = _kind("HTTP 402: ", advice=_SOLD)
 TOO_LARGE_BODY = _failure("too large: body", advice="a higher --max_download_bytes")
 EMPTY_BODY = _failure("empty body")
 REDIRECT_TOO_MANY = _failure("redirect: too many")
@@ -179,7 +184,10 @@ _OPT_OUT = "the site does not want it taken for training"
 OPT_OUT_ROBOTS_TAG = _failure("opt-out: X-Robots-Tag", advice=_OPT_OUT)
 OPT_OUT_ROBOTS_TXT = _failure("opt-out: robots.txt", advice=_OPT_OUT)
 OPT_OUT_ROBOTS_UNAVAILABLE = _passing("opt-out: robots.txt unavailable")
+OPT_OUT_CONTENT_SIGNAL = _failure("opt-out: Content-Signal", advice=_OPT_OUT)
+OPT_OUT_CONTENT_USAGE = _failure("opt-out: Content-Usage", advice=_OPT_OUT)
 OPT_OUT_TDM = _failure("opt-out: TDM reservation", advice=_OPT_OUT)
+OPT_OUT_TDMREP = _failure("opt-out: tdmrep.json", advice=_OPT_OUT)
 
 # A file of a store or of this machine.
 STORED_NO_FILE = _failure("storage: no such file")
@@ -241,13 +249,27 @@ NOT_TRIED = _failure("not tried: the run was stopped")
 # What versions before this one called an error of their own.
 _INTERNAL = _kind("internal:", later=True)
 
+_PRICE_FORM = re.compile(r"[ \t]*([A-Za-z]{3})[ \t]+([0-9]{1,9}(?:\.[0-9]{1,9})?)[ \t]*")
 _BY_TEXT = {kind.text: Failure(kind) for kind in KINDS}
 
 
 def of_status(status: int) -> Failure:
     """The failure of an answer whose status is neither a success nor a redirect."""
+    if status == 402:
+        return PAYMENT_REQUIRED
     can_pass = status in _PASSING_STATUSES or 500 <= status <= 599
     return Failure(_HTTP_PASSING if can_pass else _HTTP, str(status))
+
+
+def of_payment(price: str | None) -> Failure:
+    """The failure of an answer 402.
+
+    Args:
+        price: the header ``crawler-price``; kept where it is a currency and an amount (``USD 0.01``), so that
+            no other text of a server stands in a failure.
+    """
+    match = _PRICE_FORM.fullmatch(price or "")
+    return PAYMENT_REQUIRED if match is None else Failure(_PRICE, f"{match[1].upper()} {match[2]}")
 
 
 def of_text(text: str) -> Failure:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from img2dataset.errors import OptionError
-from img2dataset.fetching.consent.robots_txt import check_installed
 from img2dataset.fetching.dns.system import name_server
 from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.http.access import Access
@@ -47,8 +46,6 @@ class FetchSettings(DownloadOptions, HostManners):
         for scheme in self.allow_schemes:
             if SCHEME.fullmatch(scheme) is None:
                 raise OptionError(f"--allow_schemes has {scheme!r}; it takes names like file or s3")
-        if self.respect_robots_txt:
-            check_installed()
 
     @property
     def most_concurrency(self) -> int:

@@ -1,4 +1,4 @@
-"""Bytes of an image file in; out comes an upright picture as it is, or its RGB pixels at a wanted size.
+"""Bytes of an image file in; out come its upright RGB pixels at a wanted size, or a picture as it is.
 
 Called by the training side, which finishes images itself; a download's go through ``processor``.
 Where a size is wanted, with a download's shortcuts: large JPEGs are decoded at a reduced size, progressive
@@ -25,6 +25,7 @@ from img2dataset.imaging.resize import reduce_in_steps, scale
 from img2dataset.imaging.shrinking import shrink_jpeg
 
 Size = tuple[int, int]  # width, height, in pixels
+_ORIENTATION_TAG = 0x0112
 
 
 def size_of(body: bytes | bytearray) -> Size:
@@ -37,18 +38,30 @@ def size_of(body: bytes | bytearray) -> Size:
     return upright_size((header.width, header.height), header.orientation)
 
 
-def decode_as_it_is(body: bytes | bytearray, max_pixels: int) -> Image.Image:
+def decode_as_it_is(
+    body: bytes | bytearray, max_pixels: int, if_transparent: bool = False
+) -> Image.Image | None:
     """A whole image in Pillow's mode for what its file has, transparency and depth included; upright.
+
+    For who wants these: for colours alone, ``decode_at_size`` knows formats better than Pillow.
 
     Args:
         body: the bytes of a file.
         max_pixels: refused from the header, before decoding.
+        if_transparent: None is returned, before decoding, for an image that has no transparency.
 
     Raises:
         ImageFailure: it is no image, cut short, damaged or too large.
     """
     header = _header_within(body, max_pixels)
-    return upright_picture(loaded(open_with_pillow(body, header.extension)), header.orientation)
+    image = open_with_pillow(body, header.extension)
+    if if_transparent and not (image.has_transparency_data and not header.opaque):
+        return None
+    image = loaded(image)
+    turn = header.orientation
+    if image.format == "TIFF":  # Pillow has turned it, and keeps what there is left to turn
+        turn = image.getexif().get(_ORIENTATION_TAG, 1)
+    return upright_picture(image, turn)
 
 
 def decode_at_size(body: bytes | bytearray, scaled_size: Callable[[Size], Size], max_pixels: int) -> Pixels:
@@ -70,7 +83,9 @@ def decode_at_size(body: bytes | bytearray, scaled_size: Callable[[Size], Size],
     scaled = upright_size(scaled_size(upright_size(size, turn)), turn)
     plain = header.extension == "jpg" and header.bits == 8 and header.complete and not header.four_inks
     shrinks = plain and scaled[0] <= size[0] and scaled[1] <= size[1]
-    pixels = shrink_jpeg(body, header, scaled, jpeg_shortcuts(size, scaled)) if shrinks else None
+    # Where nothing is reduced, OpenCV is faster, and exact.
+    is_reduced = shrinks and scaled != size
+    pixels = shrink_jpeg(body, header, scaled, jpeg_shortcuts(size, scaled)) if is_reduced else None
     if pixels is None:
         reduction = usual_reduction(size, scaled) if shrinks else 0
         pixels = decode(body, header, convert_to_srgb=False, reduction=reduction).pixels

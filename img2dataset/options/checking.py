@@ -124,9 +124,17 @@ def resolve(given: Mapping[str, Any]) -> Options:
         values["adaptive_thread_count"] = False
     if values.get("disallowed_header_directives", ()) is None:
         del values["disallowed_header_directives"]
+    _add_consent(values)
     options = Options(**values)
     _check_together(options)
     return without_unused_columns(options)
+
+
+def _add_consent(values: dict[str, Any]) -> None:
+    """Let ``consent`` stand for the options that were not given."""
+    if values.get("consent") == "strict":
+        values.setdefault("respect_robots_txt", True)
+        values.setdefault("respect_tdm", True)
 
 
 def _is_right(name: str, value: Any) -> bool:

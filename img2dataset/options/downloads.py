@@ -70,6 +70,7 @@ class DownloadOptions:
         ("noai", "noimageai", "noindex", "noimageindex"),
         help="X-Robots-Tag directives that exclude an image; [] accepts all",
         group=DOWNLOADS,
+        default_text="noai, noimageai, noindex, noimageindex; and noml unless consent is off",
     )
     ignore_ssl_certificate: bool = option(
         False, help="accept certificates that cannot be verified", group=DOWNLOADS
@@ -126,11 +127,23 @@ class MannersOptions:
         group=MANNERS,
         minimum=0,
     )
+    consent: Literal["off", "usual", "strict"] = option(
+        "usual",
+        help="whose no to training counts: usual, that in the headers of answers; strict, that in robots.txt"
+        " and tdmrep.json too; off, only what the options for single signals say",
+        group=MANNERS,
+    )
     respect_robots_txt: bool = option(
-        False, help="ask each site's robots.txt first (extra: robots)", group=MANNERS
+        False,
+        help="ask each site's robots.txt first",
+        group=MANNERS,
+        default_text="False; True with consent strict",
     )
     respect_tdm: bool = option(
-        False, help="leave images out whose site reserves text and data mining (TDMRep)", group=MANNERS
+        False,
+        help="leave images out whose site reserves text and data mining (TDMRep)",
+        group=MANNERS,
+        default_text="False; True with consent strict",
     )
     contact: str | None = option(
         None, help="where site owners can reach you, named in the User-Agent", group=MANNERS

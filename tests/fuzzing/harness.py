@@ -76,12 +76,16 @@ _HEADER_WORDS = (
     b"location:", b"retry-after:", b"x-robots-tag:", b"content-length:", b"content-encoding:",
     b"tdm-reservation:", b"noai", b"mybot:", b"unavailable_after:",
 )  # fmt: skip
+_RULE_WORDS = (
+    b"user-agent:", b"disallow:", b"allow:", b"crawl-delay:", b"request-rate:", b"mybot", b"/*", b"$", b"%2F",
+)  # fmt: skip
 
 HARNESSES = {
     "headers_of_images": Harness(pictures.check_header, seeds.pictures, 4096, _MARKS, _mutate_picture),
     "decoding": Harness(pictures.check_decoding, seeds.pictures, 4096, _MARKS, _mutate_picture),
     "exif": Harness(pictures.check_exif, seeds.exif_blocks, 4096),
     "robots_tags": Harness(words.check_robots_tag, lambda: seeds.ROBOTS_TAGS, 512, _HEADER_WORDS),
+    "robots_files": Harness(words.check_robots_txt, lambda: seeds.ROBOTS_FILES, 4096, _RULE_WORDS),
     "retry_after": Harness(words.check_retry_after, lambda: seeds.DELAYS, 128),
     "urls": Harness(words.check_url, lambda: seeds.URLS, 512, _URL_WORDS),
     "answers": Harness(words.check_answer, lambda: seeds.ANSWERS, 1024, _HEADER_WORDS),

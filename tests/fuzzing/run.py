@@ -23,6 +23,7 @@ NAMES = (
     "decoding",
     "exif",
     "robots_tags",
+    "robots_files",
     "retry_after",
     "urls",
     "answers",

@@ -74,6 +74,12 @@ def exif_blocks() -> Iterator[bytes]:
     yield b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x08\0\0\0\0\0\0"
 
 
+ROBOTS_FILES = (
+    b"User-agent: *\nDisallow: /a/*.jpg$\nAllow: /a/b\nCrawl-delay: 2\n",
+    b"\xef\xbb\xbfUser-agent: mybot/2.0\nSitemap: http://a.example/s\nUser-agent: other\nDisallow: /\n",
+    b"user-agent mybot\r\nDisalow: /%7Ea\rRequest-rate: 1/5s # slow\nDisallow: *?x=1\n",
+    b"User-agent: *\nDisallow: /\n\nUser-agent: mybot (images)\nDisallow:\nAllow: /\xc3\xa4\xff\n",
+)
 ROBOTS_TAGS = (
     b"noai, noimageai",
     b"mybot: noindex, otherbot: nofollow",

@@ -52,6 +52,7 @@ def test_what_the_fuzzers_begin_with_keeps_every_promise(body: bytes) -> None:
     [
         (pictures.check_exif, list(seeds.exif_blocks())),
         (words.check_robots_tag, seeds.ROBOTS_TAGS),
+        (words.check_robots_txt, seeds.ROBOTS_FILES),
         (words.check_retry_after, seeds.DELAYS),
         (words.check_url, seeds.URLS),
         (words.check_answer, seeds.ANSWERS),

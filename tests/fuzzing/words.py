@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import re
 
-from img2dataset.failures import of_status
+from img2dataset.failures import OPT_OUT_ROBOTS_TXT, of_status
 from img2dataset.fetching import FetchSettings
 from img2dataset.fetching.consent import wanted_headers
+from img2dataset.fetching.consent.robots_txt import LONGEST_CRAWL_DELAY_S, RobotsTxt
 from img2dataset.fetching.consent.x_robots_tag import is_opted_out
 from img2dataset.fetching.hosts.states import LONGEST_RETRY_AFTER_S
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
@@ -42,6 +43,18 @@ def check_robots_tag(data: bytes) -> None:
         assert [is_opted_out([line.upper()], DISALLOWED, token) for line in lines if line.isascii()] == [
             out for line, out in zip(lines, each, strict=True) if line.isascii()
         ]
+
+
+def check_robots_txt(data: bytes) -> None:
+    """Any file can be read; the other ends of lines and the other case of names change nothing."""
+    rules, same = RobotsTxt("mybot").parse(data), RobotsTxt("MyBot").parse(data.replace(b"\n", b"\r\n"))
+    assert 0 <= rules.delay_s <= LONGEST_CRAWL_DELAY_S
+    paths = [line.partition(":")[2].strip() for line in data.decode("utf-8", "replace").split("\n")[:20]]
+    for path in ("/", "/a/b.jpg?x=1", *(path for path in paths if path.startswith("/"))):
+        refusal = rules.refusal(f"http://a.example{path}")
+        assert refusal in (None, OPT_OUT_ROBOTS_TXT)
+        assert refusal == same.refusal(f"http://a.example{path}")
+    assert rules.refusal("http://a.example/robots.txt") is None
 
 
 def check_retry_after(data: bytes) -> None:

@@ -146,20 +146,6 @@ def test_robots_txt_is_respected_when_asked_for(runs: Runs, site: ImageServer) -
     assert site.count("/a.jpg") == 2
 
 
-def test_without_its_parser_respecting_robots_txt_is_refused_before_anything_is_asked(
-    runs: Runs, tmp_path: Path, site: ImageServer
-) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['protego'] = None\n")
-    environment = {"PYTHONPATH": str(tmp_path)}
-    done = runs.run([site.url("/a.jpg")], respect_robots_txt=True, environment=environment)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert "respect_robots_txt" in line
-    assert "pip install 'protego>=0.7'" in line
-    assert not (tmp_path / "out1").exists()
-    assert site.statistics()["requests"] == 0
-
-
 def test_a_tdm_reservation_is_respected_when_asked_for(runs: Runs, site: ImageServer) -> None:
     url = site.put("/reserved.jpg", PICTURE, headers=[("tdm-reservation", "1")])
     assert runs([url]) == [None]

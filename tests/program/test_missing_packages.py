@@ -19,7 +19,6 @@ WITHOUT = "import sys; sys.modules[sys.argv.pop(1)] = None; import img2dataset.c
     ("package", "options", "named", "way_out"),
     [
         ("google_crc32c", {"output_format": "tfrecord"}, "tfrecord", "pip install 'google-crc32c>=1.5'"),
-        ("protego", {"respect_robots_txt": True}, "respect_robots_txt", "pip install 'protego>=0.7'"),
         ("s3fs", {"output_folder": "s3://bucket/out"}, "s3://bucket/out", "pip install 's3fs>=2024.2'"),
         ("gcsfs", {"output_folder": "gs://bucket/out"}, "gs://bucket/out", "pip install 'gcsfs>=2024.2'"),
         ("adlfs", {"output_folder": "az://bucket/out"}, "az://bucket/out", "pip install adlfs"),

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # Files of this folder with a function ``header_signal``, and with one ``site_file``; the first that refuses
 # counts.
-_IN_HEADERS = ("x_robots_tag", "tdm_reservation")
-_IN_FILES = ("robots_txt",)
+_IN_HEADERS = ("x_robots_tag", "content_usage", "tdm_reservation")
+_IN_FILES = ("robots_txt", "tdmrep_json")
 
 
 @dataclass(frozen=True, slots=True)

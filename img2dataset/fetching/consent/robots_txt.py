@@ -1,5 +1,7 @@
 """robots.txt (RFC 9309), for those who set ``respect_robots_txt``: what a site says before it is asked.
 
+``consent`` strict sets it. What the file says of training counts unless ``consent`` is off.
+
 A file that is not there (any 4xx but 429) allows everything. One that cannot be had (5xx, 429, silence)
 forbids everything for some minutes, because nobody can tell what it would have said. A site that cannot be
 connected to is not a matter of consent: its rows fail with what is wrong.
@@ -7,31 +9,40 @@ connected to is not a matter of consent: its rows fail with what is wrong.
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from img2dataset import failures
-from img2dataset.errors import MissingDependency
 from img2dataset.failures import Failure
+from img2dataset.fetching.consent.content_rules import ContentRules
+from img2dataset.fetching.consent.path_rules import PathRules, path_of
+from img2dataset.fetching.consent.robots_groups import (
+    ALLOW,
+    CRAWL_DELAY,
+    DISALLOW,
+    REQUEST_RATE,
+    Line,
+    lines_for,
+)
 from img2dataset.fetching.consent.site_files import LARGEST_BYTES
-from img2dataset.installation import install_extra
 
 if TYPE_CHECKING:
-    from protego import Protego
-
     from img2dataset.fetching.settings import FetchSettings
 
 PRODUCT_TOKEN = "img2dataset"
 # A longer wish is not waited for: at some minutes a row, a list of thousands has no end.
 LONGEST_CRAWL_DELAY_S = 60.0
+_RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{1,9})\s*([smh]?)", re.IGNORECASE)
+_SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def site_file(settings: FetchSettings) -> RobotsTxt | None:
-    """The signal as ``settings`` want it; None if they do not.
-
-    Raises:
-        MissingDependency: Protego is not installed.
-    """
-    return RobotsTxt(settings.user_agent_token) if settings.respect_robots_txt else None
+    """The signal as ``settings`` want it; None if they do not."""
+    if not settings.respect_robots_txt:
+        return None
+    return RobotsTxt(settings.user_agent_token, reads_content_rules=settings.consent != "off")
 
 
 class RobotsTxt:
@@ -39,31 +50,28 @@ class RobotsTxt:
 
     Args:
         token: the name that ``User-agent:`` lines address this program by; None: ``img2dataset``.
-
-    Raises:
-        MissingDependency: Protego is not installed.
+        reads_content_rules: whether ``Content-Signal`` and ``Content-Usage`` count, too.
     """
 
     path = "/robots.txt"
 
-    def __init__(self, token: str | None) -> None:
-        check_installed()
+    def __init__(self, token: str | None, *, reads_content_rules: bool = False) -> None:
         self._token = token or PRODUCT_TOKEN
+        self._reads_content_rules = reads_content_rules
 
     def parse(self, body: bytes) -> RobotsRules:
         """See ``SiteFile``."""
-        from protego import Protego
-
         if len(body) > LARGEST_BYTES:
             # Half a line would say something else than the whole one.
             body = body[: body.rfind(b"\n", 0, LARGEST_BYTES) + 1]
-        return RobotsRules(Protego.parse(body.decode("utf-8-sig", "replace")), self._token)
+        lines = lines_for(body.decode("utf-8", "replace"), self._token)
+        return RobotsRules(lines, ContentRules(lines if self._reads_content_rules else ()))
 
     def refusal_without(self, failure: Failure) -> Failure | None:
         """See ``SiteFile``."""
         kind = failure.kind.failure_class
         if failure == failures.EMPTY_BODY or (
-            kind == "HTTP" and failure.detail[:1] == "4" and failure.detail != "429"
+            kind.startswith("HTTP") and failure.startswith("HTTP 4") and failure != "HTTP 429"
         ):
             return None
         if kind in ("redirect", "scheme", "invalid url"):
@@ -75,31 +83,48 @@ class RobotsTxt:
 
 
 class RobotsRules:
-    """The ``SiteRules`` of one file, for one name."""
+    """The ``SiteRules`` of one file, for one name.
 
-    def __init__(self, rules: Protego, token: str) -> None:
-        self._rules, self._token = rules, token
-        delay_s = rules.crawl_delay(token) or 0.0
-        rate = rules.request_rate(token)
-        if rate is not None:
-            delay_s = max(delay_s, rate.seconds / rate.requests)
+    Args:
+        lines: of the file, those that speak to it.
+        content_rules: what it says of training.
+    """
+
+    def __init__(self, lines: Sequence[Line], content_rules: ContentRules) -> None:
+        self._content_rules = content_rules
+        self._rules: PathRules[bool] = PathRules()
+        delay_s = 0.0
+        for key, value in lines:
+            if key == ALLOW:
+                self._rules.add(value, True, is_careful=False)
+            elif key == DISALLOW:
+                self._rules.add(value, False)
+            elif key == CRAWL_DELAY:
+                delay_s = max(delay_s, _seconds(value))
+            elif key == REQUEST_RATE:
+                delay_s = max(delay_s, _seconds_a_request(value))
         self.delay_s = min(delay_s, LONGEST_CRAWL_DELAY_S)
 
     def refusal(self, uri: str) -> Failure | None:
         """See ``SiteRules``."""
-        return None if self._rules.can_fetch(uri, self._token) else failures.OPT_OUT_ROBOTS_TXT
+        path = path_of(uri)
+        # Of rules of one length, one that allows wins.
+        said = self._rules.of(path) if path != RobotsTxt.path else []
+        if said and not any(said):
+            return failures.OPT_OUT_ROBOTS_TXT
+        return self._content_rules.refusal(path)
 
 
-def check_installed() -> None:
-    """Whether robots.txt can be read.
-
-    Raises:
-        MissingDependency: it cannot; the message names the extra to install.
-    """
+def _seconds(text: str) -> float:
     try:
-        import protego  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency(
-            "--respect_robots_txt needs the package protego, which is not installed; "
-            f"install it with: {install_extra('robots')}"
-        ) from error
+        seconds = float(text)
+    except ValueError:
+        return 0.0
+    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
+
+
+def _seconds_a_request(text: str) -> float:
+    match = _RATE.match(text)
+    if match is None or not int(match[1]):
+        return 0.0
+    return int(match[2]) * _SECONDS_OF[match[3].lower()] / int(match[1])

@@ -64,7 +64,7 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
         retry_after = waits[0].decode("latin-1") if waits else None
         # What a 304 says of the length is that of the body it stands for (RFC 9110, 8.6): none follows.
         follows = None if status == 304 else length
-        return Answer(status, failures.of_status(status), retry_after=retry_after, length=follows)
+        return Answer(status, _failure(status, head, lowered), retry_after=retry_after, length=follows)
     refusal = _refusal(head, lowered, policy)
     if refusal is not None:
         return Answer(status, refusal, length=length)
@@ -77,6 +77,13 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     if length == 0:
         return Answer(status, failures.EMPTY_BODY, length=0)
     return Answer(status, length=length, encoded=encoded)
+
+
+def _failure(status: int, head: bytes | bytearray, lowered: bytes | bytearray) -> Failure:
+    if status != 402:
+        return failures.of_status(status)
+    prices = _values(head, lowered, b"\ncrawler-price:")
+    return failures.of_payment(prices[0].decode("latin-1") if prices else None)
 
 
 def _refusal(head: bytes | bytearray, lowered: bytes | bytearray, policy: AnswerPolicy) -> Failure | None:

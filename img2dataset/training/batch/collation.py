@@ -10,6 +10,7 @@ from typing import Any
 
 from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, OptionError
+from img2dataset.training.load.batch_memory import as_one
 from img2dataset.training.representation import shown
 
 
@@ -137,6 +138,10 @@ def _join_tokens(batch: dict[str, Any], key: str, values: list[Any], padding: in
 def _join_tensors(batch: dict[str, Any], key: str, tensors: list[Any], padding: int) -> None:
     import torch
 
+    whole = as_one(tensors)
+    if whole is not None:
+        batch[key] = whole
+        return
     if all(tensor.shape == tensors[0].shape for tensor in tensors):
         # In a worker process it stacks in shared memory at once: 25 MB of floats a batch not copied again.
         batch[key] = torch.utils.data.default_collate(tensors)

@@ -27,10 +27,10 @@ usage: img2dataset caption FOLDER --captioner MODULE:FUNCTION
                            [--batch_size N] [--column NAME]
 
 Fills in the captions that are missing in a folder of images, with a model of
-yours. Captions that are there, in .txt files or in a metadata file, stay. All of
-them are put into FOLDER/metadata.jsonl, whole, once every image is done; what is
-made meanwhile is noted in FOLDER/.captioning, and the same command goes on there
-when it was stopped.
+yours. Captions that are there, in .txt files or in a metadata file, stay. All
+of them are put into FOLDER/metadata.jsonl, whole, once every image is done;
+what is made meanwhile is noted in FOLDER/.captioning, and the same command
+goes on there when it was stopped.
 
   FOLDER        a folder of images on this machine
   --captioner   a function, called with a list of PIL pictures (RGB), that

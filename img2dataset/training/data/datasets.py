@@ -28,6 +28,7 @@ from img2dataset.training.data.model_transform import sample_transform_of
 from img2dataset.training.data.picture_memory import PictureMemory
 from img2dataset.training.data.row_lists import RowList
 from img2dataset.training.data.sizes import image_sizes
+from img2dataset.training.load.batch_memory import one_block
 from img2dataset.training.load.captions import chosen_captions
 from img2dataset.training.load.finishing import (
     CaptionTransformLike,
@@ -192,7 +193,12 @@ class ImageTextDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-def
         """
         rows = [self.rows.row(index) for index in indices]
         loaded = map(iter, self._loaded(rows))
-        return lambda: [self._sample_or_other(*one) for one in zip(indices, rows, loaded, strict=True)]
+
+        def samples() -> list[Any]:
+            with one_block(len(rows)):
+                return [self._sample_or_other(*one) for one in zip(indices, rows, loaded, strict=True)]
+
+        return samples
 
     @property
     def failures(self) -> dict[int, str]:

@@ -81,6 +81,12 @@ def rows_of_folder(
             str(folder),
             min(found.repeated_folders),
         )
+    if repeats and not found.repeated_folders:
+        logger.warning(
+            "folder_repeats=True changes nothing in %r: no images are in folders such as '10_dog'; those of a"
+            " metadata list are taken as often as it has them",
+            str(folder),
+        )
     if wants_captions:
         _tell_of_captions(folder, found)
     return _rows_of(found)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_COMBINED_BYTES = 1 << 28
+
 
 class RowList(Protocol):
     """Rows by number. ``columns`` are the names that rows have; a row is a dictionary of plain values."""
@@ -25,8 +27,9 @@ class ArrowRows:
     """Rows of an Arrow table."""
 
     def __init__(self, table: pa.Table):
-        # One chunk a column where it fits: looking up a row is then one step.
-        self._table = table.combine_chunks()
+        # One chunk a column: looking up a row is then one step. But what is large, images, is not copied; and
+        # embedded ones of more than 2 GiB do not fit into one chunk.
+        self._table = table.combine_chunks() if table.nbytes <= _COMBINED_BYTES else table
         self.columns: tuple[str, ...] = tuple(self._table.column_names)
 
     def __len__(self) -> int:

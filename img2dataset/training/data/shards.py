@@ -23,6 +23,7 @@ from img2dataset.training.data.stored_sample import (
     check_image_kind,
     finished_sample,
 )
+from img2dataset.training.load.batch_memory import one_block
 from img2dataset.training.load.finishing import (
     CaptionTransformLike,
     ImageTransformLike,
@@ -105,6 +106,11 @@ class ShardDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined
             raise ImageLoadError.of(f"{shard}:{metadata['key']}", FILE_WITHOUT_IMAGE)
         sample = ReadSample(body, metadata, index, metadata["key"])
         return finished_sample(sample, self.image, self.transforms, self.seed, self._epoch.get())
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """The samples of several numbers."""
+        with one_block(len(indices)):
+            return [self[index] for index in indices]
 
     def metadata(self) -> Any:
         """The metadata of all samples: a ``pyarrow.Table``, in order."""

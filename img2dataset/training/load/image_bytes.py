@@ -1,7 +1,7 @@
 """Bytes of an image file in, an upright picture out, within limits. Called by the loader and the readers.
 
-The imaging room says what is an image and decodes it, with Pillow, whose pictures a user's callable wants.
-Where only pixels of a known size are wanted, ``image_pixels`` needs less work.
+The imaging room says what is an image and decodes it, as for ``image_pixels``, which gives pixels of a wanted
+size with less work. With Pillow it is decoded only where transparency, or the file's own mode, is wanted.
 """
 
 from __future__ import annotations
@@ -58,10 +58,17 @@ def decode_image(
     Raises:
         DecodeFailed: it is no image, cut short, damaged or too large.
     """
-    from img2dataset.imaging.at_size import decode_as_it_is
+    from PIL import Image
 
+    from img2dataset.imaging.at_size import decode_as_it_is, decode_at_size
+
+    body = _in_bytes(body)
     with image_errors():
-        return converted(decode_as_it_is(_in_bytes(body), max_pixels), mode)
+        if mode in (None, "RGBA"):
+            picture = decode_as_it_is(body, max_pixels, if_transparent=mode is not None)
+            if picture is not None:
+                return converted(picture, mode)
+        return converted(Image.fromarray(decode_at_size(body, lambda size: size, max_pixels)), mode)
 
 
 def image_size(body: bytes | bytearray | memoryview) -> tuple[int, int]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
 import queue
-import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from img2dataset.errors import MissingDependency
 from img2dataset.failures import of_status
 from img2dataset.fetching import Fetcher, FetchSettings
 from img2dataset.fetching.consent.robots_txt import RobotsTxt
@@ -223,20 +220,6 @@ def test_what_is_remembered_is_bounded_in_number_and_size() -> None:
     for n in range(40):
         robots.learned(f"http://large{n}.example/robots.txt", b"#" * LARGEST_BYTES, None, 0.0)
     assert robots._size <= 16 << 20
-
-
-def test_without_the_parser_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "protego", raising=False)
-    real = builtins.__import__
-
-    def absent(name: str, *arguments: Any, **more: Any) -> Any:
-        if name == "protego":
-            raise ImportError(name)
-        return real(name, *arguments, **more)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(MissingDependency, match=r"pip install .protego"):
-        Fetcher(FetchSettings(respect_robots_txt=True, adaptive_thread_count=False), print)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,21 @@ def test_metadata_keeps_its_columns_and_gains_what_is_new_in_the_folder(tmp_path
     assert (found[0]["score"], found[0]["tags"]) == (0.5, ["a", "b"])
 
 
+def test_the_lists_of_splits_keep_their_captions(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "images")
+    for split, line in (("train", {"file_name": "3.png", "text": "three"}), ("test", {"image": "5.png"})):
+        (folder / split).mkdir()
+        (folder / "sub" / str(line.get("file_name") or line["image"])).rename(
+            folder / split / str(line.get("file_name") or line["image"])
+        )
+        (folder / split / "metadata.jsonl").write_text(json.dumps(line))
+    (folder / "._0.png").write_bytes(b"left by a file manager")
+    done = caption_folder(folder, Counting())
+    assert (done.images, done.had, done.made, done.failed) == (7, 2, 5, {})
+    found = captions_of(folder)
+    assert (len(found), found["train/3.png"], found["test/5.png"]) == (7, "three", "RGB, 15 pixels")
+
+
 def test_after_a_failure_it_goes_on_where_it_was(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "images")
     with pytest.raises(Img2datasetError) as raised:

@@ -179,6 +179,17 @@ def test_repeats_of_folders_are_taken_when_they_are_asked_for(
     assert "folder_repeats" not in caplog.text
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_repeats_that_nothing_asks_for_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, listed: bool
+) -> None:
+    put(tmp_path, "10_dog/0.jpg" if listed else "dog/0.jpg", text="a dog")
+    if listed:
+        write_lines(tmp_path / "metadata.jsonl", {"file_name": "10_dog/0.jpg", "text": "a dog"})
+    assert len(open_list(tmp_path, folder_repeats=True)) == 1
+    assert "folder_repeats=True changes nothing" in caplog.text
+
+
 def test_arguments_of_folders_are_refused_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("image,caption\na.jpg,one\n")
     put(tmp_path / "pictures", "a.jpg")

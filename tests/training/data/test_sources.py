@@ -170,6 +170,14 @@ def test_other_layouts_of_repositories_are_read_or_refused(tmp_path: Path) -> No
         ImageTextDataset(tmp_path / "a")
 
 
+def test_embedded_images_of_more_than_two_gibibytes_are_rows() -> None:
+    """One part of 64 MB, 33 times."""
+    part = pa.array([{"bytes": bytes(1 << 26), "path": None}, {"bytes": b"last", "path": "a.jpg"}], IMAGE)
+    rows = open_list(pa.table({"image": pa.chunked_array([part] * 33)}))
+    assert len(rows) == 66
+    assert rows.row(65) == {"image": {"bytes": b"last", "path": "a.jpg"}}
+
+
 def test_a_folder_of_images_with_tables_among_them_stays_one(tmp_path: Path) -> None:
     put_parquet(tmp_path / "sub" / "00000.parquet", 0)
     (tmp_path / "sub" / "00000").mkdir()

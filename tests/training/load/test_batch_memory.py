@@ -1,0 +1,116 @@
+"""Images of a batch lie in one block, which collating hands over; all else is stacked as ever."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, default_collate
+
+from img2dataset.training import ImageTextDataset, collate
+from img2dataset.training.load.batch_memory import as_one, one_block, room
+from tests.pictures import photograph
+
+SHAPE = (3, 4, 5)
+
+
+def filled(count: int) -> list[torch.Tensor]:
+    tensors = [room(SHAPE) for _ in range(count)]
+    for number, tensor in enumerate(tensors):
+        tensor.fill_(number)
+    return tensors
+
+
+def test_tensors_of_one_block_are_one_without_a_copy() -> None:
+    with one_block(4):
+        tensors = filled(4)
+    whole = as_one(tensors)
+    assert whole is not None
+    assert whole.shape == (4, *SHAPE)
+    assert whole[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert whole.data_ptr() == tensors[0].data_ptr()
+    part = as_one(tensors[1:3])
+    assert part is not None
+    assert part[:, 0, 0, 0].tolist() == [1, 2]
+
+
+def test_what_is_not_in_order_or_not_of_a_block_is_not_joined() -> None:
+    with one_block(3):
+        tensors = filled(5)  # two more than there is room for
+    large = torch.zeros(4, *SHAPE)
+    for others in (
+        [],
+        tensors[::-1],
+        [tensors[0], tensors[2]],
+        [tensors[0], tensors[0]],
+        tensors,
+        [tensors[0], tensors[1].clone()],
+        [tensors[0] + 1, tensors[1] + 1],
+        list(large),
+        filled(2),
+    ):
+        assert as_one(others) is None
+    with one_block(2):
+        assert room((3, 2, 2)).shape == (3, 2, 2)
+        assert room(SHAPE).shape == SHAPE
+    with one_block(2):
+        first = room(SHAPE)
+    with one_block(2):
+        assert as_one([first, room(SHAPE)]) is None
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> list[dict[str, Any]]:
+    for number in range(10):
+        (tmp_path / f"{number}.jpg").write_bytes(photograph(80 + number, 60, number))
+    return [{"image": str(tmp_path / f"{number}.jpg"), "caption": str(number)} for number in range(10)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("normalize", [False, True, [0.4, [0.2, 0.3, 0.4]]])
+def test_batches_are_what_stacked_samples_are(rows: Any, workers: int, normalize: Any) -> None:
+    options = {"img_transform": {"resize": [32, 48], "normalize": normalize}, "seed": 1}
+    dataset = ImageTextDataset(rows, **options)
+    expected = torch.stack([dataset[index]["img"] for index in range(10)])
+    batches = list(DataLoader(dataset, 4, num_workers=workers, collate_fn=collate))
+    assert torch.equal(torch.cat([batch["img"] for batch in batches]), expected)
+    others = list(
+        DataLoader(
+            dataset,
+            4,
+            num_workers=workers,
+            collate_fn=lambda them: [default_collate([sample["img"] for sample in them])],
+        )
+    )
+    assert torch.equal(torch.cat([batch[0] for batch in others]), expected)
+
+
+def test_skipped_replaced_and_changed_samples_are_in_their_places(rows: Any, tmp_path: Path) -> None:
+    (tmp_path / "3.jpg").write_bytes(b"no image")
+    transform = {"resize": [32, 32]}
+    for on_error, numbers in (("skip", [0, 1, 2, 4, 5, 6, 7, 8, 9]), ("replace", None)):
+        dataset = ImageTextDataset(rows, img_transform=transform, on_error=on_error, seed=0)
+        (batch,) = DataLoader(dataset, 10, collate_fn=collate)
+        assert numbers is None or batch["index"].tolist() == numbers
+        for image, index in zip(batch["img"], batch["index"].tolist(), strict=True):
+            assert torch.equal(image, dataset[index]["img"])
+    doubled = ImageTextDataset(
+        rows[:3], img_transform=transform, model_transform=lambda sample: {"img": sample["img"] * 2}
+    )
+    (batch,) = DataLoader(doubled, 3, collate_fn=collate)
+    plain = ImageTextDataset(rows[:3], img_transform=transform)
+    assert torch.equal(batch["img"], torch.stack([plain[index]["img"] * 2 for index in range(3)]))
+
+
+def test_values_are_those_of_the_pixels() -> None:
+    body = io.BytesIO()
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
+    Image.fromarray(pixels).save(body, "PNG")
+    dataset = ImageTextDataset([{"image": body.getvalue()}], img_transform={"normalize": [0.5, 0.25]})
+    expected = (torch.from_numpy(pixels).permute(2, 0, 1) / 255 - 0.5) / 0.25
+    assert torch.allclose(dataset[0]["img"], expected, atol=1e-6)
