@@ -25,7 +25,7 @@ from img2dataset.storage.putting import put_whole
 from img2dataset.training.batch.collation import Collate
 from img2dataset.training.batch.identity import identity
 from img2dataset.training.batch.sampling import rank_and_world_size
-from img2dataset.training.load.sources import is_url
+from img2dataset.training.load.sources import is_url, located
 from img2dataset.training.representation import shown
 from img2dataset.training.requirements import require
 
@@ -268,7 +268,7 @@ def _key(common: str, dataset: Any, index: int) -> str:
     digest = hashlib.sha256(common.encode())
     row = dataset.rows.row(index)
     digest.update(json.dumps(row, sort_keys=True, default=_row_value).encode())
-    for source in dataset.sources(index):
+    for source in map(located, dataset.sources(index)):
         if (
             isinstance(source, str)
             and not is_url(source)

@@ -47,7 +47,13 @@ class ImageLoadError(Img2datasetError):
         return cls(f"{shown}: {reason} ({note})" if note else f"{shown}: {reason}", text, reason)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.source, self.reason)
+        return type(self)._again, (str(self), self.source, self.reason, self.__cause__)
+
+    @classmethod
+    def _again(cls, message: str, source: str, reason: str, cause: BaseException | None) -> ImageLoadError:
+        error = cls(message, source, reason)
+        error.__cause__ = cause  # pickle leaves it out of exceptions
+        return error
 
 
 class DownloadFailed(OSError):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from pathlib import Path
 
 import pytest
 import requests
+from torch.utils.data import DataLoader
 
 from img2dataset.errors import OptionError
 from img2dataset.storage.locks import locked
-from img2dataset.training import ImageCache, ImageLoader, ImageLoadError, load_image
+from img2dataset.training import (
+    ImageCache,
+    ImageLoader,
+    ImageLoadError,
+    ImageTextDataset,
+    collate,
+    load_image,
+)
 from img2dataset.training.load.cache_entry import Entry
 from tests.pictures import photograph
 from tests.servers import ImageServer
@@ -103,6 +112,30 @@ def test_the_error_of_a_download_has_its_cause(
         load_image(image_server.url(path), retries=0, session=session)
     assert isinstance(caught.value.__cause__, kind)
     assert says in str(caught.value.__cause__)
+
+
+def test_the_cause_comes_back_from_a_worker(served, tmp_path: Path) -> None:
+    (url,) = served(1)
+    dataset = ImageTextDataset(
+        [{"url": f"{url}-missing"}], loader={"retries": 0}, img_transform={"resize": 8}
+    )
+    with pytest.raises(ImageLoadError) as caught:
+        list(DataLoader(dataset, 1, num_workers=1, collate_fn=collate))
+    assert "HTTP 404" in str(caught.value)
+    error = pickle.loads(pickle.dumps(ImageLoadError("a.jpg: gone", "a.jpg", "gone")))
+    assert (str(error), error.source, error.__cause__) == ("a.jpg: gone", "a.jpg", None)
+    with pytest.raises(ImageLoadError) as failed:
+        load_image(f"{url}-missing", retries=0)
+    again = pickle.loads(pickle.dumps(failed.value))
+    assert str(again.__cause__) == str(failed.value.__cause__) == "HTTP 404"
+
+
+def test_blanks_around_a_url_of_a_list_are_no_part_of_it(served, requests_of, tmp_path: Path) -> None:
+    (url,) = served(1)
+    rows = [{"url": text.format(url), "caption": "x"} for text in ("{}", " {}", "{}\r\n", "\t{} ")]
+    dataset = ImageTextDataset(rows, img_transform={"resize": 8}, cache=tmp_path)
+    assert [dataset[index]["img"].shape[1] for index in range(4)] == [8] * 4
+    assert requests_of([url]) == 1
 
 
 def test_a_refused_connection_is_the_cause() -> None:
