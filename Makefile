@@ -144,6 +144,7 @@ bench-fidelity: $(VENV)/.dev
 
 bench-training: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.loaders
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
