@@ -39,12 +39,20 @@ def job_file(job: Job) -> str:
 #SBATCH --signal=B:USR1@{job.stopping_s}
 
 {to_set}out_of_time=
+stopping=
+rank=
+stop() {{
+    stopping=yes
+    [ -z "$rank" ] || kill -TERM "$rank"
+}}
+# The time is nearly up: to be queued again.
+trap 'out_of_time=yes; stop' USR1
+# It is cancelled or preempted; in the second case Slurm queues it again itself.
+trap stop TERM
 {command} &
 rank=$!
-# The time is nearly up: to be queued again.
-trap 'out_of_time=yes; kill -TERM "$rank"' USR1
-# It is cancelled or preempted; in the second case Slurm queues it again itself.
-trap 'kill -TERM "$rank"' TERM
+# A signal may have come before its number was known.
+[ -z "$stopping" ] || stop
 wait "$rank"
 status=$?
 # A signal ends the waiting, and not the program.
@@ -52,8 +60,9 @@ while kill -0 "$rank" 2>/dev/null; do
     wait "$rank"
     status=$?
 done
-# {RUN_ME_AGAIN}: stopped, and to be run again. 1: some shards failed. 2: an option is wrong, and stays so.
-if [ "$out_of_time" ] && [ "$status" -eq {RUN_ME_AGAIN} ]; then
+# {RUN_ME_AGAIN}: stopped, and to be run again. 143: stopped before it had begun. 1: some shards failed. 2: an
+# option is wrong, and stays so.
+if [ "$out_of_time" ] && {{ [ "$status" -eq {RUN_ME_AGAIN} ] || [ "$status" -eq 143 ]; }}; then
     scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 fi
 exit "$status"

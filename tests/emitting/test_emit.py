@@ -184,27 +184,51 @@ def test_paths_that_are_no_stores_are_mounted(tmp_path: Path) -> None:
     assert "volume claim 'img2dataset'" in text
 
 
+def started_by_slurm(waits: str, environment: dict[str, str], tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A task of the job file, whose program does what is given."""
+    (tmp_path / "bin" / "img2dataset").write_text(f"#!/bin/bash\n{waits}\n")
+    (tmp_path / "job.sh").write_text(emitted("slurm", tmp_path))
+    array = {"SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "3"}
+    return subprocess.Popen(["bash", str(tmp_path / "job.sh")], env={**environment, **array})
+
+
+def queued_again(environment: dict[str, str]) -> bool:
+    asked = Path(f"{environment['SAID']}-scontrol")
+    return asked.exists() and json.loads(asked.read_text()) == ["requeue", "17_3"]
+
+
+LOOP = "for i in {1..100}; do sleep 0.1; done"
+
+
 @pytest.mark.parametrize(
-    ("status", "out_of_time", "queued_again"),
+    ("status", "out_of_time", "again"),
     [(75, True, True), (0, True, False), (75, False, False), (2, True, False)],
 )
 def test_a_task_of_slurm_is_queued_again_where_its_time_was_up(
-    status: int, out_of_time: bool, queued_again: bool, environment: dict[str, str], tmp_path: Path
+    status: int, out_of_time: bool, again: bool, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    loop = "for i in {1..100}; do sleep 0.1; done"
-    waits = f"#!/bin/bash\ntrap 'exit {status}' TERM\ntouch {tmp_path}/started\n{loop}\n"
-    (tmp_path / "bin" / "img2dataset").write_text(waits)
-    (tmp_path / "job.sh").write_text(emitted("slurm", tmp_path))
-    array = {"SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "3"}
-    process = subprocess.Popen(["bash", str(tmp_path / "job.sh")], env={**environment, **array})
+    waits = f"trap 'exit {status}' TERM\ntouch {tmp_path}/started\n{LOOP}"
+    process = started_by_slurm(waits, environment, tmp_path)
     while not (tmp_path / "started").exists():
         assert process.poll() is None
     process.send_signal(10 if out_of_time else 15)
     assert process.wait(timeout=30) == status
-    asked = Path(f"{environment['SAID']}-scontrol")
-    assert asked.exists() == queued_again
-    if queued_again:
-        assert json.loads(asked.read_text()) == ["requeue", "17_3"]
+    assert queued_again(environment) == again
+
+
+@pytest.mark.parametrize("before", ["img2dataset*", "rank=?!", "wait*"])
+@pytest.mark.parametrize(("name", "again"), [("USR1", True), ("TERM", False)])
+def test_a_task_of_slurm_hears_a_signal_from_its_first_moment(
+    before: str, name: str, again: bool, environment: dict[str, str], tmp_path: Path
+) -> None:
+    hook = tmp_path / "hook.sh"
+    # Bash reads it first: the signal comes before that command of the job file.
+    hook.write_text(
+        f"unset BASH_ENV\ntrap 'case $BASH_COMMAND in {before}) trap - DEBUG; kill -{name} $$;; esac' DEBUG\n"
+    )
+    process = started_by_slurm(LOOP, {**environment, "BASH_ENV": str(hook)}, tmp_path)
+    assert process.wait(timeout=9) == 143
+    assert queued_again(environment) == again
 
 
 @pytest.mark.parametrize(
