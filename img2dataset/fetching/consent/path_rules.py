@@ -1,9 +1,9 @@
 """Which rule of a robots.txt speaks of a path (RFC 9309, 2.2.2 and 2.2.3): the longest that matches. Pure.
 
 Rules without a wildcard are looked up by the beginnings of the path; those with one are tried only where what
-stands before its first ``*`` begins the path, and its longest part is somewhere in it. So of a file of 500 KB,
-plain rules cost some ten microseconds a path, nothing but wildcards a tenth of a millisecond, and those that
-are made to be tried for it one or two.
+stands before its first ``*`` begins the path, and its longest part is somewhere in it. So of a file of
+500 KB, plain rules cost some ten microseconds a path, nothing but wildcards a tenth of a millisecond, and
+those that are made to be tried for it one or two.
 """
 
 from __future__ import annotations
