@@ -165,7 +165,8 @@ class SharedFiles:
 
     def _state(self) -> tuple[int, int, int]:
         state = os.pread(self._descriptor, _STATE.size, 0)
-        return _STATE.unpack(state) if len(state) == _STATE.size else (0, _STATE.size, 0)
+        generation, end, count = _STATE.unpack(state.ljust(_STATE.size, b"\0"))
+        return generation, max(end, _STATE.size), count
 
 
 def _mark_of(file_uri: str) -> int:
