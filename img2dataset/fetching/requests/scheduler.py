@@ -31,6 +31,8 @@ from img2dataset.types import Row
 
 # Rows looked at before the transfers get their turn: some milliseconds.
 ROWS_AT_ONCE = 512
+# And no longer than this, where rules of sites are looked up for each: some cost a millisecond.
+LONGEST_LOOK_S = 0.02
 # New rows put in order each time that one begins: half a millisecond, until as many are as are looked ahead.
 ROWS_ORDERED_AT_ONCE = 64
 # The row number of what nobody submitted.
@@ -260,7 +262,10 @@ class Scheduler:
     def _find(self, now: float) -> Download | None:
         self._unfinished = False
         self._look_ahead(now)
+        began = self._clock()
         for _ in range(ROWS_AT_ONCE):
+            if self._site_files is not None and self._clock() - began > LONGEST_LOOK_S:
+                break
             download = self._resumed.take(now)
             if download is not None:
                 self._ledger.move(download, Stage.WAITING)
