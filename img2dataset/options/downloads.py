@@ -133,6 +133,9 @@ class MannersOptions:
         " and tdmrep.json too; off, only what the options for single signals say",
         group=MANNERS,
     )
+    consent_signals: tuple[str, ...] = option(
+        (), help="signals of training that installed packages add, by name", group=MANNERS
+    )
     save_consent: bool = option(
         False,
         help="keep what sites, answers and pictures say of training in a column of the metadata, honoured or"

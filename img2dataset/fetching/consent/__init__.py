@@ -7,17 +7,20 @@ A signal speaks at one of two moments, and is made from the settings, or not at 
 
 With ``save_consent`` each signal that was seen is recorded too, whether the settings honour it or not.
 
-A new signal is a new file here, and its line in ``_IN_HEADERS`` or ``_IN_FILES``.
+A new signal is a new file here, and its line in ``_IN_HEADERS`` or ``_IN_FILES``. Other packages add theirs
+by an entry point of ``img2dataset.signals``: an object with one of these functions or both, whose failures
+are made by ``failures.of_signal``. ``consent_signals`` names those that a run asks for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from img2dataset.failures import Failure
+from img2dataset.plugins import SIGNALS, load_plugin
 from img2dataset.types import Says
 
 if TYPE_CHECKING:
@@ -104,14 +107,24 @@ def wanted_headers(settings: FetchSettings) -> tuple[HeaderSignal, ...]:
 
 def known_headers(settings: FetchSettings) -> tuple[HeaderSignal, ...]:
     """All of them, for the record."""
-    return tuple(import_module(f"{__name__}.{name}").header_signal(settings) for name in _IN_HEADERS)
+    return tuple(_made("header_signal", _IN_HEADERS, settings))
 
 
 def wanted_files(settings: FetchSettings) -> tuple[SiteFile, ...]:
     """Those that ``settings`` want asked for, before anything else of a site.
 
     Raises:
-        MissingDependency: what reads one of them is not installed.
+        OptionError: no package adds one of ``consent_signals``.
+        MissingDependency: the package that adds one cannot be imported.
     """
-    made = (import_module(f"{__name__}.{name}").site_file(settings) for name in _IN_FILES)
-    return tuple(file for file in made if file is not None)
+    return tuple(_made("site_file", _IN_FILES, settings))
+
+
+def _made(function: str, own: Iterable[str], settings: FetchSettings) -> Iterator[Any]:
+    """What the files here and the packages that ``settings`` name make, where they make one."""
+    makers = [getattr(import_module(f"{__name__}.{name}"), function) for name in own]
+    makers += [getattr(load_plugin(SIGNALS, name), function, None) for name in settings.consent_signals]
+    for maker in makers:
+        if maker is not None and (made := maker(settings)) is not None:
+            yield made
+
