@@ -127,4 +127,3 @@ def _made(function: str, own: Iterable[str], settings: FetchSettings) -> Iterato
     for maker in makers:
         if maker is not None and (made := maker(settings)) is not None:
             yield made
-
