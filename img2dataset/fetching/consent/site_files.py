@@ -9,7 +9,7 @@ own matter (``SiteFile``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from img2dataset.fetching.consent import SiteFile, SiteRules
 from img2dataset.fetching.consent.answers import SiteAnswer
 from img2dataset.fetching.consent.parsing import Parsed, ParsingThread, parsed
 from img2dataset.fetching.consent.shared_files import SharedFiles
+from img2dataset.types import ConsentSignal
 
 # RFC 9309, 2.3.1.2: so many hops.
 MAX_REDIRECTS = 5
@@ -105,6 +106,23 @@ class SiteFiles(Generic[Waiting]):
             if refusal is not None:
                 return Consent(refusal)
         return _ALLOWED
+
+    def signals(self, uri: str, now: float) -> Iterator[ConsentSignal]:
+        """What the files of its site that have come say about ``uri``; for the record.
+
+        Args:
+            now: Unix seconds.
+        """
+        site = site_of(uri) if self._files else ""
+        for path in self._files:
+            kept = self._kept.get(site + path)
+            if kept is None:
+                continue
+            if kept.refusal is not None:
+                name = path.rpartition("/")[2]
+                yield ConsentSignal(name, site + path, kept.refusal, "no", True, now)
+            for said in kept.rules.said(uri) if kept.rules is not None else ():
+                yield ConsentSignal(said.signal, site + path, said.value, said.says, said.is_honoured, now)
 
     def wait(self, file_uri: str, waiting: Waiting, now: float) -> None:
         """Let ``waiting`` wait for a file; it is one ``to_ask`` for if nobody does, in any process."""
