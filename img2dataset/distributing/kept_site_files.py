@@ -38,8 +38,9 @@ logger = logging.getLogger("img2dataset")
 
 SITES_FOLDER = f"{RUNS_FOLDER}/sites"
 ENDING = ".jsonl.gz"
-# Of one member's file, and of all that is read at the beginning of a run.
+# Of one member's file, and of all that a run begins with; the workers' file has room for as much again.
 MOST_BYTES = 16 << 20
+MOST_ENTRIES = 98_304
 # Files of other members that are read; each has mostly its own sites.
 MOST_OTHERS = 64
 # From one file to the next, and so many times as long as it takes to write it.
@@ -88,7 +89,8 @@ class KeptSiteFiles:
             self._is_read = True
             self._read_folder()
         shared = SharedFiles(file.fileno())
-        for entry in (*self._of_others, *self._own):
+        # The newest last: it is what stays if there are too many.
+        for entry in [*self._of_others, *self._own][-MOST_ENTRIES:]:
             if (known := of_entry(entry)) is not None:
                 shared.put(known[0], entry)
         shared.catch_up()
@@ -110,31 +112,33 @@ class KeptSiteFiles:
 
     def _keep(self, shared: SharedFiles) -> None:
         interval_s = INTERVAL_S
-        is_last = False
+        is_last = has_news = False
         while not is_last:
             is_last = self._closing.wait(interval_s)
             began = time.monotonic()
             try:
-                if self._take(shared.catch_up()):
+                has_news = self._take(shared.catch_up()) or has_news
+                if has_news:
                     self._put()
+                    has_news = False
             except Exception as error:  # every file system has its own errors
                 logger.debug("the files of sites cannot be kept: %s", error)
             interval_s = max(INTERVAL_S, INTERVALS_A_WRITE * (time.monotonic() - began))
 
-    def _take(self, entries: list[bytes]) -> int:
-        """How many of these are kept: not what could not be had, nor what is too old."""
-        kept = [entry for entry in entries if self._is_kept(of_entry(entry))]
-        for entry in kept:
-            self._own.append(entry)
-            self._own_bytes += len(entry)
-        while self._own_bytes > MOST_BYTES:
-            self._own_bytes -= len(self._own.popleft())
-        return len(kept)
+    def _take(self, entries: list[bytes]) -> bool:
+        """Whether any of these is kept: not what could not be had, nor what is too old."""
+        known = ((entry, of_entry(entry)) for entry in entries)
+        kept = [entry for entry, read in known if read is not None and self._is_kept(*read)]
+        self._add(kept)
+        return bool(kept)
 
-    def _is_kept(self, known: tuple[str, SiteAnswer] | None) -> bool:
-        if known is None:
-            return False
-        file_uri, answer = known
+    def _add(self, entries: list[bytes]) -> None:
+        self._own += entries
+        self._own_bytes += sum(map(len, entries))
+        while self._own_bytes > MOST_BYTES or len(self._own) > MOST_ENTRIES:
+            self._own_bytes -= len(self._own.popleft())
+
+    def _is_kept(self, file_uri: str, answer: SiteAnswer) -> bool:
         file = self._files.get(path_of_file(file_uri))
         is_fresh = -CLOCK_DIFFERENCE_S <= self._clock() - answer.fetched < KEPT_S
         return file is not None and is_fresh and refusal_of(file, answer) is None
@@ -144,7 +148,7 @@ class KeptSiteFiles:
         make_folder(self._location, folder)
         # The newest first: what is over the bound is the oldest.
         known = (of_entry(entry) for entry in reversed(self._own))
-        fresh = (each for each in known if each is not None and self._is_kept(each))
+        fresh = (each for each in known if each is not None and self._is_kept(*each))
         lines = packed_lines(self._user_agent, fresh, MOST_BYTES)
         put_bytes(self._location, f"{folder}/{self._name}", lines)
 
@@ -157,33 +161,27 @@ class KeptSiteFiles:
             return
         others = [name for name in names if name != self._name][:MOST_OTHERS]
         own = [name for name in names if name == self._name]
+        paths = [f"{folder}/{name}" for name in own + others]
         size = 0
-        for name, lines in zip(
-            own + others,
-            side_by_side(self._location, lambda name: self._read(f"{folder}/{name}"), own + others),
-            strict=True,
-        ):
-            answers = [] if lines is None else lines.answers
-            kept = [known[1].to_entry(known[0]) for known in answers if self._is_kept(known)]
-            size += sum(map(len, kept))
-            if lines is not None and name != self._name and not self._has_fresh(lines):
-                self._remove(f"{folder}/{name}")
-            elif lines is None or lines.user_agent != self._user_agent or size > MOST_BYTES:
+        for path, lines in zip(paths, side_by_side(self._location, self._read, paths), strict=True):
+            is_own = path.endswith(f"/{self._name}")
+            if lines is None:
                 continue
-            elif name == self._name:
-                self._take(kept[::-1])
-            else:
-                self._of_others += kept
-
-    def _has_fresh(self, lines: SiteFileLines) -> bool:
-        return any(self._clock() - answer.fetched < KEPT_S for _, answer in lines.answers)
+            if not is_own and self._clock() - lines.newest >= KEPT_S:
+                self._remove(path)
+            elif lines.user_agent == self._user_agent:
+                size += sum(map(len, lines.entries))
+                if is_own:
+                    self._add(lines.entries[::-1])
+                elif size <= MOST_BYTES:
+                    self._of_others += lines.entries[::-1]
 
     def _read(self, path: str) -> SiteFileLines | None:
         try:
             contents = self._location.tried(
                 lambda: self._location.file_system.cat_file(path, start=0, end=MOST_BYTES + 1)
             )
-            return lines_of(contents)
+            return lines_of(contents, self._is_kept)
         except Exception as error:  # of the file system, or it is broken
             logger.warning(
                 "%s cannot be read (%s): what it says of sites is asked for again", path, one_line(error)

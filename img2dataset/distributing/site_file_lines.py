@@ -12,25 +12,29 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from img2dataset.failures import of_text
 from img2dataset.fetching.consent.answers import LARGEST_BYTES, SiteAnswer
 
 VERSION = 1
-# Once unpacked; a line of a body of nothing but bytes that are no text has six characters for each.
-MOST_UNPACKED_BYTES = 512 << 20
+# A line of a body of nothing but bytes that are no text has six characters for each.
 LONGEST_LINE = 8 * LARGEST_BYTES
 _GZIP = 31
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFileLines:
-    """What stands in a file; ``user_agent`` as ``mark_of`` makes it."""
+    """What stands in a file.
+
+    ``user_agent``: as ``mark_of`` makes it. ``entries``: of the answers that are wanted. ``newest``: when the
+    last of all was fetched, in Unix seconds; 0 if there is none.
+    """
 
     user_agent: str
-    answers: list[tuple[str, SiteAnswer]]
+    entries: list[bytes]
+    newest: float
 
 
 def mark_of(user_agent: str) -> str:
@@ -62,25 +66,31 @@ def packed_lines(mark: str, answers: Iterable[tuple[str, SiteAnswer]], most_byte
     return bytes(packed + packing.flush())
 
 
-def lines_of(contents: bytes) -> SiteFileLines:
-    """What stands in a file.
+def lines_of(contents: bytes, is_wanted: Callable[[str, SiteAnswer], bool]) -> SiteFileLines:
+    """What stands in a file. It is unpacked line by line: what is kept in memory is packed again.
+
+    Args:
+        contents: of the file.
+        is_wanted: whether an answer of a site's file is.
 
     Raises:
         Exception: it is none, or was not written whole.
     """
-    answers: list[tuple[str, SiteAnswer]] = []
-    size = 0
+    entries: list[bytes] = []
+    newest = 0.0
     with gzip.open(io.BytesIO(contents)) as file:
         head = json.loads(file.readline(LONGEST_LINE))
         if head["version"] != VERSION:
             raise ValueError(f"its version is {head['version']}; this program reads {VERSION}")
-        while (line := file.readline(LONGEST_LINE)) and (size := size + len(line)) < MOST_UNPACKED_BYTES:
+        while line := file.readline(LONGEST_LINE):
             said = json.loads(line)
             failure = said.get("failure")
             body = None if failure is not None else said["body"].encode("utf-8", "surrogateescape")
             answer = SiteAnswer(body, None if failure is None else of_text(failure), float(said["fetched"]))
-            answers.append((str(said["file"]), answer))
-    return SiteFileLines(str(head["user_agent"]), answers)
+            newest = max(newest, answer.fetched)
+            if is_wanted(str(said["file"]), answer):
+                entries.append(answer.to_entry(str(said["file"])))
+    return SiteFileLines(str(head["user_agent"]), entries, newest)
 
 
 def _line(said: dict[str, object]) -> bytes:

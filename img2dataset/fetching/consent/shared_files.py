@@ -28,7 +28,7 @@ from img2dataset.storage.locks import LockBusy, give_byte_back, take_byte
 # The number of the file's descriptor, in the environment of a worker.
 VARIABLE = "IMG2DATASET_SITE_FILES"
 MOST_BYTES = 32 << 20
-MOST_ENTRIES = 65_536
+MOST_ENTRIES = 131_072
 # Of a process that another has kept from writing for that long, because it is stopped.
 MOST_UNWRITTEN = 100
 # How often the file was begun anew, where its entries end, and how many there are.
