@@ -130,10 +130,11 @@ def test_what_could_not_be_had_is_asked_for_again_by_the_next_run(
 
 
 def test_a_killed_process_leaves_no_site_stuck(server: ImageServer, tmp_path: Path) -> None:
-    put_files(server, latency_s=2.0)
+    put_files(server, latency_s=10.0)
     options = options_for(server, tmp_path, rows=200, hosts=40)
-    process = start(**options)
+    process = start(**options, timeout=60)
     wait_until(lambda: len(workers_of(process)) == 2 and server.count(ROBOTS) == 40, process)
+    put_files(server)  # those that are asked for from now on
     os.kill(workers_of(process)[0], signal.SIGKILL)
     _, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr
