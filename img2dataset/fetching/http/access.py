@@ -1,12 +1,12 @@
-"""By which way and as whom servers are asked: proxies, headers, cookies, credentials, certificate, signature.
+"""By which way and as whom servers are asked: proxies, headers, cookies, credentials, certificate, signing.
 
 ``load_access`` turns the user's options and files into an ``Access``, once, where the files are; it travels
 to workers and shows none of its secrets. ``find_ca_bundle`` says which certificates are trusted in turn.
 ``RequestAccess`` tells a libcurl handle what goes with one request.
 
 What a redirect to another host (or from https to http) takes along: cookies of that host, headers of
-``HARMLESS`` names, a signature for that host; no credentials, not even that host's own, no other extra header,
-no client certificate.
+``HARMLESS`` names, a signature made for that host; no credentials, not even that host's own, no other extra
+header, no client certificate.
 """
 
 from __future__ import annotations
@@ -28,12 +28,8 @@ from img2dataset.fetching.http.credentials import (
     Secret,
     load_credentials,
 )
-from img2dataset.fetching.http.signing import (
-    SIGNATURE_HEADERS,
-    RequestSigner,
-    SigningIdentity,
-    load_identity,
-)
+from img2dataset.fetching.http.signing import SIGNATURE_HEADERS, RequestSigner
+from img2dataset.fetching.http.signing_key import SigningIdentity, load_identity
 
 if TYPE_CHECKING:
     import pycurl
@@ -95,7 +91,7 @@ def load_access(
         client_certificate: PEM file shown to https servers that ask for one.
         client_key: PEM file of its key; None: in the same file.
         sign_requests: file of the key that signs each request; signature_agent: where it is published; see
-            ``signing.load_identity``.
+            ``load_identity``.
 
     Raises:
         OptionError: a value or file is wrong. No secret is quoted.

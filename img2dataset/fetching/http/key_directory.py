@@ -1,10 +1,10 @@
 """What the operator of ``--sign_requests`` publishes, so that sites can check the signatures.
 
-``python -m img2dataset.fetching.http.key_directory KEY`` prints the key directory: a JSON Web Key Set with the
-public half of the key, for ``/.well-known/http-message-signatures-directory``. With the origin behind it,
-``KEY https://bot.example``, it prints the header lines that go with it. These prove that whoever serves the
-directory has the key: one signature over ``"@authority";req``, as
-https://developers.cloudflare.com/bots/reference/bot-verification/web-bot-auth/ asks for, good for ``VALID_DAYS``.
+``python -m img2dataset.fetching.http.key_directory KEY`` prints the key directory: a JSON Web Key Set with
+the public half of the key, for ``/.well-known/http-message-signatures-directory``. With the origin behind it,
+``KEY https://bot.example``, it prints the header lines to serve it with. These prove that whoever serves the
+directory has the key: one signature over ``"@authority";req``, good for ``VALID_DAYS``, as
+https://developers.cloudflare.com/bots/reference/bot-verification/web-bot-auth/ asks for.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import time
 from urllib.parse import urlsplit
 
 from img2dataset.errors import Img2datasetError
-from img2dataset.fetching.http.signing import (
+from img2dataset.fetching.http.signing import sign, signature_parameters
+from img2dataset.fetching.http.signing_key import (
     SigningIdentity,
     checked_agent,
     load_key,
     public_jwk,
-    sign,
-    signature_parameters,
     thumbprint,
 )
 
