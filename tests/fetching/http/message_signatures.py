@@ -1,4 +1,4 @@
-"""A verifier of HTTP message signatures, written from RFC 9421 and RFC 8941 and from nothing of the program's.
+"""A verifier of HTTP message signatures, written from RFC 9421 and RFC 8941, with nothing of the program.
 
 ``verify_request(head, key, now)`` takes a request as a server has read it: request line and header lines. It
 parses the structured fields, builds the signature base from the request and asks ``cryptography``.
