@@ -73,14 +73,14 @@ test-newest: $(NEWEST)/.done
 
 $(LOWEST)/.done: $(BUILT) tests/lowest.py
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(PYTHON) -m tests.lowest lmdb tfrecord > $(LOWEST)/constraints.txt
+	$(PYTHON) -m tests.lowest lmdb sign tfrecord > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
-	    --editable '.[lmdb,tfrecord]' $(TEST_PACKAGES)
+	    --editable '.[lmdb,sign,tfrecord]' $(TEST_PACKAGES)
 	touch $@
 
 $(NEWEST)/.done: $(BUILT)
 	$(PYTHON) -m venv --clear $(NEWEST)
-	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[lmdb,tfrecord]' $(TEST_PACKAGES)
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[lmdb,sign,tfrecord]' $(TEST_PACKAGES)
 	touch $@
 
 # The oldest Spark and Ray, with the oldest of all else. Needs Java 17.

@@ -88,7 +88,7 @@ def test_a_stream_signs(key: Ed25519PrivateKey, key_file: Path) -> None:
         verify_request(server.last_request("/streamed.jpg") or "", key.public_key(), time.time())
 
 
-def test_a_machine_of_a_cluster_is_told_the_key_and_not_where_it_lies(
+def test_a_machine_of_a_cluster_is_told_the_key_itself(
     key: Ed25519PrivateKey, key_file: Path, tmp_path: Path
 ) -> None:
     words = [
