@@ -20,7 +20,7 @@ from img2dataset.distributing.site_file_lines import SiteFileLines, lines_of, ma
 from img2dataset.errors import one_line
 from img2dataset.fetching.consent import wanted_files
 from img2dataset.fetching.consent.answers import SiteAnswer, of_entry
-from img2dataset.fetching.consent.shared_files import SharedFiles, make_shared_file
+from img2dataset.fetching.consent.shared_files import VARIABLE, SharedFiles, make_shared_file
 from img2dataset.fetching.consent.site_files import (
     CLOCK_DIFFERENCE_S,
     KEPT_S,
@@ -80,11 +80,14 @@ class KeptSiteFiles:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self) -> int | None:
-        """The descriptor of the file for the workers of a pass; None: no file is wanted, or can be made."""
+    def begin(self) -> dict[str, int]:
+        """The descriptor of the file for the workers of a pass, by the variable that tells them.
+
+        Nothing if no file is wanted, or can be made.
+        """
         file = make_shared_file() if self._files else None
         if file is None:
-            return None
+            return {}
         if not self._is_read:
             self._is_read = True
             self._read_folder()
@@ -98,7 +101,7 @@ class KeptSiteFiles:
         self._closing.clear()
         self._thread = threading.Thread(target=self._keep, args=(shared,), name="site files", daemon=True)
         self._thread.start()
-        return file.fileno()
+        return {VARIABLE: file.fileno()}
 
     def close(self, wait_s: float = LONGEST_CLOSE_S) -> None:
         """Keep what has come; a folder that does not answer is waited for so long."""

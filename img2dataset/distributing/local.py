@@ -13,11 +13,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from img2dataset.counted import counted
 from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
-from img2dataset.distributing.kept_site_files import KeptSiteFiles
 from img2dataset.distributing.list_reader import ListEnded, ListReader, ShardRead, ShardUnreadable, shards_of
 from img2dataset.distributing.member_notes import DRIVER
 from img2dataset.distributing.messages import (
@@ -34,7 +33,7 @@ from img2dataset.distributing.pool_worker import PoolWorker
 from img2dataset.distributing.row_sharing import RowSharing
 from img2dataset.distributing.watching import WATCH_INTERVAL_S, StopDeadline, Watch, end_workers, how_it_ended
 from img2dataset.errors import RunFailed
-from img2dataset.fetching.consent import shared_files, wanted_files
+from img2dataset.fetching.consent import wanted_files
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
 from img2dataset.stopping import StopRequest
@@ -42,6 +41,9 @@ from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import PlannedShard, Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.sharing import Helped, SharedRows
+
+if TYPE_CHECKING:
+    from img2dataset.distributing.kept_site_files import KeptSiteFiles
 
 logger = logging.getLogger("img2dataset")
 
@@ -95,6 +97,8 @@ class LocalPool:
     def site_files(self, settings: WorkSettings) -> KeptSiteFiles | None:
         """What the workers share of the files of sites, in all passes; None where none is asked for."""
         if self._site_files is None and wanted_files(settings.fetch):
+            from img2dataset.distributing.kept_site_files import KeptSiteFiles
+
             self._site_files = KeptSiteFiles(settings.write.locate(), self.member, settings.fetch)
         return self._site_files
 
@@ -135,9 +139,8 @@ class PoolPass:
         # A message wakes the loop; the queue's put is safe in a signal handler.
         stop.listen(lambda: self._messages.put(StopAsked()))
         try:
-            sites = self._site_files.begin() if self._site_files is not None else None
-            if sites is not None:
-                self._inherited[shared_files.VARIABLE] = sites
+            if self._site_files is not None:
+                self._inherited |= self._site_files.begin()
             self._start_worker()
             while not self._finished() and not stop.made:
                 yield from self._handle_next()

@@ -40,8 +40,7 @@ def kept(
 
 def run(files: KeptSiteFiles, learned: Iterable[tuple[str, SiteAnswer]] = ()) -> Said:
     """What a worker of a run finds; then it learns something."""
-    descriptor = files.begin()
-    assert descriptor is not None
+    (descriptor,) = files.begin().values()
     shared = SharedFiles(descriptor)
     position = shared._offsets.values()
     known = [of_entry(os.pread(descriptor, 1 << 20, offset)) for offset in position]
@@ -142,6 +141,6 @@ def test_what_is_broken_is_told_once_and_passed_over(
 
 def test_no_file_is_made_where_none_is_wanted(tmp_path: Path) -> None:
     files = kept(tmp_path, settings=FetchSettings())
-    assert files.begin() is None
+    assert files.begin() == {}
     files.close()
     assert list(tmp_path.iterdir()) == []
