@@ -187,6 +187,7 @@ OPT_OUT_ROBOTS_UNAVAILABLE = _passing("opt-out: robots.txt unavailable")
 OPT_OUT_CONTENT_SIGNAL = _failure("opt-out: Content-Signal", advice=_OPT_OUT)
 OPT_OUT_CONTENT_USAGE = _failure("opt-out: Content-Usage", advice=_OPT_OUT)
 OPT_OUT_TDM = _failure("opt-out: TDM reservation", advice=_OPT_OUT)
+OPT_OUT_RSL = _failure("opt-out: RSL licence", advice=_OPT_OUT)
 _OPT_OUT_OF_SIGNAL = _kind("opt-out: signal: ", advice=_OPT_OUT)
 OPT_OUT_TDMREP = _failure("opt-out: tdmrep.json", advice=_OPT_OUT)
 

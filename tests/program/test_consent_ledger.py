@@ -211,3 +211,28 @@ def test_a_retried_row_is_recorded_anew_and_the_others_stay(make: Maker, site: I
 def test_the_column_is_the_schema_of_format_parquet_too(make: Maker, site: ImageServer) -> None:
     folder = make([site.put("/a.jpg", PICTURE)], output_format="parquet", save_consent=True)
     assert str(pq.read_schema(next(folder.glob("*.parquet"))).field("consent").type) == "string"
+
+
+LICENCE = """<rsl xmlns="https://rslstandard.org/rsl"><content url="/private">
+<license><prohibits type="usage">ai-train</prohibits></license></content></rsl>"""
+
+
+def test_the_licences_that_robots_txt_names_are_read_once_and_refuse(make: Maker, site: ImageServer) -> None:
+    names = [site.put(f"/{name}.xml", LICENCE.encode(), "application/rsl+xml") for name in "abc"]
+    lines = [site.url("/robots.txt"), "no address", site.url("/missing.xml"), names[0], names[0], *names[1:]]
+    licences = "".join(f"License: {each}\n" for each in lines)
+    site.put("/robots.txt", f"{licences}User-agent: *\nAllow: /\n".encode(), "text/plain")
+    urls = [site.put(f"/{name}.jpg", PICTURE) for name in ("private", "private2", "free")]
+    folder = make(urls, **STRICT)
+    assert column(folder, "error_message") == ["opt-out: RSL licence", "opt-out: RSL licence", None]
+    # Three that can be asked for; the last is one too many.
+    assert [site.count(f"/{name}.xml") for name in ("missing", "a", "b", "c")] == [1, 1, 1, 0]
+    rsl = [[each[1:3] for each in row if each[0] == "rsl"] for row in seen(folder)]
+    named = [(f"License: {each}", "unknown") for each in lines[:3]]
+    refused = ("/private prohibits ai-train", "no")
+    assert rsl == [[*named, refused], [*named, refused], named]
+    where = [each["where"] for each in json.loads(column(folder, "consent")[0]) if each["signal"] == "rsl"]
+    assert where == [site.url("/robots.txt")] * 3 + names[:1]
+    # Where robots.txt is read for its own sake alone, no licence is.
+    assert seen(make(urls, respect_robots_txt=True, **OFF))[0] == [("robots.txt", "Allow: /", "yes", True)]
+    assert site.count("/a.xml") == 1
