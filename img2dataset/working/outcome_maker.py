@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.imaging import ImageFailure, ImageProcessor
+from img2dataset.imaging.consent import refusal_of, signals_in
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, ProcessedImage
 from img2dataset.working.body_kinds import what_it_is
 from img2dataset.working.outcomes import Outcome, RowTask
@@ -20,15 +21,31 @@ logger = logging.getLogger("img2dataset")
 
 
 class OutcomeMaker:
-    """Makes outcomes of downloads: hashes them, holds them against what was expected, makes the pixels."""
+    """Makes outcomes of downloads: hashes them, holds them against what was expected, makes the pixels.
+
+    Args:
+        process_image: makes the pixels.
+        compute_hash: the kind of hash, or None.
+        verify_hash: whether the rows bring the hash their bytes must have.
+        blur: whether they bring regions to blur.
+        heeds_consent_in_bytes: whether the bytes are searched for what they say of training, and what they
+            refuse is left out.
+    """
 
     def __init__(
-        self, process_image: ImageProcessor, compute_hash: str | None, verify_hash: bool, blur: bool
+        self,
+        process_image: ImageProcessor,
+        compute_hash: str | None,
+        verify_hash: bool,
+        blur: bool,
+        *,
+        heeds_consent_in_bytes: bool,
     ):
         self._process_image = process_image
         self._compute_hash = compute_hash
         self._verify_hash = verify_hash
         self._blur = blur
+        self._heeds_consent_in_bytes = heeds_consent_in_bytes
         self._told = False
 
     def outcomes(
@@ -40,12 +57,16 @@ class OutcomeMaker:
                 yield Outcome(task.index, FAILED_TO_DOWNLOAD, failure or failures.CONNECTION_NO_ANSWER)
             return
         digest = hashlib.new(self._compute_hash, body).hexdigest() if self._compute_hash else None
+        refusal = self._refusal(body)
         processed: ProcessedImage | ImageFailure | None = None
         downloaded = len(body)
         for task in tasks:
             size, downloaded = downloaded, 0
             if self._verify_hash and task.expected_hash != digest:
                 yield Outcome(task.index, FAILED_TO_DOWNLOAD, failures.HASH_MISMATCH, downloaded=size)
+                continue
+            if refusal is not None:
+                yield Outcome(task.index, FAILED_TO_DOWNLOAD, refusal, downloaded=size)
                 continue
             # Rows of one URL share its pixels, unless each has regions of its own to blur.
             if processed is None or self._blur:
@@ -72,6 +93,19 @@ class OutcomeMaker:
                     downloaded=size,
                 )
 
+    def _refusal(self, body: bytes | bytearray) -> Failure | None:
+        """Why an image is not to be taken, by what stands in it; None: it may, or that is not asked."""
+        if not self._heeds_consent_in_bytes:
+            return None
+        try:
+            return refusal_of(signals_in(body))
+        except MemoryError:
+            return failures.OUT_OF_MEMORY
+        except Exception:
+            # Whether it may be taken is then not known: it is not.
+            self._tell_fault()
+            return failures.INTERNAL_ERROR
+
     def _processed(self, body: bytes | bytearray, boxes: object) -> ProcessedImage | ImageFailure:
         try:
             return self._process_image(body, boxes)
@@ -81,7 +115,10 @@ class OutcomeMaker:
             return ImageFailure(failures.OUT_OF_MEMORY)
         except Exception:
             # A fault of this program that one image brings out is that row's failure, and no other's.
-            if not self._told:
-                self._told = True
-                logger.exception("an image could not be processed; the others of its kind are not named")
+            self._tell_fault()
             return ImageFailure(failures.INTERNAL_ERROR)
+
+    def _tell_fault(self) -> None:
+        if not self._told:
+            self._told = True
+            logger.exception("an image could not be processed; the others of its kind are not named")

@@ -89,6 +89,7 @@ class Worker:
             settings.image.compute_hash,
             settings.verify_hash,
             settings.blur,
+            heeds_consent_in_bytes=settings.fetch.consent == "strict",
         )
         self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction | Uploaded] = (
             queue.SimpleQueue()

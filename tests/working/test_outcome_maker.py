@@ -27,7 +27,7 @@ class FaultyProcessor(ImageProcessor):
 def test_a_fault_of_the_program_fails_the_rows_that_bring_it_out_and_is_told_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    maker = OutcomeMaker(FaultyProcessor(ImageOptions()), "sha256", verify_hash=False, blur=False)
+    maker = OutcomeMaker(FaultyProcessor(ImageOptions()), "sha256", verify_hash=False, blur=False, heeds_consent_in_bytes=False)
     with caplog.at_level(logging.ERROR):
         outcomes = [
             outcome

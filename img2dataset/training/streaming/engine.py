@@ -91,6 +91,7 @@ class SampleEngine:
             options.compute_hash,
             options.verify_hash is not None,
             options.bbox_col is not None,
+            heeds_consent_in_bytes=options.consent == "strict",
         )
         self._fetched: queue.SimpleQueue[Fetched | None] = queue.SimpleQueue()
         self._waiting: dict[int, list[StreamRow]] = {}  # by the number of the row that is fetched
