@@ -1,9 +1,9 @@
 """What an image's own bytes say about training on it: bytes come in, a list of signals goes out.
 
-One signal a file: ``iptc_data_mining`` (in XMP) and ``c2pa_training`` (in a C2PA manifest). ``embedded`` finds
-the blocks in which they stand, in JPEG, PNG, WebP, AVIF and HEIF. Any bytes give a list and no exception, in
-bounded time and memory. No signature is verified: a signal is what the file says, whoever wrote it. Called by
-the outcome maker where ``consent`` is strict.
+One signal a file: ``iptc_data_mining`` (in XMP) and ``c2pa_training`` (in a C2PA manifest). ``embedded``
+finds the blocks in which they stand, in JPEG, PNG, WebP, AVIF and HEIF. Any bytes give a list and no
+exception, in bounded time and memory. No signature is verified: a signal is what the file says, whoever wrote
+it. Called by the outcome maker where ``consent`` is strict.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Blocks:
         return self._left["xmp"]
 
     def add_xmp(self, *parts: bytes | memoryview) -> None:
-        """Keep one packet, of which these are the parts in their order; what is beyond the bound is not kept."""
+        """Keep one packet, of which these are the parts in their order; none of it beyond the bound."""
         self._add("xmp", self.xmp, parts)
 
     def add_c2pa(self, *parts: bytes | memoryview) -> None:

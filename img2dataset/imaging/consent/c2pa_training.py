@@ -1,12 +1,12 @@
 """C2PA manifests with a training and data mining assertion: an entry a use, each with ``allowed`` or not.
 
-Source: ``cawg.training-mining`` of the Creator Assertions Working Group, 1.0 (March 2024) and 1.1 (May 2025),
-and its forerunner ``c2pa.training-mining`` of the C2PA specification 1.0 to 1.4 (2022 to 2023). Read from the
-JUMBF boxes of the manifest store as it stands, in CBOR or JSON. NOT VERIFIED: neither the signature nor that
-the manifest belongs to these pixels.
+Source: ``cawg.training-mining`` of the Creator Assertions Working Group, 1.0 (March 2024) and 1.1 (May
+2025), and its forerunner ``c2pa.training-mining`` of the C2PA specification up to 1.4 (November 2023). Read
+from the JUMBF boxes of the manifest store as it stands, in CBOR or JSON. NOT VERIFIED: neither the signature
+nor that the manifest belongs to these pixels.
 
-- ``ai_training`` and ``ai_generative_training`` are what counts, the more restrictive of the two. For one that
-  is not there ``data_mining`` stands: its definition is that of text and data mining in Directive (EU)
+- ``ai_training`` and ``ai_generative_training`` are what counts, the more restrictive of the two. For one
+  that is not there ``data_mining`` stands: its definition is that of text and data mining in Directive (EU)
   2019/790, which training is taken for. ``ai_inference`` and others say nothing of training.
 - ``notAllowed`` says no, ``allowed`` yes. ``constrained`` is a condition; by 1.1 it is to be taken for
   ``notAllowed`` where no more is known.

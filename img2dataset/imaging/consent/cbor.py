@@ -20,9 +20,10 @@ class NotCbor(Exception):
 
 
 def read_cbor(data: bytes | memoryview) -> Any:
-    """The first item of ``data``. Tags are passed over; numbers with a point, and other simple values, are None.
+    """The first item of ``data``.
 
-    Of a map only entries whose key is a text are kept. What follows the item is not looked at.
+    Tags are passed over; numbers with a point and other simple values are None. Of a map only entries
+    whose key is a text are kept. What follows the item is not looked at.
 
     Raises:
         NotCbor: it cannot be read.

@@ -1,12 +1,13 @@
 """Where XMP and C2PA stand in a file: its bytes come in, the blocks go out. One function a format.
 
-A file that is cut or broken gives what stands before the break. Formats that are not listed here give nothing.
+A file that is cut or broken gives what stands before the break. Formats not listed here give nothing.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 from img2dataset.imaging.consent.blocks import Blocks
 from img2dataset.imaging.consent.in_jpeg import blocks_of_jpeg
@@ -28,9 +29,7 @@ def embedded_in(body: bytes | bytearray) -> Blocks:
     blocks = Blocks()
     for at, mark, read in _FORMATS:
         if body.startswith(mark, at):
-            try:
+            with suppress(struct.error, IndexError):  # the file ends early
                 read(body, blocks)
-            except (struct.error, IndexError):  # the file ends early
-                pass
             break
     return blocks

@@ -1,6 +1,7 @@
-"""JPEG: XMP in APP1 segments (ISO 16684-3) and JUMBF in APP11 (ISO/IEC 19566-5, annex D), before the first scan.
+"""JPEG: XMP in APP1 segments (ISO 16684-3) and JUMBF in APP11 (ISO/IEC 19566-5, annex D).
 
-A packet beyond 64 KB goes on in segments of extended XMP, a box beyond it in segments with its number.
+Both stand before the first scan. A packet beyond 64 KB goes on in segments of extended XMP, a box beyond it in
+segments with its number.
 """
 
 from __future__ import annotations
@@ -89,5 +90,5 @@ def _add_boxes(boxes: dict[tuple[int, bytes], list[tuple[int, memoryview]]], blo
         parts.sort(key=lambda each: each[0])
         first = parts[0][1]
         # Each part begins with the head of the box again; a length of 1 says that 8 bytes more of it follow.
-        head = 16 if first[:4] == b"\0\0\0\x01" else 8
+        head = 16 if first[:4].tobytes() == b"\0\0\0\x01" else 8
         blocks.add_c2pa(first, *(part[head:] for _, part in parts[1:]))

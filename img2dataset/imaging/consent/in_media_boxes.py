@@ -1,4 +1,4 @@
-"""AVIF, HEIF and other files of boxes: XMP as an item (ISO/IEC 23008-12, annex A) or in a uuid box, C2PA in one.
+"""AVIF, HEIF and other files of boxes: XMP as an item (ISO/IEC 23008-12, annex A) or in a uuid box, as C2PA.
 
 Of the items the table ``iinf`` says which is XMP, and ``iloc`` where in the file, or in ``idat``, it stands.
 """
@@ -67,14 +67,14 @@ def _add_items(file: memoryview, meta: memoryview, blocks: Blocks) -> None:
 
 def _xmp_items(table: memoryview) -> Iterator[int]:
     """The numbers of the items that are XMP."""
-    start = 6 if table[:1] == b"\0" else 8
+    start = 6 if table[:1].tobytes() == b"\0" else 8
     for kind, content in boxes_in(table[start:], _MOST_ITEMS):
         if kind != b"infe" or len(content) < 12 or content[0] not in (2, 3):
             continue
         long = content[0] == 3
         (item,) = struct.unpack_from(">I" if long else ">H", content, 4)
         at = 10 if long else 8  # behind the number and two bytes of protection
-        if content[at : at + 4] == b"mime":
+        if content[at : at + 4].tobytes() == b"mime":
             _name, _, rest = bytes(content[at + 4 : at + 1024]).partition(b"\0")
             if rest.partition(b"\0")[0] == _XMP_TYPE:
                 yield item

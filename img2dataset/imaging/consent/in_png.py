@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 
 from img2dataset.imaging.consent.blocks import MOST_PARTS, Blocks
 
@@ -40,7 +41,6 @@ def _add_text(chunk: bytes, blocks: Blocks) -> None:
         blocks.add_xmp(text)
     elif method == b"\0":
         inflater = zlib.decompressobj()
-        try:
+        with suppress(zlib.error):
+            # For zlib a bound of 0 is none.
             blocks.add_xmp(inflater.decompress(text, max(1, blocks.xmp_left)))
-        except zlib.error:
-            pass

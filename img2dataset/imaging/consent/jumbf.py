@@ -16,7 +16,9 @@ _DEEPEST = 6
 _MOST_BOXES = 20_000
 
 
-def superboxes_in(data: bytes | memoryview) -> Iterator[tuple[tuple[str, ...], list[tuple[bytes, memoryview]]]]:
+def superboxes_in(
+    data: bytes | memoryview,
+) -> Iterator[tuple[tuple[str, ...], list[tuple[bytes, memoryview]]]]:
     """The labels that lead to each superbox, and the kinds and contents of the boxes in it.
 
     The last of a box comes first: the manifest that counts is the last of its store. One without a label is

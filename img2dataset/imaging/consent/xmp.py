@@ -7,6 +7,7 @@ what stands before the break counts.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from xml.parsers import expat
 
 # Real packets nest some ten deep.
@@ -34,11 +35,9 @@ def values_of(packet: bytes, namespace: str, name: str) -> list[str]:
     parser.EndElementHandler = finder.end
     parser.CharacterDataHandler = finder.text
     parser.StartDoctypeDeclHandler = _refuse
-    try:
+    with suppress(expat.ExpatError, _Stop):
         # Given as text, expat takes no encoding from the packet.
         parser.Parse(_text_of(packet, wide), True)
-    except (expat.ExpatError, _Stop):
-        pass
     return finder.values
 
 
@@ -89,9 +88,10 @@ class _Finder:
         if self._inside is None and self._is_property(element):
             self._inside = len(self._changes)
         for key, value in pairs:
-            if self._is_property(key) and ":" in key:
-                self._add(value)
-            elif self._inside is not None and key.rpartition(":")[2] in _VALUE_ATTRIBUTES:
+            # An attribute without a prefix is in no namespace.
+            is_property = ":" in key and self._is_property(key)
+            is_value = self._inside is not None and key.rpartition(":")[2] in _VALUE_ATTRIBUTES
+            if is_property or is_value:
                 self._add(value)
 
     def end(self, element: str) -> None:

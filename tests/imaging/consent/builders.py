@@ -1,4 +1,4 @@
-"""Builds image files that say something of training: XMP packets, C2PA manifests, and the files around them."""
+"""Builds files that say something of training: XMP packets, C2PA manifests, and the images around them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def packet(attributes: str = "", elements: str = "", prefix: str = "plus", names
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}">'
-        f'<rdf:Description rdf:about="" xmlns:{prefix}="{namespace}" {attributes}>{elements}</rdf:Description>'
-        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+        f'<rdf:Description rdf:about="" xmlns:{prefix}="{namespace}" {attributes}>{elements}'
+        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     ).encode()
 
 
@@ -69,7 +69,9 @@ def superbox(label: str, *boxes: bytes) -> bytes:
 
 
 def manifest(*assertions: bytes, name: str = "urn:uuid:1") -> bytes:
-    return superbox(name, superbox("c2pa.assertions", *assertions), superbox("c2pa.claim", box(b"cbor", b"\xa0")))
+    return superbox(
+        name, superbox("c2pa.assertions", *assertions), superbox("c2pa.claim", box(b"cbor", b"\xa0"))
+    )
 
 
 def assertion(entries: dict[str, Any], label: str = "cawg.training-mining") -> bytes:
@@ -124,7 +126,8 @@ def png(*chunks: bytes) -> bytes:
 def webp(*chunks: tuple[bytes, bytes]) -> bytes:
     body = saved(PIXELS, "WEBP")
     added = b"".join(
-        name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) & 1) for name, content in chunks
+        name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) & 1)
+        for name, content in chunks
     )
     return body[:4] + struct.pack("<I", len(body) - 8 + len(added)) + body[8:] + added
 

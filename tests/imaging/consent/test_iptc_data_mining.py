@@ -37,7 +37,9 @@ def test_each_term_with_its_uri_and_without(term: str, says: str) -> None:
 
 def test_a_term_that_is_not_known_prohibits_with_conditions_or_says_nothing() -> None:
     assert said(saying("DMI-PROHIBITED-OTHER")) == [(f"{VOCABULARY}DMI-PROHIBITED-OTHER", "conditions")]
-    assert said(packet('plus:DataMining="https://a.example/policy"')) == [("https://a.example/policy", "unknown")]
+    assert said(packet('plus:DataMining="https://a.example/policy"')) == [
+        ("https://a.example/policy", "unknown")
+    ]
     assert said(packet('plus:DataMining="  "')) == []
 
 
@@ -51,10 +53,12 @@ def test_a_term_that_is_not_known_prohibits_with_conditions_or_says_nothing() ->
         packet(elements=f"<plus:DataMining>\n <![CDATA[{NO}]]>\n</plus:DataMining>"),
         packet(elements=f'<plus:DataMining rdf:resource="{NO}"/>'),
         packet(elements=f"<plus:DataMining><rdf:Bag><rdf:li>{NO}</rdf:li></rdf:Bag></plus:DataMining>"),
-        packet(elements=f'<plus:DataMining rdf:parseType="Resource"><rdf:value>{NO}</rdf:value></plus:DataMining>'),
+        packet(elements=f"<plus:DataMining a='b'><rdf:value>{NO}</rdf:value></plus:DataMining>"),
         packet(elements=f'<plus:DataMining><rdf:Description rdf:value="{NO}"/></plus:DataMining>'),
         packet(elements=f'<DataMining xmlns="{PLUS}">{NO}</DataMining>'),
-        packet(elements=f'<a:b xmlns:a="{PLUS}" a:DataMining="{NO}"/>', prefix="other", namespace="urn:other"),
+        packet(
+            elements=f'<a:b xmlns:a="{PLUS}" a:DataMining="{NO}"/>', prefix="other", namespace="urn:other"
+        ),
         packet(f'plus:DataMining="{NO.replace("-", "&#45;")}"'),
         b"\xef\xbb\xbf" + saying("DMI-PROHIBITED"),
         b"  \n<?xml version='1.0' encoding='no-such-encoding'?>" + saying("DMI-PROHIBITED"),
@@ -118,9 +122,10 @@ def test_a_packet_with_a_document_type_is_not_read() -> None:
 
 def test_a_long_namespace_deep_elements_and_many_values_have_an_end() -> None:
     long = f'xmlns:l="{"u" * 500_000}"'
-    assert said(packet(f'{long} plus:DataMining="{NO}"', "<l:b l:c='d'/>" * 40_000)) == [("DMI-PROHIBITED", "no")]
+    assert said(packet(f'{long} plus:DataMining="{NO}"', "<l:b l:c='d'/>" * 40_000)) == [
+        ("DMI-PROHIBITED", "no")
+    ]
     deep = packet(elements="<a>" * 300_000 + f"<plus:DataMining>{NO}</plus:DataMining>")
     assert said(deep) == []
     many = "<plus:DataMining>DMI-ALLOWED</plus:DataMining>" * 20_000
     assert len(said(packet(elements=many))) == 1_000
-
