@@ -1,7 +1,7 @@
 """JPEG: XMP in APP1 segments (ISO 16684-3) and JUMBF in APP11 (ISO/IEC 19566-5, annex D).
 
-Both stand before the first scan. A packet beyond 64 KB goes on in segments of extended XMP, a box beyond it in
-segments with its number.
+Both stand before the first scan. A packet beyond 64 KB goes on in segments of extended XMP, a box beyond it
+in segments with its number.
 """
 
 from __future__ import annotations
