@@ -3,7 +3,8 @@
 One signal a file: ``iptc_data_mining`` (in XMP) and ``c2pa_training`` (in a C2PA manifest). ``embedded``
 finds the blocks in which they stand, in JPEG, PNG, WebP, AVIF and HEIF. Any bytes give a list and no
 exception, in bounded time and memory. No signature is verified: a signal is what the file says, whoever wrote
-it. Called by the outcome maker where ``consent`` is strict.
+it. Called by the outcome maker, where ``consent`` is strict (and they refuse) or ``save_consent`` records
+them.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ A term stands with or without its URI, in an attribute or an element, in any par
 
 from __future__ import annotations
 
-from img2dataset.imaging.consent.signal import Says, SignalInBytes, shown_value
+from img2dataset.imaging.consent.signal import SignalInBytes, shown_value
 from img2dataset.imaging.consent.xmp import values_of
+from img2dataset.types import Says
 
 NAME = "iptc-data-mining"
 _NAMESPACE = "http://ns.useplus.org/ldf/xmp/1.0/"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from img2dataset.printable import printable
+from img2dataset.types import Says
 
-Says = Literal["no", "conditions", "yes", "unknown"]
 # The most restrictive first.
 SAYS: tuple[Says, ...] = ("no", "conditions", "yes", "unknown")
 LONGEST_VALUE = 200
