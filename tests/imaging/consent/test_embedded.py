@@ -227,9 +227,9 @@ def test_segments_of_a_million_names_take_no_time_each() -> None:
     assert signals_in(body) == []
 
 
-def items(count: int, extents: int, sizes: bytes) -> bytes:
-    """A file whose table of places has so many items, of so many places that take no bytes."""
-    entry = struct.pack(">HHH", 7, 0, extents)
+def items(count: int, extents: int, sizes: bytes, places: bytes = b"") -> bytes:
+    """A file whose table has so many items, of so many places: these, or such that take no bytes."""
+    entry = struct.pack(">HHH", 7, 0, extents) + places
     iloc = box(b"iloc", bytes(4) + sizes + struct.pack(">H", count) + entry * count)
     infe = box(b"infe", b"\2\0\0\0" + struct.pack(">HH", 7, 0) + b"mime\0application/rdf+xml\0")
     iinf = box(b"iinf", bytes(4) + struct.pack(">H", 1) + infe)
@@ -238,9 +238,14 @@ def items(count: int, extents: int, sizes: bytes) -> bytes:
 
 def test_a_table_of_a_thousand_million_places_has_an_end() -> None:
     assert signals_in(items(60_000, 65_535, b"\0\0")) == []
-    # Each place without a length is the whole file.
-    blocks = embedded_in(items(1, 60_000, b"\0\0"))
-    assert sum(map(len, blocks.xmp)) <= MOST_XMP_BYTES
+    assert embedded_in(items(1, 2, b"\0\0")).xmp == []
+    # One place without a length is the whole file.
+    whole = items(1, 1, b"\0\0")
+    assert embedded_in(whole).xmp == [whole]
+    # Many such places, each of which has a byte in the table.
+    many = items(1, 10_000, b"\x10\0", bytes(10_000))
+    assert [len(xmp) for xmp in embedded_in(many).xmp] == [MOST_XMP_BYTES]
+    assert embedded_in(items(1, 60_000, b"\x10\0", bytes(60_000))).xmp == []
 
 
 EVERY_FILE = {**{f"xmp {name}": body for name, body in XMP_FILES.items()}, **C2PA_FILES}
