@@ -8,6 +8,8 @@ from collections.abc import Iterable
 MOST_XMP_BYTES = 1 << 20
 # With the thumbnails of all that a picture was made from.
 MOST_C2PA_BYTES = 16 << 20
+# Of each kind. Real files have one, and in a JPEG a few boxes of another sort.
+MOST_BLOCKS = 16
 # Segments or chunks that are stepped over. Pixels in chunks of 4 KB make a quarter of it in a 64 MB file.
 MOST_PARTS = 65_536
 
@@ -38,5 +40,5 @@ class Blocks:
         for part in parts:
             taken.append(part[: self._left[kind]])
             self._left[kind] -= len(taken[-1])
-        if block := b"".join(taken):
+        if len(kept) < MOST_BLOCKS and (block := b"".join(taken)):
             kept.append(block)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 from img2dataset.imaging.consent.cbor import NotCbor, read_cbor
@@ -33,6 +34,8 @@ _STORE = "c2pa"
 _LABEL = re.compile(r"(?:cawg|c2pa)\.training-mining(?:\.v\d+)?(?:__\d+)?")
 # Real ones take some hundred bytes, and a text of conditions.
 _LARGEST_BYTES = 65_536
+# One a manifest; a picture that is made from a hundred others is rare.
+MOST_ASSERTIONS = 128
 _TRAININGS = ("ai_training", "ai_generative_training")
 _MINING = "data_mining"
 _KNOWN = (*_TRAININGS, _MINING, "ai_inference")
@@ -41,11 +44,12 @@ _SAYS: dict[str, Says] = {"allowed": "yes", "notAllowed": "no", "constrained": "
 
 def signals_of(store: bytes | memoryview) -> list[SignalInBytes]:
     """The signals of one manifest store, one an assertion, those of the newest manifest first."""
-    found = []
-    for labels, boxes in superboxes_in(store):
-        if labels[0] == _STORE and _LABEL.fullmatch(labels[-1]):
-            found.append(_signal_of(_assertion_in(boxes)))
-    return found
+    assertions = (
+        boxes
+        for labels, boxes in superboxes_in(store)
+        if labels[0] == _STORE and _LABEL.fullmatch(labels[-1])
+    )
+    return [_signal_of(_assertion_in(boxes)) for boxes in islice(assertions, MOST_ASSERTIONS)]
 
 
 def _assertion_in(boxes: list[tuple[bytes, memoryview]]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from img2dataset.imaging.consent import SignalInBytes, refusal_of, signals_in
-from img2dataset.imaging.consent.c2pa_training import signals_of
+from img2dataset.imaging.consent.c2pa_training import MOST_ASSERTIONS, signals_of
 from tests.imaging.consent.builders import assertion, box, cbor, manifest, store, superbox
 
 SIGNED = Path(__file__).parent / "signed"
@@ -133,6 +133,15 @@ def test_every_manifest_of_the_store_counts_the_newest_first() -> None:
 )
 def test_what_is_no_such_assertion_says_nothing(content: bytes) -> None:
     assert said(content) == []
+
+
+def test_of_very_many_assertions_the_newest_are_read() -> None:
+    allowed, refused = assertion({"ai_training": "allowed"}), assertion({"ai_training": "notAllowed"})
+    many = said(store(manifest(refused), *[manifest(allowed)] * (MOST_ASSERTIONS - 1)))
+    assert (len(many), many[-1]) == (MOST_ASSERTIONS, ("ai_training=notAllowed", "no"))
+    assert {says for _, says in said(store(manifest(refused), *[manifest(allowed)] * MOST_ASSERTIONS))} == {
+        "yes"
+    }
 
 
 def test_deep_boxes_and_many_boxes_have_an_end() -> None:

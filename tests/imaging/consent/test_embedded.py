@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from img2dataset.imaging.consent import MOST_SIGNALS, refusal_of, signals_in
-from img2dataset.imaging.consent.blocks import MOST_C2PA_BYTES, MOST_PARTS, MOST_XMP_BYTES
+from img2dataset.imaging.consent.blocks import MOST_BLOCKS, MOST_C2PA_BYTES, MOST_PARTS, MOST_XMP_BYTES
 from img2dataset.imaging.consent.embedded import embedded_in
 from tests.fuzzing.pictures import check_consent
 from tests.imaging.consent.builders import (
@@ -218,6 +218,18 @@ def test_files_of_a_million_parts_are_left_behind_a_bound(start: bytes, part: by
     assert signals_in(start + part * 1_000 + signal) != []
     assert signals_in(start + part * 1_000_000 + signal) == []
     assert MOST_PARTS < 1_000_000
+
+
+def test_of_many_blocks_the_first_are_read() -> None:
+    packets = [xmp_segment(b"DataMining")] * 60_000
+    stores = [
+        segment for n in range(60_000) for segment in box_segments(b"\0\0\0\x08jumb" + bytes(9), number=n)
+    ]
+    for parts in (packets, stores):
+        blocks = embedded_in(jpeg(*parts))
+        assert max(len(blocks.xmp), len(blocks.c2pa)) == MOST_BLOCKS
+    assert signals_in(jpeg(*packets[: MOST_BLOCKS - 1], xmp_segment(NO))) != []
+    assert signals_in(jpeg(*packets[:MOST_BLOCKS], xmp_segment(NO))) == []
 
 
 def test_segments_of_a_million_names_take_no_time_each() -> None:
