@@ -129,8 +129,8 @@ class MannersOptions:
     )
     consent: Literal["off", "usual", "strict"] = option(
         "usual",
-        help="whose no to training counts: usual, that in the headers of answers; strict, that in robots.txt"
-        " and tdmrep.json too; off, only what the options for single signals say",
+        help="whose no to training counts: usual, that in the headers of answers; strict, that in robots.txt,"
+        " in tdmrep.json and in the images themselves too; off, only what the options for single signals say",
         group=MANNERS,
     )
     consent_signals: tuple[str, ...] = option(

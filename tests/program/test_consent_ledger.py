@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.imaging.consent.builders import box_segments, jpeg, saying, training, webp, xmp_segment
 from tests.pictures import photograph
 from tests.program.contract import Maker, column, rows_of
 from tests.servers import ImageServer
@@ -156,6 +157,27 @@ def test_several_signals_are_all_recorded_and_the_most_restrictive_counts(
         ]
     ]
     assert column(folder, "error_message") == ["opt-out: X-Robots-Tag"]
+
+
+def test_what_a_picture_says_itself_is_recorded_whether_it_is_honoured_or_not(
+    make: Maker, site: ImageServer
+) -> None:
+    prohibited = jpeg(xmp_segment(saying("DMI-PROHIBITED")), *box_segments(training("allowed")))
+    urls = [
+        site.put("/no.jpg", prohibited, headers=[("X-Robots-Tag", "all")]),
+        site.put("/yes.webp", webp((b"C2PA", training("allowed")))),
+        site.put("/nothing.jpg", PICTURE),
+    ]
+    for consent in ("off", "usual", "strict"):
+        is_strict = consent == "strict"
+        folder = make(urls, consent=consent, save_consent=True)
+        iptc = ("iptc-data-mining", "DMI-PROHIBITED", "no", is_strict)
+        allowed = ("c2pa", "ai_training=allowed", "yes", is_strict)
+        said = [[signal for signal in row if signal[0] != "x-robots-tag"] for row in seen(folder)]
+        assert said == [[iptc, allowed], [allowed], []], consent
+        assert len(seen(folder)[0]) == 3
+        refusal = "opt-out: IPTC data mining" if is_strict else None
+        assert column(folder, "error_message") == [refusal, None, None]
 
 
 def test_a_value_is_kept_short_and_on_one_line(make: Maker, site: ImageServer) -> None:
