@@ -224,8 +224,7 @@ class InFlight:
         """End the transfers that nobody wants the outcome of any more; gives their downloads."""
         for easy, (transfer, download) in list(self.running.items()):
             if not download.is_open:
-                del self.running[easy]
-                self._transport.remove(easy)
+                self._stop(easy)
                 self.set_free(transfer)
                 yield download
 
@@ -238,8 +237,7 @@ class InFlight:
             if now < download.turn_ends:
                 self.next_turn_end = min(self.next_turn_end, download.turn_ends)
                 continue
-            del self.running[easy]
-            self._transport.remove(easy)
+            self._stop(easy)
             self.set_free(transfer)
             yield download
 
@@ -267,6 +265,11 @@ class InFlight:
                 self._transport.remove(easy)
         self.running.clear()
         self.pool.close()
+
+    def _stop(self, easy: pycurl.Curl) -> None:
+        transfer, download = self.running.pop(easy)
+        download.received = transfer.received_bytes()
+        self._transport.remove(easy)
 
     def _request(self, transfer: Transfer, download: Download, reserved: int, now: float) -> None:
         """Find the host of ``download`` and go there."""
