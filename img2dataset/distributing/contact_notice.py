@@ -1,7 +1,7 @@
 """Says once that a host of the list asks who runs the program, and that this run does not say it.
 
-Shards come in as they are read, before a worker has them; a warning goes out when the first has a row of such a
-host. So nothing is said to whose lists have none, and no list is read for it. Used by ``local``.
+Shards come in as they are read, before a worker has them; a warning goes out with the first that has a row of
+such a host. No list is read for it, and of lists without such hosts nothing is said. Used by ``local``.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class FetchSettings(DownloadOptions, HostManners):
 
     @property
     def names_contact(self) -> bool:
-        """Whether the User-Agent says how the user can be reached: ``contact``, or one's own with an address."""
+        """Whether the User-Agent says how to reach the user: ``contact``, or one's own with an address."""
         if self.user_agent is None:
             return bool(self.contact)
         return "@" in self.user_agent or "://" in self.user_agent

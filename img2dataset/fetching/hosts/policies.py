@@ -15,8 +15,8 @@ class HostPolicy:
     """What one host, or each of several, may be asked for by a whole run.
 
     Args:
-        host: as ``politeness.host_of`` names it. Without a port: on any. ``*.`` before it: all hosts below it,
-            each for itself.
+        host: as ``politeness.host_of`` names it. Without a port: on any. ``*.`` before it: all hosts below
+            it, each for itself.
         connections: at a time; 0: any number; None: nothing is said of them.
         bytes_per_s: received, headers included; None: nothing is said.
         requests_per_s: sent; None: nothing is said.

@@ -79,8 +79,8 @@ def _policy(name: Any, lines: Any, shown: str, is_users: bool) -> HostPolicy:
     host = _host(name)
     if host is None:
         raise OptionError(
-            f"{shown} has the entry {_quoted(name)}; a host is written NAME, NAME:PORT, or *.NAME for all below"
-            " it, in quotes where it begins with * or [, and without http:// and path"
+            f"{shown} has the entry {_quoted(name)}; a host is written NAME, NAME:PORT, or *.NAME for all"
+            " below it, in quotes where it begins with * or [, and without http:// and path"
         )
     if not isinstance(lines, dict):
         raise OptionError(f"{shown} has {_quoted(lines)} for {name!r}; {_HOW}")
