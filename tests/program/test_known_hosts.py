@@ -68,25 +68,26 @@ def test_a_run_keeps_to_the_connections_and_the_rate_of_a_known_host(
         assert len(server.sent()) == count
         assert mbit_per_s(server) <= 1.1 * mbit
         assert most_mbit_per_s(server, 10) <= 1.1 * mbit
-        if processes == 2:
-            # Enough to see that it is this bound that holds the run, on a machine that is busy as well.
-            assert mbit_per_s(server) >= 0.5 * mbit
+        if mbit == 25.0:
+            assert mbit_per_s(server) >= 0.9 * mbit
 
 
-def test_a_name_of_the_own_network_may_have_a_policy_and_the_others_have_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("named", "options", "is_bounded"),
+    [
+        ("known.localhost", {}, True),
+        ("known.localhost", {"max_connections_per_host": 8}, True),
+        ("other.localhost", {}, False),
+    ],
+)
+def test_a_host_of_ones_own_network_is_bounded_by_its_policy_alone(
+    tmp_path: Path, named: str, options: dict[str, Any], is_bounded: bool
+) -> None:
     with ImageServer() as server:
-        server.put("/a.jpg", b"a", latency_s=0.05)
+        server.put("/a.jpg", b"a", latency_s=0.05 if is_bounded else 0.3)
         known = rows(server.url("/a.jpg", host="known.localhost"), 40)
-        run_with(tmp_path, known, "known.localhost: {connections: 2}", processes_count=1)
-        assert server.statistics()["peak"] <= 2
-    for options in ({"max_connections_per_host": 8}, {"consent": "off"}):
-        folder = tmp_path / str(len(options) and next(iter(options)))
-        folder.mkdir()
-        with ImageServer() as server:
-            server.put("/a.jpg", b"a", latency_s=0.3)
-            urls = rows(server.url("/a.jpg", host="known.localhost"), 40)
-            run_with(folder, urls, "other.localhost: {connections: 2}", processes_count=1, **options)
-            assert server.statistics()["peak"] > 2
+        run_with(tmp_path, known, f"{named}: {{connections: 2}}", processes_count=1, **options)
+        assert (server.statistics()["peak"] <= 2) is is_bounded
 
 
 def test_with_consent_off_no_policy_counts_and_the_file_is_said_to_be_unused(tmp_path: Path) -> None:
