@@ -55,6 +55,7 @@ def downloader_of(
     if session is not None:
         return SessionDownloader(session, limits, {"User-Agent": user_agent} if user_agent else {})
     from img2dataset.fetching import FetchSettings
+    from img2dataset.fetching.hosts.policy_files import load_policies
 
     settings = FetchSettings(
         thread_count=limits.concurrency,
@@ -66,6 +67,7 @@ def downloader_of(
         retries=limits.retries,
         user_agent=user_agent,
         kept_headers=VALIDATORS,
+        policies=load_policies(None),
     )
     return EngineDownloader(settings)
 
