@@ -37,6 +37,7 @@ def work_settings(options: Options) -> WorkSettings:
         image=image,
         save_captions=options.caption_col is not None,
         run_id=new_run_id(),
+        consent_column=options.save_consent,
     )
     return WorkSettings(
         fetch=fetch_settings(options),

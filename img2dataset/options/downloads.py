@@ -142,6 +142,16 @@ class MannersOptions:
         " and tdmrep.json too; off, only what the options for single signals say, and no policies of hosts",
         group=MANNERS,
     )
+    consent_signals: tuple[str, ...] = option(
+        (), help="signals of training that installed packages add, by name", group=MANNERS
+    )
+    save_consent: bool = option(
+        False,
+        help="keep what sites, answers and pictures say of training in a column of the metadata, honoured or"
+        " not",
+        group=MANNERS,
+        shapes_output=True,
+    )
     respect_robots_txt: bool = option(
         False,
         help="ask each site's robots.txt first",

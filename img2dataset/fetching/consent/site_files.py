@@ -7,12 +7,13 @@ Called by ``scheduler``; what the files say is the signals' own matter (``SiteFi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent import SiteFile, SiteRules
+from img2dataset.types import ConsentSignal
 
 # RFC 9309, 2.5: at least this much of a robots.txt must be read; nobody writes more. And 2.3.1.2: so many
 # hops.
@@ -69,6 +70,23 @@ class SiteFiles(Generic[Waiting]):
             if refusal is not None:
                 return Consent(refusal)
         return _ALLOWED
+
+    def signals(self, uri: str, now: float) -> Iterator[ConsentSignal]:
+        """What the files of its site that have come say about ``uri``; for the record.
+
+        Args:
+            now: Unix seconds.
+        """
+        site = site_of(uri) if self._files else ""
+        for path in self._files:
+            kept = self._kept.get(site + path)
+            if kept is None:
+                continue
+            if kept.refusal is not None:
+                name = path.rpartition("/")[2]
+                yield ConsentSignal(name, site + path, kept.refusal, "no", True, now)
+            for said in kept.rules.said(uri) if kept.rules is not None else ():
+                yield ConsentSignal(said.signal, site + path, said.value, said.says, said.is_honoured, now)
 
     def wait(self, file_uri: str, waiting: Waiting) -> bool:
         """Let ``waiting`` wait for a file; True if nobody has asked for it yet."""

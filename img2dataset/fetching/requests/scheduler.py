@@ -60,6 +60,8 @@ class Scheduler:
         self._clock = clock
         self._manners = settings
         self._more_schemes = settings.more_schemes
+        self._records_consent = settings.save_consent
+        self._unix_clock = unix_clock
         self._ledger = ledger
         self._lock = ledger.lock
         self._usual_reservation = usual_reservation
@@ -307,6 +309,8 @@ class Scheduler:
 
     def _has_consent(self, download: Download, files: SiteFiles[Download], now: float) -> bool:
         refusal, ask_first = files.judge(download.uri, now)
+        if self._records_consent and not ask_first:
+            download.hear(files.signals(download.uri, self._unix_clock()))
         if refusal is not None:
             self._refuse(download, refusal)
         elif ask_first:

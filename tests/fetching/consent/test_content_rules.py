@@ -21,7 +21,7 @@ TDMREP_PATH = "/.well-known/tdmrep.json"
 
 
 def said_by_robots(*lines: str, path: str = "/x/a.jpg", counts: bool = True) -> str | None:
-    file = RobotsTxt(None, reads_content_rules=counts)
+    file = RobotsTxt(None, honours_content_rules=counts)
     return file.parse("\n".join(lines).encode()).refusal(f"https://example.org{path}")
 
 
