@@ -173,3 +173,11 @@ def test_a_contact_is_named_where_the_user_agent_has_it(
     settings = fetch_settings(resolve({"url_list": "list.txt", "output_folder": str(tmp_path), **options}))
     assert settings.names_contact is named
     assert any(options.get(name, "-") in settings.user_agent_header for name in options) or not named
+
+
+def test_the_page_of_known_hosts_has_the_table() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "known-hosts.md").read_text()
+    for policy in load_policies(None).known:
+        (line,) = [line for line in page.splitlines() if line.startswith(f"| `{policy.host}`")]
+        assert f"| {policy.connections} | {(policy.bytes_per_s or 0) * 8 / 1e6:g} |" in line
+        assert policy.source in line
