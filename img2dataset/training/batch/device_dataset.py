@@ -11,6 +11,7 @@ from typing import Any
 from img2dataset.counted import counted
 from img2dataset.errors import OptionError
 from img2dataset.training.batch.collation import Collate, EmptyBatch
+from img2dataset.training.batch.numbered import Numbered
 from img2dataset.training.batch.sampling import ShuffleSampler
 from img2dataset.training.representation import shown
 from img2dataset.training.requirements import require
@@ -163,39 +164,9 @@ class DeviceDataset(torch.utils.data.IterableDataset):  # type: ignore[misc, nam
         return taken
 
 
-class _Numbered(torch.utils.data.Dataset):  # type: ignore[misc, name-defined]
-    """Samples with the numbers they were asked for by, whatever is skipped."""
-
-    def __init__(self, dataset: Any):
-        self._dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitems__(self, numbers: list[int]) -> list[tuple[int, Any]]:
-        return [
-            (number, sample)
-            for number, sample in zip(numbers, self._samples(numbers), strict=True)
-            if sample is not None
-        ]
-
-    def _samples(self, numbers: list[int]) -> list[Any]:
-        if hasattr(self._dataset, "load_batch"):
-            samples: list[Any] = self._dataset.load_batch(numbers)()
-            return samples
-        if hasattr(self._dataset, "__getitems__"):
-            try:
-                samples = list(self._dataset.__getitems__(numbers))
-            except EmptyBatch:
-                return [None] * len(numbers)
-            if len(samples) == len(numbers):
-                return samples
-        return [self._dataset[number] for number in numbers]
-
-
 def _samples(dataset: Any, num_workers: int) -> Iterator[tuple[int, Any]]:
     loader = torch.utils.data.DataLoader(
-        _Numbered(dataset), SAMPLES_AT_ONCE, num_workers=num_workers, collate_fn=list
+        Numbered(dataset), SAMPLES_AT_ONCE, num_workers=num_workers, collate_fn=list
     )
     for several in loader:
         yield from several

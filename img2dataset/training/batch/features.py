@@ -11,28 +11,24 @@ there is not computed again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, InputError, OptionError
-from img2dataset.storage.putting import put_whole
-from img2dataset.training.batch.collation import Collate
-from img2dataset.training.batch.identity import identity
+from img2dataset.training.batch.collation import Collate, EmptyBatch
+from img2dataset.training.batch.feature_files import FeatureWriter, stored_keys
+from img2dataset.training.batch.feature_keys import feature_keys
+from img2dataset.training.batch.numbered import Numbered
 from img2dataset.training.batch.sampling import rank_and_world_size
-from img2dataset.training.load.sources import is_url, located
 from img2dataset.training.representation import shown
 from img2dataset.training.requirements import require
 
 torch = require("torch", "precomputed features")
-
-# Of what a key is made of: features of another one are computed again.
-FORMAT = "features 2"
 
 
 def precompute(
@@ -62,7 +58,8 @@ def precompute(
         rank, world_size: each rank computes its share; None: as PyTorch's process group says, or alone.
 
     Returns:
-        The number of samples computed now. Samples that fail to load (``on_error="skip"``) get none.
+        The number of samples computed now. Rows that fail to load (``on_error="skip"`` or "replace") get
+        none.
 
     Raises:
         OptionError: no version, or a value out of its range.
@@ -80,33 +77,49 @@ def precompute(
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     keys = feature_keys(dataset, version)
-    stored = _stored_keys(folder)
+    stored = stored_keys(folder)
     missing = [index for index, key in enumerate(keys) if key not in stored and index % world_size == rank]
     loader = torch.utils.data.DataLoader(
-        dataset,
+        Numbered(dataset),
         batch_size=batch_size,
         sampler=missing,
         num_workers=num_workers,
-        collate_fn=collate or Collate(pad_images=False),
+        collate_fn=_CollateOwn(collate or Collate()),
     )
-    writer = _FeatureWriter(folder, f"{rank:05d}", samples_per_shard)
-    for batch in loader:
-        for index, features, caption in _computed(compute, batch):
-            # A sample that stands in for one that failed has another row, and so another key.
-            writer.add(keys[index], features, caption)
+    writer = FeatureWriter(folder, f"{rank:05d}", samples_per_shard)
+    for loaded in loader:
+        for row, features, caption in () if loaded is None else _computed(compute, *loaded):
+            writer.add(keys[row], features, caption)
     writer.flush()
     return writer.written
 
 
+class _CollateOwn:
+    """Collates samples that are of the rows they were asked for as, not those that stand in for others."""
+
+    def __init__(self, collate: Callable[[Sequence[Any]], dict[str, Any]]):
+        self._collate = collate
+
+    def __call__(self, numbered: Sequence[tuple[int, Any]]) -> tuple[list[int], dict[str, Any]] | None:
+        own = [(row, sample) for row, sample in numbered if _row_of(sample, row) == row]
+        return ([row for row, _ in own], self._collate([sample for _, sample in own])) if own else None
+
+
+def _row_of(sample: Any, asked: int) -> int:
+    """The row that a sample is of: it says so itself, unless a ``model_transform`` has left that out."""
+    return int(sample.get("index", asked)) if isinstance(sample, Mapping) else asked
+
+
 def _computed(
-    compute: Callable[[dict[str, Any]], Mapping[str, Any]], batch: dict[str, Any]
+    compute: Callable[[dict[str, Any]], Mapping[str, Any]], rows: Sequence[int], batch: dict[str, Any]
 ) -> Iterator[tuple[int, dict[str, Any], Any]]:
     """Of each sample of a batch: its row's number, its features, and the caption that was encoded."""
-    indices = [int(index) for index in batch["index"]]
-    captions = batch.get("caption") or [""] * len(indices)
+    # A collation may change the order.
+    rows = [int(row) for row in batch.get("index", rows)]
+    captions = batch.get("caption") or [""] * len(rows)
     with torch.no_grad():
-        made = list(_by_sample(compute(batch), len(indices)))
-    yield from zip(indices, made, captions, strict=True)
+        made = list(_by_sample(compute(batch), len(rows)))
+    yield from zip(rows, made, captions, strict=True)
 
 
 class FeatureDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defined]
@@ -156,7 +169,7 @@ class FeatureDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defin
         if compute is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
         self._keys = feature_keys(dataset, version)
-        self._stored = _stored_keys(self._folder)
+        self._stored = stored_keys(self._folder)
         self._open: dict[str, Any] = {}
         self._captions: dict[str, dict[str, Any]] = {}
         self._process_id = os.getpid()
@@ -182,44 +195,81 @@ class FeatureDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defin
             of=self.dataset,
         )
 
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        return self.__getitems__([number])[0]
+    def __getitem__(self, number: int) -> dict[str, Any] | None:
+        """The sample of row ``number``; None if it could not be loaded and ``on_error`` is "skip"."""
+        return self._samples([range(len(self))[number]])[0]
 
     def __getitems__(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
-        """The samples of several rows; what has no features yet is computed together."""
+        """The samples of several rows; what has no features yet is computed together.
+
+        Of a row that cannot be loaded it does what the dataset's ``on_error`` says.
+        """
+        samples = [sample for sample in self._samples(numbers) if sample is not None]
+        if not samples:
+            raise EmptyBatch.of(len(numbers), self.dataset.failures.get(self.indices[numbers[-1]]))
+        return samples
+
+    def load_batch(self, numbers: Sequence[int]) -> Callable[[], list[Any]]:
+        """What gives the samples of several rows, None for those that were skipped."""
+        return lambda: self._samples(numbers)
+
+    def _samples(self, numbers: Sequence[int]) -> list[Any]:
         indices = [self.indices[number] for number in numbers]
         missing = [index for index in dict.fromkeys(indices) if self._keys[index] not in self._stored]
-        if missing:
-            self._compute_missing(missing)
-        # One that could not be loaded has none; its batch is smaller, as on_error="skip" says.
-        return [self._sample(index) for index in indices if self._keys[index] in self._stored]
+        rows = self._compute_missing(missing) if missing else {}
+        rows |= {index: index for index in indices if self._keys[index] in self._stored}
+        whole = self._whole_samples(rows.values()) if self.with_samples else {}
+        samples = {}
+        for index, row in rows.items():
+            if not self.with_samples:
+                samples[index] = self._sample(row)
+            elif row in whole:
+                samples[index] = whole[row]
+        return [samples.get(index) for index in indices]
 
-    def _compute_missing(self, indices: list[int]) -> None:
+    def _whole_samples(self, rows: Iterable[int]) -> dict[int, Any]:
+        """The dataset's own samples of rows, with the features added, unless their images failed."""
+        whole = {}
+        for asked, sample in Numbered(self.dataset).__getitems__(list(dict.fromkeys(rows))):
+            # What stands in for a failed one goes with its own features.
+            row = _row_of(sample, asked)
+            if self._keys[row] in self._stored:
+                whole[asked] = dict(sample) | self._features(row)
+        return whole
+
+    def _compute_missing(self, indices: list[int]) -> dict[int, int]:
+        """Compute what has no features; for each that has some now the row that they are of."""
         assert self._compute is not None
         # Another worker, or another rank, may have computed them meanwhile.
-        self._stored = _stored_keys(self._folder, self._stored)
+        self._stored = stored_keys(self._folder, self._stored)
         indices = [index for index in indices if self._keys[index] not in self._stored]
-        if not indices:
-            return
-        get_all = getattr(self.dataset, "__getitems__", None)
-        samples = get_all(indices) if get_all is not None else [self.dataset[index] for index in indices]
-        writer = _FeatureWriter(self._folder, f"fly-{uuid.uuid4().hex[:12]}", len(indices) + 1)
-        for index, features, caption in _computed(self._compute, self._collate(samples)):
-            writer.add(self._keys[index], features, caption)
-        writer.flush()
-        self._stored = _stored_keys(self._folder, self._stored)
+        numbered = Numbered(self.dataset).__getitems__(indices) if indices else []
+        rows = {index: _row_of(sample, index) for index, sample in numbered}
+        # One stands in for those that failed; it may be among the others, or be known.
+        new = {rows[index]: sample for index, sample in numbered if self._keys[rows[index]] not in self._stored}
+        if new:
+            writer = FeatureWriter(self._folder, f"fly-{uuid.uuid4().hex[:12]}", len(new) + 1)
+            batch = self._collate(list(new.values()))
+            for row, features, caption in _computed(self._compute, list(new), batch):
+                writer.add(self._keys[row], features, caption)
+            writer.flush()
+            self._stored = stored_keys(self._folder, self._stored)
+        return rows
 
     def _sample(self, index: int) -> dict[str, Any]:
-        key = self._keys[index]
-        shard, fields = self._stored[key]
-        file = self._opened(shard)
-        features = {field: file.get_tensor(f"{key}/{field}") for field in fields}
-        if self.with_samples:
-            return dict(self.dataset[index]) | features
         row = self.dataset.rows.row(index)
         used = self.dataset.columns
         metadata = {name: value for name, value in row.items() if name not in used.values()}
-        return {**features, "index": index, "caption": self._captions[shard][key], "metadata": metadata}
+        features = self._features(index)
+        key = self._keys[index]
+        caption = self._captions[self._stored[key][0]][key]
+        return {**features, "index": index, "caption": caption, "metadata": metadata}
+
+    def _features(self, index: int) -> dict[str, Any]:
+        key = self._keys[index]
+        shard, fields = self._stored[key]
+        file = self._opened(shard)
+        return {field: file.get_tensor(f"{key}/{field}") for field in fields}
 
     def _opened(self, shard: str) -> Any:
         if self._process_id != os.getpid():
@@ -235,64 +285,6 @@ class FeatureDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defin
         return self.__dict__ | {"_open": {}}
 
 
-def feature_keys(dataset: Any, version: str) -> list[str]:
-    """The key of each sample: a hash of its row, its files' sizes and times, and what the module says.
-
-    Raises:
-        OptionError: as ``identity``; or the dataset is of another kind.
-    """
-    if not all(hasattr(dataset, name) for name in ("rows", "transforms", "sources")):
-        raise OptionError(
-            f"features are of an ImageTextDataset, not of a {type(dataset).__name__}, whose samples cannot be"
-            " known again; give its datasets, each for itself, and join what FeatureDataset makes of them"
-        )
-    transforms = dataset.transforms
-    made_with = {
-        "img_transform": transforms.img_transform,
-        "caption_transform": transforms.caption_transform,
-        "tokenizer": transforms.tokenizer,
-        "model_transform": getattr(dataset, "model_transform", None),
-        "buckets": dataset.buckets,
-        "captions": dataset.captions,
-        "column_map": dict(dataset.columns),
-        "mode": dataset.loader.mode,
-        "seed": dataset.seed,
-        "images_alike": getattr(dataset, "images_alike", True),
-    }
-    described = [f"{name}: {identity(value, name)}" for name, value in made_with.items()]
-    common = "\n".join([FORMAT, version, *described])
-    return [_key(common, dataset, index) for index in range(len(dataset))]
-
-
-def _key(common: str, dataset: Any, index: int) -> str:
-    digest = hashlib.sha256(common.encode())
-    row = dataset.rows.row(index)
-    digest.update(json.dumps(row, sort_keys=True, default=_row_value).encode())
-    for source in map(located, dataset.sources(index)):
-        if (
-            isinstance(source, str)
-            and not is_url(source)
-            and "://" not in source[:20]
-            and source[:5] != "data:"
-        ):
-            base = dataset.loader.sources.base_path
-            path = Path(source).expanduser() if base is None else base / source
-            try:
-                status = path.stat()
-                digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-            except OSError:
-                pass  # a file that is not there fails when it is loaded
-    return digest.hexdigest()[:40]
-
-
-def _row_value(value: Any) -> str:
-    if isinstance(value, (bytes, bytearray)):
-        return hashlib.sha256(value).hexdigest()
-    if hasattr(value, "tobytes"):
-        return hashlib.sha256(value.tobytes()).hexdigest()
-    return repr(value)
-
-
 def _by_sample(computed: Mapping[str, Any], count: int) -> Iterator[dict[str, Any]]:
     for name, values in computed.items():
         if "/" in name or len(values) != count:
@@ -306,58 +298,3 @@ def _by_sample(computed: Mapping[str, Any], count: int) -> Iterator[dict[str, An
             name: torch.as_tensor(values[at]).detach().cpu().contiguous().clone()
             for name, values in computed.items()
         }
-
-
-class _FeatureWriter:
-    """Collects the features of samples and writes them, a shard at a time."""
-
-    def __init__(self, folder: Path, writer: str, samples_per_shard: int):
-        self._folder = folder
-        self._writer = writer
-        self._samples_per_shard = samples_per_shard
-        self._tensors: dict[str, Any] = {}
-        self._captions: dict[str, Any] = {}
-        self._samples = 0
-        self.written = 0
-        for leftover in folder.glob(f".features-{writer}-*.tmp"):
-            leftover.unlink()
-
-    def add(self, key: str, features: Mapping[str, Any], caption: Any) -> None:
-        self._captions[key] = caption
-        self._tensors |= {f"{key}/{field}": tensor for field, tensor in features.items()}
-        self._samples += 1
-        if self._samples >= self._samples_per_shard:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self._tensors:
-            return
-        number = 1 + max(
-            (int(path.stem.rpartition("-")[2]) for path in self._folder.glob(f"features-{self._writer}-*")),
-            default=-1,
-        )
-        save = require("safetensors.torch", "precomputed features").save_file
-        temporary = self._folder / f".features-{self._writer}-{uuid.uuid4().hex}.tmp"
-        with put_whole(self._folder / f"features-{self._writer}-{number:05d}.safetensors", temporary):
-            save(self._tensors, str(temporary), {"captions": json.dumps(self._captions)})
-        self.written += self._samples
-        self._tensors, self._captions, self._samples = {}, {}, 0
-
-
-def _stored_keys(
-    folder: Path, known: Mapping[str, tuple[str, list[str]]] | None = None
-) -> dict[str, tuple[str, list[str]]]:
-    """For each key that has features, its shard and its fields' names; ``known``: from an earlier look."""
-    safetensors = require("safetensors", "precomputed features")
-    stored = dict(known or {})
-    read = {shard for shard, _ in stored.values()}
-    for path in sorted(folder.glob("features-*.safetensors")):
-        if path.name in read:
-            continue
-        with safetensors.safe_open(str(path), framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 - it is no dictionary
-                key, _, field = name.partition("/")
-                shard, fields = stored.setdefault(key, (path.name, []))
-                if shard == path.name:
-                    fields.append(field)
-    return stored

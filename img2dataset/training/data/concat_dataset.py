@@ -122,8 +122,15 @@ def _load(dataset: Any, indices: list[int]) -> Finish:
         finish: Finish = dataset.load_batch(indices)
         return finish
     if hasattr(dataset, "__getitems__"):
-        return lambda: list(dataset.__getitems__(indices))
+        return lambda: _without_skipped(dataset, indices)
     return lambda: [dataset[index] for index in indices]
+
+
+def _without_skipped(dataset: Any, indices: list[int]) -> list[Any]:
+    try:
+        return list(dataset.__getitems__(indices))
+    except EmptyBatch:  # of this dataset; the others may have samples
+        return []
 
 
 def _row(dataset: Any, index: int) -> tuple[Any, int]:

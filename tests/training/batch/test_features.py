@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Subset
 
 from img2dataset.errors import Img2datasetError, InputError, OptionError
@@ -19,7 +20,7 @@ from img2dataset.training import (
     collate,
     precompute,
 )
-from img2dataset.training.batch.features import feature_keys
+from img2dataset.training.batch.feature_keys import feature_keys
 
 
 class Encoder:
@@ -211,3 +212,81 @@ def test_features_of_several_datasets_are_joined_and_those_of_other_kinds_refuse
     (batch,) = DataLoader(joined, 12, collate_fn=collate)
     assert batch["latent"].shape == (12, 3)
     assert joined[7]["caption"] == parts[1][1]["caption"]
+
+
+def failing_rows(folder: Path) -> list[dict[str, Any]]:
+    return [{"image": str(folder / name), "caption": name} for name in ("0.jpg", "none.jpg", "2.jpg", "4.jpg")]
+
+
+@pytest.mark.parametrize("on_error", ["skip", "replace"])
+def test_a_row_that_fails_does_what_on_error_says_in_every_epoch(
+    pictures_folder: Path, tmp_path: Path, on_error: Any
+) -> None:
+    dataset = ImageTextDataset(
+        failing_rows(pictures_folder), img_transform={"resize": [16, 16]}, on_error=on_error
+    )
+    encoder = Encoder()
+    features = FeatureDataset(dataset, tmp_path, version="v1", on_missing="compute", compute=encoder)
+    for _ in range(3):
+        (batch,) = DataLoader(features, batch_size=4, collate_fn=collate)
+        rows = batch["index"].tolist()
+        assert [row for row in rows if row in (0, 2, 3)][:1] == [0]
+        assert len(rows) == (3 if on_error == "skip" else 4)
+        assert [dataset.rows.row(row)["caption"] for row in rows] == batch["caption"]
+    assert encoder.samples == 3  # no row twice, whatever it stands in for
+    alone = features[1]
+    assert (alone is None) == (on_error == "skip")
+    joined = ConcatDataset([features, dataset_of(pictures_folder)])
+    assert len(joined.__getitems__([1, 5])) == (1 if on_error == "skip" else 2)
+
+
+@pytest.mark.parametrize("on_error", ["skip", "replace"])
+def test_a_run_whose_only_missing_rows_fail_ends(
+    pictures_folder: Path, tmp_path: Path, on_error: Any
+) -> None:
+    dataset = ImageTextDataset(
+        failing_rows(pictures_folder), img_transform={"resize": [16, 16]}, on_error=on_error
+    )
+    for computed in (3, 0):
+        assert precompute(dataset, Encoder(), tmp_path, version="v1", batch_size=1) == computed
+    assert len(FeatureDataset(dataset, tmp_path, version="v1", on_missing="skip")) == 3
+
+
+def test_features_never_go_with_the_image_of_another_row(pictures_folder: Path, tmp_path: Path) -> None:
+    rows = [{"image": str(pictures_folder / f"{number}.jpg"), "caption": str(number)} for number in (0, 2, 4)]
+    made = ImageTextDataset(rows, img_transform={"resize": [16, 16]}, on_error="replace")
+    precompute(made, Encoder(), tmp_path, version="v1")
+    features = FeatureDataset(made, tmp_path, version="v1", with_samples=True)
+    (pictures_folder / "2.jpg").unlink()
+    for sample in features.__getitems__([0, 1, 2]):
+        assert torch.allclose(sample["img"].mean(dim=(1, 2)), sample["latent"], atol=1e-6)
+        assert len(sample["text"]) == len(sample["caption"])
+
+
+def test_a_sample_need_not_say_its_row(pictures_folder: Path, tmp_path: Path) -> None:
+    dataset = ImageTextDataset(
+        pictures_folder,
+        img_transform={"resize": [16, 16]},
+        model_transform=lambda sample: {"img": sample["img"], "caption": sample["caption"]},
+    )
+    assert precompute(dataset, Encoder(), tmp_path, version="v1") == 6
+
+
+def test_a_path_below_the_home_folder_or_as_an_object_is_looked_at(
+    pictures_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(pictures_folder))
+    for image, base in (("~/0.jpg", "/elsewhere"), (Path("0.jpg"), pictures_folder)):
+        dataset = ImageTextDataset([{"image": image, "caption": "a"}], base_path=base)
+        (before,) = feature_keys(dataset, "v1")
+        with open(pictures_folder / "0.jpg", "ab") as file:
+            file.write(b"more")
+        assert feature_keys(dataset, "v1") != [before]
+
+
+def test_pictures_of_the_same_bytes_and_another_shape_are_told_apart() -> None:
+    keys = [
+        feature_keys(ImageTextDataset([{"image": Image.new("RGB", size), "caption": "a"}]), "v1")
+        for size in ((4, 8), (8, 4))
+    ]
+    assert keys[0] != keys[1]
