@@ -15,7 +15,7 @@ from img2dataset.training.batch.identity import identity
 from img2dataset.training.load.sources import ImageLoadError, is_url, located
 
 # Of what a key is made of: features of another one are computed again.
-FORMAT = "features 2"
+FORMAT = "features 3"
 
 
 def feature_keys(dataset: Any, version: str) -> list[str]:
