@@ -279,7 +279,7 @@ def _function_of(member: Any) -> Any:
 
 
 def _is_made_by_python(name: str, member: Any) -> bool:
-    """Whether a member of a class says something of the class, such as its documentation, and does nothing."""
+    """Whether a member of a class describes it, as its documentation, and does nothing."""
     return name.startswith("__") and name.endswith("__") and not callable(_function_of(member))
 
 

@@ -36,6 +36,8 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         self.epoch = 0
         self._skipped = 0
         self._given = 0
+        # Whether the epoch was given out to its end. Training may still be in it: workers take ahead.
+        self._ended = False
 
     def __repr__(self) -> str:
         kinds = ("batch_size", "shuffle", "remainder", "drop_last", "seed", "epoch")
@@ -44,8 +46,10 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         return shown(self, f"{counted(self._count(self.epoch, False), 'step')} an epoch", rank=rank, **values)
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin epoch number ``epoch`` at the next iteration."""
-        self.epoch, self._skipped, self._given = epoch, 0, 0
+        """Begin epoch number ``epoch`` at the next iteration; where a state of it was loaded, go on there."""
+        if epoch == self.epoch and self._skipped:
+            return
+        self.epoch, self._skipped, self._given, self._ended = epoch, 0, 0, False
 
     def state_dict(self, consumed: int | None = None) -> dict[str, int]:
         """The position.
@@ -55,6 +59,8 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
                 takes items ahead of their use, so only the training loop knows; None: all that were given
                 out.
         """
+        if consumed is None and self._ended:
+            return {"seed": self.seed, "epoch": self.epoch + 1, "consumed": 0}
         return {
             "seed": self.seed,
             "epoch": self.epoch,
@@ -72,7 +78,7 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
                 f"the state is of seed {state['seed']}, this sampler's seed is {self.seed}; use the same"
             )
         self.epoch, self._skipped = state["epoch"], state["consumed"]
-        self._given = self._skipped
+        self._given, self._ended = self._skipped, False
 
     def _items(self, epoch: int, of_all_ranks: bool) -> Sequence[Any]:
         """This rank's items of an epoch, or those of all ranks, step by step."""
@@ -83,13 +89,15 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         raise NotImplementedError(f"{type(self).__name__} must say how much it gives out")
 
     def __iter__(self) -> Iterator[Any]:
+        if self._ended:
+            self.epoch, self._given, self._ended = self.epoch + 1, 0, False
         tell_epoch(self.dataset, self.epoch)
         items = self._items(self.epoch, is_divided_by_accelerate())
         self._given, self._skipped = self._skipped, 0
         for item in items[self._given :]:
             self._given += 1
             yield item
-        self.epoch, self._given = self.epoch + 1, 0
+        self._ended = True
 
     def __len__(self) -> int:
         return self._count(self.epoch, is_divided_by_accelerate()) - self._skipped

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from img2dataset.errors import OptionError
-from img2dataset.training import SDXL_SIZES, Buckets, BucketSampler, ShuffleSampler, bucket_sizes
+from img2dataset.training import (
+    SDXL_SIZES,
+    Buckets,
+    BucketSampler,
+    ImageTextDataset,
+    ShuffleSampler,
+    bucket_sizes,
+    collate,
+)
 from tests.pictures import photograph_pixels
 
 
@@ -168,6 +179,27 @@ def test_an_epoch_follows_from_the_seed_and_can_be_gone_on_with(kind: str) -> No
     assert list(resumed) == list(whole)
     with pytest.raises(OptionError, match="seed"):
         BucketSampler([0], 1, seed=4).load_state_dict(begun.state_dict())
+
+
+def test_a_state_is_of_the_epoch_in_training_though_workers_took_the_rest_of_it(
+    pictures_folder: Path,
+) -> None:
+    dataset = ImageTextDataset(pictures_folder, img_transform={"resize": [8, 8]})
+
+    def loader(sampler: ShuffleSampler) -> Any:
+        return DataLoader(dataset, 2, sampler=sampler, num_workers=2, collate_fn=collate)
+
+    whole = ShuffleSampler(dataset)
+    first, second = ([batch["index"].tolist() for batch in loader(whole)] for _ in range(2))
+    assert whole.state_dict() == {"seed": 0, "epoch": 2, "consumed": 0}
+    stopped = ShuffleSampler(dataset)
+    assert next(iter(loader(stopped)))["index"].tolist() == first[0]
+    resumed = ShuffleSampler(dataset)
+    resumed.load_state_dict(stopped.state_dict(consumed=2))
+    # As loops that are made for DistributedSampler do.
+    resumed.set_epoch(0)
+    assert [batch["index"].tolist() for batch in loader(resumed)] == first[1:]
+    assert [batch["index"].tolist() for batch in loader(resumed)] == second
 
 
 def test_ranks_share_the_rows_of_a_shuffled_epoch() -> None:

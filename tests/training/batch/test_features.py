@@ -215,7 +215,8 @@ def test_features_of_several_datasets_are_joined_and_those_of_other_kinds_refuse
 
 
 def failing_rows(folder: Path) -> list[dict[str, Any]]:
-    return [{"image": str(folder / name), "caption": name} for name in ("0.jpg", "none.jpg", "2.jpg", "4.jpg")]
+    names = ("0.jpg", "none.jpg", "2.jpg", "4.jpg")
+    return [{"image": str(folder / name), "caption": name} for name in names]
 
 
 @pytest.mark.parametrize("on_error", ["skip", "replace"])

@@ -116,7 +116,8 @@ def test_another_process_knows_it_again() -> None:
     program = (
         "from tests.training.batch.test_identity import *;"
         "print(identity([functools.partial(prefixed, prefix='a'), adding('b'), Tokenizer(3, {'x': 1}),"
-        " {3, 1, 2}, {'b', 'a', 'c'}, {prefixed, adding, str}, with_lock, torch.arange(4), reading_the_module], 'it'))"
+        " {3, 1, 2}, {'b', 'a', 'c'}, {prefixed, adding, str}, with_lock,"
+        " torch.arange(4), reading_the_module], 'it'))"
     )
     seen = {
         subprocess.run(
