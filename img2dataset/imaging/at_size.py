@@ -19,13 +19,12 @@ from img2dataset.imaging.failure import ImageFailure
 from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.header import read_header
 from img2dataset.imaging.orientation import upright, upright_size
-from img2dataset.imaging.pillow import loaded, open_with_pillow, upright_picture
+from img2dataset.imaging.pillow import ORIENTATION_TAG, loaded, open_with_pillow, upright_picture
 from img2dataset.imaging.reduction import jpeg_shortcuts, usual_reduction
 from img2dataset.imaging.resize import reduce_in_steps, scale
 from img2dataset.imaging.shrinking import shrink_jpeg
 
 Size = tuple[int, int]  # width, height, in pixels
-_ORIENTATION_TAG = 0x0112
 
 
 def size_of(body: bytes | bytearray) -> Size:
@@ -60,7 +59,7 @@ def decode_as_it_is(
     image = loaded(image)
     turn = header.orientation
     if image.format == "TIFF":  # Pillow has turned it, and keeps what there is left to turn
-        turn = image.getexif().get(_ORIENTATION_TAG, 1)
+        turn = image.getexif().get(ORIENTATION_TAG, 1)
     return upright_picture(image, turn)
 
 

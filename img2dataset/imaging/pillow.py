@@ -6,6 +6,7 @@ or decodes wrongly: GIF, AVIF, ICO, TGA, PCX, SGI, YCbCr in TIFF, CMYK without A
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ _FORMATS = {
     "ppm": ("PPM",),
 }
 
+ORIENTATION_TAG = 0x0112
 # EXIF orientation → what makes it upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -80,6 +82,23 @@ def upright_picture(image: Image.Image, orientation: int) -> Image.Image:
     for name in ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
         image.info.pop(name, None)  # nobody is to turn it a second time
     return image
+
+
+def upright_of_others(image: Image.Image) -> Image.Image:
+    """A picture that was opened elsewhere, with all of its pixels, as it is meant to be seen.
+
+    As from its file, EXIF turns it, and XMP does not.
+
+    Raises:
+        ImageFailure: the data ends early or is damaged.
+    """
+    image = loaded(image)
+    if image.format == "TIFF":  # Pillow has turned it, and keeps what there is left to turn
+        return upright_picture(image, image.getexif().get(ORIENTATION_TAG, 1))
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):  # of any kind, where the EXIF is damaged
+        exif.load(image.info.get("exif", b""))
+    return upright_picture(image, exif.get(ORIENTATION_TAG, 1))
 
 
 def decode_with_pillow(

@@ -246,7 +246,8 @@ class FeatureDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defin
         numbered = Numbered(self.dataset).__getitems__(indices) if indices else []
         rows = {index: _row_of(sample, index) for index, sample in numbered}
         # One stands in for those that failed; it may be among the others, or be known.
-        new = {rows[index]: sample for index, sample in numbered if self._keys[rows[index]] not in self._stored}
+        found = {rows[index]: sample for index, sample in numbered}
+        new = {row: sample for row, sample in found.items() if self._keys[row] not in self._stored}
         if new:
             writer = FeatureWriter(self._folder, f"fly-{uuid.uuid4().hex[:12]}", len(new) + 1)
             batch = self._collate(list(new.values()))

@@ -188,9 +188,9 @@ class _Describing:
 
     def _refused(self, value: Any) -> OptionError:
         return OptionError(
-            f"{self._name} holds or reads a {_named(type(value))}, which cannot be known again in another process, so"
-            " that features made with it could be taken for others; give an object that can be pickled, or do"
-            " this part in compute and name it in version="
+            f"{self._name} holds or reads a {_named(type(value))}, which cannot be known again in another"
+            " process, so that features made with it could be taken for others; give an object that can be"
+            " pickled, or do this part in compute and name it in version="
         )
 
 

@@ -190,5 +190,14 @@ def _tell_of_captions(folder: Path, found: _Found) -> None:
 def _caption_beside(folder: str, stem: str, present: set[str]) -> str | None:
     for ending in CAPTION_ENDINGS:
         if stem + ending in present:
-            return Path(folder, stem + ending).read_text(encoding="utf-8-sig").strip()
+            path = Path(folder, stem + ending)
+            try:
+                return path.read_text(encoding="utf-8-sig").strip()
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"the caption {str(path)!r} is not UTF-8 (byte {error.start}); convert it, as with iconv"
+                    " -f latin1 -t utf-8"
+                ) from error
+            except OSError as error:
+                raise InputError(f"the caption {str(path)!r} cannot be read: {error.strerror}") from error
     return None

@@ -30,6 +30,8 @@ def rows_in_memory(source: Any, split: str | None = None) -> RowList:
     refuse_split(split, f"a {type(source).__name__}")
     if hasattr(source, "num_rows") and hasattr(source, "combine_chunks"):
         return ArrowRows(source)
+    if type(source).__name__ == "LazyFrame" and hasattr(source, "collect"):
+        raise InputError(f"a {type(source).__name__} has no rows yet; give what its collect() returns")
     if _is_frame(source):
         return _rows_of_frame(source)
     if hasattr(source, "__len__") and hasattr(source, "__getitem__") and not isinstance(source, Mapping):

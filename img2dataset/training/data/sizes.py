@@ -43,7 +43,10 @@ def _sizes_of_images(
     sizes = []
     for source in sources:
         if source is not None and hasattr(source, "convert"):
-            sizes.append((source.size[0], source.size[1]))
+            try:
+                sizes.append(loader(source).size)
+            except ImageLoadError:
+                sizes.append((0, 0))
             continue
         body = next(bodies)
         try:

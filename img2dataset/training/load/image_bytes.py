@@ -83,6 +83,18 @@ def image_size(body: bytes | bytearray | memoryview) -> tuple[int, int]:
         return size_of(_in_bytes(body))
 
 
+def picture_of_others(image: Any, mode: str | None) -> Any:
+    """A ``PIL.Image.Image`` that was opened elsewhere, as ``decode_image`` gives that of its file.
+
+    Raises:
+        DecodeFailed: its file is cut short or damaged.
+    """
+    from img2dataset.imaging.pillow import upright_of_others
+
+    with image_errors():
+        return converted(upright_of_others(image), mode)
+
+
 def _in_bytes(body: bytes | bytearray | memoryview) -> bytes | bytearray:
     return bytes(body) if isinstance(body, memoryview) else body
 
@@ -91,16 +103,12 @@ def converted(image: Any, mode: str | None) -> Any:
     """The picture in ``mode``; going to RGB or L, transparent pixels are laid on white."""
     from PIL import Image
 
-    if mode is None or image.mode == mode:
+    transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+    if mode is None or (image.mode == mode and (mode == "RGBA" or not transparent)):
         return image
     if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I"):
-        # Sixteen bits to eight: Pillow's own conversion clips everything above 255 to white.
-        image = (
-            image.point(lambda value: value * (1 / 257)).convert("L")
-            if image.mode == "I"
-            else _to_eight(image)
-        )
-    transparent = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+        image = _to_eight(image)
+        transparent = False
     if transparent and mode != "RGBA":
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -109,7 +117,9 @@ def converted(image: Any, mode: str | None) -> Any:
 
 
 def _to_eight(image: Any) -> Any:
+    """Sixteen bits as eight: Pillow's own conversion clips everything above 255 to white."""
     import numpy as np
     from PIL import Image
 
-    return Image.fromarray((np.asarray(image).astype(np.uint16) // 257).astype(np.uint8))
+    values = np.asarray(image).astype(np.int64).clip(0, 65535)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))

@@ -18,7 +18,7 @@ from img2dataset.errors import OptionError
 from img2dataset.training.load.cache import ImageCache
 from img2dataset.training.load.cache_entry import Entry
 from img2dataset.training.load.downloading import downloader_of
-from img2dataset.training.load.image_bytes import MODES, DecodeFailed, converted, decode_image
+from img2dataset.training.load.image_bytes import MODES, DecodeFailed, decode_image, picture_of_others
 from img2dataset.training.load.image_pixels import ScaledSize, decode_scaled
 from img2dataset.training.load.limits import DownloadLimits
 from img2dataset.training.load.operators import Operator
@@ -129,7 +129,7 @@ class ImageLoader(Operator):
             if source is None:
                 return None
             if _is_picture(source):
-                return converted(source, self.mode)
+                return self._converted(source)
             body = next(bodies)
             if isinstance(body, ImageLoadError):
                 raise body
@@ -226,6 +226,12 @@ class ImageLoader(Operator):
             return decode_scaled(body, scaled_size, self.max_pixels)
         except DecodeFailed as error:
             raise ImageLoadError.of(source, error.failure, error.note) from error.__cause__
+
+    def _converted(self, picture: Image.Image) -> Any:
+        try:
+            return picture_of_others(picture, self.mode)
+        except DecodeFailed as error:
+            raise ImageLoadError.of(picture, error.failure, error.note) from error.__cause__
 
     def __repr__(self) -> str:
         return shown(

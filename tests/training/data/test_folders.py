@@ -230,3 +230,9 @@ def test_that_no_column_holds_captions_is_said_where_others_are_left(
     (tmp_path / "list.txt").write_text("a.jpg\n")
     ImageTextDataset(tmp_path / "list.txt")
     assert not caplog.records
+
+
+def test_a_caption_in_another_encoding_is_named(pictures_folder: Path) -> None:
+    (pictures_folder / "0.txt").write_bytes("café".encode("latin-1"))
+    with pytest.raises(InputError, match=r"0\.txt' is not UTF-8"):
+        ImageTextDataset(pictures_folder)

@@ -241,6 +241,12 @@ def test_a_data_frame_of_pandas_is_a_list() -> None:
         ImageTextDataset(pandas.DataFrame({"photo": ["a.jpg"]}))
 
 
+def test_a_lazy_frame_is_refused_with_the_way_out() -> None:
+    polars = pytest.importorskip("polars")
+    with pytest.raises(InputError, match=r"LazyFrame has no rows yet; .*collect\(\)"):
+        ImageTextDataset(polars.LazyFrame({"image": ["a.jpg"]}))
+
+
 def test_a_data_frame_of_polars_is_a_list() -> None:
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame({"image": ["a.jpg", None], "text": ["one", "two"], "n": [1, 2]})

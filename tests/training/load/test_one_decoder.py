@@ -72,7 +72,7 @@ KINDS: dict[str, Callable[[], bytes]] = {
     "jpeg turned by xmp": lambda: saved(picture(), "JPEG", xmp=XMP.encode()),
     "png": lambda: saved(picture(), "PNG"),
     "palette png": lambda: saved(picture().quantize(32), "PNG"),
-    "deep grey png": lambda: saved(Image.fromarray(np.asarray(picture("L")).astype(np.uint16) * 257), "PNG"),
+    "deep grey png": lambda: saved(Image.fromarray(np.asarray(picture("L")).astype(np.uint16) * 254), "PNG"),
     "transparent png": lambda: saved(with_transparency(), "PNG"),
     "grey and transparent png": lambda: saved(with_transparency().convert("LA"), "PNG"),
     "colour-key png": colour_key_png,
@@ -124,6 +124,13 @@ def test_all_ways_give_the_same_pixels(kind: str) -> None:
         <= 1
     )
     assert load_image(body, mode=None).size == size
+    if kind == "gif with a small frame":  # Pillow fills the rest of the canvas, and does not say so
+        return
+    # A picture that others opened, as datasets in memory and of Hugging Face have them.
+    opened = ImageTextDataset([{"image": Image.open(io.BytesIO(body))}], buckets=Buckets([size]))
+    assert opened.bucket_ids().tolist() == [0]
+    for pixels in (load_image(Image.open(io.BytesIO(body))), opened[0]["img"]):
+        assert np.abs(np.asarray(pixels).astype(int) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("transform", [None, identity, {"resize": 32}])
@@ -134,3 +141,9 @@ def test_floats_without_a_range_are_refused_by_all(transform: Any) -> None:
     for mode in ("RGB", "RGBA", "L"):
         with pytest.raises(ImageLoadError, match="decode: unsupported"):
             load_image(body, mode=mode)
+
+
+def test_a_cut_picture_that_others_opened_is_a_failure_of_its_row() -> None:
+    body = saved(picture(), "PNG")[:-400]
+    with pytest.raises(ImageLoadError, match="decode: "):
+        load_image(Image.open(io.BytesIO(body)))
