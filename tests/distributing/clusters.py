@@ -157,7 +157,11 @@ def ray_cluster(nodes: int = 1, cores: int = 1, dashboard_port: int | None = Non
 
 
 def ray_environment() -> dict[str, str]:
-    """For the processes of Ray: a node that is gone is noticed within seconds."""
+    """For the processes of Ray: a node that is gone is noticed within seconds.
+
+    It refuses connections at once. One that is there and slow, on a busy machine, has ten seconds to answer in: Ray
+    kills a node that it takes for dead, and with the first node the test itself.
+    """
     return {
         **os.environ,
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -165,8 +169,8 @@ def ray_environment() -> dict[str, str]:
         "RAY_AUTH_TOKEN": TOKEN,
         "RAY_health_check_initial_delay_ms": "1000",
         "RAY_health_check_period_ms": "500",
-        "RAY_health_check_timeout_ms": "1000",
-        "RAY_health_check_failure_threshold": "3",
+        "RAY_health_check_timeout_ms": "10000",
+        "RAY_health_check_failure_threshold": "5",
     }
 
 
