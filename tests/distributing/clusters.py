@@ -159,8 +159,8 @@ def ray_cluster(nodes: int = 1, cores: int = 1, dashboard_port: int | None = Non
 def ray_environment() -> dict[str, str]:
     """For the processes of Ray: a node that is gone is noticed within seconds.
 
-    It refuses connections at once. One that is there and slow, on a busy machine, has ten seconds to answer in: Ray
-    kills a node that it takes for dead, and with the first node the test itself.
+    It refuses connections at once. One that is slow, on a busy machine, has ten seconds to answer in: Ray
+    ends a node that it takes for dead, and with the first node the program that uses it.
     """
     return {
         **os.environ,
