@@ -187,6 +187,7 @@ OPT_OUT_ROBOTS_UNAVAILABLE = _passing("opt-out: robots.txt unavailable")
 OPT_OUT_CONTENT_SIGNAL = _failure("opt-out: Content-Signal", advice=_OPT_OUT)
 OPT_OUT_CONTENT_USAGE = _failure("opt-out: Content-Usage", advice=_OPT_OUT)
 OPT_OUT_TDM = _failure("opt-out: TDM reservation", advice=_OPT_OUT)
+_OPT_OUT_OF_SIGNAL = _kind("opt-out: signal: ", advice=_OPT_OUT)
 OPT_OUT_TDMREP = _failure("opt-out: tdmrep.json", advice=_OPT_OUT)
 
 # A file of a store or of this machine.
@@ -270,6 +271,20 @@ def of_payment(price: str | None) -> Failure:
     """
     match = _PRICE_FORM.fullmatch(price or "")
     return PAYMENT_REQUIRED if match is None else Failure(_PRICE, f"{match[1].upper()} {match[2]}")
+
+
+def of_signal(name: str) -> Failure:
+    """The failure of a row that a signal of another package refuses.
+
+    Args:
+        name: of the signal; letters, digits, ``_``, ``.`` and ``-``, at most 40.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name):
+        raise ValueError(f"a signal's name is of letters, digits, '_', '.' and '-', and not {name!r}")
+    return Failure(_OPT_OUT_OF_SIGNAL, name)
 
 
 def of_text(text: str) -> Failure:

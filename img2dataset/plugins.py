@@ -22,7 +22,14 @@ FORMATS = "img2dataset.formats"
 LISTS = "img2dataset.lists"
 ENGINES = "img2dataset.engines"
 SINKS = "img2dataset.sinks"
-OPTIONS = {FORMATS: "output_format", LISTS: "input_format", ENGINES: "distributor", SINKS: "sinks"}
+SIGNALS = "img2dataset.signals"
+OPTIONS = {
+    FORMATS: "output_format",
+    LISTS: "input_format",
+    ENGINES: "distributor",
+    SINKS: "sinks",
+    SIGNALS: "consent_signals",
+}
 
 
 def plugin_names(group: str) -> list[str]:

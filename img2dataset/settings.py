@@ -35,6 +35,7 @@ def work_settings(options: Options) -> WorkSettings:
         image=image,
         save_captions=options.caption_col is not None,
         run_id=new_run_id(),
+        consent_column=options.save_consent,
     )
     return WorkSettings(
         fetch=fetch_settings(options),
@@ -77,5 +78,7 @@ def fetch_settings(options: Options) -> FetchSettings:
             credentials_file=options.credentials_file,
             client_certificate=options.client_certificate,
             client_key=options.client_key,
+            sign_requests=options.sign_requests,
+            signature_agent=options.signature_agent,
         ),
     )

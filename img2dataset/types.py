@@ -26,6 +26,9 @@ SUCCESS: Status = "success"
 FAILED_TO_DOWNLOAD: Status = "failed_to_download"
 FAILED_TO_RESIZE: Status = "failed_to_resize"
 
+# What a signal says of training: no, yes, only under conditions, or nothing that is known.
+Says = Literal["no", "yes", "conditions", "unknown"]
+
 # Names of columns in ``Shard.rows`` that steer the work and are not copied to the metadata.
 BBOX_COLUMN = "__bbox__"
 EXPECTED_HASH_COLUMN = "__expected_hash__"
@@ -146,12 +149,29 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentSignal:
+    """What a site, an answer or a picture says of being taken for training, as it was seen.
+
+    ``signal`` names the kind, ``where`` the place that it stood in, ``value`` is its text as it stands,
+    ``seen_at`` the Unix second at which it was read. ``is_honoured``: the run's options honour this kind, so
+    that a no refuses the row.
+    """
+
+    signal: str
+    where: str
+    value: str
+    says: Says
+    is_honoured: bool
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """The outcome of one row's download: a body, or a failure in the small language of failures.
 
     ``size`` is what the body counts for against the memory budget until it is given back. ``headers``: the
     values of the answer's fields that ``kept_headers`` of the fetcher's settings names, None where it has
-    none; empty without an answer.
+    none; empty without an answer. ``signals``: what was said of training, where the settings keep that.
     """
 
     row: Row
@@ -159,6 +179,7 @@ class Fetched:
     failure: Failure | None = None
     size: int = 0
     headers: tuple[str | None, ...] = ()
+    signals: tuple[ConsentSignal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ REPORT_NAMES = frozenset({REPORT_PAGE, REPORT_DATA, COMPARISON_PAGE, COMPARISON_
 
 # The columns that every run computes, in their order; the hash of the original bytes and its EXIF come last.
 SIZE_COLUMNS = ("width", "height", "original_width", "original_height")
+# What was said of training, as ``consent_ledger`` writes it; of runs with ``save_consent``.
+CONSENT_COLUMN = "consent"
 COMPUTED_COLUMNS = ("key", "status", "error_message", *SIZE_COLUMNS)
 
 # What the column or feature of the images can be called: ``encode_format``, else a true ending.
@@ -98,7 +100,8 @@ def statistics_name(shard: str) -> str:
     return shard + STATISTICS_ENDING
 
 
-def computed_columns(extract_exif: bool, hash_column: str | None) -> list[str]:
+def computed_columns(extract_exif: bool, hash_column: str | None, consent_column: bool = False) -> list[str]:
     """The columns that a run computes, in their order in the metadata."""
     exif = ["exif"] if extract_exif else []
-    return [*COMPUTED_COLUMNS, *exif, *([hash_column] if hash_column is not None else [])]
+    consent = [CONSENT_COLUMN] if consent_column else []
+    return [*COMPUTED_COLUMNS, *exif, *([hash_column] if hash_column is not None else []), *consent]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError
-from img2dataset.formats.dataset import SIZE_COLUMNS, computed_columns
+from img2dataset.formats.dataset import SIZE_COLUMNS
 from img2dataset.formats.settings import WriteSettings
 from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, ShardStats
 
@@ -26,7 +26,7 @@ def column_type(name: str, settings: WriteSettings) -> pa.DataType | None:
 
     if name in SIZE_COLUMNS:
         return pa.int32()
-    if name in ("caption", "url") or name in computed_columns(settings.extract_exif, settings.hash_column):
+    if name in ("caption", "url") or name in settings.computed_columns:
         return pa.string()
     return None
 
@@ -43,15 +43,11 @@ class ShardMetadata:
     def __init__(self, settings: WriteSettings, shard: str, input_columns: pa.Table) -> None:
         self.input_columns = input_columns
         self.row_count: int = input_columns.num_rows
-        self.columns = [
-            *input_columns.column_names,
-            *computed_columns(settings.extract_exif, settings.hash_column),
-        ]
+        self.columns = [*input_columns.column_names, *settings.computed_columns]
         self._shard = shard
         self._is_set = bytearray(self.row_count)
         self._computed: dict[str, list[Any]] = {
-            name: [None] * self.row_count
-            for name in computed_columns(settings.extract_exif, settings.hash_column)
+            name: [None] * self.row_count for name in settings.computed_columns
         }
 
     def set_row(self, index: int, values: Mapping[str, Any]) -> None:

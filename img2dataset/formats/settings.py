@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from img2dataset.errors import OutputError
 from img2dataset.formats import output_format
+from img2dataset.formats.dataset import computed_columns
 from img2dataset.formats.format import OutputFormat
 from img2dataset.options import ImageOptions, NumberingOptions, OutputOptions
 from img2dataset.storage.locations import Location, locate
@@ -25,6 +26,7 @@ class WriteSettings(OutputOptions, NumberingOptions):
 
     Args:
         image: how images are encoded and described; it names columns.
+        consent_column: the metadata has a column of what was said of training.
         save_captions: each sample also gets its caption as ``KEY.txt``, or as the feature ``txt``.
         run_id: from ``new_run_id``; names the run's temporary files.
 
@@ -37,6 +39,7 @@ class WriteSettings(OutputOptions, NumberingOptions):
     image: ImageOptions
     save_captions: bool
     run_id: str
+    consent_column: bool = False
 
     def __post_init__(self) -> None:
         self.format.check_installed()
@@ -70,6 +73,11 @@ class WriteSettings(OutputOptions, NumberingOptions):
     def hash_column(self) -> str | None:
         """Name of the hash column, None for no such column."""
         return self.image.compute_hash
+
+    @property
+    def computed_columns(self) -> list[str]:
+        """The columns of the metadata that the run computes, in their order."""
+        return computed_columns(self.extract_exif, self.hash_column, self.consent_column)
 
     def locate(self) -> Location:
         """Where the output folder is.

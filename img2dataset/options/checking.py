@@ -23,7 +23,7 @@ from img2dataset.options.images import HashName
 from img2dataset.options.specs import option_specs
 from img2dataset.options.table import Options, SinkName
 from img2dataset.options.unused import without_unused_columns, without_unused_values
-from img2dataset.plugins import SINKS, plugin_names
+from img2dataset.plugins import SIGNALS, SINKS, plugin_names
 
 logger = logging.getLogger("img2dataset")
 
@@ -253,6 +253,10 @@ def _check_together(options: Options) -> None:
         if name not in get_args(SinkName) and name not in plugin_names(SINKS):
             known = ", ".join((*get_args(SinkName), *plugin_names(SINKS)))
             raise OptionError(f"--sinks has {name!r}, which is none; there are {known}")
+    for name in options.consent_signals:
+        if name not in plugin_names(SIGNALS):
+            known = ", ".join(plugin_names(SIGNALS)) or "none"
+            raise OptionError(f"--consent_signals has {name!r}, which no installed package adds ({known})")
 
 
 def _check_ranks(options: Options) -> None:

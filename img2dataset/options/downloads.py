@@ -133,6 +133,16 @@ class MannersOptions:
         " and tdmrep.json too; off, only what the options for single signals say",
         group=MANNERS,
     )
+    consent_signals: tuple[str, ...] = option(
+        (), help="signals of training that installed packages add, by name", group=MANNERS
+    )
+    save_consent: bool = option(
+        False,
+        help="keep what sites, answers and pictures say of training in a column of the metadata, honoured or"
+        " not",
+        group=MANNERS,
+        shapes_output=True,
+    )
     respect_robots_txt: bool = option(
         False,
         help="ask each site's robots.txt first",
@@ -177,3 +187,11 @@ class MannersOptions:
         None, help="PEM file shown to servers that ask for one", group=MANNERS
     )
     client_key: str | None = option(None, help="PEM file of its key", group=MANNERS)
+    sign_requests: str | None = option(
+        None,
+        help="file with a private Ed25519 key, PEM or JWK, that each request is signed with (Web Bot Auth)",
+        group=MANNERS,
+    )
+    signature_agent: str | None = option(
+        None, help="the https address that publishes its public half", group=MANNERS
+    )

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats.dataset import (
-    computed_columns,
     key_digits,
     metadata_name,
     shard_name,
@@ -219,7 +218,7 @@ class FinishedShard:
             raise self.broken(f"{name} cannot be read: {one_line(error)}") from error
 
     def _check_columns(self, names: list[str]) -> None:
-        expected = ["url", *computed_columns(self._settings.extract_exif, self._settings.hash_column)]
+        expected = ["url", *self._settings.computed_columns]
         if self._settings.save_captions:
             expected.insert(0, "caption")
         missing = [name for name in expected if name not in names]

@@ -16,6 +16,8 @@ from typing import Any
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED, URL_MISSING, Failure, is_retried
+from img2dataset.formats import consent_ledger
+from img2dataset.formats.dataset import CONSENT_COLUMN
 from img2dataset.storage.retries import may_pass
 from img2dataset.types import (
     BBOX_COLUMN,
@@ -205,6 +207,8 @@ class OpenShard:
             metadata["exif"] = image.exif if image else None
         if self._settings.image.compute_hash:
             metadata[self._settings.image.compute_hash] = outcome.digest
+        if self._settings.write.consent_column:
+            metadata[CONSENT_COLUMN] = consent_ledger.to_text(outcome.signals)
         self._writer.write(
             Sample(
                 index=outcome.index,

@@ -10,9 +10,8 @@ import logging
 from collections.abc import Iterator
 
 from img2dataset import failures
-from img2dataset.failures import Failure
 from img2dataset.imaging import ImageFailure, ImageProcessor
-from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, ProcessedImage
+from img2dataset.types import FAILED_TO_DOWNLOAD, FAILED_TO_RESIZE, SUCCESS, Fetched, ProcessedImage
 from img2dataset.working.body_kinds import what_it_is
 from img2dataset.working.outcomes import Outcome, RowTask
 
@@ -31,13 +30,13 @@ class OutcomeMaker:
         self._blur = blur
         self._told = False
 
-    def outcomes(
-        self, body: bytes | bytearray | None, failure: Failure | None, tasks: list[RowTask]
-    ) -> Iterator[Outcome]:
+    def outcomes(self, fetched: Fetched, tasks: list[RowTask]) -> Iterator[Outcome]:
         """The outcomes of all rows that waited for one download."""
+        body, signals = fetched.body, fetched.signals
         if body is None:
+            failure = fetched.failure or failures.CONNECTION_NO_ANSWER
             for task in tasks:
-                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failure or failures.CONNECTION_NO_ANSWER)
+                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failure, signals=signals)
             return
         digest = hashlib.new(self._compute_hash, body).hexdigest() if self._compute_hash else None
         processed: ProcessedImage | ImageFailure | None = None
@@ -45,7 +44,13 @@ class OutcomeMaker:
         for task in tasks:
             size, downloaded = downloaded, 0
             if self._verify_hash and task.expected_hash != digest:
-                yield Outcome(task.index, FAILED_TO_DOWNLOAD, failures.HASH_MISMATCH, downloaded=size)
+                yield Outcome(
+                    task.index,
+                    FAILED_TO_DOWNLOAD,
+                    failures.HASH_MISMATCH,
+                    downloaded=size,
+                    signals=signals,
+                )
                 continue
             # Rows of one URL share its pixels, unless each has regions of its own to blur.
             if processed is None or self._blur:
@@ -60,6 +65,7 @@ class OutcomeMaker:
                     original_height=processed.height,
                     downloaded=size,
                     looks_like=what_it_is(body) if processed.failure == failures.NOT_AN_IMAGE else None,
+                    signals=signals,
                 )
             else:
                 yield Outcome(
@@ -70,6 +76,7 @@ class OutcomeMaker:
                     original_width=processed.original_width,
                     original_height=processed.original_height,
                     downloaded=size,
+                    signals=signals,
                 )
 
     def _processed(self, body: bytes | bytearray, boxes: object) -> ProcessedImage | ImageFailure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from img2dataset.failures import Failure
-from img2dataset.types import ProcessedImage, Status
+from img2dataset.types import ConsentSignal, ProcessedImage, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Outcome:
     """How one row ended: ``failure`` says why it has no sample, ``digest`` is of the bytes.
 
     ``downloaded``: bytes of its body, of the first row of a URL. ``looks_like``: what a body is that is no
-    image.
+    image. ``signals``: what was said of taking it for training, where that is kept.
     """
 
     index: int
@@ -38,3 +38,4 @@ class Outcome:
     original_height: int | None = None
     downloaded: int = 0
     looks_like: str | None = None
+    signals: tuple[ConsentSignal, ...] = ()

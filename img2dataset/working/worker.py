@@ -262,10 +262,10 @@ class Worker:
         shard = self._open.get(row.shard_id)
         try:
             if shard is not None:
-                outcomes = self._maker.outcomes(fetched.body, fetched.failure, shard.tasks(row.index))
+                outcomes = self._maker.outcomes(fetched, shard.tasks(row.index))
                 shard.take_outcomes(row.index, outcomes)
             elif (tasks := self._helping.pop((row.shard_id, row.index), None)) is not None:
-                made = self._maker.outcomes(fetched.body, fetched.failure, tasks)
+                made = self._maker.outcomes(fetched, tasks)
                 self._say(Helped(row.shard_id, row.index, [travelling(outcome) for outcome in made]))
             # Else its shard failed while this download was on its way.
         except Exception as error:

@@ -9,7 +9,7 @@ import pytest
 
 from img2dataset.imaging import ImageProcessor
 from img2dataset.options import ImageOptions
-from img2dataset.types import FAILED_TO_RESIZE, SUCCESS
+from img2dataset.types import FAILED_TO_RESIZE, SUCCESS, Fetched, Row
 from img2dataset.working.outcome_maker import OutcomeMaker
 from img2dataset.working.outcomes import RowTask
 from tests.pictures import photograph
@@ -32,7 +32,9 @@ def test_a_fault_of_the_program_fails_the_rows_that_bring_it_out_and_is_told_onc
         outcomes = [
             outcome
             for index, side in enumerate((32, 33, 34, 33))
-            for outcome in maker.outcomes(photograph(side, side), None, [RowTask(index)])
+            for outcome in maker.outcomes(
+                Fetched(Row(0, index, ""), photograph(side, side)), [RowTask(index)]
+            )
         ]
     assert [outcome.status for outcome in outcomes] == [SUCCESS, FAILED_TO_RESIZE, SUCCESS, FAILED_TO_RESIZE]
     assert outcomes[1].failure == outcomes[3].failure == "decode: internal error"

@@ -9,16 +9,17 @@ path speaks of the whole site. Unknown words say nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.consent.content_usage import allows_training
-from img2dataset.fetching.consent.path_rules import PathRules
+from img2dataset.fetching.consent import Said, content_usage
+from img2dataset.fetching.consent.path_rules import PathRules, Rule
 from img2dataset.fetching.consent.robots_groups import CONTENT_SIGNAL, CONTENT_USAGE, Line
+from img2dataset.types import Says
 
 _SIGNAL = re.compile(r"([^\s,;=]+)[ \t]*=[ \t]*([^\s,;=]+)")
-_SIGNAL_VALUES = {"yes": True, "no": False}
+_NAMES = {CONTENT_SIGNAL: "Content-Signal", CONTENT_USAGE: "Content-Usage"}
 
 
 class ContentRules:
@@ -26,27 +27,35 @@ class ContentRules:
 
     Args:
         lines: of its groups; others than these two are passed over.
+        is_honoured: whether their no counts.
     """
 
-    def __init__(self, lines: Iterable[Line]) -> None:
-        self._signals: PathRules[bool] = PathRules()
-        self._usages: PathRules[bool] = PathRules()
+    def __init__(self, lines: Iterable[Line], *, is_honoured: bool = True) -> None:
+        self._is_honoured = is_honoured
+        self._rules = {key: PathRules() for key in _SAYS}
+        # Lines that say nothing known; for the record.
+        self._unknown = {key: PathRules() for key in _SAYS}
         for key, value in lines:
-            if key not in (CONTENT_SIGNAL, CONTENT_USAGE):
-                continue
-            path, rule = _path_and_rule(value)
-            if key == CONTENT_SIGNAL:
-                rules, allows = self._signals, _signal_allows(rule)
-            else:
-                rules, allows = self._usages, allows_training(rule)
-            if allows is not None:
-                rules.add(path, allows, is_careful=not allows)
+            if key in _SAYS:
+                path, rule = _path_and_rule(value)
+                says = _SAYS[key](rule)
+                rules = self._unknown if says == "unknown" else self._rules
+                rules[key].add(path, Rule(says, f"{_NAMES[key]}: {value}"))
 
     def refusal(self, path: str) -> Failure | None:
         """What they say of a path, normalised with its query as ``PathRules.of`` takes it."""
-        if False in self._signals.of(path):
-            return failures.OPT_OUT_CONTENT_SIGNAL
-        return failures.OPT_OUT_CONTENT_USAGE if False in self._usages.of(path) else None
+        if not self._is_honoured:
+            return None
+        for key, failure in _FAILURES.items():
+            if any(rule.says == "no" for rule in self._rules[key].of(path)):
+                return failure
+        return None
+
+    def said(self, path: str) -> Iterator[Said]:
+        """The lines that speak of such a path."""
+        for key in _SAYS:
+            for rule in (*self._rules[key].of(path), *self._unknown[key].of(path)):
+                yield Said(key, rule.line, rule.says, self._is_honoured)
 
 
 def _path_and_rule(value: str) -> tuple[str, str]:
@@ -56,7 +65,15 @@ def _path_and_rule(value: str) -> tuple[str, str]:
     return path, rule[0] if rule else ""
 
 
-def _signal_allows(rule: str) -> bool | None:
-    said = [value for name, value in _SIGNAL.findall(rule.lower()) if name == "ai-train"]
-    known = [_SIGNAL_VALUES[value] for value in said if value in _SIGNAL_VALUES]
-    return all(known) if known else None
+def _signal_says(rule: str) -> Says:
+    said = {value for name, value in _SIGNAL.findall(rule.lower()) if name == "ai-train"}
+    if "no" in said:
+        return "no"
+    return "yes" if "yes" in said else "unknown"
+
+
+_SAYS: dict[str, Callable[[str], Says]] = {CONTENT_SIGNAL: _signal_says, CONTENT_USAGE: content_usage.says}
+_FAILURES = {
+    CONTENT_SIGNAL: failures.OPT_OUT_CONTENT_SIGNAL,
+    CONTENT_USAGE: failures.OPT_OUT_CONTENT_USAGE,
+}

@@ -9,12 +9,12 @@ with a path; ``robots_txt`` reads it there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from img2dataset import failures
 from img2dataset.fetching.consent import HeaderSignal
 from img2dataset.fetching.consent.structured_fields import tokens_of
+from img2dataset.types import Says
 
 if TYPE_CHECKING:
     from img2dataset.fetching.settings import FetchSettings
@@ -22,21 +22,14 @@ if TYPE_CHECKING:
 TRAINING = "train-ai"
 
 
-def header_signal(settings: FetchSettings) -> HeaderSignal | None:
-    """The signal as ``settings`` want it; None if they do not."""
-    if settings.consent == "off":
-        return None
-    return HeaderSignal("Content-Usage", failures.OPT_OUT_CONTENT_USAGE, refuses_training)
+def header_signal(settings: FetchSettings) -> HeaderSignal:
+    """The signal as ``settings`` want it."""
+    return HeaderSignal("Content-Usage", says, settings.consent != "off", failures.OPT_OUT_CONTENT_USAGE)
 
 
-def refuses_training(values: Iterable[str]) -> bool:
-    """Whether any of these dictionaries says that what it stands with is not to be trained on."""
-    return any(allows_training(value) is False for value in values)
-
-
-def allows_training(value: str) -> bool | None:
-    """What one dictionary says of training; None: nothing, or nothing that is known."""
+def says(value: str) -> Says:
+    """What one dictionary says of training."""
     said = {token for key, token in tokens_of(value) or () if key == TRAINING}
     if "n" in said:
-        return False
-    return True if "y" in said else None
+        return "no"
+    return "yes" if "y" in said else "unknown"

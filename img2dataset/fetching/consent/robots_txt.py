@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from img2dataset import failures
 from img2dataset.failures import Failure
+from img2dataset.fetching.consent import Said
+from img2dataset.fetching.consent.answers import LARGEST_BYTES
 from img2dataset.fetching.consent.content_rules import ContentRules
-from img2dataset.fetching.consent.path_rules import PathRules, path_of
+from img2dataset.fetching.consent.path_rules import PathRules, Rule, path_of
 from img2dataset.fetching.consent.robots_groups import (
     ALLOW,
     CRAWL_DELAY,
@@ -26,7 +28,6 @@ from img2dataset.fetching.consent.robots_groups import (
     Line,
     lines_for,
 )
-from img2dataset.fetching.consent.site_files import LARGEST_BYTES
 
 if TYPE_CHECKING:
     from img2dataset.fetching.settings import FetchSettings
@@ -42,7 +43,7 @@ def site_file(settings: FetchSettings) -> RobotsTxt | None:
     """The signal as ``settings`` want it; None if they do not."""
     if not settings.respect_robots_txt:
         return None
-    return RobotsTxt(settings.user_agent_token, reads_content_rules=settings.consent != "off")
+    return RobotsTxt(settings.user_agent_token, honours_content_rules=settings.consent != "off")
 
 
 class RobotsTxt:
@@ -50,14 +51,14 @@ class RobotsTxt:
 
     Args:
         token: the name that ``User-agent:`` lines address this program by; None: ``img2dataset``.
-        reads_content_rules: whether ``Content-Signal`` and ``Content-Usage`` count, too.
+        honours_content_rules: whether ``Content-Signal`` and ``Content-Usage`` count, too.
     """
 
     path = "/robots.txt"
 
-    def __init__(self, token: str | None, *, reads_content_rules: bool = False) -> None:
+    def __init__(self, token: str | None, *, honours_content_rules: bool = False) -> None:
         self._token = token or PRODUCT_TOKEN
-        self._reads_content_rules = reads_content_rules
+        self._honours_content_rules = honours_content_rules
 
     def parse(self, body: bytes) -> RobotsRules:
         """See ``SiteFile``."""
@@ -65,7 +66,7 @@ class RobotsTxt:
             # Half a line would say something else than the whole one.
             body = body[: body.rfind(b"\n", 0, LARGEST_BYTES) + 1]
         lines = lines_for(body.decode("utf-8", "replace"), self._token)
-        return RobotsRules(lines, ContentRules(lines if self._reads_content_rules else ()))
+        return RobotsRules(lines, ContentRules(lines, is_honoured=self._honours_content_rules))
 
     def refusal_without(self, failure: Failure) -> Failure | None:
         """See ``SiteFile``."""
@@ -92,13 +93,13 @@ class RobotsRules:
 
     def __init__(self, lines: Sequence[Line], content_rules: ContentRules) -> None:
         self._content_rules = content_rules
-        self._rules: PathRules[bool] = PathRules()
+        self._rules = PathRules()
         delay_s = 0.0
         for key, value in lines:
             if key == ALLOW:
-                self._rules.add(value, True, is_careful=False)
+                self._rules.add(value, Rule("yes", f"Allow: {value}"))
             elif key == DISALLOW:
-                self._rules.add(value, False)
+                self._rules.add(value, Rule("no", f"Disallow: {value}"))
             elif key == CRAWL_DELAY:
                 delay_s = max(delay_s, _seconds(value))
             elif key == REQUEST_RATE:
@@ -108,11 +109,21 @@ class RobotsRules:
     def refusal(self, uri: str) -> Failure | None:
         """See ``SiteRules``."""
         path = path_of(uri)
+        rules = self._rules_of(path)
         # Of rules of one length, one that allows wins.
-        said = self._rules.of(path) if path != RobotsTxt.path else []
-        if said and not any(said):
+        if rules and all(rule.says == "no" for rule in rules):
             return failures.OPT_OUT_ROBOTS_TXT
         return self._content_rules.refusal(path)
+
+    def said(self, uri: str) -> Iterator[Said]:
+        """See ``SiteRules``."""
+        path = path_of(uri)
+        for rule in self._rules_of(path):
+            yield Said("robots.txt", rule.line, rule.says)
+        yield from self._content_rules.said(path)
+
+    def _rules_of(self, path: str) -> list[Rule]:
+        return self._rules.of(path) if path != RobotsTxt.path else []
 
 
 def _seconds(text: str) -> float:

@@ -7,23 +7,24 @@ reserves nothing. Of several, in one line or more, the most restrictive counts. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from img2dataset import failures
 from img2dataset.fetching.consent import HeaderSignal
+from img2dataset.types import Says
 
 if TYPE_CHECKING:
     from img2dataset.fetching.settings import FetchSettings
 
 
-def header_signal(settings: FetchSettings) -> HeaderSignal | None:
-    """The signal as ``settings`` want it; None if they do not."""
-    if not settings.respect_tdm:
-        return None
-    return HeaderSignal("tdm-reservation", failures.OPT_OUT_TDM, reserves)
+def header_signal(settings: FetchSettings) -> HeaderSignal:
+    """The signal as ``settings`` want it."""
+    return HeaderSignal("tdm-reservation", says, settings.respect_tdm, failures.OPT_OUT_TDM)
 
 
-def reserves(values: Iterable[str]) -> bool:
-    """Whether any of these header lines reserves; a proxy may have joined several by commas."""
-    return any(each.strip() == "1" for value in values for each in value.split(","))
+def says(value: str) -> Says:
+    """What one header line says; a proxy may have joined several by commas."""
+    found = {each.strip() for each in value.split(",")}
+    if "1" in found:
+        return "no"
+    return "yes" if "0" in found else "unknown"

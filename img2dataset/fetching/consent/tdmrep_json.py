@@ -9,17 +9,20 @@ no refusal. Read where ``consent`` is strict and ``respect_tdm`` is not False; o
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from img2dataset import failures
 from img2dataset.failures import Failure
-from img2dataset.fetching.consent.path_rules import PathRules, path_of
+from img2dataset.fetching.consent import Said
+from img2dataset.fetching.consent.path_rules import PathRules, Rule, path_of
+from img2dataset.types import Says
 
 if TYPE_CHECKING:
     from img2dataset.fetching.settings import FetchSettings
 
 # Some write the number as a text.
-_VALUES = {"1": True, "0": False}
+_VALUES: dict[str, Says] = {"1": "no", "0": "yes"}
 
 
 def site_file(settings: FetchSettings) -> TdmrepJson | None:
@@ -55,15 +58,25 @@ class TdmrepRules:
     delay_s = 0.0
 
     def __init__(self, said: Any) -> None:
-        self._rules: PathRules[bool] = PathRules()
+        self._rules = PathRules()
+        self._unknown = PathRules()
         for each in said if isinstance(said, list) else ():
             if not isinstance(each, dict):
                 continue
             location, value = each.get("location"), each.get("tdm-reservation")
-            reserves = _VALUES.get(str(value))
-            if isinstance(location, str) and reserves is not None:
-                self._rules.add(location, reserves, is_careful=reserves)
+            if not isinstance(location, str):
+                continue
+            text = json.dumps({"location": location, "tdm-reservation": value}, ensure_ascii=False)
+            says = _VALUES.get(str(value), "unknown")
+            (self._unknown if says == "unknown" else self._rules).add(location, Rule(says, text))
 
     def refusal(self, uri: str) -> Failure | None:
         """See ``SiteRules``."""
-        return failures.OPT_OUT_TDMREP if True in self._rules.of(path_of(uri)) else None
+        rules = self._rules.of(path_of(uri))
+        return failures.OPT_OUT_TDMREP if any(rule.says == "no" for rule in rules) else None
+
+    def said(self, uri: str) -> Iterator[Said]:
+        """See ``SiteRules``."""
+        path = path_of(uri)
+        for rule in (*self._rules.of(path), *self._unknown.of(path)):
+            yield Said("tdmrep.json", rule.line, rule.says)

@@ -35,19 +35,23 @@ _DATE_PARTS, _LONGEST_DATE = 3, 64
 OF_CONSENT = ("noml",)
 _STANDS_FOR = {"none": ("none", "noindex", "nofollow")}
 EVERYBODY = "*"
+_USUAL = DownloadOptions.disallowed_header_directives or ()
 
 
-def header_signal(settings: FetchSettings) -> HeaderSignal | None:
-    """The signal as ``settings`` want it; None if no directive excludes."""
+def header_signal(settings: FetchSettings) -> HeaderSignal:
+    """The signal as ``settings`` want it."""
     directives = settings.disallowed_header_directives or ()
-    if settings.consent != "off" and directives == DownloadOptions.disallowed_header_directives:
+    if settings.consent != "off" and directives == _USUAL:
         directives = (*directives, *OF_CONSENT)
     disallowed = frozenset(each.strip().lower() for each in directives)
-    if not disallowed:
-        return None
     token = settings.user_agent_token
+    known = disallowed.union(_USUAL, OF_CONSENT)
     return HeaderSignal(
-        "X-Robots-Tag", failures.OPT_OUT_ROBOTS_TAG, lambda values: is_opted_out(values, disallowed, token)
+        "X-Robots-Tag",
+        lambda value: "no" if is_opted_out([value], known, token) else "unknown",
+        bool(disallowed),
+        failures.OPT_OUT_ROBOTS_TAG,
+        lambda values: is_opted_out(values, disallowed, token),
     )
 
 

@@ -6,12 +6,13 @@ answer; only the few fields that matter are looked for, when the status makes th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent import HeaderSignal
+from img2dataset.types import ConsentSignal
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_ENCODED = frozenset({"", "identity", "none"})
@@ -91,9 +92,33 @@ def _refusal(head: bytes | bytearray, lowered: bytes | bytearray, policy: Answer
     for signal in policy.signals:
         if signal.line_start in lowered:
             values = [value.decode("latin-1") for value in _values(head, lowered, signal.line_start)]
-            if signal.refuses(values):
-                return signal.failure
+            if (refusal := signal.refusal(values)) is not None:
+                return refusal
     return None
+
+
+def is_recorded(answer: Answer) -> bool:
+    """Whether what an answer says of training is of its row: of an image, or of its price."""
+    return 200 <= answer.status < 300 or answer.status == 402
+
+
+def signals_in(
+    head: bytes | bytearray, signals: Sequence[HeaderSignal], now: float
+) -> Iterator[ConsentSignal]:
+    """What a header block says of training, one signal a line.
+
+    Args:
+        head: status line to empty line.
+        signals: those to look for.
+        now: Unix seconds.
+    """
+    lowered = head.lower()
+    for signal in signals:
+        for value in _values(head, lowered, signal.line_start) if signal.line_start in lowered else ():
+            text = value.decode("latin-1")
+            if (says := signal.says(text)) is not None:
+                name = signal.name.lower()
+                yield ConsentSignal(name, "header", text, says, signal.is_honoured, now)
 
 
 def kept_values(head: bytes | bytearray, names: Sequence[str]) -> tuple[str | None, ...]:

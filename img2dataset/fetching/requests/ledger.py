@@ -19,7 +19,7 @@ from enum import IntEnum
 
 from img2dataset.failures import Failure
 from img2dataset.fetching.http.cookies import Cookie
-from img2dataset.types import Row
+from img2dataset.types import ConsentSignal, Row
 
 
 class Stage(IntEnum):
@@ -77,6 +77,7 @@ class Download:
         resent: how often it was sent again at once, because the server had not taken it.
         as_sent: its body is taken as it comes, since its headers contradicted it in this way.
         proxied: its request goes through a proxy.
+        signals: what was said of it, of the present try; where the settings keep that.
         repeated_since: when a try of it was first repeated because of this machine or its network.
     """
 
@@ -95,6 +96,7 @@ class Download:
     resent: int = 0
     as_sent: Failure | None = None
     proxied: bool = False
+    signals: tuple[ConsentSignal, ...] = ()
     repeated_since: float | None = None
 
     @property
@@ -107,6 +109,12 @@ class Download:
         """Let its present try begin anew."""
         self.resent = 0
         self.redirects, self.time_left_s = NO_REDIRECTS, None
+        self.signals = ()
+
+    def hear(self, signals: Iterable[ConsentSignal]) -> None:
+        """Keep what was said of it, each thing once: a request may be made again, a file judged again."""
+        known = {(each.signal, each.where, each.value) for each in self.signals}
+        self.signals += tuple(each for each in signals if (each.signal, each.where, each.value) not in known)
 
 
 class Ledger:

@@ -14,10 +14,11 @@ import pycurl
 
 from img2dataset import failures
 from img2dataset.failures import Failure
+from img2dataset.fetching.consent import known_headers
 from img2dataset.fetching.dns.system import NameFailures
 from img2dataset.fetching.http.destinations import Destination
 from img2dataset.fetching.http.response import undone
-from img2dataset.fetching.http.response_head import Answer, kept_values
+from img2dataset.fetching.http.response_head import Answer, is_recorded, kept_values, signals_in
 from img2dataset.fetching.http.transfer import Transfer
 from img2dataset.fetching.http.transport import Transport
 from img2dataset.fetching.requests.autotuning import Adapting
@@ -71,6 +72,8 @@ class DownloadLoop:
         self._adapting = None
         if settings.adaptive_thread_count:
             self._adapting = Adapting(settings.thread_count, deliver)
+        # What answers say of training that goes into the metadata.
+        self._recorded = known_headers(settings) if settings.save_consent else ()
         self._deliver = deliver if self._adapting is None else self._adapting.deliver
         self.turns = 0  # whoever waits for rows sees by it that the thread moves
         self._looked_at = time.monotonic()
@@ -93,6 +96,7 @@ class DownloadLoop:
         """Do what there is to do, and wait until there is more."""
         self.turns += 1
         now = time.monotonic()
+        self._scheduler.look_at_site_files(now)
         self._begin_what_may_begin(now)
         if self._budget.is_well_stocked:
             time.sleep(GATHERING_S)
@@ -188,6 +192,8 @@ class DownloadLoop:
         if answer is not None:
             self._own_failures.answered(download, easy.getinfo(pycurl.PRIMARY_IP), time.monotonic())
         step = next_step(download, failure, answer, transfer.response.needs)
+        if self._recorded and answer is not None and is_recorded(answer):
+            download.hear(signals_in(transfer.response.head, self._recorded, time.time()))
         if step is Step.REDIRECT:
             assert answer is not None
             self._scheduler.leave(download, transfer.started_at, None, answer)
@@ -295,7 +301,7 @@ class DownloadLoop:
 
     def _end_failed(self, download: Download, failure: Failure) -> None:
         if self._ledger.close(download):
-            self._deliver(Fetched(download.row, None, failure))
+            self._deliver(Fetched(download.row, None, failure, signals=download.signals))
 
     def _end_body(
         self,
@@ -306,6 +312,6 @@ class DownloadLoop:
     ) -> None:
         if self._ledger.close(download):
             self._budget.delivered(held, len(body))
-            self._deliver(Fetched(download.row, body, None, len(body), headers))
+            self._deliver(Fetched(download.row, body, None, len(body), headers, download.signals))
         else:
             self._budget.cancel(held)

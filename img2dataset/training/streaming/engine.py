@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from img2dataset.fetching import Fetcher
+from img2dataset.formats import consent_ledger
+from img2dataset.formats.dataset import CONSENT_COLUMN
 from img2dataset.imaging import ImageProcessor
 from img2dataset.imaging.at_size import rgb_array
 from img2dataset.options import Options
@@ -191,7 +193,7 @@ class SampleEngine:
         self._first_of.pop(fetched.row.url, None)
         try:
             tasks = [RowTask(at, row.boxes, row.expected_hash) for at, row in enumerate(rows)]
-            for outcome in self._maker.outcomes(fetched.body, fetched.failure, tasks):
+            for outcome in self._maker.outcomes(fetched, tasks):
                 self._emit(rows[outcome.index], outcome)
         finally:
             self._fetcher.release(fetched.size)
@@ -228,6 +230,8 @@ class SampleEngine:
             metadata["exif"] = made.exif if made else None
         if self._options.compute_hash:
             metadata[self._options.compute_hash] = outcome.digest
+        if self._options.save_consent:
+            metadata[CONSENT_COLUMN] = consent_ledger.to_text(outcome.signals)
         return StreamedSample(
             row.number,
             row.key,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from img2dataset.fetching.consent.answers import LARGEST_BYTES
 from img2dataset.fetching.consent.robots_txt import RobotsTxt
-from img2dataset.fetching.consent.site_files import LARGEST_BYTES
 from img2dataset.fetching.consent.tdmrep_json import TdmrepJson
 from tests.fetching.download_all import download_all
 from tests.servers import ImageServer
@@ -21,7 +21,7 @@ TDMREP_PATH = "/.well-known/tdmrep.json"
 
 
 def said_by_robots(*lines: str, path: str = "/x/a.jpg", counts: bool = True) -> str | None:
-    file = RobotsTxt(None, reads_content_rules=counts)
+    file = RobotsTxt(None, honours_content_rules=counts)
     return file.parse("\n".join(lines).encode()).refusal(f"https://example.org{path}")
 
 

@@ -8,14 +8,21 @@ import pytest
 
 from img2dataset.failures import of_text
 from img2dataset.fetching import FetchSettings, consent
-from img2dataset.fetching.consent import HeaderSignal, SiteFile, wanted_files, wanted_headers
+from img2dataset.fetching.consent import HeaderSignal, SiteFile, known_headers, wanted_files, wanted_headers
 from img2dataset.fetching.consent.robots_txt import RobotsTxt
 from img2dataset.fetching.consent.site_files import Consent, SiteFiles
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
 
 ALL = FetchSettings(consent="strict", respect_robots_txt=True, respect_tdm=True)
 NONE = FetchSettings(consent="off", disallowed_header_directives=())
-NO_TRAINING = HeaderSignal("No-Training", of_text("opt-out: TDM reservation"), lambda values: "yes" in values)
+NO_TRAINING = HeaderSignal(
+    "No-Training",
+    lambda value: "no" if value == "yes" else "unknown",
+    is_honoured=True,
+    failure=of_text("opt-out: TDM reservation"),
+)
+# These refuse nothing by themselves.
+RECORDED = {"rsl_license", "crawler_price"}
 
 
 class NoTrainingFile:
@@ -32,6 +39,9 @@ class NoTrainingFile:
     def refusal(self, uri: str) -> object:
         return of_text("opt-out: robots.txt") if uri.rpartition("/")[2] in self.names else None
 
+    def said(self, uri: str) -> list[object]:
+        return []
+
     def refusal_without(self, failure: object) -> None:
         return None
 
@@ -43,10 +53,11 @@ def test_each_file_of_the_folder_is_named_in_one_list_and_can_be_switched_off() 
     assert len(files) >= 3
     assert set(consent._IN_HEADERS) | set(consent._IN_FILES) == files
     assert (len(wanted_headers(ALL)), len(wanted_files(ALL))) == (
-        len(consent._IN_HEADERS),
+        len(consent._IN_HEADERS) - len(RECORDED),
         len(consent._IN_FILES),
     )
     assert (wanted_headers(NONE), wanted_files(NONE)) == ((), ())
+    assert len(known_headers(NONE)) == len(consent._IN_HEADERS)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +78,11 @@ def test_the_files_of_several_signals_are_asked_for_one_after_the_other_and_each
     files: SiteFiles[str] = SiteFiles((RobotsTxt(None), other))
     uri, robots, own = (f"http://a.example/{name}" for name in ("a.jpg", "robots.txt", "no-training.txt"))
     assert files.judge(uri, 0.0) == Consent(None, robots)
-    assert [files.wait(robots, each) for each in "ab"] == [True, False]
-    assert files.learned(robots, b"User-agent: *\nDisallow: /b\n", None, 0.0) == (["a", "b"], 0.0)
+    for each in "ab":
+        files.wait(robots, each, 0.0)
+    assert (files.to_ask(), files.to_ask()) == ([robots], [])
+    files.learned(robots, b"User-agent: *\nDisallow: /b\n", None, 0.0)
+    assert files.arrived(0.0) == [(robots, ["a", "b"], 0.0)]
     assert files.judge(uri, 0.0) == Consent(None, own)
     files.learned(own, b"a.jpg", None, 0.0)
     assert files.judge(uri, 0.0) == Consent(of_text("opt-out: robots.txt"))

@@ -1,0 +1,64 @@
+"""The column ``consent`` of the metadata: what was said of taking each image for training. Pure.
+
+A JSON list of one object a signal, in the order in which they were seen; null where nothing was said. Each
+has ``signal`` (its kind), ``where`` it stood, its ``value``, what it ``says`` (``no``, ``yes``,
+``conditions``, ``unknown``), whether it is ``honoured`` by the run's options, and the time at which it was
+``seen`` (ISO 8601, UTC).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import get_args
+
+from img2dataset.types import ConsentSignal, Says
+
+# Of a value, characters that are kept: servers may send megabytes.
+LONGEST_VALUE = 200
+_SAYS = frozenset(get_args(Says))
+
+
+def to_text(signals: Iterable[ConsentSignal]) -> str | None:
+    """The cell of a row with these signals."""
+    listed = [
+        {
+            "signal": each.signal,
+            "where": each.where,
+            "value": shortened(each.value),
+            "says": each.says,
+            "honoured": each.is_honoured,
+            "seen": datetime.fromtimestamp(int(each.seen_at), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        for each in signals
+    ]
+    return json.dumps(listed, ensure_ascii=False) if listed else None
+
+
+def of_text(text: str | None) -> list[ConsentSignal]:
+    """The signals of a cell.
+
+    Raises:
+        ValueError: it is none that ``to_text`` writes.
+    """
+    if text is None:
+        return []
+    try:
+        return [_signal(**fields) for fields in json.loads(text)]
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"no list of signals: {text[:LONGEST_VALUE]!r}") from error
+
+
+def _signal(signal: str, where: str, value: str, says: Says, honoured: bool, seen: str) -> ConsentSignal:
+    if says not in _SAYS:
+        raise ValueError(f"a signal says {says!r}")
+    moment = datetime.strptime(seen, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+    return ConsentSignal(signal, where, value, says, honoured, moment)
+
+
+def shortened(value: str) -> str:
+    """``value`` as it is kept: on one line, no surrogates, no longer than ``LONGEST_VALUE``."""
+    clean = value.encode("utf-8", "replace").decode("utf-8")
+    line = "".join(each if each.isprintable() else " " for each in clean[: LONGEST_VALUE + 1]).strip()
+    return line if len(line) <= LONGEST_VALUE else line[: LONGEST_VALUE - 1] + "…"

@@ -1,0 +1,213 @@
+"""``--save_consent``: every signal that was seen stands in the metadata, honoured or not."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pictures import photograph
+from tests.program.contract import Maker, column, rows_of
+from tests.servers import ImageServer
+
+PICTURE = photograph(40, 30)
+STRICT = {"consent": "strict", "save_consent": True}
+OFF = {"consent": "off", "save_consent": True}
+
+
+@pytest.fixture
+def site() -> Iterator[ImageServer]:
+    """A host of its own: what its files say is told of no other test's images."""
+    with ImageServer() as server:
+        yield server
+
+
+def seen(folder: Path) -> list[list[tuple[Any, ...]]]:
+    """Of each row: the kind of each signal, its value, what it says, and whether it is honoured."""
+    names = ("signal", "value", "says", "honoured")
+    return [
+        [tuple(signal[name] for name in names) for signal in json.loads(text or "[]")]
+        for text in column(folder, "consent")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "says", "honoured"),
+    [
+        ("X-Robots-Tag", "noai", "no", {"usual", "strict"}),
+        ("X-Robots-Tag", "noml", "no", {"usual", "strict"}),
+        ("X-Robots-Tag", "noarchive", "unknown", {"usual", "strict"}),
+        ("X-Robots-Tag", "otherbot: noai", "unknown", {"usual", "strict"}),
+        ("Content-Usage", "train-ai=n", "no", {"usual", "strict"}),
+        ("Content-Usage", "train-ai=y", "yes", {"usual", "strict"}),
+        ("Content-Usage", "train-ai=perhaps", "unknown", {"usual", "strict"}),
+        ("tdm-reservation", "1", "no", {"strict"}),
+        ("tdm-reservation", "0", "yes", {"strict"}),
+        ("tdm-reservation", "2", "unknown", {"strict"}),
+        ("Link", '<https://a.example/l.xml>; rel="license"; type="application/rsl+xml"', "conditions", ()),
+    ],
+)
+def test_a_header_is_recorded_whether_it_is_honoured_or_not(
+    make: Maker, site: ImageServer, header: str, value: str, says: str, honoured: set[str]
+) -> None:
+    url = site.put("/a.jpg", PICTURE, headers=[(header, value)])
+    # What 1.47.0 honours is honoured without ``consent``, too.
+    directives: dict[str, Any] = {"disallowed_header_directives": []}
+    for consent, options in (("usual", {}), ("strict", {}), ("off", directives)):
+        folder = make([url], consent=consent, save_consent=True, **options)
+        assert seen(folder) == [[(header.lower(), value, says, consent in honoured)]], consent
+        refused = says == "no" and consent in honoured
+        assert column(folder, "status") == ["failed_to_download" if refused else "success"]
+
+
+ROBOTS = b"""\
+User-agent: *
+Allow: /
+Disallow: /private
+Content-Signal: ai-train=no, search=yes
+Content-Usage: /free train-ai=y
+Content-Signal: /free ai-train=yes
+Content-Signal: /odd ai-train=ask
+Content-Signal: /odd search=no, ai-train=yes
+"""
+TDMREP = b'[{"location": "/free", "tdm-reservation": 1}, {"location": "/odd", "tdm-reservation": "ask"}]'
+
+
+def test_what_the_files_of_a_site_say_of_each_row_is_recorded(make: Maker, site: ImageServer) -> None:
+    site.put("/robots.txt", ROBOTS, "text/plain")
+    site.put("/.well-known/tdmrep.json", TDMREP, "application/json")
+    names = ("private", "free", "odd", "other")
+    urls = [site.put(f"/{name}.jpg", PICTURE) for name in names]
+    folder = make(urls, **STRICT)
+    everywhere = ("content-signal", "Content-Signal: ai-train=no, search=yes", "no", True)
+    allowed = ("robots.txt", "Allow: /", "yes", True)
+    free = '{"location": "/free", "tdm-reservation": 1}'
+    odd = '{"location": "/odd", "tdm-reservation": "ask"}'
+    assert seen(folder) == [
+        [("robots.txt", "Disallow: /private", "no", True), everywhere],
+        [
+            allowed,
+            ("content-signal", "Content-Signal: /free ai-train=yes", "yes", True),
+            ("content-usage", "Content-Usage: /free train-ai=y", "yes", True),
+            ("tdmrep.json", free, "no", True),
+        ],
+        [
+            allowed,
+            ("content-signal", "Content-Signal: /odd search=no, ai-train=yes", "yes", True),
+            ("content-signal", "Content-Signal: /odd ai-train=ask", "unknown", True),
+            ("tdmrep.json", odd, "unknown", True),
+        ],
+        [allowed, everywhere],
+    ]
+    assert column(folder, "error_message") == [
+        "opt-out: robots.txt",
+        "opt-out: tdmrep.json",
+        None,
+        "opt-out: Content-Signal",
+    ]
+    where = [[each["where"] for each in json.loads(text)] for text in column(folder, "consent")]
+    assert where[1] == [site.url("/robots.txt")] * 3 + [site.url("/.well-known/tdmrep.json")]
+    asked = [site.count(path) for path in ("/robots.txt", "/.well-known/tdmrep.json")]
+    assert asked == [1, 1]
+    assert seen(make(urls, **OFF)) == [[]] * 4
+    assert [site.count(path) for path in ("/robots.txt", "/.well-known/tdmrep.json")] == asked
+
+
+def test_what_is_read_and_not_honoured_is_recorded_as_such(make: Maker, site: ImageServer) -> None:
+    site.put("/robots.txt", b"User-agent: *\nContent-Signal: ai-train=no\n", "text/plain")
+    folder = make([site.put("/a.jpg", PICTURE)], respect_robots_txt=True, **OFF)
+    assert seen(folder) == [[("content-signal", "Content-Signal: ai-train=no", "no", False)]]
+    assert column(folder, "status") == ["success"]
+
+
+def test_a_file_that_cannot_be_had_and_a_price_are_recorded(make: Maker, site: ImageServer) -> None:
+    site.put("/robots.txt", b"away", status=503)
+    refused = make([site.put("/a.jpg", PICTURE)], retries=0, max_retry_after=0, **STRICT)
+    unavailable = "opt-out: robots.txt unavailable"
+    assert seen(refused) == [[("robots.txt", unavailable, "no", True)]]
+    assert column(refused, "error_message") == [unavailable]
+    priced = site.put("/b.jpg", b"", status=402, headers=[("crawler-price", "USD 0.01")])
+    assert seen(make([priced], save_consent=True)) == [[("crawler-price", "USD 0.01", "conditions", True)]]
+    missing = site.put("/c.jpg", b"", status=404, headers=[("X-Robots-Tag", "noindex")])
+    assert seen(make([missing], save_consent=True)) == [[]]
+
+
+def test_several_signals_are_all_recorded_and_the_most_restrictive_counts(
+    make: Maker, site: ImageServer
+) -> None:
+    headers = [
+        ("Content-Usage", "train-ai=y"),
+        ("X-Robots-Tag", "all"),
+        ("X-Robots-Tag", "img2dataset: noai"),
+        ("tdm-reservation", "0"),
+    ]
+    folder = make([site.put("/a.jpg", PICTURE, headers=headers)], save_consent=True)
+    assert seen(folder) == [
+        [
+            ("x-robots-tag", "all", "unknown", True),
+            ("x-robots-tag", "img2dataset: noai", "no", True),
+            ("content-usage", "train-ai=y", "yes", True),
+            ("tdm-reservation", "0", "yes", False),
+        ]
+    ]
+    assert column(folder, "error_message") == ["opt-out: X-Robots-Tag"]
+
+
+def test_a_value_is_kept_short_and_on_one_line(make: Maker, site: ImageServer) -> None:
+    value = "noarchive, \x1b[31m" + "x" * 5000
+    folder = make([site.put("/a.jpg", PICTURE, headers=[("X-Robots-Tag", value)])], save_consent=True)
+    [[(_, kept, _, _)]] = seen(folder)
+    assert len(kept) == 200
+    assert kept.startswith("noarchive,  [31mxxx")
+
+
+def test_after_a_redirect_the_files_of_both_sites_are_recorded(make: Maker, site: ImageServer) -> None:
+    with ImageServer() as other:
+        site.put("/robots.txt", b"User-agent: *\nAllow: /\n", "text/plain")
+        other.put("/robots.txt", b"User-agent: *\nAllow: /a\n", "text/plain")
+        target = other.put("/a.jpg", PICTURE)
+        folder = make([site.put("/to", b"", status=302, headers=[("Location", target)])], **STRICT)
+        assert [each[1] for each in seen(folder)[0]] == ["Allow: /", "Allow: /a"]
+        assert column(folder, "status") == ["success"]
+
+
+@pytest.mark.parametrize("output_format", ["files", "webdataset", "parquet", "tfrecord"])
+def test_every_format_has_the_column_last_and_without_the_option_none(
+    make: Maker, site: ImageServer, output_format: str
+) -> None:
+    urls = [site.put("/a.jpg", PICTURE, headers=[("X-Robots-Tag", "noarchive")]), site.url("/missing.jpg")]
+    before = time.time()
+    folder = make([*urls, ""], output_format=output_format, save_consent=True, processes_count=2)
+    rows = rows_of(folder)
+    names = [name for name in rows[0] if name != "jpg"]
+    assert names[-1] == "consent"
+    [signal] = json.loads(rows[0]["consent"])
+    assert time.strptime(signal["seen"], "%Y-%m-%dT%H:%M:%SZ") >= time.gmtime(int(before))
+    assert signal["where"] == "header"
+    assert [row["consent"] for row in rows[1:]] == [None] * (len(rows) - 1)
+    assert "consent" not in rows_of(make(urls, output_format=output_format))[0]
+
+
+def test_a_retried_row_is_recorded_anew_and_the_others_stay(make: Maker, site: ImageServer) -> None:
+    urls = [
+        site.put("/a.jpg", PICTURE, headers=[("X-Robots-Tag", "noarchive")]),
+        site.put("/c.jpg", b"", status=503),
+    ]
+    folder = make(urls, save_consent=True, retries=0, max_retry_after=0)
+    first = column(folder, "consent")
+    assert first[1] is None
+    site.put("/c.jpg", PICTURE, headers=[("Content-Usage", "train-ai=y")])
+    again = {"output_folder": folder, "incremental_mode": "retry_failed", "allow_mixing": True}
+    make(urls, save_consent=True, **again)
+    assert column(folder, "consent")[0] == first[0]
+    assert seen(folder)[1] == [("content-usage", "train-ai=y", "yes", True)]
+
+
+def test_the_column_is_the_schema_of_format_parquet_too(make: Maker, site: ImageServer) -> None:
+    folder = make([site.put("/a.jpg", PICTURE)], output_format="parquet", save_consent=True)
+    assert str(pq.read_schema(next(folder.glob("*.parquet"))).field("consent").type) == "string"
