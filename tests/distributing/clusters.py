@@ -157,11 +157,7 @@ def ray_cluster(nodes: int = 1, cores: int = 1, dashboard_port: int | None = Non
 
 
 def ray_environment() -> dict[str, str]:
-    """For the processes of Ray: a node that is gone is noticed within seconds.
-
-    It refuses connections at once. One that is slow, on a busy machine, has ten seconds to answer in: Ray
-    ends a node that it takes for dead, and with the first node the program that uses it.
-    """
+    """For the processes of Ray: a node that is gone is noticed within seconds."""
     return {
         **os.environ,
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -169,8 +165,8 @@ def ray_environment() -> dict[str, str]:
         "RAY_AUTH_TOKEN": TOKEN,
         "RAY_health_check_initial_delay_ms": "1000",
         "RAY_health_check_period_ms": "500",
-        "RAY_health_check_timeout_ms": "10000",
-        "RAY_health_check_failure_threshold": "5",
+        "RAY_health_check_timeout_ms": "1000",
+        "RAY_health_check_failure_threshold": "3",
     }
 
 
