@@ -1,4 +1,4 @@
-"""With which options sites are asked again: those given, else those of the folder's last run, else strict ones.
+"""With which options sites are asked again: those given, else those of the last run, and consent strict.
 
 In: the options that words give, and the logs of runs in the folder. Out: checked ``Options``.
 """

@@ -1,7 +1,7 @@
-"""What was honoured and what was seen, counted: the statistics and metadata of a folder come in, counts go out.
+"""What was honoured and what was seen, counted: statistics and metadata of a folder come in, counts go out.
 
-Rows that were left out are counted from their failures, which every folder has, those of 1.47.0 too. What was
-seen besides is in the column ``consent``, of runs with ``save_consent``.
+Rows that were left out are counted from their failures, which every folder has, those of 1.47.0 too. What
+was seen besides is in the column ``consent``, of runs with ``save_consent``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class ColumnCounts:
     ``signals``: rows by signal. ``left_out``: rows by host that were left out since their site did not want
     them taken, or wanted to be paid; ``reserved``: rows by host of which a signal says no, honoured or not.
     Of very many hosts the counts are of those that have most. ``shards``: those that were read,
-    ``with_column`` those of them that have the column ``consent``; ``broken``: cells of it that cannot be read.
+    ``with_column`` those of them that have the column ``consent``; ``broken``: cells of it that cannot be
+    read.
     """
 
     shards: int = 0
@@ -223,8 +224,6 @@ def host_of(url: str | None) -> str:
 def _signals_of(cell: str) -> frozenset[Signal] | None:
     """Each signal of a cell once; None if it cannot be read."""
     try:
-        return frozenset(
-            (each.signal, each.says, each.is_honoured) for each in consent_ledger.of_text(cell)
-        )
+        return frozenset((each.signal, each.says, each.is_honoured) for each in consent_ledger.of_text(cell))
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""An output folder opened for this command, and read shard by shard: columns of the metadata, some rows at a time.
+"""An output folder opened for this command, and read shard by shard: columns of metadata, in batches.
 
 In: a path as it was given. Out: ``Folder`` and its batches, or one clear error.
 """

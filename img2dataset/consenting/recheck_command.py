@@ -1,4 +1,4 @@
-"""``img2dataset consent OUTPUT --recheck [--remove]``: rows are listed shard by shard, then come the counts."""
+"""``img2dataset consent OUTPUT --recheck [--remove]``: rows are listed shard by shard, then the counts."""
 
 from __future__ import annotations
 
@@ -167,5 +167,5 @@ class _Told:
 
 def _line(finding: Finding) -> str:
     """One row, its parts parted by tabs, with no tab or line end of strangers in them."""
-    parts = (finding.key, finding.url, finding.signal, finding.value)
+    parts = (finding.key, finding.url, finding.signal or finding.verdict, finding.value)
     return "\t".join(printable(part).replace("\t", "\\t").replace("\n", "\\n") for part in parts)

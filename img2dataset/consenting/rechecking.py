@@ -1,9 +1,9 @@
 """Asking again what may have changed since the download: what sites' files and the headers of answers say.
 
-In: a folder and the settings of a fetcher. Out: shard by shard, the rows that are reserved now, that are sold,
-and that nothing is known of. The fetcher is the one of downloads, with its manners and bounds, told to take no
-body: each URL is asked for its first byte, and a transfer that brings more is ended after the headers. What
-stands in the bytes of a picture is not asked, since it cannot have changed in the same bytes.
+In: a folder and the settings of a fetcher. Out: shard by shard, the rows that are reserved now, that are for
+sale, and that nothing is known of. The fetcher is the one of downloads, with its manners and bounds, told to
+take no body: each URL is asked for its first byte, and a transfer that brings more ends after the headers.
+What stands in the bytes of a picture is not asked, since it cannot have changed in the same bytes.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class Finding:
     signals: tuple[ConsentSignal, ...]
 
     @property
-    def signal(self) -> str:
-        """The kind of the signal that refuses the row, or what is not known."""
+    def signal(self) -> str | None:
+        """The kind of the signal that refuses the row; None of a row that is not known."""
         if self.verdict == "not known":
-            return self.verdict
+            return None
         return self.signals[0].signal if self.signals else str(self.failure)
 
     @property
@@ -210,7 +210,7 @@ class _Asking:
             yield opened.result
 
     def _read(self) -> Iterator[tuple[int, str, dict[str, list[str]] | None]]:
-        """The number and name of each shard, and the keys of its rows with an image by URL; None at its end."""
+        """Each shard's number and name, and the keys of its rows with an image by URL; None at its end."""
         for number, shard in enumerate(shards_with_metadata(self._folder)):
             for batch in readable_batches(self._folder, shard, _COLUMNS, self._on_problem):
                 if batch is None:

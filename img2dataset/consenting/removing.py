@@ -1,11 +1,11 @@
 """Rows that are reserved now, taken out of finished shards.
 
 In: the findings of a shard. Out: the same shard without their samples, in one step (``working.replacing``):
-killed at any moment, the old shard stands or the new one. Their metadata stay, as those of rows that failed by
-the opt-out; their signals are added to the column ``consent`` where the shard has one.
+killed at any moment, the old shard stands or the new one. Their metadata stay, as those of rows that failed
+by the opt-out; their signals are added to the column ``consent`` where the shard has one.
 
-What a shard was made with is read from itself, so that shards of 1.47.0, and of several runs in one folder, can
-be rewritten too.
+What a shard was made with is read from itself, so that shards of 1.47.0, and of several runs in one folder,
+can be rewritten too.
 """
 
 from __future__ import annotations
@@ -89,9 +89,7 @@ class Remover:
             cells = table[CONSENT_COLUMN].to_pylist() if settings.consent_column else None
             for index, finding in removed.items():
                 values: dict[str, Any] = dict.fromkeys((*computed, *SIZE_COLUMNS))
-                values.update(
-                    key=finding.key, status=FAILED_TO_DOWNLOAD, error_message=str(finding.failure)
-                )
+                values.update(key=finding.key, status=FAILED_TO_DOWNLOAD, error_message=str(finding.failure))
                 if cells is not None:
                     values[CONSENT_COLUMN] = _with_signals(cells[index], finding)
                 writer.write(
@@ -159,8 +157,8 @@ def removing_from(options: Options) -> Iterator[Remover]:
                 at_work += [note.process_id for note in members_at_work(output.location)]
         if at_work:
             raise OutputError(
-                f"output_folder {output.path!r} is being written to by process {at_work[0]}, and --remove must"
-                " be alone in it: wait for it, or end it"
+                f"output_folder {output.path!r} is being written to by process {at_work[0]}, and --remove"
+                " must be alone in it: wait for it, or end it"
             )
         yield Remover(settings)
     finally:
@@ -183,8 +181,7 @@ def _statistics(finished: FinishedShard, table: pa.Table, removed: dict[int, Fin
         statuses[index], messages[index] = FAILED_TO_DOWNLOAD, str(finding.failure)
     by_status = Counter(statuses)
     by_message = Counter(
-        SUCCESS if status == SUCCESS else message
-        for status, message in zip(statuses, messages, strict=True)
+        SUCCESS if status == SUCCESS else message for status, message in zip(statuses, messages, strict=True)
     )
     try:
         times = {name: float(finished.statistics[name]) for name in ("start_time", "end_time")}
