@@ -110,11 +110,12 @@ class Remover:
         # What a run computes stands behind the input's columns, of which url is the last.
         computed = names[names.index("url") + 1 :]
         images = output_format.image_column(schema)
+        named: dict[str, Any] = {} if images is None else {"encode_format": images}
         image = dataclasses.replace(
             self._settings.image,
             extract_exif="exif" in computed,
             compute_hash=next((name for name in HASHES if name in computed), None),
-            **({} if images is None else {"encode_format": images}),
+            **named,
         )
         return dataclasses.replace(
             self._settings,
