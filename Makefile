@@ -11,7 +11,7 @@ LEFT := $(addprefix img2dataset/imaging/native/,libshrink.so .cmake .ninja_deps 
 # Tests start the program a thousand times: it is compiled once, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-lowest test-lowest-clusters test-newest test-frameworks contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
+.PHONY: demo test test-slow test-lowest test-lowest-clusters test-lowest-optional test-newest test-frameworks contract fuzz fuzz-native differential lint format readme bench bench-quick bench-memory bench-feeding bench-fidelity bench-training clean
 
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
 
@@ -73,14 +73,28 @@ test-newest: $(NEWEST)/.done
 
 $(LOWEST)/.done: $(BUILT) tests/lowest.py
 	$(PYTHON) -m venv --clear $(LOWEST)
-	$(PYTHON) -m tests.lowest lmdb tfrecord > $(LOWEST)/constraints.txt
+	$(PYTHON) -m tests.lowest lmdb sign tfrecord > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
-	    --editable '.[lmdb,tfrecord]' $(TEST_PACKAGES)
+	    --editable '.[lmdb,sign,tfrecord]' $(TEST_PACKAGES)
 	touch $@
 
 $(NEWEST)/.done: $(BUILT)
 	$(PYTHON) -m venv --clear $(NEWEST)
-	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[lmdb,tfrecord]' $(TEST_PACKAGES)
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade --editable '.[lmdb,sign,tfrecord]' $(TEST_PACKAGES)
+	touch $@
+
+# The oldest that the training side, the readers of datasets and the sinks go with; some 6 GB.
+OPTIONAL := mlflow readers tensorboard training wandb
+LOWEST_OPTIONAL := $(VENV)/lowest-optional-$(PYTHON_VERSION)
+test-lowest-optional: $(LOWEST_OPTIONAL)/.done
+	$(LOWEST_OPTIONAL)/bin/python -m pytest -m 'slow or not slow' tests/training tests/reporting/sinks \
+	    tests/formats/test_formats.py
+
+$(LOWEST_OPTIONAL)/.done: $(BUILT) tests/lowest.py
+	$(PYTHON) -m venv --clear $(LOWEST_OPTIONAL)
+	$(PYTHON) -m tests.lowest $(OPTIONAL) > $(LOWEST_OPTIONAL)/constraints.txt
+	$(LOWEST_OPTIONAL)/bin/python -m pip install --quiet --constraint $(LOWEST_OPTIONAL)/constraints.txt \
+	    --editable ".[$$(echo $(OPTIONAL) | tr ' ' ,)]" $(TEST_PACKAGES) hypothesis 'setuptools>=77'
 	touch $@
 
 # The oldest Spark and Ray, with the oldest of all else. Needs Java 17.

@@ -78,5 +78,7 @@ def fetch_settings(options: Options) -> FetchSettings:
             credentials_file=options.credentials_file,
             client_certificate=options.client_certificate,
             client_key=options.client_key,
+            sign_requests=options.sign_requests,
+            signature_agent=options.signature_agent,
         ),
     )

@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from img2dataset.counted import counted
 from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
@@ -33,6 +33,7 @@ from img2dataset.distributing.pool_worker import PoolWorker
 from img2dataset.distributing.row_sharing import RowSharing
 from img2dataset.distributing.watching import WATCH_INTERVAL_S, StopDeadline, Watch, end_workers, how_it_ended
 from img2dataset.errors import RunFailed
+from img2dataset.fetching.consent import wanted_files
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
 from img2dataset.stopping import StopRequest
@@ -40,6 +41,9 @@ from img2dataset.storage.patience import patience_with_list
 from img2dataset.types import PlannedShard, Shard, ShardReport, Status
 from img2dataset.working import WorkSettings
 from img2dataset.working.sharing import Helped, SharedRows
+
+if TYPE_CHECKING:
+    from img2dataset.distributing.kept_site_files import KeptSiteFiles
 
 logger = logging.getLogger("img2dataset")
 
@@ -84,10 +88,19 @@ class LocalPool:
         # How many shards are read that no worker has yet.
         self.shards_ahead = 2 * settings.processes_count + 2
         self.deaths: list[str] = []
+        self._site_files: KeptSiteFiles | None = None
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
         """Make all shards; see ``Engine``."""
         yield from PoolPass(self, settings).run(shards)
+
+    def site_files(self, settings: WorkSettings) -> KeptSiteFiles | None:
+        """What the workers share of the files of sites, in all passes; None where none is asked for."""
+        if self._site_files is None and wanted_files(settings.fetch):
+            from img2dataset.distributing.kept_site_files import KeptSiteFiles
+
+            self._site_files = KeptSiteFiles(settings.write.locate(), self.member, settings.fetch)
+        return self._site_files
 
 
 class PoolPass:
@@ -99,6 +112,11 @@ class PoolPass:
         self._processes_count = pool.processes_count
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._paces = make_shared_file() if pool.processes_count > 1 else None
+        self._site_files = pool.site_files(settings)
+        # Descriptors that workers inherit, by the variables that tell them.
+        self._inherited: dict[str, int] = {}
+        if self._paces is not None:
+            self._inherited[VARIABLE] = self._paces.fileno()
         self._workers: dict[int, PoolWorker] = {}
         self._started = 0
         self._idle_deaths = 0
@@ -121,6 +139,8 @@ class PoolPass:
         # A message wakes the loop; the queue's put is safe in a signal handler.
         stop.listen(lambda: self._messages.put(StopAsked()))
         try:
+            if self._site_files is not None:
+                self._inherited |= self._site_files.begin()
             self._start_worker()
             while not self._finished() and not stop.made:
                 yield from self._handle_next()
@@ -133,6 +153,8 @@ class PoolPass:
             end_workers(self._workers.values())
             if self._paces is not None:
                 self._paces.close()
+            if self._site_files is not None:
+                self._site_files.close()
 
     def _finished(self) -> bool:
         busy = any(worker.shards for worker in self._workers.values())
@@ -243,10 +265,8 @@ class PoolPass:
 
     def _start_worker(self) -> None:
         self._started += 1
-        program = Program(WORKER_MODULE, "worker")
-        if self._paces is not None:
-            paces = self._paces.fileno()
-            program = Program(WORKER_MODULE, "worker", (paces,), {VARIABLE: str(paces)})
+        told = {variable: str(descriptor) for variable, descriptor in self._inherited.items()}
+        program = Program(WORKER_MODULE, "worker", tuple(self._inherited.values()), told)
         try:
             process: Child[ToWorker, FromWorker] = Child(self._started, program, self._messages.put)
         except (OSError, RuntimeError) as error:  # no process, or no thread, can be made

@@ -98,6 +98,7 @@ class Member:
         self._rows_before: Counter[Status] = Counter()
         self._rows: Counter[Status] = Counter()
         self._pool = LocalPool(engine, self._show, self.stop)
+        self._pool.member = name
         if shards_ahead is not None:
             self._pool.shards_ahead = shards_ahead
         write = self._work.write

@@ -52,7 +52,7 @@ class Ranks:
         self._pool = LocalPool(settings, self._show, stop)
         # A shard that waits here is one that no other rank can begin with.
         self._pool.shards_ahead = settings.processes_count
-        self.member = self._rank.name
+        self.member = self._pool.member = self._rank.name
 
     @property
     def deaths(self) -> list[str]:

@@ -187,3 +187,11 @@ class MannersOptions:
         None, help="PEM file shown to servers that ask for one", group=MANNERS
     )
     client_key: str | None = option(None, help="PEM file of its key", group=MANNERS)
+    sign_requests: str | None = option(
+        None,
+        help="file with a private Ed25519 key, PEM or JWK, that each request is signed with (Web Bot Auth)",
+        group=MANNERS,
+    )
+    signature_agent: str | None = option(
+        None, help="the https address that publishes its public half", group=MANNERS
+    )

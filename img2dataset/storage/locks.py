@@ -2,7 +2,7 @@
 
 In: a path, or an open file and an offset in it. Out: being alone. The operating system's locks end with the
 process that holds them, so a killed process blocks nobody. Called by ``working`` (replacing a shard,
-large images), ``training`` (the cache) and ``fetching`` (slots and paces of hosts).
+large images), ``training`` (the cache) and ``fetching`` (slots and paces of hosts, files of sites).
 
 Two kinds of the system's locks, because of what they belong to. ``flock`` belongs to an opened file: threads
 that open it by its name exclude each other, and machines on a shared file system. ``lockf`` belongs to a

@@ -20,8 +20,8 @@ PACKAGE = Path(installation.__file__).parent
 PACKAGES = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
 # What only some runs need, named by an extra or asked for where it is used.
 OF_EXTRAS = {
-    *("aiohttp", "botocore", "google_crc32c", "lmdb", "mlflow", "pandas", "pyspark", "ray", "safetensors"),
-    *("tensorboard", "torch", "wandb"),
+    *("aiohttp", "botocore", "cryptography", "google_crc32c", "lmdb", "mlflow", "pandas", "pyspark", "ray"),
+    *("safetensors", "tensorboard", "torch", "wandb"),
 }
 
 

@@ -35,6 +35,12 @@ WITHOUT = "import sys; sys.modules[sys.argv.pop(1)] = None; import img2dataset.c
             "hf://",
             "pip install huggingface_hub",
         ),
+        (
+            "cryptography",
+            {"sign_requests": "key.pem", "signature_agent": "https://bot.example"},
+            "--sign_requests",
+            "pip install 'cryptography>=41'",
+        ),
         ("s3fs", {"allow_schemes": "[s3]"}, "allow_schemes has 's3'", "s3fs"),
         ("huggingface_hub", {"allow_schemes": "[hf]"}, "allow_schemes has 'hf'", "huggingface_hub"),
     ],

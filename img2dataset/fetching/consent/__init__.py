@@ -94,7 +94,7 @@ class SiteFile(Protocol):
     """Where each site has it, from the slash."""
 
     def parse(self, body: bytes) -> SiteRules:
-        """The rules in ``body``, of which no more than ``site_files.LARGEST_BYTES`` were read."""
+        """The rules in ``body``, of which no more than ``answers.LARGEST_BYTES`` were read."""
 
     def refusal_without(self, failure: Failure) -> Failure | None:
         """The failure of all rows of a site whose file ended with ``failure``; None: they are allowed."""
@@ -127,4 +127,3 @@ def _made(function: str, own: Iterable[str], settings: FetchSettings) -> Iterato
     for maker in makers:
         if maker is not None and (made := maker(settings)) is not None:
             yield made
-

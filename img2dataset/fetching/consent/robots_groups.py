@@ -15,14 +15,19 @@ EVERYBODY = "*"
 # Lines that belong to the group they stand in; each but the first two is an extension of RFC 9309.
 ALLOW, DISALLOW, CRAWL_DELAY, REQUEST_RATE = "allow", "disallow", "crawl-delay", "request-rate"
 CONTENT_SIGNAL, CONTENT_USAGE = "content-signal", "content-usage"
-_OF_GROUPS = frozenset({ALLOW, DISALLOW, CRAWL_DELAY, REQUEST_RATE, CONTENT_SIGNAL, CONTENT_USAGE})
+_OF_GROUPS = (ALLOW, DISALLOW, CRAWL_DELAY, REQUEST_RATE, CONTENT_SIGNAL, CONTENT_USAGE)
+USER_AGENT = "user-agent"
 # What ends the names of a group. The last two are rules as well: Cloudflare's file has Content-Signal
 # for all, and the names of those that it sends away below.
 _RULES = frozenset({ALLOW, DISALLOW, CONTENT_SIGNAL, CONTENT_USAGE})
-# Misspellings that occur in the wild and have one meaning; as large crawlers take them.
+# What the first word of a line means: others are passed over. Among them misspellings that occur in the wild
+# and have one meaning; as large crawlers take them.
 _MEANT = {
-    "useragent": "user-agent",
-    "user agent": "user-agent",
+    **{key: key for key in (USER_AGENT, *_OF_GROUPS)},
+    **{key.capitalize(): key for key in (USER_AGENT, *_OF_GROUPS)},
+    "User-Agent": USER_AGENT,
+    "useragent": USER_AGENT,
+    "user agent": USER_AGENT,
     "dissallow": DISALLOW,
     "dissalow": DISALLOW,
     "disalow": DISALLOW,
@@ -52,18 +57,17 @@ def lines_for(text: str, token: str) -> list[Line]:
     named: set[str] = set()
     has_rules = False
     for key, value in _lines(text):
-        if key == "user-agent":
+        if key == USER_AGENT:
             if has_rules:
                 named, has_rules = set(), False
             named |= {name for name in (own, everybody) if _names(value, name)}
             for name in named:
                 # A group that says nothing to a program allows it everything.
                 found.setdefault(name, [])
-        elif key in _OF_GROUPS:
+        else:
             has_rules = has_rules or key in _RULES
-            for name in (own, everybody):
-                if name in named:
-                    found[name].append(Line(key, value))
+            for name in named:
+                found[name].append(Line(key, value))
     return found.get(own, found.get(everybody, []))
 
 
@@ -75,17 +79,19 @@ def _names(value: str, name: str) -> bool:
     return value == name or (match is not None and match[0] == name)
 
 
-def _lines(text: str) -> Iterator[Line]:
-    for line in re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff")):
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """The key and the value of each line that may count; of the first, what it means."""
+    for line in text.removeprefix("\ufeff").replace("\r", "\n").split("\n"):
         content = line.partition("#")[0].strip()
         if not content:
             continue
         key, colon, value = content.partition(":")
         if not colon:
             # A space in place of the colon, where there are two words: as large crawlers take it.
-            words: Sequence[str] = content.split()
+            words: Sequence[str] = content.split(None, 2)
             if len(words) != 2:
                 continue
             key, value = words
-        key = " ".join(key.lower().split())
-        yield Line(_MEANT.get(key, key), value.strip())
+        meant = _MEANT.get(key) or _MEANT.get(" ".join(key.lower().split()))
+        if meant is not None:
+            yield meant, value.strip()

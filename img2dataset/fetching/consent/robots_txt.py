@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent import Said
+from img2dataset.fetching.consent.answers import LARGEST_BYTES
 from img2dataset.fetching.consent.content_rules import ContentRules
 from img2dataset.fetching.consent.path_rules import PathRules, Rule, path_of
 from img2dataset.fetching.consent.robots_groups import (
@@ -27,7 +28,6 @@ from img2dataset.fetching.consent.robots_groups import (
     Line,
     lines_for,
 )
-from img2dataset.fetching.consent.site_files import LARGEST_BYTES
 
 if TYPE_CHECKING:
     from img2dataset.fetching.settings import FetchSettings

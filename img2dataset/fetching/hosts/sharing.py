@@ -31,6 +31,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from img2dataset.failures import HOST_UNREACHABLE, Failure, of_text
 from img2dataset.fetching.hosts.pace import SHARED_FIELDS, HostPace
+from img2dataset.storage.inherited import inherited_descriptor, make_nameless_file
 from img2dataset.storage.locks import give_byte_back, take_byte
 
 # The number of the file's descriptor, in the environment of a worker.
@@ -51,7 +52,7 @@ Result = TypeVar("Result")
 def make_shared_file() -> BinaryIO | None:
     """The file for one run; None, and a warning, where there is no room for it."""
     try:
-        return cast(BinaryIO, tempfile.TemporaryFile(prefix="img2dataset-paces-", buffering=0))
+        return make_nameless_file("paces")
     except OSError as error:
         logging.getLogger(__name__).warning(
             "the processes of this run cannot share what they learn about hosts (%s in %s): each keeps the "
@@ -64,11 +65,7 @@ def make_shared_file() -> BinaryIO | None:
 
 def inherited_file() -> int | None:
     """The descriptor of the file of the run whose worker this process is; None if it is none's."""
-    with suppress(KeyError, ValueError, OSError):
-        descriptor = int(os.environ[VARIABLE])
-        os.fstat(descriptor)
-        return descriptor
-    return None
+    return inherited_descriptor(VARIABLE)
 
 
 class SharedPaces:

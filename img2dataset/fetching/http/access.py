@@ -1,11 +1,12 @@
-"""By which way and as whom servers are asked: proxies, headers, cookies, credentials, client certificate.
+"""By which way and as whom servers are asked: proxies, headers, cookies, credentials, certificate, signing.
 
 ``load_access`` turns the user's options and files into an ``Access``, once, where the files are; it travels
 to workers and shows none of its secrets. ``find_ca_bundle`` says which certificates are trusted in turn.
 ``RequestAccess`` tells a libcurl handle what goes with one request.
 
 What a redirect to another host (or from https to http) takes along: cookies of that host, headers of
-``HARMLESS`` names; no credentials, not even that host's own, no other extra header, no client certificate.
+``HARMLESS`` names, a signature made for that host; no credentials, not even that host's own, no other extra
+header, no client certificate.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from img2dataset.fetching.http.credentials import (
     Secret,
     load_credentials,
 )
+from img2dataset.fetching.http.signing import SIGNATURE_HEADERS, RequestSigner
+from img2dataset.fetching.http.signing_key import SigningIdentity, load_identity
 
 if TYPE_CHECKING:
     import pycurl
@@ -60,6 +63,7 @@ class Access:
     credentials: tuple[Credential, ...] = ()
     client_certificate: str | None = None
     client_key: str | None = None
+    signing: SigningIdentity | None = None
 
 
 def load_access(
@@ -70,6 +74,8 @@ def load_access(
     credentials_file: str | None = None,
     client_certificate: str | None = None,
     client_key: str | None = None,
+    sign_requests: str | None = None,
+    signature_agent: str | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Access:
     """Read and check what the user says about access.
@@ -84,9 +90,12 @@ def load_access(
             IMG2DATASET_CREDENTIALS, if set. ``~/.netrc`` is not read by itself.
         client_certificate: PEM file shown to https servers that ask for one.
         client_key: PEM file of its key; None: in the same file.
+        sign_requests: file of the key that signs each request; signature_agent: where it is published; see
+            ``load_identity``.
 
     Raises:
         OptionError: a value or file is wrong. No secret is quoted.
+        MissingDependency: ``sign_requests`` without the package that signs.
     """
     for name, path in (("client_certificate", client_certificate), ("client_key", client_key)):
         if path is not None:
@@ -96,13 +105,15 @@ def load_access(
     if client_certificate is not None and client_key is None:
         _check_has_key(client_certificate)
     credentials_file = credentials_file or environment.get(ENVIRONMENT_VARIABLE) or None
+    signing = load_identity(sign_requests, signature_agent)
     return Access(
         proxies=tuple(_checked_proxy(url) for url in _sequence(proxy)),
-        extra_headers=tuple(_checked_header(line) for line in _sequence(extra_headers)),
+        extra_headers=tuple(_checked_header(line, signing is not None) for line in _sequence(extra_headers)),
         cookies=load_cookies(cookies) if cookies else (),
         credentials=load_credentials(credentials_file) if credentials_file else (),
         client_certificate=client_certificate,
         client_key=client_key,
+        signing=signing,
     )
 
 
@@ -162,7 +173,8 @@ class RequestAccess:
         self._own_cookies = access.cookies
         self._cookies = CookieJar(access.cookies)
         self._credentials = Credentials(access.credentials)
-        self.is_plain = not (self._headers or access.cookies or access.credentials)
+        self._signer = RequestSigner(access.signing) if access.signing is not None else None
+        self.is_plain = not (self._headers or access.cookies or access.credentials or access.signing)
 
     def prepare(
         self,
@@ -196,8 +208,9 @@ class RequestAccess:
             headers = self._headers
             if authorization is not None:
                 headers = (*self._unauthorized, f"Authorization: {authorization}")
-        if headers or own_headers:
-            easy.setopt(pycurl.HTTPHEADER, (*headers, *own_headers))
+        signature = () if self._signer is None else self._signer.lines_for(uri)
+        if headers or own_headers or signature:
+            easy.setopt(pycurl.HTTPHEADER, (*headers, *own_headers, *signature))
         else:
             easy.unsetopt(pycurl.HTTPHEADER)
         jar = CookieJar((*self._own_cookies, *cookies)) if cookies else self._cookies
@@ -236,13 +249,14 @@ def _checked_proxy(url: str) -> Secret:
     return Secret(url)
 
 
-def _checked_header(line: str) -> Secret:
+def _checked_header(line: str, signs: bool) -> Secret:
     match = _HEADER.fullmatch(line)
     if match is None:
         raise OptionError(
             f"--extra_headers has {masked_header(line)!r}; each must be one 'Name: value' of printable ASCII"
         )
-    reason = _RESERVED.get(match.group(1).lower())
+    name = match.group(1).lower()
+    reason = "--sign_requests makes it" if signs and name in SIGNATURE_HEADERS else _RESERVED.get(name)
     if reason is not None:
         raise OptionError(f"--extra_headers has {match.group(1)!r}, which cannot be set here: {reason}")
     return Secret(f"{match.group(1)}: {match.group(2)}")

@@ -20,7 +20,7 @@ import pycurl
 
 from img2dataset.fetching.addresses import Reach
 from img2dataset.fetching.consent import wanted_headers
-from img2dataset.fetching.consent.site_files import LARGEST_BYTES
+from img2dataset.fetching.consent.answers import LARGEST_BYTES
 from img2dataset.fetching.hosts.states import LONGEST_TURN_DEADLINE_S
 from img2dataset.fetching.http.access import RequestAccess
 from img2dataset.fetching.http.curl import RECEIVE_BUFFER_BYTES

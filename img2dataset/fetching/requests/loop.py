@@ -96,6 +96,7 @@ class DownloadLoop:
         """Do what there is to do, and wait until there is more."""
         self.turns += 1
         now = time.monotonic()
+        self._scheduler.look_at_site_files(now)
         self._begin_what_may_begin(now)
         if self._budget.is_well_stocked:
             time.sleep(GATHERING_S)

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent import wanted_files
-from img2dataset.fetching.consent.site_files import LARGEST_BYTES, SiteFiles
+from img2dataset.fetching.consent.answers import LARGEST_BYTES
+from img2dataset.fetching.consent.shared_files import SharedFiles
+from img2dataset.fetching.consent.site_files import SiteFiles
 from img2dataset.fetching.hosts.politeness import host_of
 from img2dataset.fetching.hosts.slots import HostSlots
 from img2dataset.fetching.hosts.states import LOOK_AHEAD_ROWS, MOST_PUSH_BACKS, Ending, ending_of
@@ -29,6 +31,8 @@ from img2dataset.types import Row
 
 # Rows looked at before the transfers get their turn: some milliseconds.
 ROWS_AT_ONCE = 512
+# And no longer than this, where rules of sites are looked up for each: some cost a millisecond.
+LONGEST_LOOK_S = 0.02
 # New rows put in order each time that one begins: half a millisecond, until as many are as are looked ahead.
 ROWS_ORDERED_AT_ONCE = 64
 # The row number of what nobody submitted.
@@ -76,7 +80,9 @@ class Scheduler:
         self._order = RowOrder(self._hosts.early_use)
         self._resumed = Resumed()
         files = wanted_files(settings)
-        self._site_files: SiteFiles[Download] | None = SiteFiles(files) if files else None
+        self._site_files: SiteFiles[Download] | None = None
+        if files:
+            self._site_files = SiteFiles(files, SharedFiles.of_run(), unix_clock)
         self._next: Download | None = None
         self._unfinished = False
 
@@ -194,13 +200,26 @@ class Scheduler:
         """A site's file has come, or not: those who waited for it go on."""
         assert self._site_files is not None
         self._ledger.close(download)
-        waiting, delay = self._site_files.learned(download.site_file, body, failure, self._clock())
-        if delay:
-            with self._lock:
-                self._hosts.space(host_of(download.site_file), delay)
-        for each in waiting:
-            if each.is_open:
-                self.put_ready(each)
+        now = self._clock()
+        self._site_files.learned(download.site_file, body, failure, now)
+        self.look_at_site_files(now)
+
+    def look_at_site_files(self, now: float) -> None:
+        """Let those go on whose site's file has come, here or in another process. To be called each turn."""
+        if self._site_files is None:
+            return
+        for file_uri, waiting, delay_s in self._site_files.arrived(now):
+            if delay_s:
+                with self._lock:
+                    self._hosts.space(host_of(file_uri), delay_s)
+            for each in waiting:
+                if each.is_open:
+                    self.put_ready(each)
+        for file_uri in self._site_files.to_ask():
+            reservation = min(LARGEST_BYTES, self._usual_reservation())
+            question = self._ledger.open(Download(NOBODY, reservation=reservation, site_file=file_uri))
+            self.aim(question, file_uri)
+            self.put_ready(question)
 
     def refuse(self, download: Download, failure: Failure, now: float) -> None:
         """``download`` is not requested any more."""
@@ -213,7 +232,9 @@ class Scheduler:
         """When ``next`` may have something new though nothing else happens; at once if it was not through."""
         if self._unfinished:
             return now
-        dues = (self._resumed.next_due(now), self._hosts.next_due(now))
+        dues = [self._resumed.next_due(now), self._hosts.next_due(now)]
+        if self._site_files is not None:
+            dues.append(self._site_files.next_due(now))
         return min((due for due in dues if due is not None), default=None)
 
     def take_back(self, count: int, even_on_trial: bool) -> list[Row]:
@@ -237,11 +258,16 @@ class Scheduler:
     def close(self) -> None:
         """Give back what other processes may wait for."""
         self._hosts.close()
+        if self._site_files is not None:
+            self._site_files.close()
 
     def _find(self, now: float) -> Download | None:
         self._unfinished = False
         self._look_ahead(now)
+        began = self._clock()
         for _ in range(ROWS_AT_ONCE):
+            if self._site_files is not None and self._clock() - began > LONGEST_LOOK_S:
+                break
             download = self._resumed.take(now)
             if download is not None:
                 self._ledger.move(download, Stage.WAITING)
@@ -308,9 +334,6 @@ class Scheduler:
             self._refuse(download, refusal)
         elif ask_first:
             self._ledger.move(download, Stage.FOR_SOMETHING_ELSE)
-            if files.wait(ask_first, download):
-                reservation = min(LARGEST_BYTES, self._usual_reservation())
-                question = self._ledger.open(Download(NOBODY, reservation=reservation, site_file=ask_first))
-                self.aim(question, ask_first)
-                self.put_ready(question)
+            files.wait(ask_first, download, now)
+            self.look_at_site_files(now)
         return refusal is None and not ask_first

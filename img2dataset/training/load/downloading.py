@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from img2dataset import failures
+from img2dataset.errors import OptionError
 from img2dataset.training.load.cache_entry import VALIDATORS, Entry, failed_entry, validator
 from img2dataset.training.load.limits import DownloadLimits
 from img2dataset.training.load.session import SessionDownloader
@@ -49,13 +50,28 @@ class Downloader(Protocol):
 
 
 def downloader_of(
-    limits: DownloadLimits, session: requests.Session | None, user_agent: str | None
+    limits: DownloadLimits,
+    session: requests.Session | None,
+    user_agent: str | None,
+    sign_requests: str | None = None,
+    signature_agent: str | None = None,
 ) -> Downloader:
-    """The downloader for a user's ``session``, or the program's own."""
-    if session is not None:
-        return SessionDownloader(session, limits, {"User-Agent": user_agent} if user_agent else {})
-    from img2dataset.fetching import FetchSettings
+    """The downloader for a user's ``session``, or the program's own.
 
+    Raises:
+        OptionError: requests cannot be signed as asked for.
+        MissingDependency: the package that signs is not installed.
+    """
+    if session is not None:
+        if sign_requests is not None or signature_agent is not None:
+            raise OptionError(
+                "sign_requests and session are both given; requests of a session are not signed"
+            )
+        return SessionDownloader(session, limits, {"User-Agent": user_agent} if user_agent else {})
+    from img2dataset.fetching import FetchSettings, load_access
+
+    # Credentials that the environment names are for runs.
+    access = load_access(sign_requests=sign_requests, signature_agent=signature_agent, environment={})
     settings = FetchSettings(
         thread_count=limits.concurrency,
         adaptive_thread_count=False,
@@ -66,6 +82,7 @@ def downloader_of(
         retries=limits.retries,
         user_agent=user_agent,
         kept_headers=VALIDATORS,
+        access=access,
     )
     return EngineDownloader(settings)
 

@@ -55,9 +55,13 @@ class ImageLoader(Operator):
         session: a ``requests.Session`` to download with: authentication, proxies, internal services.
         user_agent: the whole User-Agent header; None: img2dataset, its version and its address.
         concurrency: downloads at once in ``load_many``.
+        sign_requests: file with a private Ed25519 key, PEM or JWK, that each request is signed with (Web Bot
+            Auth); needs ``signature_agent``.
+        signature_agent: the https address that publishes its public half.
 
     Raises:
-        OptionError: a value is out of its range.
+        OptionError: a value is out of its range, or a file is wrong.
+        MissingDependency: ``sign_requests`` without the package that signs.
     """
 
     def __init__(
@@ -78,6 +82,8 @@ class ImageLoader(Operator):
         session: requests.Session | None = None,
         user_agent: str | None = None,
         concurrency: int = 32,
+        sign_requests: str | None = None,
+        signature_agent: str | None = None,
     ):
         if mode is not None and mode not in MODES:
             raise OptionError(f"mode is {mode!r}; it takes {', '.join(map(repr, MODES))} or None")
@@ -101,7 +107,7 @@ class ImageLoader(Operator):
         )
         limits = DownloadLimits(timeout_s, deadline_s, max_bytes, retries, concurrency)
         self._deadline_s = deadline_s
-        self._downloader = downloader_of(limits, session, user_agent)
+        self._downloader = downloader_of(limits, session, user_agent, sign_requests, signature_agent)
 
     def __call__(self, value: Any) -> Any:
         """Load ``value``: a source gives a picture; a list or tuple gives a list; None gives None.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from img2dataset.fetching.consent.answers import LARGEST_BYTES
 from img2dataset.fetching.consent.robots_txt import RobotsTxt
-from img2dataset.fetching.consent.site_files import LARGEST_BYTES
 from img2dataset.fetching.consent.tdmrep_json import TdmrepJson
 from tests.fetching.download_all import download_all
 from tests.servers import ImageServer

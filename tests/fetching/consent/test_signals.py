@@ -78,8 +78,11 @@ def test_the_files_of_several_signals_are_asked_for_one_after_the_other_and_each
     files: SiteFiles[str] = SiteFiles((RobotsTxt(None), other))
     uri, robots, own = (f"http://a.example/{name}" for name in ("a.jpg", "robots.txt", "no-training.txt"))
     assert files.judge(uri, 0.0) == Consent(None, robots)
-    assert [files.wait(robots, each) for each in "ab"] == [True, False]
-    assert files.learned(robots, b"User-agent: *\nDisallow: /b\n", None, 0.0) == (["a", "b"], 0.0)
+    for each in "ab":
+        files.wait(robots, each, 0.0)
+    assert (files.to_ask(), files.to_ask()) == ([robots], [])
+    files.learned(robots, b"User-agent: *\nDisallow: /b\n", None, 0.0)
+    assert files.arrived(0.0) == [(robots, ["a", "b"], 0.0)]
     assert files.judge(uri, 0.0) == Consent(None, own)
     files.learned(own, b"a.jpg", None, 0.0)
     assert files.judge(uri, 0.0) == Consent(of_text("opt-out: robots.txt"))
