@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -32,9 +33,20 @@ def progress(unit: str, total: int) -> Iterator[Callable[[int], object]]:
         yield line.update
 
 
-def say_beside_progress(text: str) -> None:
-    """Print a line without breaking into a line of progress. ``text`` is safe to print."""
+def say_beside_progress(text: str) -> bool:
+    """Print a line without breaking into a line of progress; False if nobody reads it any more.
+
+    Args:
+        text: safe to print.
+    """
     from tqdm import tqdm
 
-    with contextlib.suppress(OSError), tqdm.external_write_mode(file=sys.stdout):
-        print(text, flush=True)
+    try:
+        with tqdm.external_write_mode(file=sys.stdout):
+            print(text, flush=True)
+    except OSError:
+        # What is left in the buffer would be written, and fail, at the end of the program.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from img2dataset.command_words import say
 from img2dataset.consenting.asking_options import asking_options, logs_of
 from img2dataset.consenting.folder import OnProblem, all_statistics, open_output
 from img2dataset.consenting.lines import table
@@ -66,7 +65,7 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
 
             remover = stack.enter_context(removing_from(options))
         done = stack.enter_context(progress("rows", images))
-        for shard in recheck(folder, settings, lambda: stop.made, on_problem, done):
+        for shard in recheck(folder, settings, lambda: stop.made or told.is_in_vain, on_problem, done):
             told.shard(shard)
             if remover is not None:
                 told.removed(_removed(remover, shard, on_problem))
@@ -98,8 +97,14 @@ class _Told:
         self._signals: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
         self._removed = self._rewritten = 0
+        self._is_read = True
         # Of the JSON that is not printed yet.
         self._head = f'{{"output": {json.dumps(output)}, "rows": ['
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether nobody reads what is listed, and nothing else is to be done: sites are asked no more."""
+        return not self._is_read and not self.is_removing
 
     def shard(self, shard: RecheckedShard) -> None:
         """List the rows of a shard."""
@@ -107,7 +112,7 @@ class _Told:
         for finding in shard.findings:
             by = self._unknown if finding.verdict == "not known" else self._signals
             by[str(finding.failure)] += 1
-            say_beside_progress(self._json_row(finding) if self._as_json else _line(finding))
+            self._say(self._json_row(finding) if self._as_json else _line(finding))
 
     def removed(self, rows: int) -> None:
         """So many rows were taken out of a shard."""
@@ -118,12 +123,15 @@ class _Told:
         """Tell the counts."""
         if self._as_json:
             counts = json.dumps(self._document(is_stopped))
-            say_beside_progress(f"{self._take_head()}], {counts[1:]}")
+            self._say(f"{self._take_head()}], {counts[1:]}")
         else:
-            say("\n".join(self._lines()))
+            self._say(printable("\n".join(self._lines())))
         if is_stopped:
             with contextlib.suppress(OSError):
                 print("img2dataset: stopped; rows that are not counted were not asked", file=sys.stderr)
+
+    def _say(self, text: str) -> None:
+        self._is_read = self._is_read and say_beside_progress(text)
 
     def _json_row(self, finding: Finding) -> str:
         names = ("key", "url", "verdict", "signal", "value")

@@ -161,3 +161,18 @@ def test_a_proxy_that_is_given_is_used(make: Maker, site: ImageServer) -> None:
         asked = site.count("/a.jpg")
         found = document(folder, "--recheck", "--proxy", proxy, *AT_ONCE)
     assert (found["not_known"], site.count("/a.jpg")) == (1, asked)
+
+
+def test_when_nobody_reads_the_list_sites_are_asked_no_more(make: Maker, site: ImageServer) -> None:
+    folder = make([site.put(f"/{n}.jpg", PICTURE) for n in range(12)], number_sample_per_shard=4)
+    for n in range(4):
+        change(site, f"/{n}.jpg", ("X-Robots-Tag", "noai"))
+    for n in range(4, 12):
+        site.put(f"/{n}.jpg", PICTURE, latency_s=100)
+    command = [COMMAND, "consent", folder, "--recheck", "--timeout", "200"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
