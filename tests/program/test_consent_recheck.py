@@ -19,8 +19,6 @@ from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 
 PICTURE = photograph(40, 30)
-# More than a server can send before it has heard that nothing more is wanted.
-LARGE = photograph(1200, 900) + b"\0" * 20_000_000
 # Nothing is waited for: neither a host that is away, nor a network.
 AT_ONCE = ("--timeout", "2", "--network_patience", "0", "--max_retry_after", "0")
 
@@ -66,16 +64,21 @@ def test_what_is_reserved_now_is_listed_with_its_signal(make: Maker, site: Image
 
 
 def test_no_body_is_taken_and_what_is_refused_is_not_asked_for(make: Maker, site: ImageServer) -> None:
-    urls = [site.put("/large.jpg", LARGE), site.put("/small.jpg", PICTURE), site.put("/no.jpg", PICTURE)]
-    folder = make([*urls, f"{urls[1]}?again"])
+    names = ("hangs", "endless", "small", "no")
+    urls = [site.put(f"/{name}.jpg", PICTURE) for name in names]
+    folder = make([*urls, f"{urls[2]}?again"])
     site.put("/robots.txt", b"User-agent: *\nDisallow: /no.jpg\n", "text/plain")
-    before = [site.count(path) for path in ("/large.jpg", "/no.jpg", "/robots.txt")]
-    # Taken as a whole, the large one would be too slow, and too large.
-    found = document(folder, "--recheck", "--deadline", "30")
+    # Who wants their bodies waits in vain.
+    for name, target in (("hangs", "/hang-in-body/a.jpg"), ("endless", "/endless-body/a.jpg")):
+        site.put(f"/{name}.jpg", b"", status=302, headers=[("Location", site.url(target))])
+    paths = [*(f"/{name}.jpg" for name in names), "/robots.txt"]
+    before = [site.count(path) for path in paths]
+    found = document(folder, "--recheck", "--timeout", "20")
     assert listed(found) == [("/no.jpg", "reserved", "robots.txt", "Disallow: /no.jpg")]
-    after = [site.count(path) for path in ("/large.jpg", "/no.jpg", "/robots.txt")]
-    assert [there - here for here, there in zip(before, after, strict=True)] == [1, 0, 1]
-    assert "Range: bytes=0-0" in (site.last_request("/large.jpg") or "")
+    assert found["free"] == 4
+    after = [site.count(path) for path in paths]
+    assert [there - here for here, there in zip(before, after, strict=True)] == [1, 1, 2, 0, 1]
+    assert "Range: bytes=0-0" in (site.last_request("/small.jpg") or "")
 
 
 def test_a_site_that_is_away_or_cannot_tell_is_not_known(make: Maker, site: ImageServer) -> None:
