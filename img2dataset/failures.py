@@ -187,8 +187,13 @@ OPT_OUT_ROBOTS_UNAVAILABLE = _passing("opt-out: robots.txt unavailable")
 OPT_OUT_CONTENT_SIGNAL = _failure("opt-out: Content-Signal", advice=_OPT_OUT)
 OPT_OUT_CONTENT_USAGE = _failure("opt-out: Content-Usage", advice=_OPT_OUT)
 OPT_OUT_TDM = _failure("opt-out: TDM reservation", advice=_OPT_OUT)
+OPT_OUT_RSL = _failure("opt-out: RSL licence", advice=_OPT_OUT)
 _OPT_OUT_OF_SIGNAL = _kind("opt-out: signal: ", advice=_OPT_OUT)
 OPT_OUT_TDMREP = _failure("opt-out: tdmrep.json", advice=_OPT_OUT)
+# The image's own, wherever it comes from.
+_OPT_OUT_IN_BYTES = "the image itself says that it is not to be used for training"
+OPT_OUT_IPTC = _failure("opt-out: IPTC data mining", advice=_OPT_OUT_IN_BYTES)
+OPT_OUT_C2PA = _failure("opt-out: C2PA", advice=_OPT_OUT_IN_BYTES)
 
 # A file of a store or of this machine.
 STORED_NO_FILE = _failure("storage: no such file")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from img2dataset.fetching import FetchSettings, check_schemes, load_access
+from img2dataset.fetching.hosts.policies import NO_POLICIES
+from img2dataset.fetching.hosts.policy_files import load_policies
 from img2dataset.fetching.http.access import find_ca_bundle
 from img2dataset.formats.settings import WriteSettings
 from img2dataset.options import (
@@ -71,6 +73,7 @@ def fetch_settings(options: Options) -> FetchSettings:
         **vars(options.part(DownloadOptions)),
         **vars(options.part(MannersOptions)),
         processes=processes_count(options),
+        policies=load_policies(options.host_policies) if options.consent != "off" else NO_POLICIES,
         access=load_access(
             proxy=options.proxy,
             extra_headers=options.extra_headers,

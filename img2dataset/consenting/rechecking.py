@@ -132,6 +132,7 @@ def recheck(
             try:
                 fetched = answers.get(timeout=_LOOK_S)
             except queue.Empty:
+                on_rows(0)  # time passes, which is to be seen
                 continue
             fetcher.release(fetched.size)
             on_rows(len(asking.rows_of(fetched)))

@@ -63,8 +63,11 @@ class Remover:
             Exception: it cannot be written; the old shard stands, or the next run puts the new one.
         """
         found = self._shards.get(shard)
-        finished = None if found is None else open_finished_shard(self._settings_of(found), found.shard_id)
-        if found is None or finished is None:
+        if found is None:
+            raise OutputError(f"shard {shard} was removed meanwhile")
+        settings = self._settings_of(found)
+        finished = open_finished_shard(settings, found.shard_id)
+        if finished is None:
             raise OutputError(f"shard {shard} was removed meanwhile")
         table = finished.metadata
         keys, urls, statuses = (table[name].to_pylist() for name in ("key", "url", "status"))
@@ -75,7 +78,7 @@ class Remover:
             if row in by_row and statuses[index] == SUCCESS
         }
         if removed:
-            self._rewrite(finished, self._settings_of(found), table, removed)
+            self._rewrite(finished, settings, table, removed)
         return len(removed)
 
     def _rewrite(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from img2dataset.counted import counted
+from img2dataset.distributing.contact_notice import ContactNotice
 from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
 from img2dataset.distributing.list_reader import ListEnded, ListReader, ShardRead, ShardUnreadable, shards_of
 from img2dataset.distributing.member_notes import DRIVER
@@ -88,6 +89,8 @@ class LocalPool:
         # How many shards are read that no worker has yet.
         self.shards_ahead = 2 * settings.processes_count + 2
         self.deaths: list[str] = []
+        # Once, in however many passes.
+        self.contact_notice: ContactNotice | None = None
         self._site_files: KeptSiteFiles | None = None
 
     def run(self, shards: Iterable[PlannedShard], settings: WorkSettings) -> Iterator[ShardReport]:
@@ -134,7 +137,7 @@ class PoolPass:
         """Make all shards; once."""
         stop = self._pool.stop
         patience = patience_with_list(self._settings.write.store_patience, lambda: stop.made)
-        read = shards_of(shards, self._pool.list_options, patience)
+        read = self._looked_at(shards_of(shards, self._pool.list_options, patience))
         self._list = ListReader(read, self._messages.put, self._pool.shards_ahead)
         # A message wakes the loop; the queue's put is safe in a signal handler.
         stop.listen(lambda: self._messages.put(StopAsked()))
@@ -155,6 +158,16 @@ class PoolPass:
                 self._paces.close()
             if self._site_files is not None:
                 self._site_files.close()
+
+    def _looked_at(
+        self, shards: Iterable[ShardRead | ShardUnreadable]
+    ) -> Iterator[ShardRead | ShardUnreadable]:
+        if self._pool.contact_notice is None:
+            self._pool.contact_notice = ContactNotice(self._settings.fetch)
+        for shard in shards:
+            if isinstance(shard, ShardRead):
+                self._pool.contact_notice.look_at(shard.shard)
+            yield shard
 
     def _finished(self) -> bool:
         busy = any(worker.shards for worker in self._workers.values())

@@ -114,15 +114,14 @@ def _estimate(options: Options, rows: int, seed: int, stop: StopRequest, *, as_j
 
 def _machine(options: Options) -> Machine:
     from img2dataset.estimating.reckoning import Machine
-    from img2dataset.settings import processes_count
+    from img2dataset.settings import fetch_settings, processes_count
 
     processes = processes_count(options)
     return Machine(
         processes=processes,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         in_flight=processes * options.thread_count,
-        host_connections=options.max_connections_per_host,
-        host_rate=options.max_requests_per_second_per_host,
+        manners=fetch_settings(options),
     )
 
 

@@ -10,12 +10,12 @@ long run comes to lie between them.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from img2dataset.estimating.interval import design_effect, wilson_interval
+from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.reporting.facts import Facts
 from img2dataset.types import SUCCESS
 
@@ -26,8 +26,8 @@ LEAST_SHARE_OF_HOST = 0.02
 BUSY = 0.75
 # Those that had work, and a core for less of the time, had to share it.
 HAD_A_CORE = 0.6
-# What a host is asked for at once, where no option says, and how long an answer is taken to last.
-USUAL_CONNECTIONS, ANSWER_S = 32, 1.0
+# How long an answer is taken to last.
+ANSWER_S = 1.0
 # Waits that a short sample has at its end, and a long run has not.
 _OF_THE_END = ("last answers", "list")
 
@@ -36,16 +36,13 @@ _OF_THE_END = ("last answers", "list")
 class Machine:
     """What the run would have.
 
-    ``in_flight``: downloads at once over all processes. ``host_connections``: requests to a host at once, 0
-    where there is no bound, None where it is the usual one, which hosts of one's own network do not have.
-    ``host_rate``: requests to a host a second, None where there is no bound.
+    ``in_flight``: downloads at once over all processes. ``manners``: what each host may be asked for.
     """
 
     processes: int
     cores: int
     in_flight: int
-    host_connections: int | None
-    host_rate: float | None
+    manners: HostManners
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +220,6 @@ def _failures(facts: Facts, effect: float, rows_of_list: int) -> list[FailureSha
     ]
 
 
-def _is_own_address(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_private
-    except ValueError:
-        return False
-
-
 def _hosts(facts: Facts, rows_of_list: int, fast: float, machine: Machine) -> list[HostShare]:
     rest_hours = rows_of_list / fast / 3600
     found = []
@@ -237,11 +227,11 @@ def _hosts(facts: Facts, rows_of_list: int, fast: float, machine: Machine) -> li
         share = rows / facts.count
         if share < LEAST_SHARE_OF_HOST or rows < 2:
             break
-        connections = machine.host_connections
-        if connections is None:
-            connections = 0 if _is_own_address(host) else USUAL_CONNECTIONS
-        rates = [connections / ANSWER_S] if connections else []
-        rates += [machine.host_rate] if machine.host_rate else []
+        bounds = machine.manners.bounds_of(host)
+        rates = [bounds.connections / ANSWER_S] if bounds.connections else []
+        rates += [bounds.requests_per_s] if bounds.requests_per_s else []
+        if bounds.bytes_per_s and facts.bytes_in:
+            rates.append(bounds.bytes_per_s * facts.count / facts.bytes_in)
         hours = share * rows_of_list / min(rates) / 3600 if rates else None
         limits = hours is not None and hours > rest_hours
         found.append(HostShare(host, share, dict(facts.troubles.get(host, {})), hours, limits))

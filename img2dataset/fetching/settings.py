@@ -64,3 +64,10 @@ class FetchSettings(DownloadOptions, HostManners):
             return self.user_agent
         parts = [self.user_agent_token, self.contact and f"contact: {self.contact}", f"+{PROJECT_ADDRESS}"]
         return f"img2dataset/{__version__} ({'; '.join(part for part in parts if part)})"
+
+    @property
+    def names_contact(self) -> bool:
+        """Whether the User-Agent says how to reach the user: ``contact``, or one's own with an address."""
+        if self.user_agent is None:
+            return bool(self.contact)
+        return "@" in self.user_agent or "://" in self.user_agent

@@ -115,10 +115,19 @@ class MannersOptions:
         help="requests to one host at a time, by all processes together; 0: no bound",
         group=MANNERS,
         minimum=0,
-        default_text="32; no bound in one's own network",
+        default_text="32; for known hosts what they ask for; no bound in one's own network",
     )
     max_requests_per_second_per_host: float | None = option(
-        None, help="and how many a second", group=MANNERS, above=0
+        None,
+        help="and how many a second",
+        group=MANNERS,
+        above=0,
+        default_text="None; for known hosts what they ask for",
+    )
+    host_policies: str | None = option(
+        None,
+        help="YAML file of what certain hosts may be asked for, beside what the program knows of them",
+        group=MANNERS,
     )
     max_retry_after: float = option(
         120.0,
@@ -129,8 +138,9 @@ class MannersOptions:
     )
     consent: Literal["off", "usual", "strict"] = option(
         "usual",
-        help="whose no to training counts: usual, that in the headers of answers; strict, that in robots.txt"
-        " and tdmrep.json too; off, only what the options for single signals say",
+        help="whose no to training counts: usual, that in the headers of answers; strict, that in robots.txt,"
+        " in tdmrep.json and in the images themselves too; off, only what the options for single signals say,"
+        " and no policies of hosts",
         group=MANNERS,
     )
     consent_signals: tuple[str, ...] = option(

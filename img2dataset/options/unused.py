@@ -42,6 +42,8 @@ def without_unused_values(given: Mapping[str, Any], is_right: Callable[[str, Any
     if values.get("distributor_config") and values.get("distributor", "multiprocessing") in WITHOUT_SETTINGS:
         given_settings = values.pop("distributor_config")
         _warn("distributor_config", given_settings, "it is for --distributor pyspark and ray")
+    if values.get("consent") == "off" and values.get("host_policies") is not None:
+        _warn("host_policies", values.pop("host_policies"), "--consent off sets policies of hosts aside")
     quality, encode_format = values.get("encode_quality"), values.get("encode_format", "jpg")
     if isinstance(quality, int) and encode_format in ("jpg", "webp"):
         # 1.47.0 took any quality, and OpenCV the nearest that there is. Above 100, webp is lossless.

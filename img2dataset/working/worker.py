@@ -89,6 +89,8 @@ class Worker:
             settings.image.compute_hash,
             settings.verify_hash,
             settings.blur,
+            heeds_consent=settings.fetch.consent == "strict",
+            records_consent=settings.fetch.save_consent,
         )
         self._events: queue.SimpleQueue[Fetched | Shard | NoMoreShards | Instruction | Uploaded] = (
             queue.SimpleQueue()

@@ -12,9 +12,19 @@ from img2dataset.estimating.interval import design_effect, wilson_interval
 from img2dataset.estimating.lines import lines_of_estimate
 from img2dataset.estimating.reckoning import Estimate, Machine, reckon
 from img2dataset.estimating.sampled_list import COUNTED
+from img2dataset.fetching.hosts.policies import HostPolicies, HostPolicy
+from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.reporting.facts import Facts
 
-MACHINE = Machine(processes=4, cores=4, in_flight=1024, host_connections=None, host_rate=None)
+# Ten of the bodies below a second.
+KNOWN = HostPolicy(host="known.example", connections=20, bytes_per_s=1_400_000)
+
+
+def machine(**manners: Any) -> Machine:
+    return Machine(4, 4, 1024, HostManners(policies=HostPolicies([KNOWN]), **manners))
+
+
+MACHINE = machine()
 
 
 def facts(**changes: Any) -> Facts:
@@ -92,7 +102,7 @@ def test_the_time_lies_between_what_was_seen_and_what_the_cores_can_do() -> None
     assert found.line_needed == pytest.approx(140_000_000)
     settled = reckon(facts(), 10.0, 250.0, 0, 1_000_000, MACHINE)
     assert (settled.rate_seen, settled.rate_is_settled) == (250, True)
-    one_process = Machine(1, 4, 256, None, None)
+    one_process = Machine(1, 4, 256, HostManners())
     assert estimate(one_process).rate_of_cores == pytest.approx(250)
 
 
@@ -120,21 +130,26 @@ def lines(found: Estimate, remote_output: bool = False) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("host", "machine", "hours"),
+    ("host", "on", "hours"),
     [
         ("example.com", MACHINE, 500_000 / 32 / 3600),
-        ("example.com", Machine(4, 4, 1024, 4, None), 500_000 / 4 / 3600),
-        ("example.com", Machine(4, 4, 1024, 0, None), None),
-        ("example.com", Machine(4, 4, 1024, 0, 2.0), 500_000 / 2 / 3600),
+        ("example.com", machine(max_connections_per_host=4), 500_000 / 4 / 3600),
+        ("example.com", machine(max_connections_per_host=0), None),
+        (
+            "example.com",
+            machine(max_connections_per_host=0, max_requests_per_second_per_host=2.0),
+            500_000 / 2 / 3600,
+        ),
+        ("known.example", MACHINE, 500_000 / 10 / 3600),
         ("10.0.0.7", MACHINE, None),
-        ("127.0.0.1", Machine(4, 4, 1024, 4, None), 500_000 / 4 / 3600),
+        ("127.0.0.1", machine(max_connections_per_host=4), 500_000 / 4 / 3600),
     ],
 )
 def test_a_host_with_many_rows_is_held_against_its_bounds(
-    host: str, machine: Machine, hours: float | None
+    host: str, on: Machine, hours: float | None
 ) -> None:
     troubles = {host: Counter({"HTTP 429": 40})}
-    found = estimate(machine, hosts=Counter({host: 500, "rare.example": 5}), troubles=troubles)
+    found = estimate(on, hosts=Counter({host: 500, "rare.example": 5}), troubles=troubles)
     assert [each.host for each in found.hosts] == [host]
     assert found.hosts[0].share == 0.5
     assert found.hosts[0].failures == {"HTTP 429": 40}
@@ -147,7 +162,7 @@ def test_what_a_sample_cannot_tell_is_said() -> None:
     found = estimate()
     assert found.sample_fits_in_flight
     assert "a higher --sample_rows" in " ".join(lines(found))
-    large = estimate(Machine(1, 4, 256, None, None))
+    large = estimate(Machine(1, 4, 256, HostManners()))
     assert "--sample_rows" not in " ".join(lines(large))
     parts = [row // 50 for row in range(1000)]
     alike = reckon(facts(), 10.0, None, 0, 10**6, MACHINE, [part < 14 for part in parts], parts)

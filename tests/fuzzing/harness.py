@@ -23,6 +23,9 @@ import atheris
 # Imported by others before, without the marks by which the fuzzer sees which branches are taken.
 for imported in ("email.utils", "email._parseaddr"):
     sys.modules.pop(imported, None)
+# The finder of an editable installation keeps the marks out of the modules that it loads; without it they are
+# found in this folder.
+sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.startswith("_editable_")]
 with atheris.instrument_imports(include=["img2dataset", "exifread", "PIL", "email", "idna"]):
     from tests.fuzzing import lists, pictures, seeds, words
 
@@ -68,6 +71,13 @@ _MARKS = (
     b"PLTE", b"VP8 ", b"VP8L", b"VP8X", b"EXIF", b"ANIM", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"jp2c",
     b"jp2h", b"pclr", b"\xff\x4f\xff\x51", b"ftypavif", b"meta", b"P4 ", b"P6 ", b"BM",
 )  # fmt: skip
+_CONSENT_MARKS = (
+    *_MARKS, b"\xff\xeb", b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0",
+    b"HasExtendedXMP", b"XML:com.adobe.xmp\0", b"XMP ", b"C2PA", b"caBX", b"uuid", b"iinf", b"infe", b"iloc",
+    b"idat", b"mime", b"application/rdf+xml\0", b"jumb", b"jumd", b"cbor", b"json", b"c2pa",
+    b"cawg.training-mining", b"cawg.ai_training", b"notAllowed", b"constrained", b"xmlns:",
+    b"plus:DataMining", b"DMI-PROHIBITED", b"<!DOCTYPE ", b"<![CDATA[", b"&#45;", b"rdf:resource",
+)  # fmt: skip
 _URL_WORDS = (
     b"http://", b"https://", b"data:", b";base64,", b"xn--", b"[::1]", b"%00", b"..", b"@", b"\xe3\x80\x82",
     b"\xef\xbc\x8f", b"\xc2\xad", b"0x", b":65536", b"file:", b"\\",
@@ -83,6 +93,7 @@ _RULE_WORDS = (
 HARNESSES = {
     "headers_of_images": Harness(pictures.check_header, seeds.pictures, 4096, _MARKS, _mutate_picture),
     "decoding": Harness(pictures.check_decoding, seeds.pictures, 4096, _MARKS, _mutate_picture),
+    "consent": Harness(pictures.check_consent, seeds.consent, 8192, _CONSENT_MARKS, _mutate_picture),
     "exif": Harness(pictures.check_exif, seeds.exif_blocks, 4096),
     "robots_tags": Harness(words.check_robots_tag, lambda: seeds.ROBOTS_TAGS, 512, _HEADER_WORDS),
     "robots_files": Harness(words.check_robots_txt, lambda: seeds.ROBOTS_FILES, 4096, _RULE_WORDS),

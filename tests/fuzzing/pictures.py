@@ -13,10 +13,13 @@ from functools import lru_cache
 from PIL import Image
 
 from img2dataset.imaging import ImageFailure, ImageProcessor
+from img2dataset.imaging.consent import MOST_SIGNALS, refusal_of, signals_in
+from img2dataset.imaging.consent.signal import LONGEST_VALUE, SAYS
 from img2dataset.imaging.exif import exif_json
 from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.header import image_format, read_header
 from img2dataset.options import ImageOptions
+from img2dataset.printable import printable
 
 FAILURES = re.compile(
     r"decode: (not an image|truncated|corrupt|unsupported format(: [a-z]{2,4})?)"
@@ -122,6 +125,21 @@ def check_exif(block: bytes) -> None:
         return
     tags = json.loads(text)
     assert all(isinstance(value, str) for value in tags.values())
+
+
+def check_consent(body: bytes) -> None:
+    """Any bytes give a short list of printable signals, the most restrictive first; it alone refuses."""
+    signals = signals_in(body)
+    assert len(signals) <= MOST_SIGNALS
+    assert signals == signals_in(bytearray(body)) == signals_in(memoryview(body))
+    for signal in signals:
+        assert (signal.signal, signal.where) in (("iptc-data-mining", "xmp"), ("c2pa", "c2pa manifest"))
+        assert 0 < len(signal.value) <= LONGEST_VALUE
+        assert printable(signal.value) == signal.value
+        assert "\n" not in signal.value
+    ranks = [SAYS.index(signal.says) for signal in signals]
+    assert ranks == sorted(ranks)
+    assert (refusal_of(signals) is not None) == any(signal.says in ("no", "conditions") for signal in signals)
 
 
 def check_format(body: bytes) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
+
+from tests.imaging.consent import builders
+from tests.imaging.odd_files import png_chunk
 
 _WIDTH, _HEIGHT = 30, 20
 _ROWS = np.mgrid[0:_HEIGHT, 0:_WIDTH]
@@ -60,6 +64,27 @@ def pictures() -> Iterator[bytes]:
         yield file.getvalue()
     yield cv2.imencode(".png", np.dstack([RGB, RGB[:, :, 0]]).astype(np.uint16) * 257)[1].tobytes()
     yield b"II*\0" + struct.pack("<IHHHIII", 8, 1, 256, 3, 1, 5, 0)
+
+
+def consent() -> Iterator[bytes]:
+    """Files that say something of training, in each place of each format where that can stand."""
+    xmp, c2pa = builders.saying("DMI-PROHIBITED"), builders.training("notAllowed")
+    listed = builders.packet(elements="<plus:DataMining><a>DMI-ALLOWED</a></plus:DataMining>")
+    yield builders.jpeg(builders.xmp_segment(xmp), *builders.box_segments(c2pa, 60))
+    digest = b"A" * 32
+    named = builders.packet(f'n:HasExtendedXMP="{digest.decode()}"')
+    pieces = (
+        builders.extended_segment(listed[at : at + 200], digest, at, 1) for at in range(0, len(listed), 200)
+    )
+    yield builders.jpeg(builders.xmp_segment(named), *pieces)
+    text = b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(xmp)
+    yield builders.png(png_chunk(b"iTXt", text), png_chunk(b"caBX", c2pa))
+    yield builders.png(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp.decode().encode("utf-16")))
+    yield builders.webp((b"XMP ", listed), (b"C2PA", c2pa))
+    yield builders.heif(xmp, is_in_idat=True) + builders.c2pa_box(c2pa)
+    yield builders.heif(listed, version=2, long_numbers=True)
+    json_box = builders.box(b"json", b'{"entries": {"c2pa.ai_training": {"use": "constrained"}}}')
+    yield builders.webp((b"C2PA", builders.store(builders.superbox("c2pa.training-mining", json_box))))
 
 
 def exif_blocks() -> Iterator[bytes]:

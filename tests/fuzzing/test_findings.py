@@ -11,6 +11,7 @@ import pytest
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
 from img2dataset.fetching.requests.outcomes import parse_retry_after
 from img2dataset.fetching.urls import UrlRefused, to_uri
+from img2dataset.imaging.consent import signals_in
 from img2dataset.imaging.header import read_header
 from tests.fuzzing import lists, pictures, seeds, words
 from tests.imaging.odd_files import failure, png, png_chunk
@@ -45,6 +46,16 @@ def tiff(sizes: list[tuple[int, int, int]], width: int = 100, height: int = 100)
 def test_what_the_fuzzers_begin_with_keeps_every_promise(body: bytes) -> None:
     pictures.check_header(body)
     pictures.check_decoding(body)
+
+
+@pytest.mark.parametrize("body", [*seeds.pictures(), *seeds.consent()])
+def test_and_say_what_they_say_of_training(body: bytes) -> None:
+    pictures.check_consent(body)
+
+
+@pytest.mark.parametrize("body", list(seeds.consent()))
+def test_each_that_says_something_of_training_is_understood(body: bytes) -> None:
+    assert signals_in(body)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from img2dataset.fetching.consent import HeaderSignal, Said
 
 class Rules:
     delay_s = 0.0
+    more_files = ()
 
     def __init__(self, body):
         self.refused = body.decode().split()

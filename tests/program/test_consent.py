@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.imaging.consent.builders import jpeg, png, saying, training, webp, xmp_segment
+from tests.imaging.odd_files import png_chunk
 from tests.pictures import photograph
 from tests.program.runs import run
 from tests.servers import ImageServer
@@ -27,6 +29,15 @@ HEADERS = {
     "rule": [],
     "file": [],
     "disallowed": [],
+    "iptc": [],
+    "c2pa": [],
+    "allowed": [],
+}
+# Pictures that say themselves what they are for.
+SAYING = {
+    "iptc": jpeg(xmp_segment(saying("DMI-PROHIBITED-GENAIMLTRAINING"))),
+    "c2pa": png(png_chunk(b"caBX", training("constrained"))),
+    "allowed": webp((b"XMP ", saying("DMI-ALLOWED")), (b"C2PA", training("allowed"))),
 }
 TAG = "opt-out: X-Robots-Tag"
 OFF = {"noai": TAG}
@@ -36,14 +47,15 @@ ROBOTS = {
     "signal": "opt-out: Content-Signal",
     "rule": "opt-out: Content-Usage",
 }
-STRICT = {**USUAL, **ROBOTS, "tdm": "opt-out: TDM reservation", "file": "opt-out: tdmrep.json"}
+BYTES = {"iptc": "opt-out: IPTC data mining", "c2pa": "opt-out: C2PA"}
+STRICT = {**USUAL, **ROBOTS, **BYTES, "tdm": "opt-out: TDM reservation", "file": "opt-out: tdmrep.json"}
 
 
 @pytest.fixture
 def site() -> Iterator[ImageServer]:
     with ImageServer() as server:
         for name, headers in HEADERS.items():
-            server.put(f"/{name}.jpg", PICTURE, headers=headers)
+            server.put(f"/{name}.jpg", SAYING.get(name, PICTURE), headers=headers)
         lines = [
             "User-agent: *",
             "Disallow: /disallowed",

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.imaging.consent.builders import box_segments, jpeg, saying, training, webp, xmp_segment
 from tests.pictures import photograph
 from tests.program.contract import Maker, column, rows_of
 from tests.servers import ImageServer
@@ -158,6 +159,27 @@ def test_several_signals_are_all_recorded_and_the_most_restrictive_counts(
     assert column(folder, "error_message") == ["opt-out: X-Robots-Tag"]
 
 
+def test_what_a_picture_says_itself_is_recorded_whether_it_is_honoured_or_not(
+    make: Maker, site: ImageServer
+) -> None:
+    prohibited = jpeg(xmp_segment(saying("DMI-PROHIBITED")), *box_segments(training("allowed")))
+    urls = [
+        site.put("/no.jpg", prohibited, headers=[("X-Robots-Tag", "all")]),
+        site.put("/yes.webp", webp((b"C2PA", training("allowed")))),
+        site.put("/nothing.jpg", PICTURE),
+    ]
+    for consent in ("off", "usual", "strict"):
+        is_strict = consent == "strict"
+        folder = make(urls, consent=consent, save_consent=True)
+        iptc = ("iptc-data-mining", "DMI-PROHIBITED", "no", is_strict)
+        allowed = ("c2pa", "ai_training=allowed", "yes", is_strict)
+        said = [[signal for signal in row if signal[0] != "x-robots-tag"] for row in seen(folder)]
+        assert said == [[iptc, allowed], [allowed], []], consent
+        assert len(seen(folder)[0]) == 3
+        refusal = "opt-out: IPTC data mining" if is_strict else None
+        assert column(folder, "error_message") == [refusal, None, None]
+
+
 def test_a_value_is_kept_short_and_on_one_line(make: Maker, site: ImageServer) -> None:
     value = "noarchive, \x1b[31m" + "x" * 5000
     folder = make([site.put("/a.jpg", PICTURE, headers=[("X-Robots-Tag", value)])], save_consent=True)
@@ -211,3 +233,28 @@ def test_a_retried_row_is_recorded_anew_and_the_others_stay(make: Maker, site: I
 def test_the_column_is_the_schema_of_format_parquet_too(make: Maker, site: ImageServer) -> None:
     folder = make([site.put("/a.jpg", PICTURE)], output_format="parquet", save_consent=True)
     assert str(pq.read_schema(next(folder.glob("*.parquet"))).field("consent").type) == "string"
+
+
+LICENCE = """<rsl xmlns="https://rslstandard.org/rsl"><content url="/private">
+<license><prohibits type="usage">ai-train</prohibits></license></content></rsl>"""
+
+
+def test_the_licences_that_robots_txt_names_are_read_once_and_refuse(make: Maker, site: ImageServer) -> None:
+    names = [site.put(f"/{name}.xml", LICENCE.encode(), "application/rsl+xml") for name in "abc"]
+    lines = [site.url("/robots.txt"), "no address", site.url("/missing.xml"), names[0], names[0], *names[1:]]
+    licences = "".join(f"License: {each}\n" for each in lines)
+    site.put("/robots.txt", f"{licences}User-agent: *\nAllow: /\n".encode(), "text/plain")
+    urls = [site.put(f"/{name}.jpg", PICTURE) for name in ("private", "private2", "free")]
+    folder = make(urls, **STRICT)
+    assert column(folder, "error_message") == ["opt-out: RSL licence", "opt-out: RSL licence", None]
+    # Three that can be asked for; the last is one too many.
+    assert [site.count(f"/{name}.xml") for name in ("missing", "a", "b", "c")] == [1, 1, 1, 0]
+    rsl = [[each[1:3] for each in row if each[0] == "rsl"] for row in seen(folder)]
+    named = [(f"License: {each}", "unknown") for each in lines[:3]]
+    refused = ("/private prohibits ai-train", "no")
+    assert rsl == [[*named, refused], [*named, refused], named]
+    where = [each["where"] for each in json.loads(column(folder, "consent")[0]) if each["signal"] == "rsl"]
+    assert where == [site.url("/robots.txt")] * 3 + names[:1]
+    # Where robots.txt is read for its own sake alone, no licence is.
+    assert seen(make(urls, respect_robots_txt=True, **OFF))[0] == [("robots.txt", "Allow: /", "yes", True)]
+    assert site.count("/a.xml") == 1

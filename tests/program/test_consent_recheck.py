@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import signal
 import socket
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,3 +184,20 @@ def test_when_nobody_reads_the_list_sites_are_asked_no_more(make: Maker, site: I
         assert process.wait(60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+def test_what_takes_long_shows_on_a_terminal_how_far_it_is(make: Maker, site: ImageServer) -> None:
+    folder = make([site.put("/a.jpg", PICTURE)])
+    site.put("/a.jpg", PICTURE, latency_s=100)
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    command = [COMMAND, "consent", folder, "--recheck", "--timeout", "200"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=there) as process:
+        os.close(there)
+        shown = b""
+        while b"0/1 " not in shown:
+            shown += os.read(here, 1000)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 143
+    os.close(here)
+    assert b"rows" in shown

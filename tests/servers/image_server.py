@@ -69,6 +69,10 @@ class ImageServer:
         """When each request for ``path``, a ``/limited/…`` one, came; seconds of one clock."""
         return list(self._command({"do": "times", "path": path})["times"])
 
+    def sent(self) -> list[tuple[float, int]]:
+        """When how many bytes of the resources went out, by answer; seconds of one clock."""
+        return [(moment, size) for moment, size in self._command({"do": "sent"})["sent"]]
+
     def last_request(self, path: str) -> str | None:
         """Request line and headers of the latest request for ``path``, or None."""
         request = self._command({"do": "last", "path": path})["request"]

@@ -13,6 +13,7 @@ import os
 import ssl
 import sys
 import threading
+import time
 from typing import Any
 
 from tests.servers.misbehaviours import find_misbehaviour
@@ -37,6 +38,8 @@ class Site:
         self.last: dict[str, bytes] = {}
         self.times: collections.defaultdict[str, list[float]] = collections.defaultdict(list)
         self.accepted: collections.defaultdict[str, list[float]] = collections.defaultdict(list)
+        # When how many bytes went out, of what was put.
+        self.sent: list[tuple[float, int]] = []
         self.connections = self.open = self.peak = 0
         self.live: set[Connection] = set()
 
@@ -52,6 +55,8 @@ class Site:
             return {"request": None if request is None else request.decode("latin-1")}
         elif action == "times":
             return {"times": self.times[command["path"]]}
+        elif action == "sent":
+            return {"sent": self.sent}
         elif action == "abort":
             for connection in list(self.live):
                 connection.transport.abort()
@@ -117,7 +122,7 @@ class Connection(asyncio.Protocol):
             self.site.last[path] = request
             resource = self.site.resources.get(path)
             if resource is not None and not resource[1]:
-                self.transport.write(resource[0])
+                self.send_answer(resource[0])
                 continue
             if resource is not None:
                 work = self.send_late(*resource)
@@ -135,6 +140,10 @@ class Connection(asyncio.Protocol):
 
     async def send_late(self, answer: bytes, latency: float) -> None:
         await asyncio.sleep(latency)
+        self.send_answer(answer)
+
+    def send_answer(self, answer: bytes) -> None:
+        self.site.sent.append((time.monotonic(), len(answer)))
         self.transport.write(answer)
 
     async def send(self, data: bytes) -> None:

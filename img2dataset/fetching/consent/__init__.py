@@ -80,6 +80,9 @@ class SiteRules(Protocol):
     delay_s: float
     """The seconds between requests that the site wishes; 0: none."""
 
+    more_files: tuple[str, ...]
+    """URIs of further files that speak of its rows, each a licence of RSL."""
+
     def refusal(self, uri: str) -> Failure | None:
         """The failure of a row that may not be fetched from ``uri``; None: it may."""
 

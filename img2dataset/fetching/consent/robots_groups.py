@@ -17,14 +17,16 @@ ALLOW, DISALLOW, CRAWL_DELAY, REQUEST_RATE = "allow", "disallow", "crawl-delay",
 CONTENT_SIGNAL, CONTENT_USAGE = "content-signal", "content-usage"
 _OF_GROUPS = (ALLOW, DISALLOW, CRAWL_DELAY, REQUEST_RATE, CONTENT_SIGNAL, CONTENT_USAGE)
 USER_AGENT = "user-agent"
+# Belongs to no group: it counts wherever it stands. To obey one that was meant for another is no breach.
+LICENSE = "license"
 # What ends the names of a group. The last two are rules as well: Cloudflare's file has Content-Signal
 # for all, and the names of those that it sends away below.
 _RULES = frozenset({ALLOW, DISALLOW, CONTENT_SIGNAL, CONTENT_USAGE})
 # What the first word of a line means: others are passed over. Among them misspellings that occur in the wild
 # and have one meaning; as large crawlers take them.
 _MEANT = {
-    **{key: key for key in (USER_AGENT, *_OF_GROUPS)},
-    **{key.capitalize(): key for key in (USER_AGENT, *_OF_GROUPS)},
+    **{key: key for key in (USER_AGENT, LICENSE, *_OF_GROUPS)},
+    **{key.capitalize(): key for key in (USER_AGENT, LICENSE, *_OF_GROUPS)},
     "User-Agent": USER_AGENT,
     "useragent": USER_AGENT,
     "user agent": USER_AGENT,
@@ -69,6 +71,11 @@ def lines_for(text: str, token: str) -> list[Line]:
             for name in named:
                 found[name].append(Line(key, value))
     return found.get(own, found.get(everybody, []))
+
+
+def licenses_of(text: str) -> list[str]:
+    """The values of all ``License`` lines (RSL 1.0), as they stand."""
+    return [value for key, value in _lines(text) if key == LICENSE] if "icense" in text.lower() else []
 
 
 def _names(value: str, name: str) -> bool:

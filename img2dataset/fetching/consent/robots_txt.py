@@ -9,9 +9,11 @@ connected to is not a matter of consent: its rows fail with what is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from img2dataset import failures
@@ -26,8 +28,10 @@ from img2dataset.fetching.consent.robots_groups import (
     DISALLOW,
     REQUEST_RATE,
     Line,
+    licenses_of,
     lines_for,
 )
+from img2dataset.fetching.urls import UrlRefused, to_uri
 
 if TYPE_CHECKING:
     from img2dataset.fetching.settings import FetchSettings
@@ -35,6 +39,9 @@ if TYPE_CHECKING:
 PRODUCT_TOKEN = "img2dataset"
 # A longer wish is not waited for: at some minutes a row, a list of thousands has no end.
 LONGEST_CRAWL_DELAY_S = 60.0
+# Licences of one robots.txt that are asked for.
+MOST_LICENSES = 3
+_NO_LICENSES = frozenset({"/robots.txt", "/.well-known/tdmrep.json"})
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{1,9})\s*([smh]?)", re.IGNORECASE)
 _SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -65,8 +72,10 @@ class RobotsTxt:
         if len(body) > LARGEST_BYTES:
             # Half a line would say something else than the whole one.
             body = body[: body.rfind(b"\n", 0, LARGEST_BYTES) + 1]
-        lines = lines_for(body.decode("utf-8", "replace"), self._token)
-        return RobotsRules(lines, ContentRules(lines, is_honoured=self._honours_content_rules))
+        text = body.decode("utf-8", "replace")
+        lines = lines_for(text, self._token)
+        licenses = licenses_of(text) if self._honours_content_rules else ()
+        return RobotsRules(lines, ContentRules(lines, is_honoured=self._honours_content_rules), licenses)
 
     def refusal_without(self, failure: Failure) -> Failure | None:
         """See ``SiteFile``."""
@@ -89,9 +98,14 @@ class RobotsRules:
     Args:
         lines: of the file, those that speak to it.
         content_rules: what it says of training.
+        licenses: addresses of licences that it names.
     """
 
-    def __init__(self, lines: Sequence[Line], content_rules: ContentRules) -> None:
+    def __init__(
+        self, lines: Sequence[Line], content_rules: ContentRules, licenses: Sequence[str] = ()
+    ) -> None:
+        self._licenses = licenses
+        self.more_files = tuple(islice(_license_uris(licenses), MOST_LICENSES))
         self._content_rules = content_rules
         self._rules = PathRules()
         delay_s = 0.0
@@ -121,9 +135,19 @@ class RobotsRules:
         for rule in self._rules_of(path):
             yield Said("robots.txt", rule.line, rule.says)
         yield from self._content_rules.said(path)
+        for each in self._licenses[:MOST_LICENSES]:
+            yield Said("rsl", f"License: {each}", "unknown")
 
     def _rules_of(self, path: str) -> list[Rule]:
         return self._rules.of(path) if path != RobotsTxt.path else []
+
+
+def _license_uris(licenses: Sequence[str]) -> Iterator[str]:
+    for each in dict.fromkeys(licenses):
+        with contextlib.suppress(UrlRefused):
+            # A licence that is a robots.txt could name others, and so on.
+            if not (uri := to_uri(each)).startswith("data:") and path_of(uri) not in _NO_LICENSES:
+                yield uri
 
 
 def _seconds(text: str) -> float:

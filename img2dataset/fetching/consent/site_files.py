@@ -17,6 +17,7 @@ from img2dataset.failures import Failure
 from img2dataset.fetching.consent import SiteFile, SiteRules
 from img2dataset.fetching.consent.answers import SiteAnswer
 from img2dataset.fetching.consent.parsing import Parsed, ParsingThread, parsed
+from img2dataset.fetching.consent.rsl_document import RslDocument
 from img2dataset.fetching.consent.shared_files import SharedFiles
 from img2dataset.types import ConsentSignal
 
@@ -57,6 +58,8 @@ class Arrived(NamedTuple, Generic[Waiting]):
 
 
 _ALLOWED = Consent()
+# What a file is that robots.txt names.
+LICENSE: SiteFile = RslDocument()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +100,16 @@ class SiteFiles(Generic[Waiting]):
 
     def judge(self, uri: str, now: float) -> Consent:
         """What the files of its site say about ``uri``."""
-        site = site_of(uri) if self._files else ""
-        for path in self._files:
-            kept = self._kept.get(site + path)
+        file_uris = self._of_site(uri)
+        for file_uri in file_uris:
+            kept = self._kept.get(file_uri)
             if kept is None or now >= kept.expires:
-                return Consent(None, site + path)
+                return Consent(None, file_uri)
             refusal = kept.refusal or (kept.rules.refusal(uri) if kept.rules is not None else None)
             if refusal is not None:
                 return Consent(refusal)
+            if kept.rules is not None and kept.rules.more_files:
+                file_uris += (each for each in kept.rules.more_files if each not in file_uris)
         return _ALLOWED
 
     def signals(self, uri: str, now: float) -> Iterator[ConsentSignal]:
@@ -113,16 +118,17 @@ class SiteFiles(Generic[Waiting]):
         Args:
             now: Unix seconds.
         """
-        site = site_of(uri) if self._files else ""
-        for path in self._files:
-            kept = self._kept.get(site + path)
+        file_uris = self._of_site(uri)
+        for file_uri in file_uris:
+            kept = self._kept.get(file_uri)
             if kept is None:
                 continue
             if kept.refusal is not None:
-                name = path.rpartition("/")[2]
-                yield ConsentSignal(name, site + path, kept.refusal, "no", True, now)
-            for said in kept.rules.said(uri) if kept.rules is not None else ():
-                yield ConsentSignal(said.signal, site + path, said.value, said.says, said.is_honoured, now)
+                yield ConsentSignal(file_uri.rpartition("/")[2], file_uri, kept.refusal, "no", True, now)
+            if kept.rules is not None:
+                for said in kept.rules.said(uri):
+                    yield ConsentSignal(said.signal, file_uri, said.value, said.says, said.is_honoured, now)
+                file_uris += (each for each in kept.rules.more_files if each not in file_uris)
 
     def wait(self, file_uri: str, waiting: Waiting, now: float) -> None:
         """Let ``waiting`` wait for a file; it is one ``to_ask`` for if nobody does, in any process."""
@@ -230,8 +236,13 @@ class SiteFiles(Generic[Waiting]):
         delay_s = rules.delay_s if rules is not None else 0.0
         self._arrived.append(Arrived(file_uri, self._waiting.pop(file_uri, []), delay_s))
 
+    def _of_site(self, uri: str) -> list[str]:
+        """The files of the site of ``uri`` that are wanted; those that they name come behind."""
+        site = site_of(uri) if self._files else ""
+        return [site + path for path in self._files]
+
     def _file(self, file_uri: str) -> SiteFile:
-        return self._files[path_of_file(file_uri)]
+        return self._files.get(path_of_file(file_uri), LICENSE)
 
     def _forget(self, file_uri: str) -> None:
         forgotten = self._kept.pop(file_uri, None)

@@ -56,6 +56,7 @@ class TdmrepRules:
     """
 
     delay_s = 0.0
+    more_files: tuple[str, ...] = ()
 
     def __init__(self, said: Any) -> None:
         self._rules = PathRules()

@@ -48,6 +48,7 @@ class Host(Generic[Waiting]):
         "bound",
         "heard",
         "listed",
+        "looks_at",
         "most_silences",
         "name",
         "pace",
@@ -65,6 +66,8 @@ class Host(Generic[Waiting]):
         self.share = share
         # When this member has its next turn, and when its present one began.
         self.turn_at = self.turn_began = -math.inf
+        # When this process next looks whether one of the connections that are taken in turn is free.
+        self.looks_at = -math.inf
         self.pace = pace
         self.running = 0
         self.waiting: deque[Waiting] = NO_QUEUE
@@ -114,7 +117,7 @@ class Host(Generic[Waiting]):
 
     def due(self) -> float:
         """When only time is in the way of its next request: it begins then."""
-        return max(self.pace.next_start, self.turn_at)
+        return max(self.pace.due, self.turn_at, self.looks_at)
 
     def is_on_trial(self, now: float) -> bool:
         """Whether it was asked a while ago and nothing has come from it."""

@@ -31,6 +31,7 @@ from img2dataset.fetching.hosts.states import (
     SLOWEST_PER_S,
     STEP,
     STEP_S,
+    UNUSED_S,
 )
 
 # What the processes of a run share of a host (``sharing``); the rest are choices, equal in all of them.
@@ -40,6 +41,7 @@ SHARED_FIELDS = (
     "ceiling",
     "raise_at",
     "next_start",
+    "fits_at",
     "cut_at",
     "rounds",
     "pushed_since",
@@ -62,19 +64,23 @@ class HostPace:
         bound: the most connections ever.
         spacing_s: the least time between requests, by the user's wish or that of robots.txt.
         alone: whether no other process of the run asks the host without sharing what it learns.
+        bytes_per_s: that may be received; None: any number.
     """
 
     __slots__ = (
         *SHARED_FIELDS,
-        *("bound", "closed_reason", "is_shared", "most_rounds", "spacing_s", "step", "step_s"),
+        *("bound", "bytes_per_s", "closed_reason", "is_shared", "most_rounds", "spacing_s", "step", "step_s"),
     )
 
-    def __init__(self, bound: float, spacing_s: float, alone: bool = True) -> None:
+    def __init__(
+        self, bound: float, spacing_s: float, alone: bool = True, bytes_per_s: float | None = None
+    ) -> None:
         self.step, self.step_s = (STEP, STEP_S) if alone else (SHARED_STEP, SHARED_STEP_S)
         self.most_rounds = ROUNDS_BEFORE_ANY_ANSWER if alone else SHARED_ROUNDS_BEFORE_ANY_ANSWER
         self.bound = bound
         self.limit = bound
         self.spacing_s = spacing_s
+        self.bytes_per_s = bytes_per_s
         self.per_s: float | None = None
         # The highest rate that it has taken, and when the rate is next given back by a step.
         self.ceiling = math.inf
@@ -82,6 +88,8 @@ class HostPace:
         # When the next request may be sent; and when the pace was last cut: earlier requests are part of
         # that.
         self.next_start = -math.inf
+        # When all that has come will have been no more than ``bytes_per_s``: nothing is sent before.
+        self.fits_at = -math.inf
         self.cut_at = -math.inf
         # Times in a row that it has pushed back, each after the wait of the one before.
         self.rounds: float = 0
@@ -103,6 +111,11 @@ class HostPace:
     def is_closed(self, now: float) -> bool:
         """Whether nothing is to be asked of this host at this time; ``closed_reason`` is the failure."""
         return now < self.closed_until
+
+    @property
+    def due(self) -> float:
+        """When the next request may be sent."""
+        return max(self.next_start, self.fits_at)
 
     @property
     def is_probed(self) -> bool:
@@ -133,6 +146,13 @@ class HostPace:
             spacing = max(spacing, 1.0 / self.per_s)
         if spacing:
             self.next_start = max(self.next_start, now + spacing)
+        if self.bytes_per_s is not None:
+            self.fits_at = max(self.fits_at, now - UNUSED_S)
+
+    def received(self, size: int) -> None:
+        """A request has ended that has brought ``size`` bytes."""
+        if self.bytes_per_s is not None:
+            self.fits_at += size / self.bytes_per_s
 
     def turn_began(self, at: float) -> None:
         """This member of the run has its turn since ``at``; before it had none, and nothing was asked.

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from img2dataset.fetching.hosts.policies import NO_POLICIES, HostPolicies
 from img2dataset.fetching.hosts.states import USUAL_CONNECTIONS_PER_HOST
 from img2dataset.fetching.hosts.turns import connections_of, rank_of
 from img2dataset.options import MannersOptions
 
 _OWN_ENDINGS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+
+
+class HostBounds(NamedTuple):
+    """What a run may ask one host for: connections at a time, requests and bytes a second; None: no bound."""
+
+    connections: int | None
+    requests_per_s: float | None
+    bytes_per_s: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +36,31 @@ class HostManners(MannersOptions):
         members: how many members the run has: machines or tasks, each with processes of its own. What a
             host may be asked for is divided by them.
         member: which of them this is, 0 to ``members`` - 1.
+        policies: what hosts ask for in writing. That of the user's file wins over the options, these win over
+            what comes with this package.
     """
 
     processes: int = 1
     members: int = 1
     member: int = 0
+    policies: HostPolicies = NO_POLICIES
+
+    def bounds_of(self, host: str) -> HostBounds:
+        """What the run may ask ``host`` for (as ``host_of`` names it)."""
+        policy = self.policies.of(host)
+        chosen = (self.max_requests_per_second_per_host, policy.requests_per_s)
+        if policy.is_users:
+            chosen = chosen[::-1]
+        rate = chosen[1] if chosen[0] is None else chosen[0]
+        return HostBounds(self.connections_to(host), rate, policy.bytes_per_s)
 
     def connections_to(self, host: str) -> int | None:
         """The run-wide bound of ``host`` (as ``host_of`` names it); None if there is none."""
-        if self.max_connections_per_host is not None:
-            return self.max_connections_per_host or None
+        policy = self.policies.of(host)
+        chosen = (self.max_connections_per_host, policy.connections)
+        for connections in reversed(chosen) if policy.is_users else chosen:
+            if connections is not None:
+                return connections or None
         return None if is_own_network(host) else USUAL_CONNECTIONS_PER_HOST
 
     def takes_turns(self, host: str) -> bool:
@@ -49,10 +74,9 @@ class HostManners(MannersOptions):
         own = connections_of(bound, rank_of(host, self.member, self.members), self.members)
         return bound < self.members or own < self.processes
 
-    @property
-    def seconds_between_requests(self) -> float:
-        """From one request of a process to a host to the next, by the user's wish, in a run of one member."""
-        rate = self.max_requests_per_second_per_host
+    def seconds_between_requests(self, host: str) -> float:
+        """From one request of a process to ``host`` to the next, in a run of one member."""
+        rate = self.bounds_of(host).requests_per_s
         return self.processes / rate if rate else 0.0
 
 

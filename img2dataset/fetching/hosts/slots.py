@@ -147,14 +147,30 @@ class HostSlots(Generic[Waiting]):
         return self._later[0][0] if self._later else None
 
     def leave(
-        self, name: str, now: float, ending: Ending = Ending.NOTHING, started_at: float = math.inf
+        self,
+        name: str,
+        now: float,
+        ending: Ending = Ending.NOTHING,
+        started_at: float = math.inf,
+        received: int = 0,
     ) -> None:
-        """A request, begun at ``started_at``, has ended. For ``PUSHED_BACK`` call ``pushed_back`` before."""
+        """A request has ended. For ``PUSHED_BACK`` call ``pushed_back`` before.
+
+        Args:
+            name: of the host.
+            now: the present.
+            ending: what its end says about the host.
+            started_at: when it began.
+            received: bytes that it has brought.
+        """
         host = self._busy[name]
         host.running -= 1
+        if received and host.pace.bytes_per_s is not None:
+            # Before its connection is another process's to use.
+            self._change(host, now, lambda: host.pace.received(received), to_all=True)
         if host.bound:
             self._machine.release(name)
-            host.pace.next_start = max(host.pace.next_start, now + LOOK_AGAIN_S)
+            host.looks_at = max(host.looks_at, now + LOOK_AGAIN_S)
         if ending is Ending.ACCEPTED:
             host.hear()
             self._change(host, now, lambda: host.pace.accepted_one(now, started_at))
@@ -194,7 +210,7 @@ class HostSlots(Generic[Waiting]):
             host.share.space(spacing_s)
         else:
             spacing_s *= self._manners.processes
-            host.pace.spacing_s = max(self._manners.seconds_between_requests, spacing_s)
+            host.pace.spacing_s = max(self._manners.seconds_between_requests(name), spacing_s)
         self._rest(host)
 
     def take_back(self, count: int, wanted: Callable[[Waiting], bool]) -> list[Waiting]:
@@ -228,36 +244,40 @@ class HostSlots(Generic[Waiting]):
 
     def _new_host(self, name: str) -> Host[Waiting]:
         manners, share = self._manners, None
-        bound, processes = manners.connections_to(name), manners.processes
+        processes = manners.processes
+        bound, rate, bytes_per_s = manners.bounds_of(name)
         if manners.members > 1:
-            rate = manners.max_requests_per_second_per_host
             share = MemberShare(name, manners.member, manners.members, bound, rate, self._turn_s)
             bound = share.connections
+            bytes_per_s = share.part_of(bytes_per_s) if bytes_per_s is not None else None
+        if bytes_per_s is not None and self._paces is None:
+            bytes_per_s /= processes
         most = self._concurrency if bound is None else max(1, bound // processes)
         pace = HostPace(
             float(min(self._concurrency, most)),
-            manners.seconds_between_requests if share is None else 0.0,
+            manners.seconds_between_requests(name) if share is None else 0.0,
             alone=share is None and (processes == 1 or self._paces is not None),
+            bytes_per_s=bytes_per_s,
         )
         return Host(name, pace, bound if bound and bound < processes else 0, self._tries, share)
 
     def _start(self, host: Host[Waiting], now: float) -> bool:
-        if not host.has_turn(now, self._unix_clock()):
+        if now < host.looks_at or not host.has_turn(now, self._unix_clock()):
             return False
-        limited = host.share is not None and host.share.is_limited
+        limited = (host.share is not None and host.share.is_limited) or host.pace.bytes_per_s is not None
         return self._change(host, now, lambda: self._start_alone(host, now), to_all=limited)
 
     def _start_alone(self, host: Host[Waiting], now: float) -> bool:
         pace = host.pace
         pace.turn_began(host.turn_began)
-        if now < pace.next_start or not pace.allows(host.running):
+        if now < pace.due or not pace.allows(host.running):
             return False
         if not host.trial_allows(now):
             return False
         if pace.is_shared and pace.is_closed(now):
             return False  # another process has closed it since this one has looked
         if host.bound and not self._machine.acquire(host.name, self._slots_of(host)):
-            pace.next_start = now + LOOK_AGAIN_S
+            host.looks_at = now + LOOK_AGAIN_S
             return False
         if host.share is not None:
             # Without the file of the run each process has a part of the rate.

@@ -105,6 +105,10 @@ USUAL_CONNECTIONS_PER_HOST = 32
 # and one that had one lets the others look first.
 LOOK_AGAIN_S = 0.05
 
+# Of hosts that set bytes a second: for how long what was not used of them may be used later. What several
+# processes lose by waking late is made up for, and a host that had nothing to do gets no burst.
+UNUSED_S = 0.5
+
 # Where members of a run take turns by the clock: what their clocks may differ by, how late a request may be
 # ended, how long before its end a turn begins no more, and the longest deadline that a turn has room for.
 CLOCK_DIFFERENCE_S = 2.0

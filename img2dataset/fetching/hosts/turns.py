@@ -27,6 +27,9 @@ two requests, one second at least where they are several; and where that is long
 goes out in each second or third turn. So the rate of the run holds in each second of the host's clock. It
 costs the same 6 %, 5 % to spare and the fraction of the rate where several share it, and what no more fits
 into a turn: a request in 10 s is six in 63.5 s.
+
+Bytes a second are divided evenly among the members that have a turn at once. What one has received beyond its
+part when its turn ends is made up for by the seconds between turns.
 """
 
 from __future__ import annotations
@@ -114,6 +117,10 @@ class MemberShare:
     def is_limited(self) -> bool:
         """Whether the host is asked for only so many requests a second."""
         return self._per_s is not None
+
+    def part_of(self, per_s: float) -> float:
+        """What this member has of something that the run may have so much of a second, in its turn."""
+        return per_s / self._at_once
 
     @property
     def connections(self) -> int | None:

@@ -25,6 +25,8 @@ from img2dataset.fetching.http.response_head import AnswerPolicy
 from img2dataset.fetching.machine import RESOURCE_ERRORS
 from img2dataset.fetching.settings import FetchSettings
 
+# The first is in newer pycurl, which has deprecated the other.
+_SIZE_DOWNLOAD: int = getattr(pycurl, "SIZE_DOWNLOAD_T", None) or pycurl.SIZE_DOWNLOAD
 # An answer that needs no body keeps its connection if it ends this soon.
 LONGEST_DISCARD_S = 1.0
 _ENDED_CONNECTION = frozenset(
@@ -209,6 +211,10 @@ class Transfer:
         """When the request went out, on the clock of ``begin``; None while connecting."""
         after: float = self.easy.getinfo(pycurl.PRETRANSFER_TIME)
         return self.started_at + after if after else None
+
+    def received_bytes(self) -> int:
+        """What the request has brought so far, headers included, as it came."""
+        return int(self.easy.getinfo(_SIZE_DOWNLOAD)) + int(self.easy.getinfo(pycurl.HEADER_SIZE))
 
     def outcome(self, code: int, message: str) -> Failure | None:
         """How the transfer ended, given libcurl's code (0: done): a failure, or None if it succeeded.

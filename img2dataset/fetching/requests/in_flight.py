@@ -55,7 +55,9 @@ class TransferPool:
         self._ca_bundle = ca_bundle
         self._grow = grow
         self._access = RequestAccess(settings.access)
-        self._may_take_turns = settings.processes > 1 or settings.members > 1
+        self._may_not_keep_all = settings.processes > 1 or settings.members > 1 or any(settings.policies)
+        # Hosts with policies that have been asked over http.
+        self._asked_by_http: set[str] = set()
         self._has_certificate = settings.access.client_certificate is not None
         self._policy = AnswerPolicy(settings.max_download_bytes, wanted_headers(settings))
         # One received block more than is read: what is cut off is then always longer than that.
@@ -103,9 +105,8 @@ class TransferPool:
             download.row.headers,
             transfer.had_own,
         )
-        if self._may_take_turns:
-            # An idle connection would keep another process's from being the host's last one.
-            transfer.keep_connection(not self._settings.takes_turns(download.host))
+        if self._may_not_keep_all:
+            transfer.keep_connection(self._keeps_connection(download))
 
     def may_send_again(self, transfer: Transfer, download: Download, code: int) -> bool:
         """Whether ``download`` is to be sent again at once: the server had not taken it."""
@@ -125,6 +126,19 @@ class TransferPool:
         """Close every handle. They must have been taken out of the event loop."""
         for transfer in self._all:
             transfer.easy.close()
+
+    def _keeps_connection(self, download: Download) -> bool:
+        """Whether the connection of ``download`` may wait for the next request of its host."""
+        host = download.host
+        if self._settings.takes_turns(host):
+            # An idle one would keep another process's from being the host's last one.
+            return False
+        if ":" in host or not self._settings.policies.of(host).connections:
+            return True
+        # http and https of a name are one host: an idle connection of one would be beside that of the other.
+        if download.uri.startswith("http:"):
+            self._asked_by_http.add(host)
+        return host not in self._asked_by_http
 
     def _idle_list_for(self, download: Download) -> list[Transfer]:
         if download.site_file:
@@ -224,8 +238,7 @@ class InFlight:
         """End the transfers that nobody wants the outcome of any more; gives their downloads."""
         for easy, (transfer, download) in list(self.running.items()):
             if not download.is_open:
-                del self.running[easy]
-                self._transport.remove(easy)
+                self._stop(easy)
                 self.set_free(transfer)
                 yield download
 
@@ -238,8 +251,7 @@ class InFlight:
             if now < download.turn_ends:
                 self.next_turn_end = min(self.next_turn_end, download.turn_ends)
                 continue
-            del self.running[easy]
-            self._transport.remove(easy)
+            self._stop(easy)
             self.set_free(transfer)
             yield download
 
@@ -267,6 +279,11 @@ class InFlight:
                 self._transport.remove(easy)
         self.running.clear()
         self.pool.close()
+
+    def _stop(self, easy: pycurl.Curl) -> None:
+        transfer, download = self.running.pop(easy)
+        download.received = transfer.received_bytes()
+        self._transport.remove(easy)
 
     def _request(self, transfer: Transfer, download: Download, reserved: int, now: float) -> None:
         """Find the host of ``download`` and go there."""

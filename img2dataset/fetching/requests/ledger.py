@@ -73,6 +73,7 @@ class Download:
         redirects: of the present try.
         time_left_s: to its deadline, if the present try has begun before.
         turn_ends: when its request has to have ended, begun or not; see ``HostSlots.turn_ends``.
+        received: bytes that its present request has brought, if it has ended and its host was not told of it.
         push_backs: how often a host has answered that it is asked too often.
         resent: how often it was sent again at once, because the server had not taken it.
         as_sent: its body is taken as it comes, since its headers contradicted it in this way.
@@ -92,6 +93,7 @@ class Download:
     redirects: Redirects = NO_REDIRECTS
     time_left_s: float | None = None
     turn_ends: float = math.inf
+    received: int = 0
     push_backs: int = 0
     resent: int = 0
     as_sent: Failure | None = None

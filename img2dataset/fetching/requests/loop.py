@@ -182,6 +182,7 @@ class DownloadLoop:
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> None:
         """A transfer has ended, or is ended here: do what follows."""
         transfer, download = self._transfers.running.pop(easy)
+        download.received = transfer.received_bytes()
         if self._pool.may_send_again(transfer, download, code):
             self._transport.remove(easy)
             download.time_left_s = transfer.clocks.deadline - time.monotonic()

@@ -9,6 +9,7 @@ lock guards the hosts and the order of the rows.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -152,7 +153,7 @@ class Scheduler:
         download.time_left_s = None
         with self._lock:
             now = self._clock()
-            self._hosts.leave(download.host, now, Ending.NOTHING)
+            self._leave(download, now)
             if download.is_open:
                 self._set_aside(download, now, first=True)
 
@@ -169,7 +170,7 @@ class Scheduler:
             if ending is Ending.PUSHED_BACK:
                 wait_s = parse_retry_after(asked, time.time()) if asked else None
                 self._hosts.pushed_back(host, now, started_at, wait_s, failure or failures.of_status(429))
-                self._hosts.leave(host, now, ending)
+                self._leave(download, now, ending)
                 return self._is_sent_again(download, now)
             if ending is Ending.OVERLOADED:
                 self._hosts.overloaded(host, now, started_at)
@@ -177,7 +178,7 @@ class Scheduler:
                 ending = Ending.NOTHING
             if ending is Ending.NOTHING:
                 self._hosts.heard_from(host, now)
-            self._hosts.leave(host, now, ending, started_at)
+            self._leave(download, now, ending, started_at)
             if self._hosts.closed(host, now) is not None:
                 # Its rows do not wait for their turn to fail.
                 for waiting in self._order.take_all_of(host):
@@ -188,7 +189,7 @@ class Scheduler:
         """A request was aborted, or is to begin again: it says nothing of its host."""
         if download.host:
             with self._lock:
-                self._hosts.leave(download.host, self._clock(), Ending.NOTHING)
+                self._leave(download, self._clock())
 
     def heard_from(self, download: Download, now: float) -> None:
         """The first bytes of an answer have come."""
@@ -305,6 +306,12 @@ class Scheduler:
             download.reservation = self._usual_reservation()
             self._order.add(download, now)
         return True
+
+    def _leave(
+        self, download: Download, now: float, ending: Ending = Ending.NOTHING, started_at: float = math.inf
+    ) -> None:
+        self._hosts.leave(download.host, now, ending, started_at, download.received)
+        download.received = 0
 
     def _set_aside(self, download: Download, now: float, first: bool = False) -> None:
         self._ledger.move(download, Stage.FOR_ITS_HOST)

@@ -262,8 +262,8 @@ def opt_outs(facts: Facts, surroundings: Surroundings) -> Finding | None:
         facts,
         FindingKind.OPT_OUTS,
         rows,
-        "are of sites that do not want it",
-        "their answers, or their robots.txt, say that they may not be used",
+        "are not to be used, by their sites or by what stands in them",
+        "the answers, files of their sites (robots.txt, tdmrep.json) or the images themselves say so",
         "nothing: it is their right",
         hosts_with(facts, "opt-out: "),
     )

@@ -69,6 +69,7 @@ def downloader_of(
             )
         return SessionDownloader(session, limits, {"User-Agent": user_agent} if user_agent else {})
     from img2dataset.fetching import FetchSettings, load_access
+    from img2dataset.fetching.hosts.policy_files import load_policies
 
     # Credentials that the environment names are for runs.
     access = load_access(sign_requests=sign_requests, signature_agent=signature_agent, environment={})
@@ -82,6 +83,7 @@ def downloader_of(
         retries=limits.retries,
         user_agent=user_agent,
         kept_headers=VALIDATORS,
+        policies=load_policies(None),
         access=access,
     )
     return EngineDownloader(settings)

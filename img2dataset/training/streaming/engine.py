@@ -93,6 +93,8 @@ class SampleEngine:
             options.compute_hash,
             options.verify_hash is not None,
             options.bbox_col is not None,
+            heeds_consent=options.consent == "strict",
+            records_consent=options.save_consent,
         )
         self._fetched: queue.SimpleQueue[Fetched | None] = queue.SimpleQueue()
         self._waiting: dict[int, list[StreamRow]] = {}  # by the number of the row that is fetched

@@ -35,6 +35,7 @@ class NoTrainingFile:
         return self
 
     delay_s = 0.0
+    more_files = ()
 
     def refusal(self, uri: str) -> object:
         return of_text("opt-out: robots.txt") if uri.rpartition("/")[2] in self.names else None

@@ -18,6 +18,7 @@ import img2dataset.training
 from img2dataset.errors import Img2datasetError, InputError, OptionError
 from img2dataset.training import stream
 from img2dataset.training.streaming.rows import StreamRow, open_list_of, rows_as_claimed, stream_options
+from tests.imaging.consent.builders import jpeg, saying, xmp_segment
 from tests.servers import ImageServer
 
 
@@ -78,6 +79,17 @@ def test_claimed_rows_are_all_rows_once_whoever_is_faster(shard_rows: int) -> No
 def test_failures_stay_away_unless_asked_for(served, image_server: ImageServer) -> None:
     urls = [*served(3), image_server.url("/status/404")]
     assert sorted(sample.row for sample in stream(rows_of(urls), **OPTIONS)) == [0, 1, 2]
+
+
+def test_an_image_that_refuses_training_is_no_sample_of_a_strict_stream(image_server: ImageServer) -> None:
+    body = jpeg(xmp_segment(saying("DMI-PROHIBITED")))
+    urls = [image_server.put("/prohibited.jpg", body)]
+    options = {"failures": True, "image_size": 32, "save_consent": True}
+    (usual,), (strict,) = (list(stream(urls, consent=each, **options)) for each in ("usual", "strict"))
+    assert (usual.status, strict.error_message) == ("success", "opt-out: IPTC data mining")
+    assert strict.image is None
+    for sample in (usual, strict):
+        assert '"value": "DMI-PROHIBITED"' in sample.metadata["consent"]
 
 
 def test_images_come_as_asked_for(served) -> None:
