@@ -21,11 +21,15 @@ _OF_CRAWLER = (
 
 @dataclass(frozen=True, slots=True)
 class Crawler:
-    """One that the images were asked for by: its User-Agent, and the signals that it honoured."""
+    """One that the images were asked for by: its User-Agent, and the signals that it honoured.
+
+    ``heeds_pictures``: those in the bytes of the pictures too.
+    """
 
     user_agent: str
     headers: tuple[str, ...]
     files: tuple[str, ...]
+    heeds_pictures: bool
 
     @property
     def shown_name(self) -> str:
@@ -37,7 +41,8 @@ class Crawler:
         """What it honoured, in words."""
         headers = f"the headers {', '.join(self.headers)} of answers" if self.headers else "no headers"
         files = f"; {' and '.join(self.files)} of each site" if self.files else "; no files of sites"
-        return f"{self.shown_name} honoured {headers}{files}"
+        pictures = "; IPTC data mining and C2PA in the pictures" if self.heeds_pictures else ""
+        return f"{self.shown_name} honoured {headers}{files}{pictures}"
 
 
 def crawlers_of(logs: Sequence[RunLog], given: Mapping[str, Any]) -> list[Crawler]:
@@ -62,4 +67,5 @@ def _crawler(options: Mapping[str, Any], version: str) -> Crawler:
         settings.user_agent_header.replace(f"img2dataset/{__version__}", f"img2dataset/{version}", 1),
         tuple(signal.name for signal in wanted_headers(settings)),
         tuple(file.path for file in wanted_files(settings)),
+        settings.consent == "strict",
     )

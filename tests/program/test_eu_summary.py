@@ -78,7 +78,7 @@ def test_what_the_folder_knows_is_filled_in(tmp_path: Path, site: ImageServer) -
     )
     assert re.search(r"  - `img2dataset/\S+ \(mine; contact: me@example.org; \+https\S+\)`\n", text)
     assert "honoured the headers X-Robots-Tag, Content-Usage, tdm-reservation" in text
-    assert "/robots.txt and /.well-known/tdmrep.json of each site" in text
+    assert "/robots.txt and /.well-known/tdmrep.json of each site; IPTC data mining and C2PA" in text
     assert "- Images left out for a reservation: 1\n  - opt-out: X-Robots-Tag: 1\n" in text
     assert "  - x-robots-tag, says no, honoured: 1" in text
     table = [line for line in text.splitlines() if line.startswith("| 127")]
