@@ -112,9 +112,9 @@ def test_what_is_sold_or_not_known_stays_and_a_shard_may_lose_all(make: Maker, s
     [
         {"encode_format": "png", "output_format": "parquet"},
         {"encode_format": "webp", "output_format": "tfrecord"},
-        {"compute_hash": "md5", "extract_exif": False},
-        {"compute_hash": None, "number_sample_per_shard": 1},
-        {"oom_shard_count": 2, "number_sample_per_shard": 100},
+        pytest.param({"compute_hash": "md5", "extract_exif": False}, marks=pytest.mark.slow),
+        pytest.param({"compute_hash": None, "number_sample_per_shard": 1}, marks=pytest.mark.slow),
+        pytest.param({"oom_shard_count": 2, "number_sample_per_shard": 100}, marks=pytest.mark.slow),
         {"disable_all_reencoding": True, "output_format": "webdataset"},
     ],
 )
@@ -172,7 +172,7 @@ def test_rows_of_a_folder_of_1_47_0_are_taken_out(
     assert "4 rows, 2 successes" in is_whole(folder)
 
 
-@pytest.mark.parametrize("output_format", ["files", "webdataset"])
+@pytest.mark.parametrize("output_format", [pytest.param("files", marks=pytest.mark.slow), "webdataset"])
 def test_killed_at_any_moment_each_shard_is_the_old_or_the_new_one(
     make: Maker, site: ImageServer, output_format: str
 ) -> None:
@@ -230,7 +230,10 @@ def test_a_shard_that_is_broken_stays_and_is_told(make: Maker, site: ImageServer
     assert (folder / "00000.tar").read_bytes() == b"cut short"
 
 
-@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize(
+    "output_format",
+    ["webdataset", *(pytest.param(name, marks=pytest.mark.slow) for name in ("files", "parquet", "tfrecord"))],
+)
 def test_rows_are_taken_out_of_a_store(
     s3_server: str, site: ImageServer, tmp_path: Path, output_format: str
 ) -> None:
