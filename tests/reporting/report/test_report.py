@@ -175,6 +175,7 @@ def test_prices_that_sites_asked_are_summed_by_currency(tmp_path: Path) -> None:
         "EUR": {"rows": 3, "sum": "3"},
         "USD": {"rows": 6, "sum": "0.63"},
     }
+    assert command(tmp_path / "out").returncode == 0
     assert "USD 0.63" in (tmp_path / "out" / "report.html").read_text()
 
 
