@@ -197,7 +197,8 @@ class FeatureDataset(torch.utils.data.Dataset):  # type: ignore[misc, name-defin
 
     def __getitem__(self, number: int) -> dict[str, Any] | None:
         """The sample of row ``number``; None if it could not be loaded and ``on_error`` is "skip"."""
-        return self._samples([range(len(self))[number]])[0]
+        sample: dict[str, Any] | None = self._samples([range(len(self))[number]])[0]
+        return sample
 
     def __getitems__(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
         """The samples of several rows; what has no features yet is computed together.
