@@ -101,7 +101,7 @@ def _begin(output: OutputFolder, options: Options, reader: Reader, at_work: list
                 if manifest.runs and not options.allow_mixing:
                     _refuse_other_options(options.output_folder, manifest.runs[-1], record)
         elif manifest.runs and not options.allow_mixing:
-            raise OutputError(_refusal(options.output_folder, manifest.runs[-1], record))
+            raise OutputError(_refusal(options, manifest.runs[-1], record))
         elif done and not manifest.runs:
             logger.warning(
                 "output_folder %s has shards and no record of how they were made; going on, as if with the"
@@ -195,14 +195,20 @@ def _refuse_other_options(folder: str, before: RunRecord, now: RunRecord) -> Non
         )
 
 
-def _refusal(folder: str, before: RunRecord, now: RunRecord) -> str:
+def _refusal(options: Options, before: RunRecord, now: RunRecord) -> str:
     differences = before.differences(now) or [
         "its last run was --incremental_mode new_only, as this one can be"
     ]
     shown = "; ".join(differences[:LISTED_DIFFERENCES])
     if len(differences) > LISTED_DIFFERENCES:
         shown += f"; and {len(differences) - LISTED_DIFFERENCES} more"
+    # Ranks can neither add to a dataset nor replace it.
+    ways_out = (
+        "Give all ranks the same list and options, choose another folder"
+        if options.distributor == "ranks"
+        else "Choose another folder, or --incremental_mode extend to add to it, overwrite to replace it"
+    )
     return (
-        f"output_folder {folder!r} holds another dataset: {shown}. Choose another folder, or"
-        " --incremental_mode extend to add to it, overwrite to replace it, or --allow_mixing to go on anyway"
+        f"output_folder {options.output_folder!r} holds another dataset: {shown}. {ways_out},"
+        " or --allow_mixing to go on anyway"
     )

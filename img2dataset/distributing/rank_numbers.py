@@ -65,10 +65,14 @@ def find_rank(options: RunOptions, environment: Environment) -> Rank:
     if size is None:
         size, size_from = found.world_size, found.size_from
     if rank is None or size is None:
-        missing = "--rank and --world_size" if rank is size else "--rank" if rank is None else "--world_size"
+        missing = {"--rank": OWN_RANK} if rank is None else {}
+        missing |= {"--world_size": OWN_WORLD_SIZE} if size is None else {}
+        beside = f", beside {rank_from} {rank}" if rank is not None else ""
+        pronoun = "it" if len(missing) == 1 else "them"
         raise OptionError(
-            f"--distributor ranks needs {missing}: give them, set {OWN_RANK} and {OWN_WORLD_SIZE}, or"
-            " start it by a scheduler that says so (docs/distributed.md)"
+            f"--distributor ranks needs {' and '.join(missing)}{beside}: give {pronoun},"
+            f" set {' and '.join(missing.values())}, or start it by a scheduler that says so"
+            " (docs/distributed.md)"
         )
     if not 0 <= rank < size:
         raise OptionError(
@@ -114,11 +118,15 @@ def _scheduler(environment: Environment) -> _Said | None:
     for other in said[1:]:
         if (other.rank, other.world_size) != (said[0].rank, said[0].world_size):
             raise OptionError(
-                f"{said[0].rank_from} says rank {said[0].rank} of {said[0].world_size} and {other.rank_from}"
-                f" rank {other.rank} of {other.world_size}; set {OWN_RANK} and {OWN_WORLD_SIZE} to those that"
-                " count"
+                f"{_shown(said[0])} and {_shown(other)}; set {OWN_RANK} and {OWN_WORLD_SIZE} to those that"
+                f" count, or give {OFF_SWITCH} with --rank and --world_size"
             )
     return said[0] if said else None
+
+
+def _shown(said: _Said) -> str:
+    size = "" if said.world_size is None else f" of {said.world_size}"
+    return f"{said.rank_from} says rank {said.rank}{size}"
 
 
 def _slurm(environment: Environment) -> _Said | None:

@@ -177,9 +177,11 @@ class SparkPass:
             if report is not None:
                 del left[shard_id]
                 yield self._counted(report)
+        # Told even where the folder has all: something was lost.
+        if error is not None or left:
+            self._engine.deaths.append(reason)
         if not left:
             return
-        self._engine.deaths.append(reason)
         logger.warning(
             "a Spark job failed (%s) with %s, to be tried again", reason, counted(len(left), "open shard")
         )

@@ -7,8 +7,10 @@ the one place that asks fsspec which file system a path is on.
 from __future__ import annotations
 
 import difflib
+import functools
 import glob
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -126,10 +128,27 @@ def open_path(path: str) -> tuple[Any, str]:
     """
     import fsspec
 
+    _begin_anew_in_forks()
     if "::" in path and not _is_chain(path):
         return fsspec.filesystem("file"), os.path.abspath(path)
     file_system, path_on_it = fsspec.core.url_to_fs(path)
     return file_system, path_on_it
+
+
+@functools.cache
+def _begin_anew_in_forks() -> None:
+    """Have forked processes open connections of their own; older releases of fsspec do not do so themselves.
+
+    A worker of a DataLoader would wait for ever for the thread that fsspec has in the process it came from.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget_thread)
+
+
+def _forget_thread() -> None:
+    asyn = sys.modules.get("fsspec.asyn")
+    if asyn is not None:
+        asyn.reset_lock()
 
 
 def is_taken_for_pattern(path: str) -> bool:

@@ -89,7 +89,16 @@ def test_options_complete_and_replace_the_environment() -> None:
         (
             {**STEP, "RANK": "5", "WORLD_SIZE": "8"},
             {},
-            ["SLURM_PROCID says rank 1 of 4 and RANK rank 5 of 8", "set IMG2DATASET_RANK"],
+            [
+                "SLURM_PROCID says rank 1 of 4 and RANK says rank 5 of 8",
+                "set IMG2DATASET_RANK",
+                "--ranks_from_environment False with --rank and --world_size",
+            ],
+        ),
+        (
+            {"JOB_COMPLETION_INDEX": "1", "RANK": "0", "WORLD_SIZE": "2"},
+            {},
+            ["JOB_COMPLETION_INDEX says rank 1 and RANK says rank 0 of 2"],
         ),
         (
             {**ARRAY, "IMG2DATASET_WORLD_SIZE": "9"},
@@ -97,8 +106,12 @@ def test_options_complete_and_replace_the_environment() -> None:
             ["IMG2DATASET_WORLD_SIZE is 9 and SLURM_ARRAY_TASK_COUNT"],
         ),
         ({}, {}, ["needs --rank and --world_size"]),
-        ({}, {"world_size": 3}, ["needs --rank:"]),
-        ({"JOB_COMPLETION_INDEX": "1"}, {}, ["needs --world_size:", "IMG2DATASET_WORLD_SIZE"]),
+        ({}, {"world_size": 3}, ["needs --rank: give it, set IMG2DATASET_RANK, or"]),
+        (
+            {"JOB_COMPLETION_INDEX": "1"},
+            {},
+            ["needs --world_size, beside JOB_COMPLETION_INDEX 1: give it, set IMG2DATASET_WORLD_SIZE, or"],
+        ),
         (ARRAY, {"ranks_from_environment": False}, ["needs --rank and --world_size"]),
         ({"RANK": "-1", "WORLD_SIZE": "2"}, {}, ["RANK is '-1', which is no number of ranks"]),
         ({"RANK": "1.5", "WORLD_SIZE": "2"}, {}, ["RANK is '1.5'"]),

@@ -279,6 +279,8 @@ def test_two_runs_with_different_options_are_refused(options: dict[str, Any]) ->
     refused = next(text for text, process in zip(said, ranks, strict=True) if process.returncode)
     assert refused.count("\n") == 1
     assert "holds another dataset: --image_size was" in refused
+    assert "Give all ranks the same list and options" in refused
+    assert "--incremental_mode" not in refused  # neither of its other modes is for ranks
     assert len(read_dataset(options["output_folder"]).rows) == ROWS
 
 

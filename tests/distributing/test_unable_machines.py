@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from img2dataset.version import __version__
-from tests.distributing.clusters import RayNodes, ray_cluster, ray_environment
+from tests.distributing.clusters import RayNodes, free_port, ray_cluster, ray_environment
 from tests.distributing.elsewhere import environment_of_a_user, python_elsewhere, python_that_does_not_see
 from tests.distributing.spark_machines import SparkMachines, spark_machines
 from tests.program.runs import COMMAND, words
@@ -92,3 +93,24 @@ def test_a_node_of_ray_that_cannot_do_the_run(ray: RayNodes, case: str, tmp_path
         assert_refused(CASES[case], tmp_path, environment, distributor="ray")
     finally:
         ray.kill(number)
+
+
+def test_a_ray_that_is_not_there(ray: RayNodes, tmp_path: Path) -> None:
+    address = f"127.0.0.2:{free_port()}"
+    refuse_at(f"nothing answers at {address} .*ray start --head", address, tmp_path)
+
+
+def test_a_ray_that_wants_another_token(ray: RayNodes, tmp_path: Path) -> None:
+    if importlib.util.find_spec("ray._private.authentication") is None:
+        pytest.skip("this Ray has no tokens")
+    said = "RAY_AUTH_MODE and RAY_AUTH_TOKEN must be here what they were"
+    refuse_at(said, ray.address, tmp_path, RAY_AUTH_TOKEN="0" * 64)
+
+
+def refuse_at(said: str, address: str, tmp_path: Path, **environment: str) -> None:
+    """A run that is given the address of a Ray that it cannot use ends with what is said."""
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "list.txt").write_text("http://127.0.0.1:1/a.jpg\n")
+    environment = environment_of_a_user(**{**ray_environment(), **environment})
+    config = f"address={address}"
+    assert_refused(said, tmp_path, environment, distributor="ray", distributor_config=config)
