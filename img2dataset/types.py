@@ -156,7 +156,7 @@ class ConsentSignal:
 
     ``signal`` names the kind, ``where`` the place that it stood in, ``value`` is its text as it stands,
     ``seen_at`` the Unix second at which it was read. ``is_honoured``: the run's options honour this kind, so
-    that a no refuses the row.
+    that a no refuses the row; of a no, whether they let it.
     """
 
     signal: str

@@ -232,7 +232,10 @@ def test_a_shard_that_is_broken_stays_and_is_told(make: Maker, site: ImageServer
 
 @pytest.mark.parametrize(
     "output_format",
-    ["webdataset", *(pytest.param(name, marks=pytest.mark.slow) for name in ("files", "parquet", "tfrecord"))],
+    [
+        "webdataset",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("files", "parquet", "tfrecord")),
+    ],
 )
 def test_rows_are_taken_out_of_a_store(
     s3_server: str, site: ImageServer, tmp_path: Path, output_format: str
