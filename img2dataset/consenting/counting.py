@@ -19,7 +19,7 @@ from img2dataset.consenting.folder import (
     readable_batches,
     shards_with_metadata,
 )
-from img2dataset.failures import PAYMENT_REQUIRED
+from img2dataset.failures import PAYMENT_REQUIRED, prices_in
 from img2dataset.formats import consent_ledger
 from img2dataset.formats.dataset import CONSENT_COLUMN
 from img2dataset.reporting.facts import MOST_HOSTS
@@ -140,13 +140,7 @@ class ConsentCounts:
     @property
     def prices(self) -> dict[str, tuple[int, Decimal]]:
         """The rows with a price by currency, and the sum that was asked."""
-        found: dict[str, tuple[int, Decimal]] = {}
-        for message, rows in sorted(self.messages.items()):
-            if rows and message.startswith(f"{PAYMENT_REQUIRED}: "):
-                currency, _, amount = message.removeprefix(f"{PAYMENT_REQUIRED}: ").partition(" ")
-                before, total = found.get(currency, (0, Decimal(0)))
-                found[currency] = before + rows, total + rows * Decimal(amount)
-        return found
+        return prices_in(self.messages)
 
     @property
     def hosts(self) -> list[tuple[str, int, int]]:

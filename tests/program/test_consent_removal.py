@@ -232,10 +232,7 @@ def test_a_shard_that_is_broken_stays_and_is_told(make: Maker, site: ImageServer
 
 @pytest.mark.parametrize(
     "output_format",
-    [
-        "webdataset",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("files", "parquet", "tfrecord")),
-    ],
+    [*(pytest.param(name, marks=pytest.mark.slow) for name in FORMATS if name != "webdataset"), "webdataset"],
 )
 def test_rows_are_taken_out_of_a_store(
     s3_server: str, site: ImageServer, tmp_path: Path, output_format: str
