@@ -43,6 +43,7 @@ COMMANDS = {
 COMMANDS_WITH_OPTIONS = {
     "emit": "img2dataset.emitting.command",
     "estimate": "img2dataset.estimating.command",
+    "consent": "img2dataset.consenting.command",
 }
 
 
@@ -101,6 +102,10 @@ def run_command(words: list[str]) -> int:
             from img2dataset.estimating.command import run as run_estimate
 
             return run_estimate(words[1:], _given)
+        if words[0] == "consent":
+            from img2dataset.consenting.command import run as run_consent
+
+            return run_consent(words[1:], _given)
         with end_on_signals(f"img2dataset: {STOPPED}"):
             return _run_download(words)
     except Img2datasetError as error:

@@ -8,8 +8,9 @@ or library's message is ever in it, so that counting the texts means something.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -276,6 +277,21 @@ def of_payment(price: str | None) -> Failure:
     """
     match = _PRICE_FORM.fullmatch(price or "")
     return PAYMENT_REQUIRED if match is None else Failure(_PRICE, f"{match[1].upper()} {match[2]}")
+
+
+def prices_in(messages: Mapping[str, int]) -> dict[str, tuple[int, Decimal]]:
+    """The rows whose site named a price, by currency, and the sum that was asked.
+
+    Args:
+        messages: rows by ``error_message``.
+    """
+    found: dict[str, tuple[int, Decimal]] = {}
+    for message, rows in sorted(messages.items()):
+        if rows and message.startswith(_PRICE.text):
+            currency, _, amount = message.removeprefix(_PRICE.text).partition(" ")
+            before, total = found.get(currency, (0, Decimal(0)))
+            found[currency] = before + rows, total + rows * Decimal(amount)
+    return found
 
 
 def of_signal(name: str) -> Failure:

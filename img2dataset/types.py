@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from img2dataset.failures import Failure, of_text
 
@@ -26,8 +26,10 @@ SUCCESS: Status = "success"
 FAILED_TO_DOWNLOAD: Status = "failed_to_download"
 FAILED_TO_RESIZE: Status = "failed_to_resize"
 
-# What a signal says of training: no, yes, only under conditions, or nothing that is known.
-Says = Literal["no", "yes", "conditions", "unknown"]
+# What a signal says of training: no, only under conditions, yes, or nothing that is known; the most
+# restrictive first.
+Says = Literal["no", "conditions", "yes", "unknown"]
+SAYS: tuple[Says, ...] = get_args(Says)
 
 # Names of columns in ``Shard.rows`` that steer the work and are not copied to the metadata.
 BBOX_COLUMN = "__bbox__"
@@ -154,7 +156,7 @@ class ConsentSignal:
 
     ``signal`` names the kind, ``where`` the place that it stood in, ``value`` is its text as it stands,
     ``seen_at`` the Unix second at which it was read. ``is_honoured``: the run's options honour this kind, so
-    that a no refuses the row.
+    that a no refuses the row; of a no, whether they let it.
     """
 
     signal: str

@@ -11,13 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import get_args
 
-from img2dataset.types import ConsentSignal, Says
+from img2dataset.types import SAYS, ConsentSignal, Says
 
 # Of a value, characters that are kept: servers may send megabytes.
 LONGEST_VALUE = 200
-_SAYS = frozenset(get_args(Says))
 
 
 def to_text(signals: Iterable[ConsentSignal]) -> str | None:
@@ -51,7 +49,7 @@ def of_text(text: str | None) -> list[ConsentSignal]:
 
 
 def _signal(signal: str, where: str, value: str, says: Says, honoured: bool, seen: str) -> ConsentSignal:
-    if says not in _SAYS:
+    if says not in SAYS:
         raise ValueError(f"a signal says {says!r}")
     moment = datetime.strptime(seen, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
     return ConsentSignal(signal, where, value, says, honoured, moment)

@@ -41,7 +41,7 @@ def help_page(everything: bool = False, width: int = 80) -> str:
         "usage: img2dataset LIST [IMAGE_SIZE [OUTPUT_FOLDER]] [--OPTION VALUE ...]",
         "       img2dataset --url_list LIST [--output_folder FOLDER] [--OPTION VALUE ...]",
         "       img2dataset estimate LIST [--OPTION VALUE ...]",
-        "       img2dataset status|watch|report|inspect|verify OUTPUT",
+        "       img2dataset status|watch|report|inspect|verify|consent OUTPUT",
         "       img2dataset emit slurm|kubernetes|ray|spark [--OPTION VALUE ...]",
         "       img2dataset caption FOLDER --captioner MODULE:FUNCTION",
         "       img2dataset cache stats|clear FOLDER",

@@ -14,12 +14,13 @@ from PIL import Image
 
 from img2dataset.imaging import ImageFailure, ImageProcessor
 from img2dataset.imaging.consent import MOST_SIGNALS, refusal_of, signals_in
-from img2dataset.imaging.consent.signal import LONGEST_VALUE, SAYS
+from img2dataset.imaging.consent.signal import LONGEST_VALUE
 from img2dataset.imaging.exif import exif_json
 from img2dataset.imaging.formats.header import Header
 from img2dataset.imaging.header import image_format, read_header
 from img2dataset.options import ImageOptions
 from img2dataset.printable import printable
+from img2dataset.types import SAYS
 
 FAILURES = re.compile(
     r"decode: (not an image|truncated|corrupt|unsupported format(: [a-z]{2,4})?)"

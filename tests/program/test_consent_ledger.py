@@ -66,6 +66,27 @@ def test_a_header_is_recorded_whether_it_is_honoured_or_not(
         assert column(folder, "status") == ["failed_to_download" if refused else "success"]
 
 
+def test_a_no_that_the_options_let_pass_is_recorded_as_not_honoured(make: Maker, site: ImageServer) -> None:
+    urls = [
+        site.put(f"/{name}.jpg", PICTURE, headers=[("X-Robots-Tag", name)]) for name in ("noml", "noindex")
+    ]
+    folder = make(urls, save_consent=True, consent="off", disallowed_header_directives=["noindex"])
+    assert column(folder, "error_message") == [None, "opt-out: X-Robots-Tag"]
+    assert seen(folder) == [
+        [("x-robots-tag", "noml", "no", False)],
+        [("x-robots-tag", "noindex", "no", True)],
+    ]
+
+
+def test_a_site_that_cannot_be_reached_has_said_nothing(make: Maker, site: ImageServer) -> None:
+    site.put("/robots.txt", b"", status=500)
+    silent = site.put("/a.jpg", PICTURE)
+    with ImageServer() as gone:
+        unreachable = gone.url("/a.jpg")
+    folder = make([silent, unreachable], retries=0, **STRICT)
+    assert seen(folder) == [[("robots.txt", "opt-out: robots.txt unavailable", "no", True)], []]
+
+
 ROBOTS = b"""\
 User-agent: *
 Allow: /
@@ -258,3 +279,24 @@ def test_the_licences_that_robots_txt_names_are_read_once_and_refuse(make: Maker
     # Where robots.txt is read for its own sake alone, no licence is.
     assert seen(make(urls, respect_robots_txt=True, **OFF))[0] == [("robots.txt", "Allow: /", "yes", True)]
     assert site.count("/a.xml") == 1
+
+
+def test_a_licence_elsewhere_is_asked_for_as_a_redirect_is_followed(
+    make: Maker, site: ImageServer, tmp_path: Path
+) -> None:
+    """Who writes a robots.txt must not have others' hosts asked with the user's credentials for them."""
+    with ImageServer() as other:
+        foreign = other.put("/licence.xml", b"<rsl/>", "application/rsl+xml")
+        own = site.put("/licence.xml", LICENCE.encode(), "application/rsl+xml")
+        site.put("/robots.txt", f"License: {foreign}\nLicense: {own}\n".encode(), "text/plain")
+        credentials = tmp_path / "credentials.json"
+        hosts = {f"127.0.0.1:{server.port}": {"bearer": "t0ken"} for server in (site, other)}
+        credentials.write_text(json.dumps(hosts))
+        options = {"credentials_file": str(credentials), "extra_headers": ["X-Api-Key: s3cret"]}
+        folder = make([site.put("/private.jpg", PICTURE)], **STRICT, **options)
+        assert column(folder, "error_message") == ["opt-out: RSL licence"]
+        to_own, to_other = (server.last_request("/licence.xml") or "" for server in (site, other))
+        assert to_other.startswith("GET")
+        for line in ("Authorization: Bearer t0ken", "X-Api-Key: s3cret"):
+            assert line in to_own
+            assert line.partition(":")[0] not in to_other

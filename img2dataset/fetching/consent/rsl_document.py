@@ -2,28 +2,27 @@
 
 An XML document of ``content`` elements, each with a ``url`` (a path with the wildcards of robots.txt, or the
 same behind a host) and its licences: ``<prohibits type="usage">ai-train</prohibits>`` refuses, as do
-``ai-all`` and ``all``. ``permits`` of one of these says yes, with a ``payment`` beside it that there are
-conditions; a licence that permits other uses only has conditions, too. Of the ``url`` that match the longest
-counts, of its licences the most restrictive. Anything else says nothing known, and refuses nothing. Read
-where robots.txt is, unless ``consent`` is off; once a run and machine. Source: rslstandard.org/rsl, 1.0 of
-December 2025.
+``ai-all`` and ``all``. ``permits`` of one of these says yes, and that there are conditions where a
+``payment`` stands beside it, or a ``permits`` of some users or countries; a licence that permits other uses
+only has conditions, too. Of the ``url`` that match the longest counts, of its licences the most restrictive.
+Anything else says nothing known, and refuses nothing. Read where robots.txt is, unless ``consent`` is off;
+once a run and machine. Source: rslstandard.org/rsl, 1.0 of December 2025.
 """
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent import Said
 from img2dataset.fetching.consent.path_rules import PathRules, Rule, path_of
-from img2dataset.types import Says
+from img2dataset.types import SAYS, Says
 
 # ``train-ai`` is the word of the drafts before 1.0.
 TRAINING = frozenset({"all", "ai-all", "ai-train", "train-ai"})
-_RESTRICTIONS: tuple[Says, ...] = ("no", "conditions", "yes", "unknown")
 
 
 class RslDocument:
@@ -33,8 +32,8 @@ class RslDocument:
 
     def parse(self, body: bytes) -> RslRules:
         """See ``SiteFile``."""
-        # Entities, which are no part of RSL, can make megabytes of a kilobyte.
-        if b"<!DOCTYPE" in body:
+        # Entities, which are no part of RSL, can make megabytes of a kilobyte. UTF-16 has zeros in between.
+        if b"<!DOCTYPE" in body.replace(b"\0", b""):
             return RslRules(None)
         try:
             return RslRules(ElementTree.fromstring(body))
@@ -59,7 +58,8 @@ class RslRules:
     def __init__(self, root: ElementTree.Element | None) -> None:
         # By host; of any that names the licence under "".
         self._rules: dict[str, PathRules] = {}
-        for content in _named(root, "content") if root is not None else ():
+        # At any depth: a feed has them in its items.
+        for content in _named(root.iter(), "content") if root is not None else ():
             host, path = _host_and_path(content.get("url", "").strip())
             says, words = _of_licences(content)
             self._rules.setdefault(host, PathRules()).add(path, Rule(says, f"{path} {words}"))
@@ -89,10 +89,12 @@ def _of_licences(content: ElementTree.Element) -> tuple[Says, str]:
             found.append(("no", f"prohibits {', '.join(prohibited)}"))
         elif permitted:
             pays = any(each.get("type") != "free" for each in _named(licence, "payment"))
-            is_free = not TRAINING.isdisjoint(permitted) and not pays
+            # For some users or countries only.
+            restricts = any(each.get("type") != "usage" for each in _named(licence, "permits"))
+            is_free = not (TRAINING.isdisjoint(permitted) or pays or restricts)
             found.append(("yes" if is_free else "conditions", f"permits {', '.join(permitted)}"))
     nothing: tuple[Says, str] = ("unknown", "says nothing of use")
-    return min(found, key=lambda each: _RESTRICTIONS.index(each[0]), default=nothing)
+    return min(found, key=lambda each: SAYS.index(each[0]), default=nothing)
 
 
 def _uses(licence: ElementTree.Element, name: str) -> list[str]:
@@ -100,9 +102,13 @@ def _uses(licence: ElementTree.Element, name: str) -> list[str]:
     return [word for text in texts for word in text.lower().replace(",", " ").split()]
 
 
-def _named(parent: ElementTree.Element, name: str) -> Iterator[ElementTree.Element]:
-    """The elements of a name below ``parent``, in whatever namespace: some leave it out."""
-    return (each for each in parent.iter() if str(each.tag).rpartition("}")[2] == name)
+def _named(elements: Iterable[ElementTree.Element], name: str) -> Iterator[ElementTree.Element]:
+    """Those of a name, in whatever namespace: some leave it out.
+
+    Of a parent they are its children, and no deeper: all that is below each of nested elements would take
+    hours to look through in a document of 500 KB.
+    """
+    return (each for each in elements if str(each.tag).rpartition("}")[2] == name)
 
 
 def _host_and_path(url: str) -> tuple[str, str]:

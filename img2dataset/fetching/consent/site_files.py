@@ -9,10 +9,11 @@ own matter (``SiteFile``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent import SiteFile, SiteRules
 from img2dataset.fetching.consent.answers import SiteAnswer
@@ -42,11 +43,20 @@ LONGEST_WAIT_S = 60.0
 Waiting = TypeVar("Waiting")
 
 
+# Files that have allowed a URI, each with the further files that it names.
+Judged: TypeAlias = Mapping[str, tuple[str, ...]]
+
+
 class Consent(NamedTuple):
-    """What is said of a URI: a refusal, or a file that must be asked for first, or neither: it is allowed."""
+    """What is said of a URI: a refusal, or a file that must be asked for first, or neither: it is allowed.
+
+    ``judged``: the files that have allowed it already. To be given to ``judge`` when the file has come: the
+    others may have been forgotten by then, to make room.
+    """
 
     refusal: Failure | None = None
     ask_first: str = ""
+    judged: Judged | None = None
 
 
 class Arrived(NamedTuple, Generic[Waiting]):
@@ -95,21 +105,31 @@ class SiteFiles(Generic[Waiting]):
         self._elsewhere: dict[str, float] = {}
         self._look_due = 0.0
         self._parsing = ParsingThread()
-        self._to_ask: list[str] = []
+        self._to_ask: list[str] = []  # each is waited for
         self._arrived: list[Arrived[Waiting]] = []
 
-    def judge(self, uri: str, now: float) -> Consent:
-        """What the files of its site say about ``uri``."""
+    def judge(self, uri: str, now: float, judged: Judged | None = None) -> Consent:
+        """What the files of its site say about ``uri``.
+
+        Args:
+            uri: to be requested.
+            now: the present.
+            judged: of the ``Consent`` that said to ask for a file first.
+        """
         file_uris = self._of_site(uri)
+        found: dict[str, tuple[str, ...]] = {}
         for file_uri in file_uris:
-            kept = self._kept.get(file_uri)
-            if kept is None or now >= kept.expires:
-                return Consent(None, file_uri)
-            refusal = kept.refusal or (kept.rules.refusal(uri) if kept.rules is not None else None)
-            if refusal is not None:
-                return Consent(refusal)
-            if kept.rules is not None and kept.rules.more_files:
-                file_uris += (each for each in kept.rules.more_files if each not in file_uris)
+            more_files = judged.get(file_uri) if judged else None
+            if more_files is None:
+                kept = self._kept.get(file_uri)
+                if kept is None or now >= kept.expires:
+                    return Consent(None, file_uri, found or None)
+                refusal = kept.refusal or (kept.rules.refusal(uri) if kept.rules is not None else None)
+                if refusal is not None:
+                    return Consent(refusal)
+                more_files = kept.rules.more_files if kept.rules is not None else ()
+            found[file_uri] = more_files
+            file_uris += (each for each in more_files if each not in file_uris)
         return _ALLOWED
 
     def signals(self, uri: str, now: float) -> Iterator[ConsentSignal]:
@@ -123,7 +143,8 @@ class SiteFiles(Generic[Waiting]):
             kept = self._kept.get(file_uri)
             if kept is None:
                 continue
-            if kept.refusal is not None:
+            if kept.refusal == failures.OPT_OUT_ROBOTS_UNAVAILABLE:
+                # Not what is wrong with the site itself, such as its name: it has said nothing.
                 yield ConsentSignal(file_uri.rpartition("/")[2], file_uri, kept.refusal, "no", True, now)
             if kept.rules is not None:
                 for said in kept.rules.said(uri):
@@ -141,10 +162,24 @@ class SiteFiles(Generic[Waiting]):
         """Take what asking for a file brought: a body, or a failure as of a row."""
         self._take_in(file_uri, SiteAnswer(body, failure, self._unix_clock()), now, is_own=True)
 
+    def withdraw(self, file_uri: str) -> list[Waiting]:
+        """Ask for a file no more, as if nobody had; those who have waited for it."""
+        if self._shared is not None:
+            self._shared.release(file_uri)
+        return self._waiting.pop(file_uri, [])
+
     def to_ask(self) -> list[str]:
         """The files that are to be asked for from here, each once."""
         asked, self._to_ask = self._to_ask, []
         return asked
+
+    def first_waiting(self, file_uri: str) -> Waiting:
+        """Who waits for a file that is to be asked for, the longest."""
+        return self._waiting[file_uri][0]
+
+    def is_named(self, file_uri: str) -> bool:
+        """Whether another file names this one, so that it may be anywhere."""
+        return self._file(file_uri) is LICENSE
 
     def arrived(self, now: float) -> list[Arrived[Waiting]]:
         """The files that have come since the last time, here or elsewhere. To be called each turn."""

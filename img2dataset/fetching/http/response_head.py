@@ -117,8 +117,10 @@ def signals_in(
         for value in _values(head, lowered, signal.line_start) if signal.line_start in lowered else ():
             text = value.decode("latin-1")
             if (says := signal.says(text)) is not None:
-                name = signal.name.lower()
-                yield ConsentSignal(name, "header", text, says, signal.is_honoured, now)
+                # The settings may not honour each no of a signal: directives of X-Robots-Tag are a choice.
+                passes = says == "no" and signal.failure is not None and signal.refusal([text]) is None
+                is_honoured = signal.is_honoured and not passes
+                yield ConsentSignal(signal.name.lower(), "header", text, says, is_honoured, now)
 
 
 def kept_values(head: bytes | bytearray, names: Sequence[str]) -> tuple[str | None, ...]:

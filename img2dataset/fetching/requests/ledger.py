@@ -18,8 +18,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from img2dataset.failures import Failure
+from img2dataset.fetching.consent.site_files import Judged
 from img2dataset.fetching.http.cookies import Cookie
-from img2dataset.types import ConsentSignal, Row
+from img2dataset.types import SAYS, ConsentSignal, Row
+
+# Of one row: an answer has room for thousands of header lines.
+MOST_SIGNALS = 64
 
 
 class Stage(IntEnum):
@@ -67,6 +71,8 @@ class Download:
         host: of ``uri``, as ``politeness.host_of`` names it; empty for what no host is asked for.
         reservation: bytes of memory that its next request takes.
         site_file: the URI of the file of a site that it fetches, for no row; see ``consent.site_files``.
+        led_here: what led to its first URI, for a site's file: each try begins with it.
+        judged: the files of its site that have allowed its URI; see ``site_files.Consent``.
         stage: where it is. Changed by the ledger alone, as ``is_open``.
         is_open: whether its outcome is still wanted.
         tries: the present one included.
@@ -87,6 +93,8 @@ class Download:
     host: str = ""
     reservation: int = 0
     site_file: str = ""
+    led_here: Redirects = NO_REDIRECTS
+    judged: Judged | None = None
     stage: Stage = Stage.WAITING
     is_open: bool = True
     tries: int = 1
@@ -110,13 +118,21 @@ class Download:
     def start_again(self) -> None:
         """Let its present try begin anew."""
         self.resent = 0
-        self.redirects, self.time_left_s = NO_REDIRECTS, None
+        self.redirects, self.time_left_s = self.led_here, None
         self.signals = ()
 
     def hear(self, signals: Iterable[ConsentSignal]) -> None:
-        """Keep what was said of it, each thing once: a request may be made again, a file judged again."""
-        known = {(each.signal, each.where, each.value) for each in self.signals}
-        self.signals += tuple(each for each in signals if (each.signal, each.where, each.value) not in known)
+        """Keep what was said of it, each thing once: a request may be made again, a file judged again.
+
+        Of more than ``MOST_SIGNALS`` the most restrictive stay.
+        """
+        heard = {(each.signal, each.where, each.value): each for each in self.signals}
+        for each in signals:
+            heard.setdefault((each.signal, each.where, each.value), each)
+        kept = list(heard.values())
+        if len(kept) > MOST_SIGNALS:
+            kept = sorted(kept, key=lambda each: SAYS.index(each.says))[:MOST_SIGNALS]
+        self.signals = tuple(kept)
 
 
 class Ledger:

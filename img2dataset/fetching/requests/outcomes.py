@@ -17,7 +17,7 @@ from enum import Enum
 from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.fetching.consent.site_files import MAX_REDIRECTS
-from img2dataset.fetching.hosts.politeness import leads_elsewhere
+from img2dataset.fetching.hosts.politeness import host_of, is_own_network, leads_elsewhere
 from img2dataset.fetching.hosts.states import LONGEST_RETRY_AFTER_S
 from img2dataset.fetching.http.cookies import with_cookies
 from img2dataset.fetching.http.response_head import Answer
@@ -97,6 +97,24 @@ def after_hop(download: Download, target: str, answer: Answer, was_public: bool,
         after_public=before.after_public or was_public,
         cookies=with_cookies(before.cookies, answer.cookies, download.uri, now),
     )
+
+
+def led_to_file(waiting: Download, file_uri: str, is_named: bool) -> Redirects:
+    """What counts as having led to a site's file, so that it is asked for as a redirect is followed.
+
+    Without that a redirect to this machine's network, or a licence there, would be a way past ``Reach``.
+
+    Args:
+        waiting: aimed at a URI of the site.
+        file_uri: of the file.
+        is_named: another file of the site names it.
+    """
+    after_public = waiting.redirects.after_public
+    is_foreign = is_named and leads_elsewhere(waiting.uri, file_uri)
+    # From which address the other file has come is not kept: only names and numbers of one's own network are
+    # known not to be public.
+    after_public = after_public or (is_foreign and not is_own_network(host_of(waiting.uri)))
+    return Redirects(foreign=is_foreign, after_public=after_public)
 
 
 def another_try_s(

@@ -24,7 +24,7 @@ from img2dataset.fetching.hosts.slots import HostSlots
 from img2dataset.fetching.hosts.states import LOOK_AHEAD_ROWS, MOST_PUSH_BACKS, Ending, ending_of
 from img2dataset.fetching.http.response_head import Answer
 from img2dataset.fetching.requests.ledger import Download, Ledger, Stage
-from img2dataset.fetching.requests.outcomes import parse_retry_after
+from img2dataset.fetching.requests.outcomes import led_to_file, parse_retry_after
 from img2dataset.fetching.requests.row_order import Resumed, RowOrder
 from img2dataset.fetching.settings import FetchSettings
 from img2dataset.fetching.urls import UrlRefused, to_uri
@@ -129,6 +129,7 @@ class Scheduler:
     def aim(self, download: Download, uri: str) -> None:
         """Let ``download`` go to ``uri``; it must ``enter`` again."""
         download.uri, download.host = uri, host_of(uri) if uri.startswith("http") else ""
+        download.judged = None
 
     def enter(self, download: Download, now: float) -> bool:
         """Take the slot of the host of ``download``. If False, it waits here, or was refused."""
@@ -202,6 +203,15 @@ class Scheduler:
         assert self._site_files is not None
         self._ledger.close(download)
         now = self._clock()
+        is_led_here = download.led_here.after_public and not self._site_files.is_named(download.site_file)
+        if failure is not None and failure.kind.failure_class == "address" and is_led_here:
+            # It is asked for again where the list itself leads there: that may be where redirects may not.
+            for each in self._site_files.withdraw(download.site_file):
+                if each.redirects.after_public:
+                    self._refuse(each, failure)
+                elif each.is_open:
+                    self.put_ready(each)
+            return
         self._site_files.learned(download.site_file, body, failure, now)
         self.look_at_site_files(now)
 
@@ -217,9 +227,12 @@ class Scheduler:
                 if each.is_open:
                     self.put_ready(each)
         for file_uri in self._site_files.to_ask():
-            reservation = min(LARGEST_BYTES, self._usual_reservation())
-            question = self._ledger.open(Download(NOBODY, reservation=reservation, site_file=file_uri))
-            self.aim(question, file_uri)
+            first = self._site_files.first_waiting(file_uri)
+            question = Download(NOBODY, site_file=file_uri)
+            question.reservation = min(LARGEST_BYTES, self._usual_reservation())
+            is_named = self._site_files.is_named(file_uri)
+            question.led_here = question.redirects = led_to_file(first, file_uri, is_named)
+            self.aim(self._ledger.open(question), file_uri)
             self.put_ready(question)
 
     def refuse(self, download: Download, failure: Failure, now: float) -> None:
@@ -334,8 +347,8 @@ class Scheduler:
         return True
 
     def _has_consent(self, download: Download, files: SiteFiles[Download], now: float) -> bool:
-        refusal, ask_first = files.judge(download.uri, now)
-        if self._records_consent and not ask_first:
+        refusal, ask_first, download.judged = files.judge(download.uri, now, download.judged)
+        if self._records_consent:
             download.hear(files.signals(download.uri, self._unix_clock()))
         if refusal is not None:
             self._refuse(download, refusal)

@@ -16,7 +16,8 @@ from img2dataset import failures
 from img2dataset.failures import Failure
 from img2dataset.imaging.consent import c2pa_training, iptc_data_mining
 from img2dataset.imaging.consent.embedded import embedded_in
-from img2dataset.imaging.consent.signal import SAYS, SignalInBytes
+from img2dataset.imaging.consent.signal import SignalInBytes
+from img2dataset.types import SAYS
 
 __all__ = ["SignalInBytes", "refusal_of", "signals_in"]
 

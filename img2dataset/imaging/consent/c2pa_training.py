@@ -24,8 +24,8 @@ from typing import Any
 
 from img2dataset.imaging.consent.cbor import NotCbor, read_cbor
 from img2dataset.imaging.consent.jumbf import superboxes_in
-from img2dataset.imaging.consent.signal import SAYS, SignalInBytes, shown_value, strictest
-from img2dataset.types import Says
+from img2dataset.imaging.consent.signal import SignalInBytes, shown_value, strictest
+from img2dataset.types import SAYS, Says
 
 NAME = "c2pa"
 _WHERE = "c2pa manifest"

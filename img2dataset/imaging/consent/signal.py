@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from img2dataset.printable import printable
-from img2dataset.types import Says
+from img2dataset.types import SAYS, Says
 
-# The most restrictive first.
-SAYS: tuple[Says, ...] = ("no", "conditions", "yes", "unknown")
 LONGEST_VALUE = 200
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from img2dataset import failures
 from img2dataset.manifest import RunRecord
 from img2dataset.reporting.report.columns import RATIO_NAMES, Sizes
 from img2dataset.reporting.report.former_messages import failure_of
@@ -249,6 +250,10 @@ def _consent(gathered: Gathered) -> dict[str, Any]:
             }
             for message, rows in refused.most_common()
         ],
+        "prices": {
+            cut(currency): {"rows": rows, "sum": f"{total:f}"}
+            for currency, (rows, total) in failures.prices_in(gathered.facts.messages).items()
+        },
         "limited": {"rows": limited.total(), "hosts": _most(limited, MOST_HOSTS)},
     }
 

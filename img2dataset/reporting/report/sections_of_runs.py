@@ -62,6 +62,17 @@ def consent(document: dict[str, Any]) -> Markup | None:
     found = document["consent"]
     rows = document["totals"]["rows"]
     cards = [_opt_out(opt_out, rows) for opt_out in found["opt_outs"]]
+    if found["prices"]:
+        sums = [
+            (f"{currency} {price['sum']}", f"{price['rows']:,}")
+            for currency, price in found["prices"].items()
+        ]
+        paid = element("p", "Sites that want to be paid (402): nothing was paid, and nothing taken.")
+        cards.append(
+            element(
+                "div", element("h3", "Prices asked"), paid, table(("in all", "rows"), sums), class_="card"
+            )
+        )
     if found["limited"]["rows"]:
         cards.append(
             element(

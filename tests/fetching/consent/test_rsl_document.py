@@ -50,6 +50,8 @@ def permits(uses: str) -> str:
             "conditions",
         ),
         (permits("ai-train") + "<payment/>", "conditions"),
+        (permits("ai-train") + '<permits type="geo">EU</permits>', "conditions"),
+        (permits("ai-train") + '<permits type="user">non-commercial</permits>', "conditions"),
         (permits("search"), "conditions"),
         (prohibits("ai-input"), "unknown"),
         ('<prohibits type="geo">ai-train</prohibits>', "unknown"),
@@ -96,6 +98,11 @@ def test_the_namespace_may_be_missing_or_have_a_prefix() -> None:
 LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
 
 
+# Each in all those before it. Where everything below each is looked through, it takes hours.
+OPENED = "<content url='/'><license><permits>"
+CLOSED = "</permits></license></content>"
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -107,10 +114,17 @@ LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
         b"<html><body>Not found</body></html>",
         f'<!DOCTYPE rsl [<!ENTITY a0 "a">{LAUGHS}]><rsl>&a9;</rsl>'.encode(),
         b'<!DOCTYPE rsl [<!ENTITY a SYSTEM "file:///etc/passwd">]><rsl>&a;</rsl>',
-        b"<rsl>" + b"<content>" * 5000 + b"</content>" * 5000 + b"</rsl>",
+        b"<rsl>" + b"<content>" * 20_000 + b"</content>" * 20_000 + b"</rsl>",
+        f"<rsl>{OPENED * 5_000}{CLOSED * 5_000}</rsl>".encode(),
+        f'<!DOCTYPE rsl [<!ENTITY a "all">]>{RSL.format(content("/", prohibits("&a;")))}'.encode("utf-16"),
         RSL.format(content("elsewhere", prohibits("all"))).encode(),
         RSL.format(content("/x", prohibits("all")) * 2000).encode()[:LARGEST_BYTES],
     ],
 )
 def test_what_is_no_licence_says_nothing(body: bytes) -> None:
     assert RslDocument().parse(body).refusal(PICTURE) is None
+
+
+def test_a_feed_has_its_contents_in_its_items() -> None:
+    item = f"<item>{content('/pictures', prohibits('ai-train'))}</item>"
+    assert said(f"<rss><channel>{item}</channel></rss>") == [("no", "/pictures prohibits ai-train")]

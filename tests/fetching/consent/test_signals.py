@@ -8,7 +8,14 @@ import pytest
 
 from img2dataset.failures import of_text
 from img2dataset.fetching import FetchSettings, consent
-from img2dataset.fetching.consent import HeaderSignal, SiteFile, known_headers, wanted_files, wanted_headers
+from img2dataset.fetching.consent import (
+    HeaderSignal,
+    SiteFile,
+    known_headers,
+    site_files,
+    wanted_files,
+    wanted_headers,
+)
 from img2dataset.fetching.consent.robots_txt import RobotsTxt
 from img2dataset.fetching.consent.site_files import Consent, SiteFiles
 from img2dataset.fetching.http.response_head import AnswerPolicy, read_answer
@@ -84,8 +91,29 @@ def test_the_files_of_several_signals_are_asked_for_one_after_the_other_and_each
     assert (files.to_ask(), files.to_ask()) == ([robots], [])
     files.learned(robots, b"User-agent: *\nDisallow: /b\n", None, 0.0)
     assert files.arrived(0.0) == [(robots, ["a", "b"], 0.0)]
-    assert files.judge(uri, 0.0) == Consent(None, own)
+    assert files.judge(uri, 0.0) == Consent(None, own, {robots: ()})
     files.learned(own, b"a.jpg", None, 0.0)
     assert files.judge(uri, 0.0) == Consent(of_text("opt-out: robots.txt"))
     assert files.judge("http://a.example/b.jpg", 0.0) == Consent(of_text("opt-out: robots.txt"))
     assert files.judge("http://a.example/c.jpg", 0.0) == Consent()
+
+
+def test_files_that_have_allowed_a_uri_may_be_forgotten_while_it_waits_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise sites with large files would take each other's room, and none of their rows would begin."""
+    monkeypatch.setattr(site_files, "REMEMBERED_FILES", 1)
+    other: SiteFile = NoTrainingFile()  # type: ignore[assignment]
+    files: SiteFiles[str] = SiteFiles((RobotsTxt(None, honours_content_rules=True), other))
+    uri, robots, own, licence = (
+        f"http://a.example/{name}" for name in ("a.jpg", "robots.txt", "no-training.txt", "licence.xml")
+    )
+    bodies = {robots: f"License: {licence}".encode(), own: b"", licence: b"<rsl/>"}
+    consent, asked = files.judge(uri, 0.0), []
+    while consent.ask_first and len(asked) < 10:
+        asked.append(consent.ask_first)
+        files.learned(consent.ask_first, bodies[consent.ask_first], None, 0.0)
+        consent = files.judge(uri, 0.0, consent.judged)
+    assert asked == [robots, own, licence]
+    assert consent == Consent()
+    assert files.judge(uri, 0.0).ask_first == robots

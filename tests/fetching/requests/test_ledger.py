@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 
-from img2dataset.fetching.requests.ledger import Download, Ledger, Stage
-from img2dataset.types import Row
+from img2dataset.fetching.requests.ledger import MOST_SIGNALS, Download, Ledger, Redirects, Stage
+from img2dataset.types import ConsentSignal, Row, Says
 
 
 def rows(count: int, shard_id: int = 0) -> list[Row]:
@@ -102,3 +102,26 @@ def test_threads_that_close_and_forget_at_the_same_time_lose_no_row_and_close_no
     assert {download for download in downloads if download.row.shard_id >= 10} <= set(closed)
     assert ledger.count(Stage.CLOSED) == 2000
     assert ledger.waiting == 0
+
+
+def said(value: object, says: Says = "unknown") -> ConsentSignal:
+    return ConsentSignal("x-robots-tag", "header", str(value), says, True, 0.0)
+
+
+def test_what_is_said_of_a_row_is_kept_once_and_of_too_much_what_restricts_most() -> None:
+    download = Download(Row(0, 0, "http://a.example/a"))
+    download.hear([said("a"), said("no", "no"), said("a")])
+    download.hear([said("b"), said("a")])
+    assert [each.value for each in download.signals] == ["a", "no", "b"]
+    download.hear([said(number) for number in range(10_000)])
+    download.hear([said("last", "no")])
+    assert len(download.signals) == MOST_SIGNALS
+    assert [each.value for each in download.signals if each.says == "no"] == ["no", "last"]
+
+
+def test_each_try_of_a_site_s_file_begins_with_what_has_led_to_it() -> None:
+    led_here = Redirects(after_public=True)
+    download = Download(Row(-1, 0, ""), site_file="http://a.example/robots.txt", led_here=led_here)
+    download.redirects = Redirects(hops=3, foreign=True)
+    download.start_again()
+    assert download.redirects == led_here

@@ -6,12 +6,15 @@ import pytest
 
 from img2dataset.failures import of_text
 from img2dataset.fetching.hosts.states import LONGEST_RETRY_AFTER_S
+from img2dataset.fetching.requests.ledger import Download, Redirects
 from img2dataset.fetching.requests.outcomes import (
     FIRST_DELAY_S,
     LONGEST_DELAY_S,
     delay_before_retry,
+    led_to_file,
     parse_retry_after,
 )
+from img2dataset.types import Row
 
 
 def longest(failure: str, tries: int, retries: int, retry_after_s: float | None = None) -> float | None:
@@ -74,3 +77,23 @@ def test_the_server_may_ask_for_a_longer_wait_but_not_for_any() -> None:
 )
 def test_retry_after_is_a_number_of_seconds_or_a_date(value: str, seconds: float | None) -> None:
     assert parse_retry_after(value, 1000.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("uri", "file_uri", "after_public", "expected"),
+    [
+        ("http://a.example/a", "http://a.example/robots.txt", False, Redirects()),
+        ("http://10.0.0.1/a", "http://10.0.0.1/robots.txt", False, Redirects()),
+        ("http://10.0.0.1/a", "http://10.0.0.1/robots.txt", True, Redirects(after_public=True)),
+        ("https://a.example/a", "https://a.example/l.xml", False, Redirects()),
+        ("http://a.example/a", "http://10.0.0.1/l.xml", False, Redirects(foreign=True, after_public=True)),
+        ("https://a.example/a", "http://a.example/l.xml", False, Redirects(foreign=True, after_public=True)),
+        ("http://10.0.0.1/a", "http://10.0.0.2/l.xml", False, Redirects(foreign=True)),
+        ("http://10.0.0.1/a", "http://10.0.0.2/l.xml", True, Redirects(foreign=True, after_public=True)),
+    ],
+)
+def test_a_site_s_file_may_be_no_further_than_a_redirect(
+    uri: str, file_uri: str, after_public: bool, expected: Redirects
+) -> None:
+    waiting = Download(Row(0, 0, uri), uri=uri, redirects=Redirects(after_public=after_public))
+    assert led_to_file(waiting, file_uri, file_uri.endswith("l.xml")) == expected

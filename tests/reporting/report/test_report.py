@@ -166,6 +166,19 @@ def test_a_folder_of_former_messages_is_understood(tmp_path: Path) -> None:
     assert document["consent"]["opt_outs"][0]["hosts"] == {"c.example": 10}
 
 
+def test_prices_that_sites_asked_are_summed_by_currency(tmp_path: Path) -> None:
+    prices = {"a": "HTTP 402: USD 0.01", "b": "HTTP 402: USD 0.2", "c": "HTTP 402: EUR 1", "d": "HTTP 402"}
+    failures = {f"http://{host}.example/{n}": price for host, price in prices.items() for n in range(3)}
+    write_shard(tmp_path / "out", 0, rows_of([*failures, "http://e.example/"], failures))
+    document = document_of(tmp_path / "out")
+    assert document["consent"]["prices"] == {
+        "EUR": {"rows": 3, "sum": "3"},
+        "USD": {"rows": 6, "sum": "0.63"},
+    }
+    assert command(tmp_path / "out").returncode == 0
+    assert "USD 0.63" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_report_of_a_folder_without_metadata(image_server: ImageServer, tmp_path: Path) -> None:
     addresses = [*serve_photographs(image_server, 3), image_server.url("/status/404")]
     result = run(
