@@ -123,9 +123,9 @@ def run(options: Options, stop: StopRequest | None = None) -> RunSummary:
     # Who has stopped it may end it at once if it takes long.
     if options.report and not stop.made:
         audience.report(summary, engine.capabilities.shares_output)
-    audience.tell_end(summary)
     for line in summary.lines():
         logger.info("%s", line)
+    audience.tell_end(summary)
     return summary
 
 

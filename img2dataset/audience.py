@@ -27,6 +27,7 @@ from img2dataset.reporting.findings import find
 from img2dataset.reporting.progress import ProgressLine
 from img2dataset.reporting.summary import RunSummary
 from img2dataset.reporting.surroundings import Surroundings, surroundings_of
+from img2dataset.shown_names import shown_name
 from img2dataset.storage.locations import Location
 from img2dataset.types import ShardReport, Status
 
@@ -172,7 +173,7 @@ class Audience:
             shards_failed=len(summary.failed_shards),
             error=summary.error,
             findings=[finding.kind.value for finding in summary.findings],
-            output=summary.output_folder,
+            output=shown_name(summary.output_folder),
             report=summary.report_page,
         )
         with contextlib.suppress(OSError, ValueError):

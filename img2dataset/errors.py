@@ -5,15 +5,16 @@ A row that fails is not an exception at this level: it is a ``Fetched`` or ``Sam
 """
 
 from img2dataset.printable import printable
+from img2dataset.shown_names import without_secrets
 
 
 class Img2datasetError(Exception):
-    """Base of every error a user can meet; ``str(error)`` is one line, safe to print."""
+    """Base of every error a user can meet; ``str(error)`` is one line, safe to print, without secrets."""
 
     exit_status = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return without_secrets(printable(super().__str__()))
 
 
 class OptionError(Img2datasetError, ValueError):

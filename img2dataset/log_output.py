@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 from img2dataset.options.logs import LogFormat, LogLevel, LogSettings
 from img2dataset.printable import PrintableFormatter, printable
+from img2dataset.shown_names import without_secrets
 
 TEXT_FORMAT = "%(levelname)s: %(message)s"
 
@@ -31,10 +32,10 @@ class JsonFormatter(logging.Formatter):
             "time": round(record.created, 3),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": printable(record.getMessage()),
+            "message": without_secrets(printable(record.getMessage())),
         }
         if record.exc_info:
-            fields["traceback"] = printable(self.formatException(record.exc_info))
+            fields["traceback"] = without_secrets(printable(self.formatException(record.exc_info)))
         return json.dumps(fields)
 
 

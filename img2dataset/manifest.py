@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from img2dataset.counted import counted
 from img2dataset.options import Options, option_specs, resolve
-from img2dataset.storage.shown_names import shown_name
+from img2dataset.shown_names import shown_name
 from img2dataset.version import __version__
 
 MANIFEST_NAME = ".img2dataset_manifest"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import re
 
+from img2dataset.shown_names import without_secrets
+
 # Control characters, those of C1 too, and what turns the direction of text; lone surrogates cannot be printed
 # at all. Line ends and tabs are left.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -20,7 +22,7 @@ def printable(text: str) -> str:
 
 
 def _escape(record: logging.LogRecord) -> bool:
-    record.msg, record.args = printable(record.getMessage()), ()
+    record.msg, record.args = without_secrets(printable(record.getMessage())), ()
     return True
 
 
@@ -32,4 +34,4 @@ class PrintableFormatter(logging.Formatter):
     """Formats log records for a terminal or a file."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        return without_secrets(printable(super().format(record)))

@@ -265,7 +265,8 @@ class ShardMeasures:
     Of the shard: ``hosts`` are its rows by the hosts that have most of them; ``troubles`` its rows that were
     not downloaded, by host and failure, of the hosts that have most of them; ``not_images`` its bodies that
     are no image, by what they are; ``repeated`` its rows whose URL an earlier row of it has. ``bytes_in``: of
-    bodies, ``bytes_out``: of images stored.
+    bodies, ``bytes_out``: of images stored. ``taken_over``: its rows that stand as an earlier run has left
+    them, and are in none of these.
 
     Of its worker since it has reported the shard before: ``seconds``; ``cpu_s`` of the process; ``waited_s``
     of the thread that makes pixels, by what it has waited for. ``memory`` is the most that the process has
@@ -278,6 +279,7 @@ class ShardMeasures:
     repeated: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    taken_over: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0
     waited_s: Mapping[WaitsFor, float] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from img2dataset.formats.tables import image_column
 from img2dataset.inspecting.dataset import Dataset
 from img2dataset.inspecting.failure_meaning import meaning_of
 from img2dataset.manifest import RunRecord
+from img2dataset.shown_names import shown_name
 from img2dataset.storage.folders import side_by_side
 from img2dataset.types import SUCCESS
 from img2dataset.verifying.inventory import FoundShard
@@ -111,7 +112,7 @@ def gather(dataset: Dataset, seed: int = 0, rows: int = SHOWN_ROWS) -> DatasetFa
     shown, columns, images = _rows_and_columns(dataset, rows, chance)
     last = dataset.runs[-1] if dataset.runs else None
     return DatasetFacts(
-        output_folder=dataset.name,
+        output_folder=shown_name(dataset.name),
         url_list=last.url_list if last is not None else None,
         output_format=_format_name(dataset, last),
         complete=None if last is None else last.ended is not None,

@@ -85,7 +85,9 @@ def _shards(facts: DatasetFacts) -> list[str]:
         parts.append(f"{facts.shards_not_done:,} not done")
     if facts.shards_kept:
         parts.append(f"{facts.shards_kept:,} kept unfinished")
-    if facts.complete:
+    if facts.complete and (facts.shards_not_done or facts.shards_unreadable):
+        parts.append("the last run made every one of the list, and not all are whole now")
+    elif facts.complete:
         parts.append("every one of the list is done")
     elif facts.complete is False:
         parts.append("the run has not come to its end (img2dataset status tells more)")

@@ -23,11 +23,12 @@ class Facts:
     """What is known of a run, or of a part of it.
 
     ``messages``: rows by what became of them, ``success`` or a failure's text. ``hosts``: rows by host.
-    ``troubles``: rows not downloaded, by host and failure. ``not_images``: bodies that are no image, by what
-    they are. ``repeated``: rows whose URL an earlier row of their shard has. ``measured``: rows of the shards
-    that came with measures. ``bytes_in`` of bodies, ``bytes_out`` of images. ``worker_s``, ``cpu_s``,
-    ``waited_s``: seconds, seconds of CPU, and seconds without work, over all workers. ``memory``: the most
-    that one of them has had, bytes. ``errors``: shards that could not be made, by reason.
+    ``troubles``: rows not downloaded, by host and failure. ``not_images``: bodies that are no image, by
+    what they are. ``repeated``: rows whose URL an earlier row of their shard has. ``measured``: rows of
+    the shards that came with measures; ``taken_over``: beside them, rows that stand as an earlier run
+    has left them. ``bytes_in`` of bodies, ``bytes_out`` of images. ``worker_s``, ``cpu_s``,
+    ``waited_s``: seconds, seconds of CPU, and seconds without work, over all workers. ``memory``: the
+    most that one of them has had, bytes. ``errors``: shards that could not be made, by reason.
     """
 
     shards: int = 0
@@ -42,6 +43,7 @@ class Facts:
     not_images: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     measured: int = 0
+    taken_over: int = 0
     repeated: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
@@ -71,7 +73,8 @@ class Facts:
         self.messages.update(stats.status_dict)
 
     def _add_measures(self, measures: ShardMeasures, rows: int) -> None:
-        self.measured += rows
+        self.measured += rows - measures.taken_over
+        self.taken_over += measures.taken_over
         self.hosts.update(measures.hosts)
         self._add_troubles(measures.troubles)
         self.not_images.update(measures.not_images)
@@ -151,6 +154,6 @@ def facts_of_document(document: Mapping[str, Any]) -> Facts:
 
 _NUMBERS = (
     *("shards", "failed_shards", "count", "successes", "failed_to_download", "failed_to_resize", "measured"),
-    *("repeated", "bytes_in", "bytes_out", "worker_s", "cpu_s"),
+    *("taken_over", "repeated", "bytes_in", "bytes_out", "worker_s", "cpu_s"),
 )
 _COUNTERS = ("messages", "hosts", "not_images", "errors")

@@ -14,6 +14,7 @@ from img2dataset.failures import NOT_TRIED
 from img2dataset.printable import printable
 from img2dataset.reporting.facts import Facts
 from img2dataset.reporting.findings import Finding, FindingKind
+from img2dataset.shown_names import shown_name, without_secrets
 from img2dataset.types import ShardReport, ShardStats
 
 SHOWN_FAILURES = 10
@@ -151,13 +152,13 @@ class RunSummary:
             lines += self._failed_shard_lines()
         if self.error:
             lines.append(f"the run ended early: {self.error}")
-        lines.append(f"output: {self.output_folder}")
+        lines.append(f"output: {shown_name(self.output_folder)}")
         if self.report_page is not None:
             lines.append(f"report: {self.report_page}")
         return lines
 
     def __str__(self) -> str:
-        return printable("\n".join(self.lines()))
+        return without_secrets(printable("\n".join(self.lines())))
 
     def _repr_html_(self) -> str:
         """What a notebook shows where a run is the last value of a cell."""
@@ -181,12 +182,19 @@ class RunSummary:
 
     def _counts_lines(self) -> list[str]:
         seconds = max(self.end_time - self.start_time, 1e-9)
-        return [
+        before = self.facts.taken_over
+        tried = self.count - before
+        lines = [
             f"{_rows(self.count)} in {_shards(self.shards)}, {_duration(seconds)},"
-            f" {self.count / seconds:,.0f} rows/s: {_share(self.successes, self.count)} succeeded,",
+            f" {tried / seconds:,.0f} rows/s: {_share(self.successes, self.count)} succeeded,",
             f"  {_share(self.failed_to_download, self.count)} failed to download,"
             f" {_share(self.failed_to_resize, self.count)} failed to resize",
         ]
+        if before:
+            lines.append(
+                f"of these rows {tried:,} were tried now; {before:,} are as an earlier run left them"
+            )
+        return lines
 
     def _unfinished_lines(self) -> list[str]:
         images = sum(stats.successes for stats in self.unfinished)
@@ -205,12 +213,14 @@ class RunSummary:
         if not lines:
             return []
         if hosts := self._worst_hosts():
-            lines.append(f"  hosts with most downloads that failed: {hosts}")
+            now = " now" if self.facts.taken_over else ""
+            lines.append(f"  hosts with most downloads that failed{now}: {hosts}")
         if self.can_pass:
-            mode = "" if self.retries_failed else " with"
-            lines.append(f"  {self.can_pass:,} of the failures can pass: the same command{mode}")
-            option = "" if self.retries_failed else "--incremental_mode retry_failed "
-            lines.append(f"  {option}tries them again")
+            can_pass = f"  {self.can_pass:,} of the failures can pass: the same command"
+            if self.retries_failed:
+                lines.append(f"{can_pass} tries them again")
+            else:
+                lines += [f"{can_pass} with", "  --incremental_mode retry_failed tries them again"]
         return ["most frequent failures:", *lines]
 
     def _worst_hosts(self) -> str:

@@ -105,6 +105,8 @@ def _rows(status: Status) -> str:
 
 
 def _time_left(status: Status) -> str:
+    if not status.members and not status.complete:
+        return "rate: not known, nor whether a run is at work"
     if status.complete or not any(member.state == AT_WORK for member in status.members):
         return "rate: nobody is at work"
     rate = f"rate: {status.rows_per_second:,.0f} rows/s"

@@ -19,11 +19,11 @@ from img2dataset.distributing.member_notes import DRIVER, MEMBERS_FOLDER, NOTE_E
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats.dataset import finished_shard
 from img2dataset.manifest import MANIFEST_NAME, Manifest, RunRecord
+from img2dataset.shown_names import shown_name
 from img2dataset.storage.folders import names_in
 from img2dataset.storage.leases import leased_names
 from img2dataset.storage.locations import Location, locate
 from img2dataset.storage.notes import read_note
-from img2dataset.storage.shown_names import shown_name
 from img2dataset.working.unfinished import UNFINISHED_FOLDER, unfinished_shards
 
 # Members put a note every ten seconds: one that has missed several is not at work any more, or cannot say so.

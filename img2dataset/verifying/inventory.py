@@ -123,7 +123,9 @@ def list_folder(location: Location, folder: str) -> list[tuple[str, bool]]:
         location.file_system.invalidate_cache()
         listing = with_retries(lambda: location.file_system.ls(folder, detail=True))
     except FileNotFoundError as error:
-        raise OutputError(f"output_folder {location.name!r} does not exist") from error
+        raise OutputError(
+            f"output_folder {location.name!r} does not exist; name the output folder of a run"
+        ) from error
     except Exception as error:
         raise OutputError(f"output_folder {location.name!r} cannot be listed: {one_line(error)}") from error
     names = ((entry["name"].rstrip("/"), entry["type"] == "directory") for entry in listing)

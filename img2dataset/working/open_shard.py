@@ -320,6 +320,7 @@ class OpenShard:
             repeated=self._repeated,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
+            taken_over=self._taken_over,
             seconds=seconds,
             cpu_s=cpu_s,
             waited_s=waited_s,

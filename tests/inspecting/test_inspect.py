@@ -17,6 +17,7 @@ from img2dataset.errors import OutputError
 from img2dataset.inspecting import facts, find_sample, gather, open_dataset, sample_images
 from img2dataset.inspecting import sampled_images as sampling
 from img2dataset.inspecting.command import run
+from img2dataset.manifest import MANIFEST_NAME, Manifest, RunRecord
 from img2dataset.reporting.report.command import run as report
 from tests.program.runs import COMMAND
 from tests.storage.conftest import s3_server
@@ -383,3 +384,16 @@ def test_help_and_the_list_of_commands_name_it() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: img2dataset inspect OUTPUT")
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_folder_that_has_lost_a_part_is_not_called_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    make_dataset(out, "webdataset")
+    whole = Manifest([RunRecord(0, {"output_format": "webdataset"}, [], ended=1.0)])
+    (out / MANIFEST_NAME).write_text(whole.to_text())
+    assert "every one of the list is done" in " ".join(said(capsys, str(out)).split())
+    (out / "00001_stats.json").unlink()
+    text = " ".join(said(capsys, str(out)).split())
+    assert "2 done, 1 not done, the last run made every one of the list, and not all are whole now" in text

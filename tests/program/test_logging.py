@@ -44,6 +44,7 @@ def test_each_line_is_an_object_where_json_is_asked_for(tmp_path: Path, image_se
     assert {record["level"] for record in records} == {"info", "warning"}
     assert [record for record in records if "6 rows in 1 shard" in record["message"]]
     assert all(abs(record["time"] - records[0]["time"]) < 300 for record in records)
+    assert lines[-1]["event"] == "end"
 
 
 def test_the_progress_is_an_object_too(tmp_path: Path, image_server: ImageServer) -> None:

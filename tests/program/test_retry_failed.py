@@ -59,6 +59,7 @@ def test_failures_that_can_pass_are_taken_again_and_everything_else_stays(
     result = run(**options, incremental_mode="retry_failed")
     assert result.returncode == 0, result.stderr
     assert "10 more rows succeeded" in result.stdout
+    assert "of these rows 10 were tried now; 30 are as an earlier run left them" in result.stdout
     after = read_dataset(tmp_path / "out")
     assert after.statuses() == {"success": 30, "failed_to_download": 10}
     assert after.failures() == {"HTTP 404": 10}

@@ -287,3 +287,18 @@ def test_every_kind_has_its_section_in_the_documentation() -> None:
         line[3:].lower().replace(" ", "-").replace("'", "") for line in page.splitlines() if line[:3] == "## "
     ]
     assert {kind.value for kind in FindingKind} <= set(headings)
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ({"HTTP 500": 9}, "--incremental_mode retry_failed later"),
+        ({"protocol: not HTTP": 9}, "retry_failed leaves them out"),
+        ({"protocol: not HTTP": 4, "HTTP 500": 5}, "asks again for 5 of them"),
+    ],
+)
+def test_nobody_is_told_to_retry_what_retry_failed_leaves_out(messages: dict[str, int], said: str) -> None:
+    facts = Facts(count=9, failed_to_download=9)
+    facts.messages.update(messages)
+    (finding,) = [each for each in find(facts, HERE) if each.kind is FindingKind.SERVERS_FAIL]
+    assert finding.remedy.endswith(said)

@@ -132,3 +132,17 @@ def test_one_of_anything_is_said_in_the_singular() -> None:
     assert "1 shard taken up again: 1 more row succeeded" in text
     assert "  1 row, 1 image; the same command completes them" in text
     assert "in 1 other message\n" in text
+
+
+def test_rows_that_stand_from_an_earlier_run_are_told_apart() -> None:
+    """Of a shard that retry_failed takes up, only the failed rows were tried: the speed is theirs."""
+    summary = RunSummary("out", start_time=0.0, end_time=1.0, can_pass=5, retries_failed=True)
+    measures = ShardMeasures(hosts={"h": 5}, troubles={"h": {"HTTP 503": 5}}, taken_over=995)
+    stats = ShardStats(0, 1000, 990, 10, 0, 0.0, 1.0, {"success": 990, "HTTP 404": 5, "HTTP 503": 5})
+    summary.add(ShardReport(0, stats, measures=measures), successes_before=990)
+    text = str(summary)
+    assert "1,000 rows in 1 shard, 1.0 s, 5 rows/s" in text
+    assert "of these rows 5 were tried now; 995 are as an earlier run left them" in text
+    assert "hosts with most downloads that failed now: h (5)" in text
+    assert "  5 of the failures can pass: the same command tries them again\n" in text
+    assert (summary.facts.measured, summary.facts.hosts["h"]) == (5, 5)

@@ -246,3 +246,9 @@ def test_the_password_of_a_folder_is_not_in_its_status(
     location = replace(locate(str(tmp_path), "OUTPUT", OutputError), name="https://me:PW@host/out")
     monkeypatch.setattr("img2dataset.status.folder_status.locate", lambda *_: location)
     assert folder_status("any").output_folder == "https://host/out"
+
+
+def test_nobody_is_called_absent_where_nobody_has_left_a_note(tmp_path: Path) -> None:
+    """A run at work leaves its first note after some seconds."""
+    (tmp_path / "00000_stats.json").write_text("{}")
+    assert "rate: not known, nor whether a run is at work" in lines(folder_status(str(tmp_path)))

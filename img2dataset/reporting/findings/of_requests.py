@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from img2dataset import failures
 from img2dataset.counted import counted
+from img2dataset.options import option_specs
 from img2dataset.reporting.facts import Facts
 from img2dataset.reporting.findings.counting import (
     RETRY,
@@ -22,6 +23,8 @@ SHARE_OF_ONE_HOST = 0.5
 SHARE_OF_CLOCK = 0.9
 # Of all rows, and of so many hosts, more have a bad certificate only where this machine is at fault.
 SHARE_OF_ALL, LEAST_HOSTS = 0.5, 5
+# Answers that say, or are, a fault of the server.
+_OF_SERVERS = ("HTTP 5", "HTTP 408", "HTTP 425", "protocol: ", "encoding: ", "redirect: ", "empty body")
 
 
 def wrong_column(facts: Facts, surroundings: Surroundings) -> Finding | None:
@@ -220,18 +223,24 @@ def link_rot(facts: Facts, surroundings: Surroundings) -> Finding | None:
 
 
 def servers_fail(facts: Facts, surroundings: Surroundings) -> Finding | None:
-    rows = rows_beginning(facts, "HTTP 5", "HTTP 408", "HTTP 425") - rows_beginning(facts, "HTTP 503")
-    rows += rows_beginning(facts, "protocol: ", "encoding: ", "redirect: ", "empty body")
+    failed = {
+        message: rows
+        for message, rows in facts.messages.items()
+        if message.startswith(_OF_SERVERS) and not message.startswith("HTTP 503")
+    }
+    retried = surroundings.options.get("retry_classes", option_specs()["retry_classes"].default)
+    can_pass = sum(rows for message, rows in failed.items() if failures.is_retried(message, retried))
+    remedy = "open some of the URLs in a browser; such answers rarely pass, and retry_failed leaves them out"
+    if can_pass:
+        remedy = RETRY if can_pass == sum(failed.values()) else f"{RETRY} asks again for {can_pass:,} of them"
     return finding_of_rows(
         facts,
         FindingKind.SERVERS_FAIL,
-        rows,
+        sum(failed.values()),
         "got an answer that is an error of the server",
         "their servers are at fault (500, 502, broken or empty answers, endless redirects)",
-        f"{RETRY}",
-        hosts_with(
-            facts, "HTTP 5", "HTTP 408", "HTTP 425", "protocol: ", "encoding: ", "redirect: ", "empty"
-        ),
+        remedy,
+        hosts_with(facts, *_OF_SERVERS),
     )
 
 

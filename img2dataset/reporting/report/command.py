@@ -15,6 +15,7 @@ from img2dataset.formats.dataset import COMPARISON_DATA, COMPARISON_PAGE
 from img2dataset.printable import printable
 from img2dataset.reporting.report.gathering import Gathered, gather
 from img2dataset.reporting.report.writing import Report, make_report, put_report
+from img2dataset.shown_names import without_secrets
 from img2dataset.stopping import end_on_signals
 from img2dataset.storage.locations import Location, locate
 
@@ -108,4 +109,4 @@ def _gathered(location: Location) -> Gathered:
 
 
 def _tell(problem: str) -> None:
-    print(printable(f"WARNING: {problem}"), file=sys.stderr)
+    print(without_secrets(printable(f"WARNING: {problem}")), file=sys.stderr)

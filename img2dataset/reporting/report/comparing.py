@@ -17,8 +17,8 @@ from img2dataset.reporting.report.comparison_page import comparison_page
 from img2dataset.reporting.report.document import REPORT_VERSION, cut
 from img2dataset.reporting.report.folder import Folder, open_folder
 from img2dataset.reporting.report.writing import Report
+from img2dataset.shown_names import shown_name
 from img2dataset.storage.locations import Location
-from img2dataset.storage.shown_names import shown_name
 from img2dataset.version import __version__
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from img2dataset.reporting.report.former_messages import failure_of
 from img2dataset.reporting.report.gathering import Gathered, Repetition
 from img2dataset.reporting.report.sample import SampleImage
 from img2dataset.reporting.report.throughput import throughput_of
-from img2dataset.storage.shown_names import shown_name
+from img2dataset.shown_names import shown_name
 from img2dataset.version import __version__
 
 REPORT_VERSION = 1
@@ -61,7 +61,7 @@ def report_document(
         "made": round(time.time() if made is None else made, 3),
         "img2dataset": __version__,
         "output_folder": cut(shown_name(gathered.folder.location.name)),
-        "url_list": cut(gathered.runs[-1].url_list) if gathered.runs else None,
+        "url_list": _cut_if_known(gathered.runs[-1].url_list) if gathered.runs else None,
         "read": {
             "shards_done": len(gathered.folder.shards),
             "statistics_read": len(statistics.each),
@@ -105,6 +105,10 @@ def cut(value: object, longest: int = LONGEST_TEXT) -> str:
     """A text of bounded length."""
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _cut_if_known(text: str | None) -> str | None:
+    return None if text is None else cut(text)
 
 
 def _rate(count: int, seconds: float) -> float | None:
@@ -259,7 +263,7 @@ def _run(run: RunRecord) -> dict[str, Any]:
         "started": run.started,
         "ended": run.ended,
         "mode": run.mode,
-        "url_list": cut(run.url_list),
+        "url_list": _cut_if_known(run.url_list),
         "first_shard": run.first_shard_id,
         "version": run.version,
         "python": run.python,

@@ -14,7 +14,7 @@ from typing import Any
 
 from img2dataset.errors import one_line
 from img2dataset.formats import OutputFormat
-from img2dataset.formats.findings import Findings
+from img2dataset.formats.findings import BrokenFile, Findings, UnreadableShard
 from img2dataset.formats.forward_files import ForwardFiles
 from img2dataset.reporting.report.folder import SEED, Folder, batches_of, chosen, schema_of
 from img2dataset.storage.folders import side_by_side
@@ -61,7 +61,7 @@ def sample_images(
         try:
             return _of_shard(folder, data_format, shard, keys[shard], shares[shard])
         except Exception as error:  # its data are not whole, or are replaced meanwhile
-            on_problem(f"no images of shard {shard} can be shown: {one_line(error)}")
+            on_problem(f"no images can be shown of shard {shard}: {_reason(error)}")
             return []
 
     # Once, and again for what a shard that is broken, or has images that are too large, lacks.
@@ -165,3 +165,9 @@ def _rows_of(
 def _columns_beside_images(folder: Folder, shard: str, data_format: OutputFormat) -> list[str]:
     schema = schema_of(folder, shard)
     return [name for name in schema.names if name != data_format.image_column(schema)]
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a shard's data; what is broken says so of a thing that it does not name."""
+    reason = one_line(error)
+    return f"its file {reason}" if isinstance(error, (BrokenFile, UnreadableShard)) else reason

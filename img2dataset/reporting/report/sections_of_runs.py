@@ -130,7 +130,7 @@ def runs(document: dict[str, Any]) -> Markup | None:
 def _run(run: dict[str, Any]) -> Markup:
     versions = ", ".join(f"{name} {version}" for name, version in run["packages"].items())
     rows = [
-        ("list", run["url_list"]),
+        ("list", run["url_list"] or "not known"),
         ("began", time_text(run["started"])),
         ("every shard made", time_text(run["ended"]) if run["ended"] is not None else "not yet"),
         ("mode", run["mode"]),

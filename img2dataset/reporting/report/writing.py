@@ -19,6 +19,7 @@ from img2dataset.reporting.report.gathering import Gathered, gather
 from img2dataset.reporting.report.page import report_page
 from img2dataset.reporting.report.sample import sample_images
 from img2dataset.reporting.report.thumbnails import Thumbnails
+from img2dataset.shown_names import shown_name
 from img2dataset.storage.folders import names_in
 from img2dataset.storage.locations import Location
 from img2dataset.storage.moving import make_folder
@@ -87,8 +88,8 @@ def _refuse_anothers(target: Location, name: str, sign: bytes) -> None:
 
 
 def page_path(location: Location, page: str) -> str:
-    """The page in a folder, as the folder was named."""
-    return f"{location.name.rstrip('/')}/{page}"
+    """The page in a folder, as the folder was named, without what is secret in that."""
+    return f"{shown_name(location.name).rstrip('/')}/{page}"
 
 
 def make_report(gathered: Gathered, on_problem: Callable[[str], None]) -> Report:

@@ -13,6 +13,7 @@ import pytest
 
 from img2dataset.errors import OutputError
 from img2dataset.formats.findings import Findings
+from img2dataset.manifest import MANIFEST_NAME, Manifest, RunRecord
 from img2dataset.reporting.live.shard_statistics import StatisticsFollower
 from img2dataset.reporting.report.comparing import compare
 from img2dataset.reporting.report.document import report_document
@@ -21,6 +22,7 @@ from img2dataset.reporting.report.writing import Report, make_report, put_report
 from img2dataset.storage.locations import locate
 from img2dataset.verifying.statistics import read_statistics
 from tests.reporting.report.datasets import rows_of, write_shard
+from tests.verifying.datasets import make_dataset
 
 
 @pytest.mark.parametrize("time", ["Infinity", "-Infinity", "NaN", "1e300", "1" + 400 * "0"])
@@ -65,3 +67,22 @@ def test_a_page_that_finds_no_room_leaves_no_document_that_says_it_is_current(tm
     assert not (tmp_path / "report.json").exists()
     put_report(Report("x", {"report_version": 1}), location)
     assert (tmp_path / "report.json").exists()
+
+
+def test_a_record_without_a_list_names_none(tmp_path: Path) -> None:
+    write_shard(tmp_path, 0, rows_of(["http://a/1"]))
+    record = RunRecord(first_shard_id=0, options={}, files=[])
+    (tmp_path / MANIFEST_NAME).write_text(Manifest([record]).to_text())
+    report = make_report(gather(locate(str(tmp_path), "OUTPUT", OutputError)), print)
+    assert report.document["url_list"] is None
+    assert report.document["runs"][0]["url_list"] is None
+    assert "from the list" not in report.page
+
+
+def test_a_shard_whose_images_cannot_be_shown_is_told_in_a_sentence(tmp_path: Path) -> None:
+    make_dataset(tmp_path, "webdataset")
+    tar = tmp_path / "00001.tar"
+    tar.write_bytes(tar.read_bytes()[:100])
+    told: list[str] = []
+    make_report(gather(locate(str(tmp_path), "OUTPUT", OutputError)), told.append)
+    assert told[0].startswith("no images can be shown of shard 00001: its file is broken: ")

@@ -1,4 +1,4 @@
-"""A path or address as it was given → the same for people: without what may be a secret in it."""
+"""Paths, addresses and lines about them → the same for people: without what may be a secret in them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ _OF_PATHS = {
 _OF_CONTAINERS = {"abfs", "abfss", "wasb", "wasbs", "az"}
 _PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
 _END_OF_PATH = re.compile(r"[?#]|;[\w.-]+=")
+# Addresses within a line; of a chain, all of it.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
+_MAYBE_SECRET = re.compile(r"@|[?&;][^=&]*(?:sig|token|secret|credential|password|key)[^=&]*=", re.IGNORECASE)
 
 
 def shown_name(name: str) -> str:
@@ -35,3 +38,15 @@ def _shown_link(link: str) -> str:
         # A password with a slash in it, or another sign that ends an authority.
         rest = rest.rpartition("@")[2]
     return f"{scheme}://{_END_OF_PATH.split(rest, maxsplit=1)[0]}"
+
+
+def without_secrets(line: str) -> str:
+    """A line for people, an error's or a log's, with the addresses in it shown as ``shown_name`` has them.
+
+    Those in which nothing looks like a password, a signature or a key stay as they are.
+    """
+    if "://" not in line:
+        return line
+    return _ADDRESS.sub(
+        lambda found: shown_name(found[0]) if _MAYBE_SECRET.search(found[0]) else found[0], line
+    )
