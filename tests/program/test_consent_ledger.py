@@ -155,6 +155,8 @@ def test_a_file_that_cannot_be_had_and_a_price_are_recorded(make: Maker, site: I
     assert column(refused, "error_message") == [unavailable]
     priced = site.put("/b.jpg", b"", status=402, headers=[("crawler-price", "USD 0.01")])
     assert seen(make([priced], save_consent=True)) == [[("crawler-price", "USD 0.01", "conditions", True)]]
+    given = site.put("/d.jpg", PICTURE, headers=[("crawler-price", "USD 0.01")])
+    assert seen(make([given], save_consent=True)) == [[]]
     missing = site.put("/c.jpg", b"", status=404, headers=[("X-Robots-Tag", "noindex")])
     assert seen(make([missing], save_consent=True)) == [[]]
 
@@ -277,7 +279,11 @@ def test_the_licences_that_robots_txt_names_are_read_once_and_refuse(make: Maker
     where = [each["where"] for each in json.loads(column(folder, "consent")[0]) if each["signal"] == "rsl"]
     assert where == [site.url("/robots.txt")] * 3 + names[:1]
     # Where robots.txt is read for its own sake alone, no licence is.
-    assert seen(make(urls, respect_robots_txt=True, **OFF))[0] == [("robots.txt", "Allow: /", "yes", True)]
+    off = seen(make(urls, respect_robots_txt=True, **OFF))[0]
+    assert off == [
+        ("robots.txt", "Allow: /", "yes", True),
+        *(("rsl", f"License: {each}", "unknown", False) for each in lines[:3]),
+    ]
     assert site.count("/a.xml") == 1
 
 

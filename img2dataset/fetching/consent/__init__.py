@@ -41,6 +41,7 @@ class HeaderSignal:
         says: what one of its values says; None: it is not of this signal, and not recorded.
         is_honoured: whether the settings want its no to count.
         failure: of the rows that it refuses; None: it refuses none by itself.
+        only_with: the one status of an answer that it means something with; None: any.
         refuses: whether its values say no to the settings; one text for each header of that name, at least
             one. By default, if any says no.
     """
@@ -49,6 +50,7 @@ class HeaderSignal:
     says: Callable[[str], Says | None]
     is_honoured: bool
     failure: Failure | None = None
+    only_with: int | None = None
     refuses: Callable[[Sequence[str]], bool] | None = None
 
     line_start: bytes = field(init=False)

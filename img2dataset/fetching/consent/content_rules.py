@@ -31,7 +31,7 @@ class ContentRules:
     """
 
     def __init__(self, lines: Iterable[Line], *, is_honoured: bool = True) -> None:
-        self._is_honoured = is_honoured
+        self.is_honoured = is_honoured
         self._rules = {key: PathRules() for key in _SAYS}
         # Lines that say nothing known; for the record.
         self._unknown = {key: PathRules() for key in _SAYS}
@@ -44,7 +44,7 @@ class ContentRules:
 
     def refusal(self, path: str) -> Failure | None:
         """What they say of a path, normalised with its query as ``PathRules.of`` takes it."""
-        if not self._is_honoured:
+        if not self.is_honoured:
             return None
         for key, failure in _FAILURES.items():
             if any(rule.says == "no" for rule in self._rules[key].of(path)):
@@ -55,7 +55,7 @@ class ContentRules:
         """The lines that speak of such a path."""
         for key in _SAYS:
             for rule in (*self._rules[key].of(path), *self._unknown[key].of(path)):
-                yield Said(key, rule.line, rule.says, self._is_honoured)
+                yield Said(key, rule.line, rule.says, self.is_honoured)
 
 
 def _path_and_rule(value: str) -> tuple[str, str]:

@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 
 def header_signal(settings: FetchSettings) -> HeaderSignal:
     """The signal: nobody pays, so it is honoured by leaving."""
-    return HeaderSignal("crawler-price", lambda value: "conditions", is_honoured=True)
+    return HeaderSignal("crawler-price", lambda value: "conditions", is_honoured=True, only_with=402)

@@ -74,8 +74,8 @@ class RobotsTxt:
             body = body[: body.rfind(b"\n", 0, LARGEST_BYTES) + 1]
         text = body.decode("utf-8", "replace")
         lines = lines_for(text, self._token)
-        licenses = licenses_of(text) if self._honours_content_rules else ()
-        return RobotsRules(lines, ContentRules(lines, is_honoured=self._honours_content_rules), licenses)
+        content_rules = ContentRules(lines, is_honoured=self._honours_content_rules)
+        return RobotsRules(lines, content_rules, licenses_of(text))
 
     def refusal_without(self, failure: Failure) -> Failure | None:
         """See ``SiteFile``."""
@@ -105,7 +105,8 @@ class RobotsRules:
         self, lines: Sequence[Line], content_rules: ContentRules, licenses: Sequence[str] = ()
     ) -> None:
         self._licenses = licenses
-        self.more_files = tuple(islice(_license_uris(licenses), MOST_LICENSES))
+        asked = _license_uris(licenses) if content_rules.is_honoured else ()
+        self.more_files = tuple(islice(asked, MOST_LICENSES))
         self._content_rules = content_rules
         self._rules = PathRules()
         delay_s = 0.0
@@ -136,7 +137,7 @@ class RobotsRules:
             yield Said("robots.txt", rule.line, rule.says)
         yield from self._content_rules.said(path)
         for each in self._licenses[:MOST_LICENSES]:
-            yield Said("rsl", f"License: {each}", "unknown")
+            yield Said("rsl", f"License: {each}", "unknown", self._content_rules.is_honoured)
 
     def _rules_of(self, path: str) -> list[Rule]:
         return self._rules.of(path) if path != RobotsTxt.path else []

@@ -51,7 +51,7 @@ def header_signal(settings: FetchSettings) -> HeaderSignal:
         lambda value: "no" if is_opted_out([value], known, token) else "unknown",
         bool(disallowed),
         failures.OPT_OUT_ROBOTS_TAG,
-        lambda values: is_opted_out(values, disallowed, token),
+        refuses=lambda values: is_opted_out(values, disallowed, token),
     )
 
 

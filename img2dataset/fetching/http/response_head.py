@@ -103,17 +103,20 @@ def is_recorded(answer: Answer) -> bool:
 
 
 def signals_in(
-    head: bytes | bytearray, signals: Sequence[HeaderSignal], now: float
+    head: bytes | bytearray, status: int, signals: Sequence[HeaderSignal], now: float
 ) -> Iterator[ConsentSignal]:
     """What a header block says of training, one signal a line.
 
     Args:
         head: status line to empty line.
+        status: of the answer.
         signals: those to look for.
         now: Unix seconds.
     """
     lowered = head.lower()
     for signal in signals:
+        if signal.only_with not in (None, status):
+            continue
         for value in _values(head, lowered, signal.line_start) if signal.line_start in lowered else ():
             text = value.decode("latin-1")
             if (says := signal.says(text)) is not None:

@@ -194,7 +194,7 @@ class DownloadLoop:
             self._own_failures.answered(download, easy.getinfo(pycurl.PRIMARY_IP), time.monotonic())
         step = next_step(download, failure, answer, transfer.response.needs)
         if self._recorded and answer is not None and is_recorded(answer):
-            download.hear(signals_in(transfer.response.head, self._recorded, time.time()))
+            download.hear(signals_in(transfer.response.head, answer.status, self._recorded, time.time()))
         if step is Step.REDIRECT:
             assert answer is not None
             self._scheduler.leave(download, transfer.started_at, None, answer)
