@@ -13,10 +13,8 @@ begun anew, and what is asked for once more are sites that no process has kept i
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import struct
-import tempfile
 from collections import deque
 from contextlib import suppress
 from typing import BinaryIO
@@ -41,16 +39,11 @@ _CLAIMS, _CLAIM_BITS = 1 << 60, 48
 
 def make_shared_file() -> BinaryIO | None:
     """The file for one run; None, and a warning, where there is no room for it."""
-    try:
-        return make_nameless_file("sites")
-    except OSError as error:
-        logging.getLogger(__name__).warning(
-            "the processes of this run cannot share the robots.txt and tdmrep.json of sites (%s in %s): each"
-            " asks for them, and so does the next run",
-            error.strerror,
-            tempfile.gettempdir(),
-        )
-        return None
+    return make_nameless_file(
+        "sites",
+        "the robots.txt and tdmrep.json of sites",
+        "each asks for them, and so does the next run",
+    )
 
 
 class SharedFiles:

@@ -51,16 +51,9 @@ Result = TypeVar("Result")
 
 def make_shared_file() -> BinaryIO | None:
     """The file for one run; None, and a warning, where there is no room for it."""
-    try:
-        return make_nameless_file("paces")
-    except OSError as error:
-        logging.getLogger(__name__).warning(
-            "the processes of this run cannot share what they learn about hosts (%s in %s): each keeps the "
-            "rate of a host that answers 429 for itself",
-            error.strerror,
-            tempfile.gettempdir(),
-        )
-        return None
+    return make_nameless_file(
+        "paces", "what they learn about hosts", "each keeps the rate of a host that answers 429 for itself"
+    )
 
 
 def inherited_file() -> int | None:
