@@ -115,7 +115,7 @@ def url_list(image_server: ImageServer, tmp_path: Path) -> Path:
     return write_list(tmp_path / "list.txt", serve_photographs(image_server, 6), ROWS)
 
 
-@pytest.mark.parametrize("output_format", ["webdataset", "parquet"])
+@pytest.mark.parametrize("output_format", ["webdataset", pytest.param("parquet", marks=pytest.mark.slow)])
 def test_a_store_that_fails_now_and_then_gets_every_row(
     store: Store, bucket: str, url_list: Path, tmp_path: Path, output_format: str
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_store_that_fails_now_and_then_gets_every_row(
     "refusal",
     [
         (403, "AccessDenied", "the key was revoked"),
-        (400, "ExpiredToken", "The provided token has expired."),
+        pytest.param((400, "ExpiredToken", "The provided token has expired."), marks=pytest.mark.slow),
         pytest.param(
             (403, "InvalidAccessKeyId", "The key you provided does not exist."), marks=pytest.mark.slow
         ),
@@ -204,7 +204,7 @@ def test_a_store_that_is_away_for_a_while_costs_that_while_and_no_shard(
     assert read_output(store, bucket, tmp_path / "made", "webdataset").statuses() == {"success": ROWS}
 
 
-@pytest.mark.parametrize("output_format", ["webdataset", "parquet"])
+@pytest.mark.parametrize("output_format", ["webdataset", pytest.param("parquet", marks=pytest.mark.slow)])
 def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
     store: Store, bucket: str, image_server: ImageServer, tmp_path: Path, output_format: str
 ) -> None:

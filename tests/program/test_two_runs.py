@@ -49,7 +49,12 @@ def test_of_two_lists_started_in_the_same_moment_one_is_refused(
 
 @pytest.mark.parametrize(
     ("first_mode", "mode"),
-    [("extend", "extend"), ("new_only", "new_only"), ("incremental", "extend"), ("incremental", "new_only")],
+    [
+        ("extend", "extend"),
+        ("incremental", "new_only"),
+        pytest.param("new_only", "new_only", marks=pytest.mark.slow),
+        pytest.param("incremental", "extend", marks=pytest.mark.slow),
+    ],
 )
 def test_another_list_is_not_added_while_a_run_makes_its_shards(
     first_mode: str, mode: str, options: dict[str, Any], image_server: ImageServer, tmp_path: Path

@@ -85,7 +85,8 @@ def test_a_folder_that_does_not_exist_exits_with_1(
     assert run([str(tmp_path / "nowhere")]) == 1
     assert (
         capsys.readouterr().err
-        == f"img2dataset: output_folder {str(tmp_path / 'nowhere')!r} does not exist\n"
+        == f"img2dataset: output_folder {str(tmp_path / 'nowhere')!r} does not exist; name the output folder"
+        " of a run\n"
     )
 
 
