@@ -138,6 +138,29 @@ def stream_against_download(files: list[str], port: int, rounds: int) -> None:
         )
 
 
+def filling_against_download(files: list[str], port: int, rounds: int) -> None:
+    """The first epoch over a new cache, with two workers, beside ``download`` with two processes."""
+    addresses = itertools.cycle(ADDRESSES)
+    urls = [f"http://{next(addresses)}:{port}/{files[n % len(files)]}?{n}" for n in range(ROWS)]
+    listed = WORK / "training" / "list.txt"
+    listed.write_text("\n".join(urls))
+    output, cache = WORK / "training" / "dummy", WORK / "training" / "new_cache"
+
+    def downloaded() -> int:
+        shutil.rmtree(output, ignore_errors=True)
+        return download(
+            url_list=str(listed), output_folder=str(output), image_size=SIZE, processes_count=2
+        ).successes
+
+    def filled() -> int:
+        shutil.rmtree(cache, ignore_errors=True)
+        rows = [{"url": url, "caption": "a photograph"} for url in urls]
+        own = ImageTextDataset(rows, img_transform={"resize": [SIZE, SIZE], "center_crop": True}, cache=cache)
+        return sum(len(batch["index"]) for batch in DataLoader(own, 64, num_workers=2, collate_fn=collate))
+
+    compare("download, files", downloaded, {"ImageTextDataset, filling its cache": filled}, rounds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -152,6 +175,7 @@ def main() -> None:
     try:
         cached_against_folder(folder, files, nginx.http_port, arguments.rounds)
         stream_against_download(files, nginx.http_port, arguments.rounds)
+        filling_against_download(files, nginx.http_port, arguments.rounds)
     finally:
         nginx.close()
 
