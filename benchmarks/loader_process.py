@@ -73,7 +73,7 @@ def read_sample(path: str) -> dict[str, Any]:
     return {"image": Path(path).read_bytes(), "caption": Path(path).stem}
 
 
-class PictureFolder(Dataset):  # type: ignore[type-arg]
+class PictureFolder(Dataset[tuple[torch.Tensor, str]]):
     """The least that one can write oneself."""
 
     def __init__(self, folder: Path):
@@ -111,6 +111,7 @@ def web_dataset(folder: Path) -> Any:
 def lit_data(folder: Path) -> Any:
     import litdata
 
+    # Without the package, as where types are checked, its class is of no known type.
     class Decoded(litdata.StreamingDataset):  # type: ignore[misc]
         def __getitem__(self, index: Any) -> Any:
             sample = super().__getitem__(index)
@@ -122,6 +123,7 @@ def lit_data(folder: Path) -> Any:
 def mosaic(folder: Path) -> Any:
     import streaming
 
+    # As above.
     class Decoded(streaming.StreamingDataset):  # type: ignore[misc]
         def __getitem__(self, index: Any) -> Any:
             sample = super().__getitem__(index)

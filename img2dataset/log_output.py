@@ -39,6 +39,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
+# Python 3.10 cannot subscript it, as the types want.
 class _OwnHandler(logging.StreamHandler):  # type: ignore[type-arg]
     """To tell it from handlers of others."""
 

@@ -26,23 +26,9 @@ from img2dataset.fetching.http.signing_key import SigningIdentity, load_identity
 from img2dataset.training import ImageLoader
 from tests.fetching.download_all import download, download_all
 from tests.fetching.http.message_signatures import Verified, Wrong, verify_request
+from tests.fetching.http.signing_keys import AGENT, RFC_KEY, RFC_KEY_ID
 from tests.pictures import photograph
 from tests.servers import ImageServer, Nginx, Proxy, TestAuthority
-
-AGENT = "https://bot.example"
-# RFC 9421, B.1.4.
-RFC_KEY = b"""-----BEGIN PRIVATE KEY-----
-MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF
------END PRIVATE KEY-----
-"""
-RFC_KEY_ID = "poqkLGiymh_W0uP6PZFw-dvez3QJT5SolqXBCW38r0U"
-RFC_JWK = {
-    "kty": "OKP",
-    "crv": "Ed25519",
-    "kid": "test-key-ed25519",
-    "d": "n4Ni-HpISpVObnQMW0wOhCKROaIKqKtW_2ZYb2p9KcU",
-    "x": "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs",
-}
 
 
 @pytest.fixture

@@ -27,21 +27,7 @@ from img2dataset.errors import OptionError
 from img2dataset.fetching import load_access
 from img2dataset.fetching.http.signing_key import SigningIdentity, load_identity, public_jwk, thumbprint
 from tests.fetching.http.message_signatures import verify_request
-
-AGENT = "https://bot.example"
-# RFC 9421, B.1.4.
-RFC_KEY = b"""-----BEGIN PRIVATE KEY-----
-MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF
------END PRIVATE KEY-----
-"""
-RFC_KEY_ID = "poqkLGiymh_W0uP6PZFw-dvez3QJT5SolqXBCW38r0U"
-RFC_JWK = {
-    "kty": "OKP",
-    "crv": "Ed25519",
-    "kid": "test-key-ed25519",
-    "d": "n4Ni-HpISpVObnQMW0wOhCKROaIKqKtW_2ZYb2p9KcU",
-    "x": "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs",
-}
+from tests.fetching.http.signing_keys import AGENT, RFC_JWK, RFC_KEY, RFC_KEY_ID
 
 
 def identity_of(key_file: str) -> SigningIdentity:
