@@ -20,24 +20,14 @@ from img2dataset.distributing.member import member_task
 from img2dataset.options import from_texts, read_words, resolve
 from img2dataset.settings import work_settings
 from img2dataset.training import stream
+from tests.fetching.http.conftest import key, key_file
 from tests.fetching.http.message_signatures import verify_request
+from tests.fetching.http.signing_keys import AGENT
 from tests.pictures import photograph
 from tests.program.runs import COMMAND, run, serve_photographs
 from tests.servers import ImageServer, TestAuthority
 
-AGENT = "https://bot.example"
-
-
-@pytest.fixture
-def key() -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.generate()
-
-
-@pytest.fixture
-def key_file(key: Ed25519PrivateKey, tmp_path: Path) -> Path:
-    path = tmp_path / "key.pem"
-    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return path
+__all__ = ["key", "key_file"]  # fixtures
 
 
 def forms_of(key: Ed25519PrivateKey) -> list[bytes]:
@@ -50,7 +40,7 @@ def forms_of(key: Ed25519PrivateKey) -> list[bytes]:
 
 @pytest.mark.parametrize("https", [False, True])
 def test_all_processes_of_a_run_sign_and_none_writes_the_key(
-    https: bool, key: Ed25519PrivateKey, key_file: Path, certificates: TestAuthority, tmp_path: Path
+    https: bool, key: Ed25519PrivateKey, key_file: str, certificates: TestAuthority, tmp_path: Path
 ) -> None:
     with ImageServer(certificates.certificate() if https else None) as server:
         urls = serve_photographs(server, 40)
@@ -78,18 +68,18 @@ def test_all_processes_of_a_run_sign_and_none_writes_the_key(
         assert not any(form in content for content in [*written, done.stdout.encode(), done.stderr.encode()])
 
 
-def test_a_stream_signs(key: Ed25519PrivateKey, key_file: Path) -> None:
+def test_a_stream_signs(key: Ed25519PrivateKey, key_file: str) -> None:
     with ImageServer() as server:
         rows = [{"url": server.put("/streamed.jpg", photograph(60, 40, seed=1))}]
         (sample,) = stream(
-            rows, processes_count=1, image_size=32, sign_requests=str(key_file), signature_agent=AGENT
+            rows, processes_count=1, image_size=32, sign_requests=key_file, signature_agent=AGENT
         )
         assert sample.status == "success"
         verify_request(server.last_request("/streamed.jpg") or "", key.public_key(), time.time())
 
 
 def test_a_machine_of_a_cluster_is_told_the_key_itself(
-    key: Ed25519PrivateKey, key_file: Path, tmp_path: Path
+    key: Ed25519PrivateKey, key_file: str, tmp_path: Path
 ) -> None:
     words = [
         f"--url_list={tmp_path / 'list.txt'}",
@@ -98,7 +88,7 @@ def test_a_machine_of_a_cluster_is_told_the_key_itself(
     ]
     options = resolve(from_texts(read_words(words).texts))
     task = pickle.loads(pickle.dumps(member_task(engine_settings(options), work_settings(options))))
-    key_file.unlink()
+    os.unlink(key_file)
     signing = task.work.fetch.access.signing
     assert signing is not None
     assert signing.private_key().public_key() == key.public_key()
@@ -107,7 +97,7 @@ def test_a_machine_of_a_cluster_is_told_the_key_itself(
 
 @pytest.mark.parametrize("kind", ["slurm", "kubernetes", "ray", "spark"])
 def test_a_job_file_names_the_key_file_and_has_not_its_content(
-    kind: str, key: Ed25519PrivateKey, key_file: Path, tmp_path: Path
+    kind: str, key: Ed25519PrivateKey, key_file: str, tmp_path: Path
 ) -> None:
     (tmp_path / "list.txt").write_text("http://127.0.0.1/a.jpg\n")
     words = [f"--url_list={tmp_path / 'list.txt'}", f"--output_folder={tmp_path / 'out'}"]
@@ -130,10 +120,10 @@ def test_a_job_file_names_the_key_file_and_has_not_its_content(
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_before_anything_is_begun(
-    options: dict[str, str], named: str, key_file: Path, tmp_path: Path
+    options: dict[str, str], named: str, key_file: str, tmp_path: Path
 ) -> None:
     (tmp_path / "list.txt").write_text("http://127.0.0.1/a.jpg\n")
-    given = {name: str(key_file) if value == "KEY" else value for name, value in options.items()}
+    given = {name: key_file if value == "KEY" else value for name, value in options.items()}
     done = run(url_list=tmp_path / "list.txt", output_folder=tmp_path / "out", **given)
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
