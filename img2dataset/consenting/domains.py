@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from img2dataset.consenting.counting import host_of
 from img2dataset.consenting.folder import OnProblem, readable_batches, shards_with_metadata
-from img2dataset.reporting.report.columns import texts_of
+from img2dataset.reporting.report.columns import host_of, texts_of
 from img2dataset.reporting.report.folder import Folder
 from img2dataset.reporting.report.scripts import scripts_of
 from img2dataset.storage.folders import side_by_side
@@ -42,7 +41,8 @@ class Contents:
     """What the images of a folder are.
 
     ``domains`` by name; ``given_up`` counts those beyond ``MOST_DOMAINS``. ``captions``: images that have
-    one; ``scripts``: captions by what they are written in. ``without_size``: images of which none is known.
+    one; ``scripts``: captions by what they are written in. ``without_size``: images of which none is known;
+    ``without_domain``: those of no host, such as of ``data:`` URLs.
     """
 
     domains: dict[str, Domain] = field(default_factory=dict)
@@ -51,6 +51,7 @@ class Contents:
     scripts: Counter[str] = field(default_factory=Counter)
     images: int = 0
     without_size: int = 0
+    without_domain: int = 0
 
     @property
     def domains_count(self) -> int:
@@ -69,6 +70,9 @@ class Contents:
         pixels = _pixels(batch)
         for url, size in zip(texts_of(batch["url"]).to_pylist(), pixels, strict=True):
             name = host_of(url).removeprefix("www.")
+            if not name:
+                self.without_domain += 1
+                continue
             domain = self.domains.get(name)
             if domain is None:
                 domain = self.domains[name] = Domain()
@@ -92,6 +96,7 @@ class Contents:
         self.scripts.update(other.scripts)
         self.images += other.images
         self.without_size += other.without_size
+        self.without_domain += other.without_domain
         if len(self.domains) > MOST_DOMAINS:
             kept = dict(self.by_size()[: MOST_DOMAINS * 3 // 4])
             self.given_up += len(self.domains) - len(kept)

@@ -8,9 +8,10 @@ provider.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from img2dataset.formats.json_text import json_text
 from img2dataset.printable import printable
 from img2dataset.reporting.report.folder import Folder
 from img2dataset.storage.locations import locate
-from img2dataset.storage.putting import put_text
+from img2dataset.storage.putting import check_named_file, put_named_file
 
 if TYPE_CHECKING:
     from img2dataset.consenting.command import Asked
@@ -70,17 +71,15 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
     assert asked.eu_summary is not None
     target = locate(asked.eu_summary, "--eu_summary", OutputError)
     folder = open_output(asked.output)
+    with _told_of_file(asked.eu_summary):
+        check_named_file(target)
     with progress("shards", 2 * len(folder.shards)) as done:
         counts = count(folder, tell, done)
         contents = contents_of(folder, lambda problem: None, done)
     crawlers = crawlers_of(logs_of(folder.location), asked.options)
     known = Known(counts, contents, crawlers, _stored_bytes(folder), "sme" in asked.flags)
-    try:
-        put_text(target, target.path, "\n".join(lines_of_summary(known)) + "\n")
-    except Exception as error:  # every file system has its own errors
-        raise OutputError(
-            f"--eu_summary {asked.eu_summary!r} cannot be written: {one_line(error)}"
-        ) from error
+    with _told_of_file(asked.eu_summary):
+        put_named_file(target, ("\n".join(lines_of_summary(known)) + "\n").encode())
     listed = contents.top(of_sme=known.of_sme)
     if asked.as_json:
         return json_text(
@@ -95,6 +94,14 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
         f"{asked.eu_summary}: {len(listed):,} of {counted(contents.domains_count, 'domain name')};"
         " fill in what it leaves to you"
     )
+
+
+@contextlib.contextmanager
+def _told_of_file(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # every file system has its own errors
+        raise OutputError(f"--eu_summary {name!r} cannot be written: {one_line(error)}") from error
 
 
 def lines_of_summary(known: Known) -> list[str]:
@@ -175,11 +182,13 @@ def _domains(known: Known) -> Iterable[str]:
     )
     if contents.without_size:
         yield f"Of {contents.without_size:,} images the size is not known; they count as images alone."
+    if contents.without_domain:
+        yield f"{contents.without_domain:,} images come from no domain name, such as those of data: URLs."
     if contents.given_up:
         yield f"{contents.given_up:,} domain names with least content were not kept apart."
     yield from ("", "| domain name | images | megapixels |", "| --- | ---: | ---: |")
     for name, domain in listed:
-        yield f"| {_cell(name) or '(none)'} | {domain.images:,} | {domain.pixels / 1e6:,.1f} |"
+        yield f"| {_cell(name)} | {domain.images:,} | {domain.pixels / 1e6:,.1f} |"
 
 
 def _processing(known: Known) -> Iterable[str]:

@@ -74,7 +74,7 @@ def _part_of_row(key: bytes, value: bytes) -> dict[str, Any]:
     if ending == "json" or value[:1] == b"{":
         try:
             document = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"the value of the LMDB key {key!r} is not JSON: {error}") from None
         if isinstance(document, dict):
             return document
