@@ -199,7 +199,7 @@ def count(folder: Folder, on_problem: OnProblem, on_shard: Callable[[int], objec
 
     counts = ColumnCounts()
     statistics = all_statistics(folder, on_problem)
-    for of_shard in side_by_side(folder.location, count_shard, shards_with_metadata(folder)):
+    for of_shard in side_by_side(folder.location, count_shard, shards_with_metadata(folder, on_problem)):
         counts.add(of_shard)
         on_shard(1)
     return ConsentCounts(folder, statistics, counts)

@@ -63,8 +63,6 @@ class Contents:
         import pyarrow.compute as pc
 
         names = batch.schema.names
-        if "url" not in names or "status" not in names:
-            return
         is_image = pc.equal(texts_of(batch["status"]), SUCCESS)
         batch = batch.filter(is_image)
         pixels = _pixels(batch)
@@ -117,13 +115,13 @@ def contents_of(folder: Folder, on_problem: OnProblem, on_shard: Callable[[int],
 
     def of_shard(shard: str) -> Contents:
         counted = Contents()
-        for batch in readable_batches(folder, shard, _COLUMNS, on_problem):
+        for batch in readable_batches(folder, shard, _COLUMNS, on_problem, ("url", "status")):
             if batch is not None:
                 counted.take(batch)
         return counted
 
     contents = Contents()
-    for counted in side_by_side(folder.location, of_shard, shards_with_metadata(folder)):
+    for counted in side_by_side(folder.location, of_shard, shards_with_metadata(folder, on_problem)):
         contents.add(counted)
         on_shard(1)
     return contents

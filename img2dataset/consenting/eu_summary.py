@@ -19,7 +19,7 @@ from img2dataset.consenting.asking_options import logs_of
 from img2dataset.consenting.counting import ConsentCounts, count
 from img2dataset.consenting.crawlers import Crawler, crawlers_of
 from img2dataset.consenting.domains import Contents, contents_of
-from img2dataset.consenting.folder import OnProblem, open_output
+from img2dataset.consenting.folder import Problems, open_output
 from img2dataset.consenting.progress import progress
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
@@ -44,13 +44,18 @@ _MOST_IMAGES = "more than 1 billion images"
 
 @dataclass(frozen=True)
 class Known:
-    """What a folder knows. ``stored_bytes`` is None where the sizes of its images are not at hand."""
+    """What a folder knows.
+
+    ``stored_bytes`` is None where the sizes of its images are not at hand. ``problems``: what could not be
+    read of it.
+    """
 
     counts: ConsentCounts
     contents: Contents
     crawlers: list[Crawler]
     stored_bytes: int | None
     of_sme: bool
+    problems: list[str]
 
     @property
     def period(self) -> tuple[str, str] | None:
@@ -62,7 +67,7 @@ class Known:
         return _month(first), _month(last)
 
 
-def make_summary(asked: Asked, tell: OnProblem) -> str:
+def make_summary(asked: Asked, problems: Problems) -> str:
     """Write the summary; what is printed of it.
 
     Raises:
@@ -74,10 +79,10 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
     with _told_of_file(asked.eu_summary):
         check_named_file(target)
     with progress("shards", 2 * len(folder.shards)) as done:
-        counts = count(folder, tell, done)
-        contents = contents_of(folder, lambda problem: None, done)
+        counts = count(folder, problems, done)
+        contents = contents_of(folder, problems, done)
     crawlers = crawlers_of(logs_of(folder.location), asked.options)
-    known = Known(counts, contents, crawlers, _stored_bytes(folder), "sme" in asked.flags)
+    known = Known(counts, contents, crawlers, _stored_bytes(folder), "sme" in asked.flags, problems.told)
     with _told_of_file(asked.eu_summary):
         put_named_file(target, ("\n".join(lines_of_summary(known)) + "\n").encode())
     listed = contents.top(of_sme=known.of_sme)
@@ -114,6 +119,7 @@ def lines_of_summary(known: Known) -> list[str]:
         f"Drafted by img2dataset on {time.strftime('%Y-%m-%d', time.gmtime())} from the dataset"
         f" {_code(os.path.basename(known.counts.folder.location.name.rstrip('/')))}.",
         "What it cannot know is marked; what it says is of this dataset alone.",
+        *[f"**Not all is counted:** {_cell(problem)}." for problem in known.problems],
         *_general(known),
         *_sources(known),
         *_processing(known),

@@ -212,8 +212,8 @@ class _Asking:
 
     def _read(self) -> Iterator[tuple[int, str, dict[str, list[str]] | None]]:
         """Each shard's number and name, and the keys of its rows with an image by URL; None at its end."""
-        for number, shard in enumerate(shards_with_metadata(self._folder)):
-            for batch in readable_batches(self._folder, shard, _COLUMNS, self._on_problem):
+        for number, shard in enumerate(shards_with_metadata(self._folder, self._on_problem)):
+            for batch in readable_batches(self._folder, shard, _COLUMNS, self._on_problem, _COLUMNS):
                 if batch is None:
                     self._unreadable.add(shard)
                 else:
@@ -223,8 +223,6 @@ class _Asking:
 
 def _keys_by_url(batch: pa.RecordBatch) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    if not set(_COLUMNS).issubset(batch.schema.names):
-        return found
     columns = (texts_of(batch[name]).to_pylist() for name in _COLUMNS)
     for key, url, status in zip(*columns, strict=True):
         if status == SUCCESS and key and url:

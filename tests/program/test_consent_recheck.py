@@ -14,10 +14,11 @@ import termios
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.pictures import photograph
-from tests.program.consents import document, listed, said
+from tests.program.consents import consent, document, listed, said
 from tests.program.contract import Maker
 from tests.program.runs import COMMAND
 from tests.program.test_faults import wait_until
@@ -141,6 +142,21 @@ def test_metadata_that_cannot_be_read_are_told_and_the_rest_is_asked(make: Maker
     assert done.returncode == 1
     assert done.stderr.startswith("WARNING: the metadata of shard 00000 cannot be read")
     assert json.loads(done.stdout)["free"] == 2
+
+
+def test_rows_that_cannot_be_asked_for_are_told(make: Maker, site: ImageServer) -> None:
+    folder = make([site.put(f"/{n}.jpg", PICTURE) for n in range(3)], number_sample_per_shard=1)
+    pq.write_table(pq.read_table(folder / "00000.parquet").drop_columns(["key"]), folder / "00000.parquet")
+    (folder / "00001.parquet").unlink()
+    done = consent(folder, "--recheck", "--json")
+    assert (done.returncode, json.loads(done.stdout)["free"]) == (1, 1)
+    assert done.stderr.splitlines() == [
+        "WARNING: the metadata of 1 shard are missing",
+        "WARNING: the metadata of shard 00000 have no column key",
+    ]
+    dummy = consent(make([site.url("/0.jpg")], output_format="dummy"), "--recheck")
+    assert (dummy.returncode, dummy.stdout, dummy.stderr.count("\n")) == (1, "", 1)
+    assert "keeps no rows that could be asked for again" in dummy.stderr
 
 
 def test_a_signal_ends_it_with_what_was_found(make: Maker, site: ImageServer) -> None:

@@ -245,7 +245,8 @@ def texts_of(column: pa.Array) -> pa.Array:
 def host_of(url: str | None) -> str:
     """The host of a URL as it stands in a list: in ASCII, without a user and a port; empty if there is none.
 
-    It is the one that the program asks: a name has one spelling, and what is no URL for it has no host.
+    It is the one that the program asks, so that a name has one spelling; of a URL that it would refuse, such
+    as other programs may have asked for, what stands there.
     """
     scheme, _, rest = (url or "").partition("://")
     between = rest.partition("/")[0]
@@ -261,7 +262,8 @@ def host_of(url: str | None) -> str:
 def _host_between(between: str) -> str:
     if _USUAL_HOST.fullmatch(between):
         return between.partition(":")[0].removesuffix(".").lower()
-    return _host_as_asked(f"http://{between}/")
+    as_it_stands = between.partition("?")[0].partition("#")[0].rpartition("@")[2].partition(":")[0].lower()
+    return _host_as_asked(f"http://{between}/") or as_it_stands
 
 
 def _host_as_asked(url: str) -> str:
