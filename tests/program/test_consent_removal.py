@@ -281,7 +281,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_line(make: Maker, site: Image
         pytest.skip("no folder can be mounted here")
     folder = make([site.put("/a.jpg", PICTURE)])
     reserve(site, "/a.jpg")
-    mounted = f"mount -o bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec \"$@\""
+    mounted = f'mount -o bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec "$@"'
     command = [*alone, "sh", "-c", mounted, "sh", COMMAND, "consent", str(folder), "--recheck", "--remove"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
