@@ -23,13 +23,15 @@ _OF_CRAWLER = (
 class Crawler:
     """One that the images were asked for by: its User-Agent, and the signals that it honoured.
 
-    ``heeds_pictures``: those in the bytes of the pictures too.
+    ``heeds_pictures``: those in the bytes of the pictures too. ``added``: those of other packages, by name,
+    which need not be installed here.
     """
 
     user_agent: str
     headers: tuple[str, ...]
     files: tuple[str, ...]
     heeds_pictures: bool
+    added: tuple[str, ...] = ()
 
     @property
     def shown_name(self) -> str:
@@ -42,7 +44,8 @@ class Crawler:
         headers = f"the headers {', '.join(self.headers)} of answers" if self.headers else "no headers"
         files = f"; {' and '.join(self.files)} of each site" if self.files else "; no files of sites"
         pictures = "; IPTC data mining and C2PA in the pictures" if self.heeds_pictures else ""
-        return f"{self.shown_name} honoured {headers}{files}{pictures}"
+        added = f"; {printable(', '.join(self.added))}, of other packages" if self.added else ""
+        return f"{self.shown_name} honoured {headers}{files}{pictures}{added}"
 
 
 def crawlers_of(logs: Sequence[RunLog], given: Mapping[str, Any]) -> list[Crawler]:
@@ -68,4 +71,5 @@ def _crawler(options: Mapping[str, Any], version: str) -> Crawler:
         tuple(signal.name for signal in wanted_headers(settings)),
         tuple(file.path for file in wanted_files(settings)),
         settings.consent == "strict",
+        tuple(options.get("consent_signals") or ()),
     )

@@ -17,7 +17,6 @@ from img2dataset.consenting.rechecking import Finding, RecheckedShard, Verdict, 
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.printable import printable
-from img2dataset.settings import fetch_settings
 from img2dataset.stopping import StopRequest, end_on_signals, exit_status_of, stop_on_signals
 
 if TYPE_CHECKING:
@@ -48,8 +47,7 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
             raise OutputError(
                 f"{asked.output!r} keeps no rows that could be asked for again, as of --output_format dummy"
             )
-        options = asking_options(asked.output, asked.options, logs_of(folder.location))
-        settings = fetch_settings(options)
+        options, settings = asking_options(asked.output, asked.options, logs_of(folder.location))
         statistics = all_statistics(folder, problems)
     told = _Told(asked.output, as_json=asked.as_json, is_removing="remove" in asked.flags)
     stop = StopRequest()

@@ -122,6 +122,28 @@ def test_options_are_those_of_the_last_run_and_those_that_are_given(make: Maker,
     assert (listed(usual), usual["free"]) == ([], 1)
 
 
+def test_an_option_of_the_last_run_that_fails_now_is_not_left_out_in_silence(
+    make: Maker, site: ImageServer, tmp_path: Path
+) -> None:
+    policies = tmp_path / "policies.yaml"
+    policies.write_text("127.0.0.1: {connections: 1}")
+    named = {"user_agent_token": "mine", "contact": "me@example.org", "host_policies": policies}
+    folder = make([site.put("/a.jpg", PICTURE)], **named)
+    change(site, "/a.jpg", ("X-Robots-Tag", "mine: noai"))
+    policies.unlink()
+    asked = site.count("/a.jpg")
+    done = consent(folder, "--recheck")
+    assert (done.returncode, done.stdout, done.stderr.count("\n"), site.count("/a.jpg")) == (2, "", 1, asked)
+    assert f"--host_policies {policies} cannot be read" in done.stderr
+    assert "So it was in the folder's last run: give this option anew" in done.stderr
+    assert listed(document(folder, "--recheck", "--host_policies", "None"))[0][2] == "x-robots-tag"
+    log = next(Path(folder).glob(".img2dataset_runs/log/*driver*"))
+    log.write_text(log.read_text().replace('"contact":"me@example.org"', '"contact":"\\n"'))
+    done = consent(folder, "--recheck", "--host_policies", "None")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--contact is " in done.stderr
+
+
 @pytest.mark.parametrize("output_format", ["files", "parquet", "tfrecord"])
 def test_every_format_and_many_shards(make: Maker, site: ImageServer, output_format: str) -> None:
     urls = [site.put(f"/{n}.jpg", PICTURE) for n in range(20)]
