@@ -53,7 +53,7 @@ def _hosts(counts: ConsentCounts) -> list[str]:
     hosts = counts.hosts
     if not hosts:
         return []
-    shown = [(host or "(none)", *rows) for host, *rows in hosts[:SHOWN_HOSTS]]
+    shown = [(host or "(none)", left_out, reserved) for host, left_out, reserved in hosts[:SHOWN_HOSTS]]
     lines = ["hosts, rows left out and rows with a no:"]
     width = max(len(host) for host, _, _ in shown)
     lines += [f"  {host:{width}}  {left_out:>9,}  {reserved:>9,}" for host, left_out, reserved in shown]
