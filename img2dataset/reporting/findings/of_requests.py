@@ -246,7 +246,7 @@ def servers_fail(facts: Facts, surroundings: Surroundings) -> Finding | None:
 
 def odd_answers(facts: Facts, surroundings: Surroundings) -> Finding | None:
     """Statuses that no other finding is about."""
-    told = ("401", "403", "404", "406", "407", "408", "410", "425", "429", "451", "5")
+    told = ("401", "402", "403", "404", "406", "407", "408", "410", "425", "429", "451", "5")
     beginnings = tuple(
         message
         for message in facts.messages
@@ -266,15 +266,21 @@ def odd_answers(facts: Facts, surroundings: Surroundings) -> Finding | None:
 
 
 def opt_outs(facts: Facts, surroundings: Surroundings) -> Finding | None:
-    rows = rows_beginning(facts, "opt-out: ")
+    beginnings = ("opt-out: ", failures.PAYMENT_REQUIRED)
+    rows, sold = rows_beginning(facts, *beginnings), rows_beginning(facts, failures.PAYMENT_REQUIRED)
+    causes = []
+    if rows > sold:
+        causes.append("the answers, files of their sites (robots.txt, tdmrep.json) or the images say so")
+    if sold:
+        causes.append(f"{sold:,} are sold (402), and nothing was paid")
     return finding_of_rows(
         facts,
         FindingKind.OPT_OUTS,
         rows,
         "are not to be used, by their sites or by what stands in them",
-        "the answers, files of their sites (robots.txt, tdmrep.json) or the images themselves say so",
-        "nothing: it is their right",
-        hosts_with(facts, "opt-out: "),
+        "; ".join(causes),
+        "nothing: it is their right" + ("; owners of what is sold may give a licence" if sold else ""),
+        hosts_with(facts, *beginnings),
     )
 
 
