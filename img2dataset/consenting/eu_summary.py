@@ -170,8 +170,8 @@ def _domains(known: Known) -> Iterable[str]:
     yield ""
     yield (
         f"The top {share} of {counted(contents.domains_count, 'domain name')} by the size of their content,"
-        " which is the pixels of their images as they were downloaded. Host names stand for domain names,"
-        " without a leading `www.`."
+        " which is the pixels of their images as they were downloaded. A domain name stands for all hosts"
+        " below it, by the Public Suffix List."
     )
     if contents.without_size:
         yield f"Of {contents.without_size:,} images the size is not known; they count as images alone."
