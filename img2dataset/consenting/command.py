@@ -151,12 +151,12 @@ def _counts(asked: Asked, problems: Problems) -> str:
     from img2dataset.consenting.counting import count
     from img2dataset.consenting.folder import open_output
     from img2dataset.consenting.lines import lines_of_counts
-    from img2dataset.consenting.progress import progress
     from img2dataset.formats.json_text import json_text
+    from img2dataset.work_line import work_line
 
     folder = open_output(asked.output)
-    with progress("shards", len(folder.shards)) as done:
-        counts = count(folder, problems, done)
+    with work_line("counting", "shards", len(folder.shards)) as line:
+        counts = count(folder, problems, line.advance)
     return json_text(counts.to_document()) if asked.as_json else "\n".join(lines_of_counts(counts))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from img2dataset.consenting.domain_names import domain_name_of
 from img2dataset.consenting.folder import OnProblem, readable_batches, shards_with_metadata
 from img2dataset.reporting.report.columns import host_of, texts_of
 from img2dataset.reporting.report.folder import Folder
@@ -67,7 +68,7 @@ class Contents:
         batch = batch.filter(is_image)
         pixels = _pixels(batch)
         for url, size in zip(texts_of(batch["url"]).to_pylist(), pixels, strict=True):
-            name = host_of(url).removeprefix("www.")
+            name = domain_name_of(host_of(url))
             if not name:
                 self.without_domain += 1
                 continue
