@@ -110,6 +110,7 @@ def read_asked(words: list[str], given_by: GivenBy) -> Asked:
             eu_summary = value
         else:
             rest.append(word)
+    _check_words(rest)
     options = dict(given_by(rest))
     output = options.pop("url_list", None)
     if not output:
@@ -117,6 +118,16 @@ def read_asked(words: list[str], given_by: GivenBy) -> Asked:
     asked = Asked(str(output), flags, eu_summary, options)
     _check(asked)
     return asked
+
+
+def _check_words(words: list[str]) -> None:
+    from img2dataset.options import read_words, refuse_unknown_names
+
+    read = read_words(words)
+    if len(read.alone) > 1:
+        second = read.texts[read.alone[1]]
+        raise OptionError(f"consent takes one output folder, and was given {second!r} too; {_SEE_HELP}")
+    refuse_unknown_names(read, "consent", (*_FLAGS, _EU_SUMMARY))
 
 
 def _check(asked: Asked) -> None:

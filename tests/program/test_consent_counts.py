@@ -122,7 +122,9 @@ def test_nothing_that_strangers_have_written_reaches_the_terminal_as_it_is(
         (["OUT", "--recheck", "--save_consent", "True"], "--save_consent is no option of consent"),
         (["OUT", "--timeout", "3"], "--timeout is for --recheck"),
         (["OUT", "--recheck", "--timeout", "soon"], "--timeout is 'soon'"),
-        (["OUT", "--rechek"], "--rechek is not an option"),
+        (["OUT", "--rechek"], "--rechek is no option of consent (did you mean --recheck?)"),
+        (["OUT", "--recheck", "--timeuot", "3"], "(did you mean --timeout?); img2dataset consent --help"),
+        (["OUT", "other"], "consent takes one output folder, and was given 'other' too"),
         (["--json"], "consent needs the output folder"),
     ],
 )
