@@ -28,8 +28,9 @@ asked. Of this program or of 1.47.0, in any format.
 
   OUTPUT        the output folder, on any fsspec file system
   --recheck     ask again for the rows with an image: robots.txt, tdmrep.json
-                and the headers of answers, not what is in the pictures; list
-                the rows that are reserved now: key, URL, signal, value
+                and the headers of answers; of what is in the pictures, what
+                --save_consent kept counts. List the rows that are reserved
+                now: key, URL, signal, value
   --remove      and take these out of their shards; their metadata stay, as
                 those of rows that failed
   --eu_summary  write what the AI Act's public summary of training content asks
