@@ -19,6 +19,7 @@ from img2dataset.consenting.counting import ConsentCounts, count
 from img2dataset.consenting.crawlers import Crawler, crawlers_of
 from img2dataset.consenting.domains import Contents, contents_of
 from img2dataset.consenting.folder import OnProblem, open_output
+from img2dataset.consenting.lines import signals_in_words
 from img2dataset.consenting.progress import progress
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
@@ -196,9 +197,8 @@ def _processing(known: Known) -> Iterable[str]:
     yield f"- Images left out since their site asks to be paid (status 402): {counts.unpaid:,}"
     if counts.columns.signals:
         yield "- Signals that were seen, by rows:"
-        for (signal, says, honoured), rows in counts.columns.signals.most_common():
-            how = "honoured" if honoured else "recorded, not honoured"
-            yield f"  - {_cell(signal)}, says {says}, {how}: {rows:,}"
+        for signal, rows in signals_in_words(counts.columns.signals):
+            yield f"  - {_cell(signal)}: {rows:,}"
     yield f"- Measures before and after the collection: {TO_BE_FILLED_IN}"
     yield from _headed("### 3.2. Removal of illegal content", TO_BE_FILLED_IN)
     yield from _headed("### 3.3. Other information (optional)", TO_BE_FILLED_IN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +65,10 @@ def test_what_was_left_out_and_seen_is_counted(make: Maker, urls: list[str], out
     assert "rows: 9 in 3 shards, 2 with an image" in lines
     assert "left out, as their site wishes: 3 rows" in lines
     assert "left out, as they are sold: 3 rows, USD 1.51" in lines
-    assert "x-robots-tag, says unknown, honoured" in lines
+    assert re.search("^  x-robots-tag, says no, honoured +2$", lines, re.MULTILINE)
+    assert re.search("^  x-robots-tag, says unknown +1$", lines, re.MULTILINE)
+    assert re.search("^hosts: +left out +with a no$", lines, re.MULTILINE)
+    assert re.search("^  127.0.0.1 +5 +2$", lines, re.MULTILINE)
 
 
 def test_a_no_that_is_not_honoured_is_told_as_such(make: Maker, urls: list[str]) -> None:
