@@ -20,7 +20,6 @@ from img2dataset.consenting.crawlers import Crawler, crawlers_of
 from img2dataset.consenting.domains import Contents, contents_of
 from img2dataset.consenting.folder import OnProblem, open_output
 from img2dataset.consenting.lines import signals_in_words
-from img2dataset.consenting.progress import progress
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats.dataset import METADATA_ENDING
@@ -29,6 +28,7 @@ from img2dataset.printable import printable
 from img2dataset.reporting.report.folder import Folder
 from img2dataset.storage.locations import locate
 from img2dataset.storage.putting import put_text
+from img2dataset.work_line import work_line
 
 if TYPE_CHECKING:
     from img2dataset.consenting.command import Asked
@@ -71,9 +71,9 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
     assert asked.eu_summary is not None
     target = locate(asked.eu_summary, "--eu_summary", OutputError)
     folder = open_output(asked.output)
-    with progress("shards", 2 * len(folder.shards)) as done:
-        counts = count(folder, tell, done)
-        contents = contents_of(folder, lambda problem: None, done)
+    with work_line("counting", "shards", 2 * len(folder.shards)) as line:
+        counts = count(folder, tell, line.advance)
+        contents = contents_of(folder, lambda problem: None, line.advance)
     crawlers = crawlers_of(logs_of(folder.location), asked.options)
     known = Known(counts, contents, crawlers, _stored_bytes(folder), "sme" in asked.flags)
     try:
