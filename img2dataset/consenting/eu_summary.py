@@ -219,6 +219,8 @@ def _processing(known: Known) -> Iterable[str]:
         yield "- Signals that were seen, by rows:"
         for signal, rows in signals_in_words(counts.columns.signals):
             yield f"  - {_cell(signal)}: {rows:,}"
+    if counts.columns.with_column:
+        yield f"- Images in the dataset of which a signal says no or sets conditions: {counts.columns.kept:,}"
     shards = counts.columns.shards
     if unknown := shards - counts.columns.with_column:
         of = f"{unknown:,} of {counted(shards, 'shard')}"

@@ -40,6 +40,7 @@ def _signals(counts: ConsentCounts) -> list[str]:
         part = f", of the {columns.with_column:,} shards that have the column consent"
     lines = [f"signals by rows{part}:" if columns.signals else f"signals: none was seen{part}"]
     lines += table(signals_in_words(columns.signals))
+    lines.append(f"with an image, though a signal says no or sets conditions: {counted(columns.kept, 'row')}")
     if columns.broken:
         lines.append(f"WARNING: {counted(columns.broken, 'cell')} of the column consent cannot be read")
     return lines
