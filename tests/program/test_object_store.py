@@ -16,9 +16,19 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
+from img2dataset.storage import retries
 from tests.pictures import photograph
 from tests.program.failing_store import Store, failing_store
-from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, start, write_list
+from tests.program.runs import (
+    COMMAND,
+    Dataset,
+    read_dataset,
+    run,
+    run_here,
+    serve_photographs,
+    start,
+    write_list,
+)
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 from tests.storage.conftest import s3_server
@@ -26,12 +36,29 @@ from tests.storage.conftest import s3_server
 __all__ = ["s3_server"]  # a fixture
 
 ROWS, ROWS_PER_SHARD = 40, 10
+# Each interpreter that finds this waits less between its tries. How long the real waits are is seen where the
+# store is away for a while.
+SHORT_WAITS = """
+from img2dataset.storage import retries
+
+retries._FIRST_WAIT_S /= 20
+"""
 
 
 @pytest.fixture
-def store(s3_server: str) -> Iterator[Store]:
+def store(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     with failing_store(s3_server) as store:
+        # For runs in this process.
+        monkeypatch.setitem(fsspec.config.conf, "s3", access(store))
         yield store
+
+
+@pytest.fixture
+def short_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(SHORT_WAITS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_S", retries._FIRST_WAIT_S / 20)
 
 
 @pytest.fixture
@@ -116,12 +143,13 @@ def url_list(image_server: ImageServer, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("output_format", ["webdataset", pytest.param("parquet", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("short_waits")
 def test_a_store_that_fails_now_and_then_gets_every_row(
     store: Store, bucket: str, url_list: Path, tmp_path: Path, output_format: str
 ) -> None:
     store.failing_share = 0.15
     options = options_for(store, bucket, url_list, output_format)
-    result = run(**options)
+    result = run_here(**options)
     assert result.returncode == 0, result.stderr
     assert store.failures > 0
     store.heal()
@@ -130,7 +158,7 @@ def test_a_store_that_fails_now_and_then_gets_every_row(
     assert len(made.images) == ROWS
     assert sorted(row["url"] for row in made.rows) == sorted(url_list.read_text().split())
 
-    again = run(**options)
+    again = run_here(**options)
     assert again.returncode == 0, again.stderr
     assert "4 shards already done" in again.stdout
     assert store.shards_put() == []
@@ -174,6 +202,7 @@ def test_a_store_that_refuses_from_some_moment_on_fails_the_run_with_its_reason(
     assert verify(store, bucket).returncode == 0
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_a_store_that_stays_busy_fails_the_run_with_its_reason(
     store: Store, bucket: str, url_list: Path
 ) -> None:
@@ -220,7 +249,7 @@ def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
     url_list = tmp_path / "list.txt"
     url_list.write_text("\n".join(urls))
     options = options_for(store, bucket, url_list, output_format)
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     before = read_output(store, bucket, tmp_path / "before", output_format)
     assert before.statuses() == {"success": 7, "failed_to_download": 3}
 
@@ -239,7 +268,7 @@ def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
         now = read_output(store, bucket, tmp_path / f"{number}", output_format)
         assert before.images.items() <= now.images.items()
 
-    assert run(**options, incremental_mode="retry_failed").returncode == 0
+    assert run_here(**options, incremental_mode="retry_failed").returncode == 0
     after = read_output(store, bucket, tmp_path / "after", output_format)
     assert after.statuses() == {"success": ROWS_PER_SHARD}
     assert before.images.items() <= after.images.items()
