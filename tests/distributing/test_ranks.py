@@ -16,7 +16,16 @@ import pytest
 
 from img2dataset.formats.dataset import RUNS_FOLDER
 from tests.fetching.hosts.test_members import most_within
-from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, start, write_list
+from tests.program.runs import (
+    COMMAND,
+    Dataset,
+    read_dataset,
+    run,
+    run_here,
+    serve_photographs,
+    start,
+    write_list,
+)
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 
@@ -247,7 +256,19 @@ ENVIRONMENTS = {
 }
 
 
-@pytest.mark.parametrize("scheduler", ENVIRONMENTS)
+# Which variables mean what is for ``test_rank_numbers``; here, that ranks with no option divide a list.
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        "own",
+        "torchrun",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ENVIRONMENTS
+            if name not in ("own", "torchrun")
+        ),
+    ],
+)
 def test_the_environment_says_which_rank_it_is(
     scheduler: str, image_server: ImageServer, tmp_path: Path
 ) -> None:
@@ -286,7 +307,7 @@ def test_two_runs_with_different_options_are_refused(options: dict[str, Any]) ->
 
 @pytest.mark.parametrize("mode", ["overwrite", "extend", "new_only"])
 def test_modes_that_begin_anew_are_refused(mode: str, options: dict[str, Any]) -> None:
-    result = run(**options, distributor="ranks", rank=0, world_size=2, incremental_mode=mode)
+    result = run_here(**options, distributor="ranks", rank=0, world_size=2, incremental_mode=mode)
     assert result.returncode == 2
     assert f"--incremental_mode {mode} cannot be used with --distributor ranks" in result.stderr
     assert result.stderr.count("\n") == 1
