@@ -55,25 +55,30 @@ def run(**options: Any) -> subprocess.CompletedProcess[str]:
 
 
 def run_here(**options: Any) -> subprocess.CompletedProcess[str]:
+    """As ``run``, by ``command_here``."""
+    environment = options.pop("environment", {})
+    with mock.patch.dict(os.environ, environment):
+        return command_here(*words(options))
+
+
+def command_here(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the words of a command line to their end in this process, with workers of its own as always.
 
     For tests of what a run makes: an interpreter that starts and loads all libraries takes longer than the
     run. What the workers say themselves on standard error is not in ``stderr``. What a run leaves here that
     fails is taken for that of a run under way, as its process lives on.
     """
-    environment = options.pop("environment", {})
-    arguments = words(options)
     stdout, stderr = io.StringIO(), io.StringIO()
     root = logging.getLogger()
     # Without pytest's, the command line sets up one of its own.
     handlers, root.handlers = root.handlers, []
     try:
         with (
-            mock.patch.dict(os.environ, environment),
+            mock.patch.dict(os.environ),
             contextlib.redirect_stdout(stdout),
             contextlib.redirect_stderr(stderr),
         ):
-            status = run_command(arguments)
+            status = run_command(list(arguments))
     finally:
         root.handlers = handlers
     return subprocess.CompletedProcess([COMMAND, *arguments], status, stdout.getvalue(), stderr.getvalue())
