@@ -20,8 +20,8 @@ from img2dataset.storage import retries
 from tests.pictures import photograph
 from tests.program.failing_store import Store, failing_store
 from tests.program.runs import (
-    COMMAND,
     Dataset,
+    command_here,
     read_dataset,
     run,
     run_here,
@@ -115,14 +115,8 @@ def read_output(store: Store, bucket: str, local: Path, output_format: str) -> D
     return dataset
 
 
-def verify(store: Store, bucket: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "verify", f"s3://{bucket}/out", *words],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, **environment(store)},
-    )
+def verify(bucket: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return command_here("verify", f"s3://{bucket}/out", *words)
 
 
 def options_for(store: Store, bucket: str, url_list: Path, output_format: str) -> dict[str, Any]:
@@ -162,7 +156,7 @@ def test_a_store_that_fails_now_and_then_gets_every_row(
     assert again.returncode == 0, again.stderr
     assert "4 shards already done" in again.stdout
     assert store.shards_put() == []
-    checked = verify(store, bucket, "--images")
+    checked = verify(bucket, "--images")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
@@ -190,7 +184,7 @@ def test_a_store_that_refuses_from_some_moment_on_fails_the_run_with_its_reason(
     assert len([name for name in store.shards_put() if name.endswith(".tar")]) == 2 + 2 * 3
     made = read_output(store, bucket, tmp_path / "made", "webdataset")
     assert made.statuses() == {"success": 2 * ROWS_PER_SHARD}
-    assert "missing" in verify(store, bucket).stdout
+    assert "missing" in verify(bucket).stdout
 
     store.heal()
     again = run(**options)
@@ -199,7 +193,7 @@ def test_a_store_that_refuses_from_some_moment_on_fails_the_run_with_its_reason(
     whole = read_output(store, bucket, tmp_path / "whole", "webdataset")
     assert whole.statuses() == {"success": ROWS}
     assert made.images.items() <= whole.images.items()
-    assert verify(store, bucket).returncode == 0
+    assert verify(bucket).returncode == 0
 
 
 @pytest.mark.usefixtures("short_waits")
@@ -263,7 +257,7 @@ def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
         assert cut_short.returncode == (1 if store.failures else 0), cut_short.stderr
         store.heal()
         # Nobody but verify has been there since: it completes what was cut short.
-        checked = verify(store, bucket, "--images", "--remove")
+        checked = verify(bucket, "--images", "--remove")
         assert checked.returncode == 0, checked.stdout + checked.stderr
         now = read_output(store, bucket, tmp_path / f"{number}", output_format)
         assert before.images.items() <= now.images.items()
