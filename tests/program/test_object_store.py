@@ -187,7 +187,7 @@ def test_a_store_that_refuses_from_some_moment_on_fails_the_run_with_its_reason(
     assert "missing" in verify(bucket).stdout
 
     store.heal()
-    again = run(**options)
+    again = run_here(**options)
     assert again.returncode == 0, again.stderr
     assert len([name for name in store.shards_put() if name.endswith(".tar")]) == 2
     whole = read_output(store, bucket, tmp_path / "whole", "webdataset")
@@ -324,7 +324,7 @@ def test_what_a_stop_has_kept_on_a_store_is_completed(
         stdout, _ = process.communicate(timeout=60)
         assert f"{ROWS_PER_SHARD - 1} rows, {ROWS_PER_SHARD - 1} images" in stdout
         before = {url: image_server.count(f"/store-kept/{n}.jpg") for n, url in enumerate(addresses)}
-        assert run(**{**options, "timeout": 1}).returncode == 0
+        assert run_here(**{**options, "timeout": 1}).returncode == 0
         assert {url: image_server.count(f"/store-kept/{n}.jpg") for n, url in enumerate(addresses)} == before
         files = file_system(store)
         assert not any("img2dataset_unfinished" in path for path in files.find(f"{bucket}/{output_format}"))
