@@ -21,7 +21,7 @@ from img2dataset.status.command import lines
 from img2dataset.status.folder_status import folder_status
 from img2dataset.storage.locations import locate
 from img2dataset.storage.notes import write_note
-from tests.program.runs import COMMAND, run, serve_photographs, start, write_list
+from tests.program.runs import COMMAND, command_here, run, serve_photographs, start, write_list
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 from tests.storage.conftest import s3_server
@@ -42,9 +42,7 @@ def options(image_server: ImageServer, tmp_path: Path) -> dict[str, Any]:
 
 
 def status_of(folder: Any, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "status", str(folder), *words], capture_output=True, text=True, timeout=60
-    )
+    return command_here("status", str(folder), *words)
 
 
 def as_json(folder: Any) -> dict[str, Any]:
