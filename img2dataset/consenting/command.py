@@ -31,8 +31,9 @@ asked. Of this program or of 1.47.0, in any format.
 
   OUTPUT        the output folder, on any fsspec file system
   --recheck     ask again for the rows with an image: robots.txt, tdmrep.json
-                and the headers of answers, not what is in the pictures; list
-                the rows that are reserved now: key, URL, signal, value
+                and the headers of answers; of what is in the pictures, what
+                --save_consent kept counts. List the rows that are reserved
+                now: key, URL, signal, value
   --remove      and take these out of their shards; their metadata stay, as
                 those of rows that failed
   --eu_summary  write what the AI Act's public summary of training content asks
@@ -117,6 +118,7 @@ def read_asked(words: list[str], given_by: GivenBy) -> Asked:
             eu_summary = value
         else:
             rest.append(word)
+    _check_words(rest)
     options = dict(given_by(rest))
     output = options.pop("url_list", None)
     if not output:
@@ -124,6 +126,16 @@ def read_asked(words: list[str], given_by: GivenBy) -> Asked:
     asked = Asked(str(output), flags, eu_summary, options)
     _check(asked)
     return asked
+
+
+def _check_words(words: list[str]) -> None:
+    from img2dataset.options import read_words, refuse_unknown_names
+
+    read = read_words(words)
+    if len(read.alone) > 1:
+        second = read.texts[read.alone[1]]
+        raise OptionError(f"consent takes one output folder, and was given {second!r} too; {_SEE_HELP}")
+    refuse_unknown_names(read, "consent", (*_FLAGS, _EU_SUMMARY))
 
 
 def _check(asked: Asked) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ _OF_CRAWLER = (
     *("user_agent", "user_agent_token", "contact", "consent", "respect_robots_txt", "respect_tdm"),
     *("disallowed_header_directives",),
 )
+
+_ROBOTS = "/robots.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,12 @@ class Crawler:
     def measures(self) -> str:
         """What it honoured, in words."""
         headers = f"the headers {', '.join(self.headers)} of answers" if self.headers else "no headers"
-        files = f"; {' and '.join(self.files)} of each site" if self.files else "; no files of sites"
+        asked = f"; {' and '.join(self.files)} of each site" if self.files else ""
+        unasked = "" if self.files else f"; files of sites, such as {_ROBOTS}, were not asked for"
         pictures = "; IPTC data mining and C2PA in the pictures" if self.heeds_pictures else ""
         added = f"; {printable(', '.join(self.added))}, of other packages" if self.added else ""
-        return f"{self.shown_name} honoured {headers}{files}{pictures}{added}"
+        unheeded = "" if self.heeds_pictures else "; what pictures say themselves was not heeded"
+        return f"{self.shown_name} honoured {headers}{asked}{pictures}{added}{unasked}{unheeded}"
 
 
 def crawlers_of(logs: Sequence[RunLog], given: Mapping[str, Any]) -> list[Crawler]:
@@ -65,11 +70,22 @@ def _crawler(options: Mapping[str, Any], version: str) -> Crawler:
     if values.get("consent") == "strict":
         values.setdefault("respect_robots_txt", True)
         values.setdefault("respect_tdm", True)
-    settings = FetchSettings(**values)
+    added = tuple(options.get("consent_signals") or ())
+    return dataclasses.replace(crawler_with(FetchSettings(**values), version), added=added)
+
+
+def crawler_with(settings: FetchSettings, version: str = __version__) -> Crawler:
+    """The crawler of a fetcher.
+
+    Args:
+        settings: of the fetcher.
+        version: of this program, that the fetcher was of.
+    """
+    added, settings = settings.consent_signals, dataclasses.replace(settings, consent_signals=())
     return Crawler(
         settings.user_agent_header.replace(f"img2dataset/{__version__}", f"img2dataset/{version}", 1),
         tuple(signal.name for signal in wanted_headers(settings)),
         tuple(file.path for file in wanted_files(settings)),
         settings.consent == "strict",
-        tuple(options.get("consent_signals") or ()),
+        tuple(added),
     )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.consenting.asking_options import asking_options, logs_of
+from img2dataset.consenting.crawlers import Crawler, crawler_with
 from img2dataset.consenting.folder import OnProblem, Problems, all_statistics, open_output
 from img2dataset.consenting.lines import table
 from img2dataset.consenting.rechecking import Finding, RecheckedShard, Verdict, recheck
+from img2dataset.consenting.removal_notes import RemovalNote, keep_removal
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.printable import printable
@@ -66,6 +69,11 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
             told.shard(shard)
             if remover is not None:
                 told.removed(_removed(remover, shard, problems))
+    if told.is_removing:
+        try:
+            keep_removal(folder.location, told.removal_note(crawler_with(settings)))
+        except Exception as error:  # every file system has its own errors
+            tell(f"what was taken out is not noted in the folder: {one_line(error)}")
     told.end(is_stopped=stop.made)
     if stop.signal_number is not None:
         return exit_status_of(stop.signal_number)
@@ -89,6 +97,7 @@ class _Told:
 
     def __init__(self, output: str, *, as_json: bool, is_removing: bool) -> None:
         self.is_removing = is_removing
+        self._output = output
         self._as_json = as_json
         self._verdicts: Counter[Verdict] = Counter()
         self._signals: Counter[str] = Counter()
@@ -115,6 +124,18 @@ class _Told:
         """So many rows were taken out of a shard."""
         self._removed += rows
         self._rewritten += rows > 0
+
+    def removal_note(self, crawler: Crawler) -> RemovalNote:
+        """What is kept of this in the folder."""
+        verdicts = self._verdicts
+        return RemovalNote(
+            time.strftime("%Y-%m-%d", time.gmtime()),
+            crawler,
+            verdicts.total(),
+            verdicts["reserved"],
+            verdicts["not known"],
+            self._removed,
+        )
 
     def end(self, *, is_stopped: bool) -> None:
         """Tell the counts."""
@@ -166,7 +187,8 @@ class _Told:
             shards = counted(self._rewritten, "shard")
             lines.append(f"taken out: {counted(self._removed, 'row')} of {shards}")
             if self._removed:
-                lines.append("report.html tells of the folder as it was: img2dataset report makes it anew")
+                lines.append("report.html tells of the folder as it was:")
+                lines.append(f"  img2dataset report {self._output} makes it anew")
         return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def test_what_was_left_out_and_seen_is_counted(make: Maker, urls: list[str], out
     found = document(folder)
     assert (found["shards"], found["rows"], found["images"], found["shards_with_column"]) == (3, 9, 2, 3)
     assert found["left_out"] == {"opt-out: X-Robots-Tag": 2, "opt-out: Content-Usage": 1}
-    assert found["asked_to_pay"] == 3
+    assert (found["asked_to_pay"], found["images_with_a_no"]) == (3, 0)
     assert found["prices"] == {"USD": {"rows": 2, "sum": "1.51"}}
     signals = {(each["signal"], each["says"], each["honoured"]): each["rows"] for each in found["signals"]}
     assert signals == {
@@ -67,13 +68,17 @@ def test_what_was_left_out_and_seen_is_counted(make: Maker, urls: list[str], out
     assert "rows: 9 in 3 shards, 2 with an image" in lines
     assert "left out, as their site wishes: 3 rows" in lines
     assert "left out, as they are sold: 3 rows, USD 1.51" in lines
-    assert "x-robots-tag, says unknown, honoured" in lines
+    assert "with an image, though a signal says no or sets conditions: 0 rows" in lines
+    assert re.search("^  x-robots-tag, says no, honoured +2$", lines, re.MULTILINE)
+    assert re.search("^  x-robots-tag, says unknown +1$", lines, re.MULTILINE)
+    assert re.search("^hosts: +left out +with a no$", lines, re.MULTILINE)
+    assert re.search("^  127.0.0.1 +5 +2$", lines, re.MULTILINE)
 
 
 def test_a_no_that_is_not_honoured_is_told_as_such(make: Maker, urls: list[str]) -> None:
     options = {"consent": "off", "disallowed_header_directives": [], "save_consent": True}
     found = document(make(urls, **options))
-    assert (found["images"], found["left_out"]) == (5, {})
+    assert (found["images"], found["left_out"], found["images_with_a_no"]) == (5, {}, 3)
     assert {"signal": "x-robots-tag", "says": "no", "honoured": False, "rows": 2} in found["signals"]
     assert found["hosts"][0] == {"host": "127.0.0.1", "left_out": 3, "reserved": 2}
 
@@ -114,7 +119,12 @@ def test_nothing_that_strangers_have_written_reaches_the_terminal_as_it_is(
 
 
 def test_a_column_of_the_list_that_is_called_so_is_not_counted(tmp_path: Path, site: ImageServer) -> None:
-    forged = json.dumps([{"signal": "x", "where": "header", "value": "", "says": "no", "honoured": True}])
+    forged = json.dumps(
+        [
+            {"signal": "c2pa", "where": "c2pa manifest", "value": "notAllowed", "says": "no"}
+            | {"honoured": True, "seen": "2026-11-29T10:15:28Z"}
+        ]
+    )
     rows = {"url": [site.put("/a.jpg", PICTURE)] * 3, "consent": ["[" * 100_000, forged, "mine"]}
     pq.write_table(pa.table(rows), tmp_path / "list.parquet")
     options = {"url_list": tmp_path / "list.parquet", "input_format": "parquet", "processes_count": 1}
@@ -123,6 +133,7 @@ def test_a_column_of_the_list_that_is_called_so_is_not_counted(tmp_path: Path, s
     found = document(tmp_path / "out")
     counts = ("images", "shards_with_column", "signals", "broken_cells", "hosts")
     assert [found[name] for name in counts] == [3, 0, [], 0, []]
+    assert document(tmp_path / "out", "--recheck")["free"] == 3
     both = run(**options, output_folder=tmp_path / "both", save_consent=True)
     assert (both.returncode, both.stderr.count("\n")) == (2, 1)
     assert "--save_additional_columns has 'consent', which --save_consent uses itself" in both.stderr
@@ -141,7 +152,9 @@ def test_a_column_of_the_list_that_is_called_so_is_not_counted(tmp_path: Path, s
         (["OUT", "--recheck", "--save_consent", "True"], "--save_consent is no option of consent"),
         (["OUT", "--timeout", "3"], "--timeout is for --recheck"),
         (["OUT", "--recheck", "--timeout", "soon"], "--timeout is 'soon'"),
-        (["OUT", "--rechek"], "--rechek is not an option"),
+        (["OUT", "--rechek"], "--rechek is no option of consent (did you mean --recheck?)"),
+        (["OUT", "--recheck", "--timeuot", "3"], "(did you mean --timeout?); img2dataset consent --help"),
+        (["OUT", "other"], "consent takes one output folder, and was given 'other' too"),
         (["--json"], "consent needs the output folder"),
     ],
 )

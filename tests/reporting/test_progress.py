@@ -20,11 +20,11 @@ class Terminal(io.StringIO):
 def test_a_file_gets_plain_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    line = ProgressLine(first_line_s=0.05)
+    line = ProgressLine(first_line_s=1.0)
     line.set_total(4000)
     line.show(Counter({"success": 1}))
     assert stream.getvalue() == ""
-    time.sleep(0.06)
+    time.sleep(1.01)
     for count in range(500, 600):  # at once: one line, not a hundred
         line.show(Counter({"success": count, "failed_to_download": count}))
     line.close()

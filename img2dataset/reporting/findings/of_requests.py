@@ -265,25 +265,6 @@ def odd_answers(facts: Facts, surroundings: Surroundings) -> Finding | None:
     )
 
 
-def opt_outs(facts: Facts, surroundings: Surroundings) -> Finding | None:
-    beginnings = ("opt-out: ", failures.PAYMENT_REQUIRED)
-    rows, sold = rows_beginning(facts, *beginnings), rows_beginning(facts, failures.PAYMENT_REQUIRED)
-    causes = []
-    if rows > sold:
-        causes.append("the answers, files of their sites (robots.txt, tdmrep.json) or the images say so")
-    if sold:
-        causes.append(f"{sold:,} are sold (402), and nothing was paid")
-    return finding_of_rows(
-        facts,
-        FindingKind.OPT_OUTS,
-        rows,
-        "are not to be used, by their sites or by what stands in them",
-        "; ".join(causes),
-        "nothing: it is their right" + ("; owners of what is sold may give a licence" if sold else ""),
-        hosts_with(facts, *beginnings),
-    )
-
-
 def stored(facts: Facts, surroundings: Surroundings) -> Finding | None:
     rows = rows_beginning(facts, "storage: ", "file: ")
     return finding_of_rows(
@@ -310,6 +291,5 @@ RULES: tuple[Rule, ...] = (
     link_rot,
     servers_fail,
     odd_answers,
-    opt_outs,
     stored,
 )
