@@ -45,8 +45,8 @@ def by_spark(folder: Path, *settings: str) -> Iterator[Runs]:
 
 
 @contextlib.contextmanager
-def by_ray(dashboard_port: int | None = None) -> Iterator[Runs]:
-    """Runs on a Ray of several nodes."""
+def by_ray(dashboard_port: int | None = None) -> Iterator[tuple[Runs, Path]]:
+    """Runs on a Ray of several nodes, and the folder with its logs."""
     with ray_cluster(nodes=MEMBERS, dashboard_port=dashboard_port) as cluster:
         environment = {**ray_environment(), "RAY_ADDRESS": cluster.address}
 
@@ -54,7 +54,7 @@ def by_ray(dashboard_port: int | None = None) -> Iterator[Runs]:
             more = {**environment, **options.get("environment", {})}
             return ended([start(**{**options, "distributor": "ray", "environment": more})])
 
-        yield made
+        yield made, Path(cluster.folder)
 
 
 def ended(processes: list[Any]) -> str:

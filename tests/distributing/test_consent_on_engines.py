@@ -109,7 +109,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Runs]:
-    with by_ray() as runs:
+    with by_ray() as (runs, _):
         yield runs
 
 

@@ -1,8 +1,8 @@
 """What is said once, by whichever process finds it first: of a loader or stream and its copies in workers.
 
-Used by ``downloading`` and by ``streaming``. Workers of a ``DataLoader`` are forked or spawned for each epoch,
-and share nothing that outlives them but files: who says a text makes an empty one that stands for it, in the
-folder for temporary files.
+Used by ``downloading`` and by ``streaming``. Workers of a ``DataLoader`` are forked or spawned for each
+epoch, and share nothing that outlives them but files: who says a text makes an empty one that stands for it,
+in the folder for temporary files.
 """
 
 from __future__ import annotations
