@@ -101,7 +101,7 @@ class Member:
         self._rows: Counter[Status] = Counter()
         self._pool = LocalPool(engine, self._show, self.stop)
         self._pool.member = name
-        self._pool.tell = self._notice
+        self._pool.tell = self.notice
         self._tell = tell
         self.notices: list[str] = []
         if shards_ahead is not None:
@@ -149,10 +149,12 @@ class Member:
         self._record.rows(so_far)
         self._on_progress(so_far)
 
-    def _notice(self, text: str) -> None:
-        self.notices.append(text)
-        self._record.notice(text)
-        self._tell(text)
+    def notice(self, text: str) -> None:
+        """The user of the run is to know this."""
+        if text not in self.notices:
+            self.notices.append(text)
+            self._record.notice(text)
+            self._tell(text)
 
     def _look_for_stop(self) -> None:
         """Where nothing else reaches it, a member finds in the folder that the run is to stop."""

@@ -110,7 +110,7 @@ def _make(
         return
     member = _member_of(task, processes)
     deaths = len(member.deaths)
-    with numbered(task.work.write, name_of_process(), members, partition) as number:
+    with numbered(task.work.write, name_of_process(), members, partition, member.notice) as number:
         for report in member.make(shards, members, number):
             yield TaskSaid(report)
     for death in member.deaths[deaths:]:

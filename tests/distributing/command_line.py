@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,11 @@ def by_ranks(options: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def by_spark(folder: Path, *settings: str) -> Iterator[Runs]:
+def by_spark(folder: Path, **settings: str) -> Iterator[Runs]:
     """Runs on a standalone Spark; ``settings`` are more of its own."""
     with spark_machines(folder, MEMBERS) as machines:
-        of_session = [f"spark.master={machines.address}", "spark.executor.memory=512m", *settings]
-        config = "[" + ",".join(f'"{setting}"' for setting in of_session) + "]"
+        of_session = {"spark.master": machines.address, "spark.executor.memory": "512m", **settings}
+        config = json.dumps([f"{name}={value}" for name, value in of_session.items()])
 
         def made(options: dict[str, Any]) -> str:
             environment = {**machines.environment, **options.get("environment", {})}

@@ -78,8 +78,13 @@ def test_tasks_of_spark_sign_and_no_log_of_spark_has_the_key(
 ) -> None:
     events = tmp_path / "events"
     events.mkdir()
-    settings = ["spark.eventLog.enabled=true", f"spark.eventLog.dir=file://{events}", "spark.ui.enabled=true"]
-    with by_spark(tmp_path, *settings) as runs:
+    settings = {
+        "spark.ui.enabled": "true",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.dir": f"file://{events}",
+    }
+    with by_spark(tmp_path, **settings) as runs:
         said = run_signed(runs, server, key, key_file, tmp_path)
     # Spark's pages are made of the events; its executors' folders are in this one.
     assert any(b"SparkListenerTaskEnd" in content for content in files_in(events))

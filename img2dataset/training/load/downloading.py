@@ -93,14 +93,9 @@ def downloader_of(
 
 
 class _Answers:
-    """Which download belongs to which call; what the fetcher's thread holds on to, and nothing more.
+    """Which download belongs to which call; what the fetcher's thread holds on to, and nothing more."""
 
-    Args:
-        notice: what a process has still to say of hosts.
-    """
-
-    def __init__(self, notice: ContactNotice) -> None:
-        self.notice = notice
+    def __init__(self) -> None:
         self._waiting: dict[int, tuple[int, queue.SimpleQueue[tuple[int, Fetched]]]] = {}
         self._indices = itertools.count()
         self.fetcher: Fetcher | None = None
@@ -129,6 +124,8 @@ class EngineDownloader:
         self._said_once = said_once or SaidOnce()
         self._lock = threading.Lock()  # guards what follows
         self._answers: _Answers | None = None
+        # What this process has still to say of hosts.
+        self._notice: ContactNotice | None = None
         self._process_id = 0
 
     def download(
@@ -143,7 +140,8 @@ class EngineDownloader:
             for number, (url, outdated) in enumerate(wanted)
         ]
         assert answers.fetcher is not None
-        answers.notice.look_at(url for url, _ in wanted)
+        assert self._notice is not None
+        self._notice.look_at(url for url, _ in wanted)
         answers.fetcher.submit(rows)
         entries: dict[int, Entry] = {}
         while len(entries) < len(wanted):
@@ -164,7 +162,8 @@ class EngineDownloader:
         if self._answers is None or self._process_id != os.getpid():
             if self._answers is not None:
                 _inherited.append(self._answers)
-            answers = _Answers(ContactNotice(self._settings, self._said_once, WAY_TO_GIVE_CONTACT))
+            answers = _Answers()
+            self._notice = ContactNotice(self._settings, self._said_once, WAY_TO_GIVE_CONTACT)
             answers.fetcher = Fetcher(self._settings, answers.deliver)
             weakref.finalize(self, _close_in, os.getpid(), answers.fetcher).atexit = False
             self._answers, self._process_id = answers, os.getpid()
