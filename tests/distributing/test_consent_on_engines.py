@@ -36,6 +36,11 @@ def site() -> Iterator[ImageServer]:
 
 @pytest.fixture
 def options(site: ImageServer, tmp_path: Path) -> dict[str, Any]:
+    return strict_options(site, tmp_path)
+
+
+def strict_options(site: ImageServer, tmp_path: Path) -> dict[str, Any]:
+    """Those of a run that heeds and keeps all that the site says, over a list of its images."""
     picture = photograph(80, 60)
     prohibited = jpeg(xmp_segment(saying("DMI-PROHIBITED")))
     for name in ("free", "no", "reserved", "licensed"):

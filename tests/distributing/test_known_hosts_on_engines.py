@@ -13,7 +13,7 @@ from tests.distributing.command_line import MEMBERS, Runs, by_ranks, by_ray, by_
 from tests.program.test_known_hosts import most_mbit_per_s
 from tests.servers import ImageServer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROWS, SIZE, MBIT_PER_S = 160, 30_000, 4.0
 POLICY = "{host}: {{connections: 2, mbit_per_s: {rate}, contact: true}}"
 
@@ -85,28 +85,24 @@ def assert_said_once(runs: Runs, server: ImageServer, options: dict[str, Any]) -
     assert said.count("asks for a contact") == 1, said
 
 
-@pytest.mark.slow
 def test_tasks_of_spark_keep_to_a_known_host_together(
     spark: Runs, server: ImageServer, options: dict[str, Any]
 ) -> None:
     assert notices_of(spark, server, options) == 1
 
 
-@pytest.mark.slow
 def test_nodes_of_ray_keep_to_a_known_host_together(
     ray: Runs, server: ImageServer, options: dict[str, Any]
 ) -> None:
     assert notices_of(ray, server, options) == 1
 
 
-@pytest.mark.slow
 def test_spark_says_once_what_its_tasks_have_found(
     spark: Runs, server: ImageServer, options: dict[str, Any]
 ) -> None:
     assert_said_once(spark, server, options)
 
 
-@pytest.mark.slow
 def test_ray_says_once_what_its_nodes_have_found(
     ray: Runs, server: ImageServer, options: dict[str, Any]
 ) -> None:
