@@ -144,12 +144,12 @@ def _counts(asked: Asked) -> str:
     from img2dataset.consenting.counting import count
     from img2dataset.consenting.folder import open_output
     from img2dataset.consenting.lines import lines_of_counts
-    from img2dataset.consenting.progress import progress
     from img2dataset.formats.json_text import json_text
+    from img2dataset.work_line import work_line
 
     folder = open_output(asked.output)
-    with progress("shards", len(folder.shards)) as done:
-        counts = count(folder, tell, done)
+    with work_line("counting", "shards", len(folder.shards)) as line:
+        counts = count(folder, tell, line.advance)
     return json_text(counts.to_document()) if asked.as_json else "\n".join(lines_of_counts(counts))
 
 

@@ -19,7 +19,6 @@ from img2dataset.consenting.counting import ConsentCounts, count
 from img2dataset.consenting.crawlers import Crawler, crawlers_of
 from img2dataset.consenting.domains import Contents, contents_of
 from img2dataset.consenting.folder import OnProblem, open_output
-from img2dataset.consenting.progress import progress
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats.dataset import METADATA_ENDING
@@ -28,6 +27,7 @@ from img2dataset.printable import printable
 from img2dataset.reporting.report.folder import Folder
 from img2dataset.storage.locations import locate
 from img2dataset.storage.putting import put_text
+from img2dataset.work_line import work_line
 
 if TYPE_CHECKING:
     from img2dataset.consenting.command import Asked
@@ -70,9 +70,9 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
     assert asked.eu_summary is not None
     target = locate(asked.eu_summary, "--eu_summary", OutputError)
     folder = open_output(asked.output)
-    with progress("shards", 2 * len(folder.shards)) as done:
-        counts = count(folder, tell, done)
-        contents = contents_of(folder, lambda problem: None, done)
+    with work_line("counting", "shards", 2 * len(folder.shards)) as line:
+        counts = count(folder, tell, line.advance)
+        contents = contents_of(folder, lambda problem: None, line.advance)
     crawlers = crawlers_of(logs_of(folder.location), asked.options)
     known = Known(counts, contents, crawlers, _stored_bytes(folder), "sme" in asked.flags)
     try:
@@ -170,8 +170,8 @@ def _domains(known: Known) -> Iterable[str]:
     yield ""
     yield (
         f"The top {share} of {counted(contents.domains_count, 'domain name')} by the size of their content,"
-        " which is the pixels of their images as they were downloaded. Host names stand for domain names,"
-        " without a leading `www.`."
+        " which is the pixels of their images as they were downloaded. A domain name stands for all hosts"
+        " below it, by the Public Suffix List."
     )
     if contents.without_size:
         yield f"Of {contents.without_size:,} images the size is not known; they count as images alone."

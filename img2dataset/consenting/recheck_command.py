@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from img2dataset.consenting.asking_options import asking_options, logs_of
 from img2dataset.consenting.folder import OnProblem, all_statistics, open_output
 from img2dataset.consenting.lines import table
-from img2dataset.consenting.progress import progress, say_beside_progress
 from img2dataset.consenting.rechecking import Finding, RecheckedShard, Verdict, recheck
 from img2dataset.counted import counted
 from img2dataset.errors import one_line
 from img2dataset.printable import printable
 from img2dataset.settings import fetch_settings
 from img2dataset.stopping import StopRequest, end_on_signals, exit_status_of, stop_on_signals
+from img2dataset.work_line import say_beside_line, work_line
 
 if TYPE_CHECKING:
     from img2dataset.consenting.command import Asked
@@ -64,8 +64,10 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
             from img2dataset.consenting.removing import removing_from
 
             remover = stack.enter_context(removing_from(options))
-        done = stack.enter_context(progress("rows", images))
-        for shard in recheck(folder, settings, lambda: stop.made or told.is_in_vain, on_problem, done):
+        line = stack.enter_context(work_line("asking again", "rows", images))
+        for shard in recheck(
+            folder, settings, lambda: stop.made or told.is_in_vain, on_problem, line.advance
+        ):
             told.shard(shard)
             if remover is not None:
                 told.removed(_removed(remover, shard, on_problem))
@@ -131,7 +133,7 @@ class _Told:
                 print("img2dataset: stopped; rows that are not counted were not asked", file=sys.stderr)
 
     def _say(self, text: str) -> None:
-        self._is_read = self._is_read and say_beside_progress(text)
+        self._is_read = self._is_read and say_beside_line(text)
 
     def _json_row(self, finding: Finding) -> str:
         names = ("key", "url", "verdict", "signal", "value")
