@@ -79,13 +79,10 @@ def _table(folder: Path) -> pa.Table:
     listed = _document(folder / _STATE).get("_data_files")
     if listed == []:
         raise InputError(f"the saved dataset {str(folder)!r} is empty; it has no rows")
-    names = (
-        [each.get("filename") for each in listed if isinstance(each, dict)]
-        if isinstance(listed, list)
-        else []
-    )
+    entries = listed if isinstance(listed, list) else []
+    names = [each.get("filename") for each in entries if isinstance(each, dict)]
     files = [folder / name for name in names if isinstance(name, str)]
-    if not files or len(files) < len(listed):
+    if not files or len(files) < len(entries):
         raise InputError(f"{str(folder / _STATE)!r} names no data files")
     try:
         return pa.concat_tables([_mapped(path) for path in files])
