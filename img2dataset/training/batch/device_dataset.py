@@ -74,8 +74,8 @@ class DeviceDataset(torch.utils.data.IterableDataset):  # type: ignore[misc, nam
             raise OptionError(f"batch_size is {batch_size!r}; it takes a whole number from 1")
         if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
             raise OptionError(
-                f"the dataset is a {type(dataset).__name__}, which has no samples by number; give one that has,"
-                " such as an ImageTextDataset"
+                f"the dataset is a {type(dataset).__name__}, which has no samples by number; give one that"
+                " has, such as an ImageTextDataset"
             )
         self.device = _usable(device)
         self.batch_size, self.drop_last = batch_size, drop_last
