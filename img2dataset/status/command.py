@@ -72,8 +72,8 @@ def _heading(shards: int, shards_done: int) -> str:
     if shards >= shards_done:
         return "findings:"
     return (
-        f"findings, of {shards:,} of the {counted(shards_done, 'shard')}: those that were logged since a run began"
-        " anew or took up failed rows; img2dataset report has those of all"
+        f"findings, of {shards:,} of the {counted(shards_done, 'shard')}: those that were logged since a run"
+        " began anew or took up failed rows; img2dataset report has those of all"
     )
 
 

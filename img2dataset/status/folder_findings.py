@@ -14,7 +14,7 @@ logger = logging.getLogger("img2dataset")
 
 
 def folder_findings(path: str) -> tuple[list[Finding], int]:
-    """The findings of what has been done in an output folder, what matters most first, and of how many shards.
+    """What is found in what has been done in an output folder, what matters most first; of how many shards.
 
     None without a log. A run that begins anew, or takes failed rows up again, counts from there on, so that
     the shards may be fewer than the folder has.
