@@ -12,13 +12,14 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from img2dataset.counted import counted
 from img2dataset.errors import OutputError
 from img2dataset.formats import output_format
 from img2dataset.manifest import MANIFEST_NAME, Manifest, OthersShards, RunRecord
 from img2dataset.options import Options
 from img2dataset.reading import Reader
-from img2dataset.reporting.progress import known_urls_line
 from img2dataset.types import PlannedShard, RowsSpec, Shard
+from img2dataset.work_line import work_line
 from img2dataset.working.output_folder import OutputFolder
 
 if TYPE_CHECKING:
@@ -134,7 +135,12 @@ class RunInFolder:
     def _read_known(self, known: KnownUrls) -> None:
         """Read which URLs are left out and where this run begins; note both before a shard is made."""
         before = self._shards_before()
-        with known_urls_line(len(self.done)) as show:
+        with work_line("known URLs", "shards", len(self.done)) as line:
+
+            def show(read: int, urls: int) -> None:
+                line.note(counted(urls, "URL"))
+                line.advance_to(read)
+
             known.add_from_metadata(self.output.metadata_paths(before), show)
             # A run that leaves the same URLs out gives every shard the rows that it had. There are others if
             # retry_failed, say, has won some since; which matters only if a shard was made.

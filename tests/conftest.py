@@ -20,7 +20,9 @@ def pytest_configure() -> None:
     """Let the programs that tests start be interrupted.
 
     Tests that are started in the background of a shell, or by nohup, have inherited to ignore these signals.
+    And have those programs compiled once, though they be started without make: each start took seconds.
     """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)

@@ -28,8 +28,9 @@ asked. Of this program or of 1.47.0, in any format.
 
   OUTPUT        the output folder, on any fsspec file system
   --recheck     ask again for the rows with an image: robots.txt, tdmrep.json
-                and the headers of answers, not what is in the pictures; list
-                the rows that are reserved now: key, URL, signal, value
+                and the headers of answers; of what is in the pictures, what
+                --save_consent kept counts. List the rows that are reserved
+                now: key, URL, signal, value
   --remove      and take these out of their shards; their metadata stay, as
                 those of rows that failed
   --eu_summary  write what the AI Act's public summary of training content asks
@@ -110,6 +111,7 @@ def read_asked(words: list[str], given_by: GivenBy) -> Asked:
             eu_summary = value
         else:
             rest.append(word)
+    _check_words(rest)
     options = dict(given_by(rest))
     output = options.pop("url_list", None)
     if not output:
@@ -117,6 +119,16 @@ def read_asked(words: list[str], given_by: GivenBy) -> Asked:
     asked = Asked(str(output), flags, eu_summary, options)
     _check(asked)
     return asked
+
+
+def _check_words(words: list[str]) -> None:
+    from img2dataset.options import read_words, refuse_unknown_names
+
+    read = read_words(words)
+    if len(read.alone) > 1:
+        second = read.texts[read.alone[1]]
+        raise OptionError(f"consent takes one output folder, and was given {second!r} too; {_SEE_HELP}")
+    refuse_unknown_names(read, "consent", (*_FLAGS, _EU_SUMMARY))
 
 
 def _check(asked: Asked) -> None:
@@ -144,12 +156,12 @@ def _counts(asked: Asked) -> str:
     from img2dataset.consenting.counting import count
     from img2dataset.consenting.folder import open_output
     from img2dataset.consenting.lines import lines_of_counts
-    from img2dataset.consenting.progress import progress
     from img2dataset.formats.json_text import json_text
+    from img2dataset.work_line import work_line
 
     folder = open_output(asked.output)
-    with progress("shards", len(folder.shards)) as done:
-        counts = count(folder, tell, done)
+    with work_line("counting", "shards", len(folder.shards)) as line:
+        counts = count(folder, tell, line.advance)
     return json_text(counts.to_document()) if asked.as_json else "\n".join(lines_of_counts(counts))
 
 

@@ -45,6 +45,7 @@ class ColumnCounts:
 
     ``signals``: rows by signal. ``left_out``: rows by host that were left out since their site did not want
     them taken, or wanted to be paid; ``reserved``: rows by host of which a signal says no, honoured or not.
+    ``kept``: rows with an image of which a signal says no or sets conditions.
     Of very many hosts the counts are of those that have most. ``shards``: those that were read,
     ``with_column`` those of them that have the column ``consent``; ``broken``: cells of it that cannot be
     read.
@@ -56,6 +57,7 @@ class ColumnCounts:
     left_out: Counter[str] = field(default_factory=Counter)
     reserved: Counter[str] = field(default_factory=Counter)
     broken: int = 0
+    kept: int = 0
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Count these rows."""
@@ -68,27 +70,30 @@ class ColumnCounts:
             if message is None and cell is None:
                 continue
             is_left_out = message is not None and is_of_consent(failure_of(message))
-            is_reserved = cell is not None and self._take_cell(cell)
+            said = self._take_cell(cell) if cell is not None else frozenset()
+            self.kept += message is None and not said.isdisjoint(("no", "conditions"))
+            is_reserved = "no" in said
             if (is_left_out or is_reserved) and urls is not None:
                 host = host_of(urls[row].as_py())
                 self.left_out[host] += is_left_out
                 self.reserved[host] += is_reserved
         self._bound()
 
-    def _take_cell(self, cell: str) -> bool:
-        """Count the signals of a cell; whether any says no."""
+    def _take_cell(self, cell: str) -> frozenset[Says]:
+        """Count the signals of a cell; what they say."""
         found = _signals_of(cell)
         if found is None:
             self.broken += 1
-            return False
+            return frozenset()
         self.signals.update(found)
-        return any(says == "no" for _, says, _ in found)
+        return frozenset(says for _, says, _ in found)
 
     def add(self, other: ColumnCounts) -> None:
         """Take the counts of other rows in."""
         self.shards += other.shards
         self.with_column += other.with_column
         self.broken += other.broken
+        self.kept += other.kept
         self.signals.update(other.signals)
         self.left_out.update(other.left_out)
         self.reserved.update(other.reserved)
@@ -169,6 +174,7 @@ class ConsentCounts:
                 {"signal": signal, "says": says, "honoured": honoured, "rows": rows}
                 for (signal, says, honoured), rows in columns.signals.most_common()
             ],
+            "images_with_a_no": columns.kept if columns.with_column else None,
             "broken_cells": columns.broken,
             "hosts": [
                 {"host": host, "left_out": left_out, "reserved": reserved}

@@ -18,6 +18,8 @@ _OF_CRAWLER = (
     *("disallowed_header_directives",),
 )
 
+_ROBOTS = "/robots.txt"
+
 
 @dataclass(frozen=True, slots=True)
 class Crawler:
@@ -40,9 +42,11 @@ class Crawler:
     def measures(self) -> str:
         """What it honoured, in words."""
         headers = f"the headers {', '.join(self.headers)} of answers" if self.headers else "no headers"
-        files = f"; {' and '.join(self.files)} of each site" if self.files else "; no files of sites"
+        asked = f"; {' and '.join(self.files)} of each site" if self.files else ""
+        unasked = "" if self.files else f"; files of sites, such as {_ROBOTS}, were not asked for"
         pictures = "; IPTC data mining and C2PA in the pictures" if self.heeds_pictures else ""
-        return f"{self.shown_name} honoured {headers}{files}{pictures}"
+        unheeded = "" if self.heeds_pictures else "; what pictures say themselves was not heeded"
+        return f"{self.shown_name} honoured {headers}{asked}{pictures}{unasked}{unheeded}"
 
 
 def crawlers_of(logs: Sequence[RunLog], given: Mapping[str, Any]) -> list[Crawler]:
@@ -62,7 +66,16 @@ def _crawler(options: Mapping[str, Any], version: str) -> Crawler:
     if values.get("consent") == "strict":
         values.setdefault("respect_robots_txt", True)
         values.setdefault("respect_tdm", True)
-    settings = FetchSettings(**values)
+    return crawler_with(FetchSettings(**values), version)
+
+
+def crawler_with(settings: FetchSettings, version: str = __version__) -> Crawler:
+    """The crawler of a fetcher.
+
+    Args:
+        settings: of the fetcher.
+        version: of this program, that the fetcher was of.
+    """
     return Crawler(
         settings.user_agent_header.replace(f"img2dataset/{__version__}", f"img2dataset/{version}", 1),
         tuple(signal.name for signal in wanted_headers(settings)),

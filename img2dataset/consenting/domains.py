@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from img2dataset.consenting.counting import host_of
+from img2dataset.consenting.domain_names import domain_name_of
 from img2dataset.consenting.folder import OnProblem, readable_batches, shards_with_metadata
 from img2dataset.reporting.report.columns import texts_of
 from img2dataset.reporting.report.folder import Folder
@@ -68,7 +69,7 @@ class Contents:
         batch = batch.filter(is_image)
         pixels = _pixels(batch)
         for url, size in zip(texts_of(batch["url"]).to_pylist(), pixels, strict=True):
-            name = host_of(url).removeprefix("www.")
+            name = domain_name_of(host_of(url))
             domain = self.domains.get(name)
             if domain is None:
                 domain = self.domains[name] = Domain()

@@ -19,7 +19,8 @@ from img2dataset.consenting.counting import ConsentCounts, count
 from img2dataset.consenting.crawlers import Crawler, crawlers_of
 from img2dataset.consenting.domains import Contents, contents_of
 from img2dataset.consenting.folder import OnProblem, open_output
-from img2dataset.consenting.progress import progress
+from img2dataset.consenting.lines import signals_in_words
+from img2dataset.consenting.removal_notes import RemovalNote, removals_of
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.formats.dataset import METADATA_ENDING
@@ -28,6 +29,7 @@ from img2dataset.printable import printable
 from img2dataset.reporting.report.folder import Folder
 from img2dataset.storage.locations import locate
 from img2dataset.storage.putting import put_text
+from img2dataset.work_line import work_line
 
 if TYPE_CHECKING:
     from img2dataset.consenting.command import Asked
@@ -43,11 +45,15 @@ _MOST_IMAGES = "more than 1 billion images"
 
 @dataclass(frozen=True)
 class Known:
-    """What a folder knows. ``stored_bytes`` is None where the sizes of its images are not at hand."""
+    """What a folder knows. ``stored_bytes`` is None where the sizes of its images are not at hand.
+
+    ``removals``: what was taken out of it later.
+    """
 
     counts: ConsentCounts
     contents: Contents
     crawlers: list[Crawler]
+    removals: list[RemovalNote]
     stored_bytes: int | None
     of_sme: bool
 
@@ -70,11 +76,17 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
     assert asked.eu_summary is not None
     target = locate(asked.eu_summary, "--eu_summary", OutputError)
     folder = open_output(asked.output)
-    with progress("shards", 2 * len(folder.shards)) as done:
-        counts = count(folder, tell, done)
-        contents = contents_of(folder, lambda problem: None, done)
+    with work_line("counting", "shards", 2 * len(folder.shards)) as line:
+        counts = count(folder, tell, line.advance)
+        contents = contents_of(folder, lambda problem: None, line.advance)
     crawlers = crawlers_of(logs_of(folder.location), asked.options)
-    known = Known(counts, contents, crawlers, _stored_bytes(folder), "sme" in asked.flags)
+    try:
+        removals = removals_of(folder.location)
+    except Exception as error:  # every file system has its own errors
+        raise OutputError(
+            f"what was taken out of {asked.output!r} cannot be read: {one_line(error)}"
+        ) from error
+    known = Known(counts, contents, crawlers, removals, _stored_bytes(folder), "sme" in asked.flags)
     try:
         put_text(target, target.path, "\n".join(lines_of_summary(known)) + "\n")
     except Exception as error:  # every file system has its own errors
@@ -92,8 +104,9 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
             }
         )
     return (
-        f"{asked.eu_summary}: {len(listed):,} of {counted(contents.domains_count, 'domain name')};"
-        " fill in what it leaves to you"
+        f"summary: {asked.eu_summary}\n"
+        f"  it lists {len(listed):,} of {counted(contents.domains_count, 'domain name')};\n"
+        f"  what it cannot know says: {TO_BE_FILLED_IN.strip('*')}"
     )
 
 
@@ -107,6 +120,7 @@ def lines_of_summary(known: Known) -> list[str]:
         f"Drafted by img2dataset on {time.strftime('%Y-%m-%d', time.gmtime())} from the dataset"
         f" {_code(os.path.basename(known.counts.folder.location.name.rstrip('/')))}.",
         "What it cannot know is marked; what it says is of this dataset alone.",
+        *_open("Version of the summary", "Last update", "Earlier versions"),
         *_general(known),
         *_sources(known),
         *_processing(known),
@@ -117,13 +131,18 @@ def _general(known: Known) -> Iterable[str]:
     images = known.counts.images
     size = next((name for limit, name in _IMAGE_RANGES if images < limit), _MOST_IMAGES)
     yield from _headed("## 1. General information")
-    yield from _headed("### 1.1. Provider identification", TO_BE_FILLED_IN)
-    yield from _headed("### 1.2. Model identification", TO_BE_FILLED_IN)
+    yield from _headed("### 1.1. Provider identification")
+    yield from _open("Name and contact of the provider", "Name and contact of the authorised representative")
+    yield from _headed("### 1.2. Model identification")
+    yield from _open(
+        "Models, with their versions", "Models that they depend on", "Placed on the Union market on"
+    )
     yield from _headed("### 1.3. Modalities, overall training data size and other characteristics")
     yield from ("", "| modality | size | types of content |", "| --- | --- | --- |")
     yield f"| image | {size} ({images:,}{_bytes(known.stored_bytes)}) | {TO_BE_FILLED_IN} |"
     if known.contents.captions:
-        yield f"| text | {known.contents.captions:,} captions of these images | {TO_BE_FILLED_IN} |"
+        captions = f"{known.contents.captions:,} captions of these images; in tokens: {TO_BE_FILLED_IN}"
+        yield f"| text | {captions} | {TO_BE_FILLED_IN} |"
     period = known.period
     yield from ("", f"- Latest date of data acquisition: {period[1] if period else TO_BE_FILLED_IN}")
     yield f"- Linguistic characteristics: {_scripts(known.contents)}"
@@ -134,8 +153,10 @@ def _sources(known: Known) -> Iterable[str]:
     yield from _headed("## 2. List of data sources")
     yield from _headed("### 2.1. Publicly available datasets", TO_BE_FILLED_IN)
     yield "Name the list of URLs here if it is a published dataset."
-    yield from _headed(
-        "### 2.2. Private non-publicly available datasets obtained from third parties", TO_BE_FILLED_IN
+    yield from _headed("### 2.2. Private non-publicly available datasets obtained from third parties")
+    yield from _open(
+        "2.2.1. Datasets commercially licensed by rightsholders or their representatives",
+        "2.2.2. Private datasets obtained from other third parties",
     )
     yield from _headed("### 2.3. Data crawled and scraped from online sources")
     period = known.period
@@ -170,8 +191,8 @@ def _domains(known: Known) -> Iterable[str]:
     yield ""
     yield (
         f"The top {share} of {counted(contents.domains_count, 'domain name')} by the size of their content,"
-        " which is the pixels of their images as they were downloaded. Host names stand for domain names,"
-        " without a leading `www.`."
+        " which is the pixels of their images as they were downloaded. A domain name stands for all hosts"
+        " below it, by the Public Suffix List."
     )
     if contents.without_size:
         yield f"Of {contents.without_size:,} images the size is not known; they count as images alone."
@@ -196,12 +217,32 @@ def _processing(known: Known) -> Iterable[str]:
     yield f"- Images left out since their site asks to be paid (status 402): {counts.unpaid:,}"
     if counts.columns.signals:
         yield "- Signals that were seen, by rows:"
-        for (signal, says, honoured), rows in counts.columns.signals.most_common():
-            how = "honoured" if honoured else "recorded, not honoured"
-            yield f"  - {_cell(signal)}, says {says}, {how}: {rows:,}"
-    yield f"- Measures before and after the collection: {TO_BE_FILLED_IN}"
+        for signal, rows in signals_in_words(counts.columns.signals):
+            yield f"  - {_cell(signal)}: {rows:,}"
+    if counts.columns.with_column:
+        yield f"- Images in the dataset of which a signal says no or sets conditions: {counts.columns.kept:,}"
+    shards = counts.columns.shards
+    if unknown := shards - counts.columns.with_column:
+        of = f"{unknown:,} of {counted(shards, 'shard')}"
+        yield f"- Signals that were seen are not known of {of}, made without --save_consent"
+    if known.removals:
+        yield "- Measures after the collection:"
+        yield from (f"  - {_removal(note)}" for note in known.removals)
+    yield f"- Further measures before and after the collection: {TO_BE_FILLED_IN}"
     yield from _headed("### 3.2. Removal of illegal content", TO_BE_FILLED_IN)
     yield from _headed("### 3.3. Other information (optional)", TO_BE_FILLED_IN)
+
+
+def _removal(note: RemovalNote) -> str:
+    return (
+        f"{_cell(note.day)}: {counted(note.asked, 'image')} asked for again, {note.removed:,} taken out as"
+        f" reserved now, {note.not_known:,} kept without an answer; {note.crawler.measures}"
+    )
+
+
+def _open(*names: str) -> list[str]:
+    """What the provider fills in, one below the other."""
+    return ["", *(f"- {name}: {TO_BE_FILLED_IN}" for name in names)]
 
 
 def _headed(heading: str, *lines: str) -> list[str]:
@@ -226,7 +267,10 @@ def _stored_bytes(folder: Folder) -> int | None:
 
 
 def _bytes(stored: int | None) -> str:
-    return "" if stored is None else f"; {stored / 1e9:,.2f} GB as they are stored"
+    if stored is None:
+        return ""
+    size = f"{stored / 1e9:,.2f} GB" if stored >= 1e9 else f"{stored / 1e6:,.2f} MB"
+    return f"; {size} as they are stored"
 
 
 def _month(seconds: float) -> str:

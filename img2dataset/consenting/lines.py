@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from img2dataset.consenting.counting import SHOWN_HOSTS, ConsentCounts
+from img2dataset.consenting.counting import SHOWN_HOSTS, ConsentCounts, Signal
 from img2dataset.counted import counted
 
 NO_COLUMN = (
-    "signals: not kept: the folder has no column consent; a run with --save_consent True keeps all that is"
-    " said of each row"
+    "signals: not kept: the folder has no column consent;",
+    "  a run with --save_consent True keeps all that is said of each row",
 )
 
 
@@ -33,20 +34,25 @@ def lines_of_counts(counts: ConsentCounts) -> list[str]:
 def _signals(counts: ConsentCounts) -> list[str]:
     columns = counts.columns
     if not columns.with_column:
-        return [NO_COLUMN]
+        return [*NO_COLUMN]
     part = ""
     if columns.with_column < len(counts.folder.shards):
         part = f", of the {columns.with_column:,} shards that have the column consent"
     lines = [f"signals by rows{part}:" if columns.signals else f"signals: none was seen{part}"]
-    lines += table(
-        {
-            f"{signal}, says {says}, {'honoured' if honoured else 'not honoured'}": rows
-            for (signal, says, honoured), rows in columns.signals.most_common()
-        }
-    )
+    lines += table(signals_in_words(columns.signals))
+    lines.append(f"with an image, though a signal says no or sets conditions: {counted(columns.kept, 'row')}")
     if columns.broken:
         lines.append(f"WARNING: {counted(columns.broken, 'cell')} of the column consent cannot be read")
     return lines
+
+
+def signals_in_words(signals: Mapping[Signal, int]) -> list[tuple[str, int]]:
+    """Kinds of signals in words, with their rows; only of what forbids it is said whether it is honoured."""
+    found: Counter[str] = Counter()
+    for (kind, says, is_honoured), rows in signals.items():
+        how = f", {'honoured' if is_honoured else 'not honoured'}" if says in ("no", "conditions") else ""
+        found[f"{kind}, says {says}{how}"] += rows
+    return found.most_common()
 
 
 def _hosts(counts: ConsentCounts) -> list[str]:
@@ -54,8 +60,8 @@ def _hosts(counts: ConsentCounts) -> list[str]:
     if not hosts:
         return []
     shown = hosts[:SHOWN_HOSTS]
-    lines = ["hosts, rows left out and rows with a no:"]
-    width = max(len(host) for host, _, _ in shown)
+    width = max(len("hosts:"), *(len(host) for host, _, _ in shown))
+    lines = [f"{'hosts:':{width + 2}}  {'left out':>9}  {'with a no':>9}"]
     lines += [f"  {host:{width}}  {left_out:>9,}  {reserved:>9,}" for host, left_out, reserved in shown]
     if len(hosts) > len(shown):
         lines.append(f"  and {len(hosts) - len(shown):,} more (--json has more)")

@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.consenting.asking_options import asking_options, logs_of
+from img2dataset.consenting.crawlers import Crawler, crawler_with
 from img2dataset.consenting.folder import OnProblem, all_statistics, open_output
 from img2dataset.consenting.lines import table
-from img2dataset.consenting.progress import progress, say_beside_progress
 from img2dataset.consenting.rechecking import Finding, RecheckedShard, Verdict, recheck
+from img2dataset.consenting.removal_notes import RemovalNote, keep_removal
 from img2dataset.counted import counted
 from img2dataset.errors import one_line
 from img2dataset.printable import printable
 from img2dataset.settings import fetch_settings
 from img2dataset.stopping import StopRequest, end_on_signals, exit_status_of, stop_on_signals
+from img2dataset.work_line import say_beside_line, work_line
 
 if TYPE_CHECKING:
     from img2dataset.consenting.command import Asked
@@ -64,11 +67,18 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
             from img2dataset.consenting.removing import removing_from
 
             remover = stack.enter_context(removing_from(options))
-        done = stack.enter_context(progress("rows", images))
-        for shard in recheck(folder, settings, lambda: stop.made or told.is_in_vain, on_problem, done):
+        line = stack.enter_context(work_line("asking again", "rows", images))
+        for shard in recheck(
+            folder, settings, lambda: stop.made or told.is_in_vain, on_problem, line.advance
+        ):
             told.shard(shard)
             if remover is not None:
                 told.removed(_removed(remover, shard, on_problem))
+    if told.is_removing:
+        try:
+            keep_removal(folder.location, told.removal_note(crawler_with(settings)))
+        except Exception as error:  # every file system has its own errors
+            tell(f"what was taken out is not noted in the folder: {one_line(error)}")
     told.end(is_stopped=stop.made)
     if stop.signal_number is not None:
         return exit_status_of(stop.signal_number)
@@ -92,6 +102,7 @@ class _Told:
 
     def __init__(self, output: str, *, as_json: bool, is_removing: bool) -> None:
         self.is_removing = is_removing
+        self._output = output
         self._as_json = as_json
         self._verdicts: Counter[Verdict] = Counter()
         self._signals: Counter[str] = Counter()
@@ -119,6 +130,18 @@ class _Told:
         self._removed += rows
         self._rewritten += rows > 0
 
+    def removal_note(self, crawler: Crawler) -> RemovalNote:
+        """What is kept of this in the folder."""
+        verdicts = self._verdicts
+        return RemovalNote(
+            time.strftime("%Y-%m-%d", time.gmtime()),
+            crawler,
+            verdicts.total(),
+            verdicts["reserved"],
+            verdicts["not known"],
+            self._removed,
+        )
+
     def end(self, *, is_stopped: bool) -> None:
         """Tell the counts."""
         if self._as_json:
@@ -131,7 +154,7 @@ class _Told:
                 print("img2dataset: stopped; rows that are not counted were not asked", file=sys.stderr)
 
     def _say(self, text: str) -> None:
-        self._is_read = self._is_read and say_beside_progress(text)
+        self._is_read = self._is_read and say_beside_line(text)
 
     def _json_row(self, finding: Finding) -> str:
         names = ("key", "url", "verdict", "signal", "value")
@@ -169,7 +192,8 @@ class _Told:
             shards = counted(self._rewritten, "shard")
             lines.append(f"taken out: {counted(self._removed, 'row')} of {shards}")
             if self._removed:
-                lines.append("report.html tells of the folder as it was: img2dataset report makes it anew")
+                lines.append("report.html tells of the folder as it was:")
+                lines.append(f"  img2dataset report {self._output} makes it anew")
         return lines
 
 

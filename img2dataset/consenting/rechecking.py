@@ -3,7 +3,8 @@
 In: a folder and the settings of a fetcher. Out: shard by shard, the rows that are reserved now, that are for
 sale, and that nothing is known of. The fetcher is the one of downloads, with its manners and bounds, told to
 take no body: each URL is asked for its first byte, and a transfer that brings more ends after the headers.
-What stands in the bytes of a picture is not asked, since it cannot have changed in the same bytes.
+What stands in the bytes of a picture is not asked, since it cannot have changed in the same bytes: where the
+column ``consent`` has kept it, and the settings heed pictures, it counts as it was seen.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ import dataclasses
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from img2dataset.consenting.counting import OPT_OUT
 from img2dataset.consenting.folder import OnProblem, readable_batches, shards_with_metadata
+from img2dataset.consenting.rows_with_image import (
+    COLUMNS_OF_ROWS,
+    OPT_OUT_OF_PICTURES,
+    refusals_in_picture,
+    rows_with_image,
+)
 from img2dataset.failures import (
     EMPTY_BODY,
     OPT_OUT_ROBOTS_UNAVAILABLE,
@@ -26,10 +33,9 @@ from img2dataset.failures import (
     Failure,
 )
 from img2dataset.fetching import Fetcher, FetchSettings
-from img2dataset.formats.consent_ledger import shortened
-from img2dataset.reporting.report.columns import texts_of
+from img2dataset.formats import consent_ledger
 from img2dataset.reporting.report.folder import Folder
-from img2dataset.types import SUCCESS, ConsentSignal, Fetched, Row
+from img2dataset.types import ConsentSignal, Fetched, Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
 # What was found of a row: it is reserved, it is sold, nothing is known of it, or it may be taken.
 Verdict = Literal["reserved", "sold", "not known", "free"]
 
-_COLUMNS = ("key", "url", "status")
 # Rows that are out at once, beside those of one batch: as many as the fetcher looks ahead on, twice.
 _ROWS_AHEAD = 8192
 _FIRST_BYTE = ("Range: bytes=0-0",)
@@ -67,7 +72,7 @@ class Finding:
         """What the signal says, on one line; of a row that is not known, why."""
         if self.verdict == "not known" or not self.signals:
             return str(self.failure)
-        return shortened(self.signals[0].value)
+        return consent_ledger.shortened(self.signals[0].value)
 
 
 @dataclass
@@ -120,7 +125,7 @@ def recheck(
     """
     answers: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
     with Fetcher(asking_settings(settings), answers.put) as fetcher:
-        asking = _Asking(folder, fetcher, on_problem)
+        asking = _Asking(folder, fetcher, on_problem, on_rows, heeds_pictures=settings.consent == "strict")
         looked_at = time.monotonic()
         while not is_stopped():
             yield from asking.submit_more(is_stopped)
@@ -143,10 +148,20 @@ def recheck(
 class _Asking:
     """The rows that are out, and the shards that they are of."""
 
-    def __init__(self, folder: Folder, fetcher: Fetcher, on_problem: OnProblem) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        fetcher: Fetcher,
+        on_problem: OnProblem,
+        on_rows: Callable[[int], object],
+        *,
+        heeds_pictures: bool,
+    ) -> None:
         self._folder = folder
         self._fetcher = fetcher
         self._on_problem = on_problem
+        self._on_rows = on_rows
+        self._heeds_pictures = heeds_pictures
         self._batches = self._read()
         self._open: dict[int, _OpenShard] = {}
         self._waiting: dict[tuple[int, int], list[str]] = {}
@@ -170,14 +185,18 @@ class _Asking:
             if read is None:
                 self._exhausted = True
                 return
-            number, shard, keys_of = read
+            number, shard, batch = read
             opened = self._open.setdefault(number, _OpenShard(RecheckedShard(shard)))
-            if keys_of is None:
+            if batch is None:
                 opened.is_read = True
                 yield from self._ended(number)
                 continue
+            refused = _refused_by_pictures(batch) if self._heeds_pictures else []
+            opened.result.findings += refused
+            opened.result.verdicts["reserved"] += len(refused)
+            self._on_rows(len(refused))
             rows = []
-            for url, keys in keys_of.items():
+            for url, keys in _keys_by_url(batch, {finding.key for finding in refused}).items():
                 rows.append(Row(number, self._next_index, url, _FIRST_BYTE))
                 self._waiting[number, self._next_index] = keys
                 self._next_index += 1
@@ -210,25 +229,33 @@ class _Asking:
             opened.result.is_whole = opened.result.shard not in self._unreadable
             yield opened.result
 
-    def _read(self) -> Iterator[tuple[int, str, dict[str, list[str]] | None]]:
-        """Each shard's number and name, and the keys of its rows with an image by URL; None at its end."""
+    def _read(self) -> Iterator[tuple[int, str, pa.RecordBatch | None]]:
+        """Each shard's number and name, and its rows in batches; None at its end."""
         for number, shard in enumerate(shards_with_metadata(self._folder)):
-            for batch in readable_batches(self._folder, shard, _COLUMNS, self._on_problem):
+            for batch in readable_batches(self._folder, shard, COLUMNS_OF_ROWS, self._on_problem):
                 if batch is None:
                     self._unreadable.add(shard)
                 else:
-                    yield number, shard, _keys_by_url(batch)
+                    yield number, shard, batch
             yield number, shard, None
 
 
-def _keys_by_url(batch: pa.RecordBatch) -> dict[str, list[str]]:
+def _keys_by_url(batch: pa.RecordBatch, passed_over: Collection[str]) -> dict[str, list[str]]:
+    """The keys of the rows with an image by URL, but for those that are passed over."""
     found: dict[str, list[str]] = {}
-    if not set(_COLUMNS).issubset(batch.schema.names):
-        return found
-    columns = (texts_of(batch[name]).to_pylist() for name in _COLUMNS)
-    for key, url, status in zip(*columns, strict=True):
-        if status == SUCCESS and key and url:
+    for key, url, _ in rows_with_image(batch):
+        if key not in passed_over:
             found.setdefault(url, []).append(key)
+    return found
+
+
+def _refused_by_pictures(batch: pa.RecordBatch) -> list[Finding]:
+    """The rows with an image that itself says no, as the column ``consent`` has kept it."""
+    found = []
+    for key, url, cell in rows_with_image(batch):
+        signals = refusals_in_picture(cell) if cell is not None else ()
+        if signals:
+            found.append(Finding(key, url, "reserved", OPT_OUT_OF_PICTURES[signals[0].signal], signals))
     return found
 
 

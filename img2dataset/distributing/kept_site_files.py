@@ -1,4 +1,4 @@
-"""What sites' files (robots.txt, tdmrep.json) said, shared by the workers of a run and kept for the next one.
+"""What sites' files (robots.txt, tdmrep.json, licences) said, shared by a run's workers and kept for later.
 
 In: the output folder, and the name of a member. Out: the file that its workers inherit
 (``fetching.consent.shared_files``), with what earlier runs have learned in it; and
@@ -142,9 +142,11 @@ class KeptSiteFiles:
             self._own_bytes -= len(self._own.popleft())
 
     def _is_kept(self, file_uri: str, answer: SiteAnswer) -> bool:
+        if not -CLOCK_DIFFERENCE_S <= self._clock() - answer.fetched < KEPT_S:
+            return False
         file = self._files.get(path_of_file(file_uri))
-        is_fresh = -CLOCK_DIFFERENCE_S <= self._clock() - answer.fetched < KEPT_S
-        return file is not None and is_fresh and refusal_of(file, answer) is None
+        # A licence may be anywhere.
+        return answer.body is not None if file is None else refusal_of(file, answer) is None
 
     def _put(self) -> None:
         folder = f"{self._location.path}/{SITES_FOLDER}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from img2dataset.emitting.job import Job
 from img2dataset.errors import OptionError
-from img2dataset.options import resolve
+from img2dataset.options import read_words, refuse_unknown_names, resolve
 from img2dataset.version import __version__
 
 IMAGE = "image"
@@ -49,6 +49,7 @@ def emit(words: list[str], given_by: Callable[[list[str]], Mapping[str, Any]]) -
         raise OptionError(f"emit takes {', '.join(makers)}, and was given {asked}; img2dataset emit --help")
     scheduler, rest = words[0], words[1:]
     image, rest = _image(rest)
+    refuse_unknown_names(read_words(rest), "emit", ("image",))
     given = dict(given_by(rest))
     distributor, make = makers[scheduler]
     if given.pop("distributor", distributor) != distributor:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import OptionError
-from img2dataset.options import InputOptions, Options, resolve
+from img2dataset.options import InputOptions, Options, read_words, refuse_unknown_names, resolve
 from img2dataset.printable import printable
 from img2dataset.stopping import (
     StopRequest,
@@ -66,6 +66,7 @@ def run(words: list[str], given_by: GivenBy) -> int:
     rest, own = _own_words(words)
     rows = _whole_number("sample_rows", own.get("sample_rows", SAMPLE_ROWS), 1, MOST_SAMPLE_ROWS)
     seed = _whole_number("seed", own.get("seed", 0), 0, 2**63)
+    refuse_unknown_names(read_words(rest), "estimate", ("sample_rows", "seed", "json"))
     options = resolve(given_by(rest))
     stop = StopRequest()
     text = None

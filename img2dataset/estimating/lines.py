@@ -47,7 +47,7 @@ def lines_of_estimate(
         *_hosts(estimate),
     ]
     for finding in findings[:SHOWN_FINDINGS]:
-        found += ["finding:"] if finding is findings[0] else []
+        found += ["findings:"] if finding is findings[0] else []
         found += _wrapped(f"- {finding.title}: {finding.cause}")
         found += _wrapped(f"  -> {finding.remedy}", "     ")
     return [*found, "what a sample cannot tell:", *_caveats(estimate, remote_output)]
@@ -69,9 +69,10 @@ def _speed(estimate: Estimate) -> list[str]:
     if estimate.rate_of_cores is not None:
         rates += f", {_number(estimate.rate_of_cores)} where the cores are full"
     shortest, longest = estimate.hours
+    longer = "; longer by a host that LIMITS the run, below" if any(h.limits for h in estimate.hosts) else ""
     return [
         *_wrapped(f"speed: {_number(low)} to {_number(high)} images/s; rows/s: {rates}"),
-        *_wrapped(f"time: {_duration(shortest)} to {_duration(longest)}"),
+        *_wrapped(f"time: {_duration(shortest)} to {_duration(longest)}{longer}"),
     ]
 
 
@@ -109,8 +110,8 @@ def _failures(estimate: Estimate) -> list[str]:
     for failure in estimate.failures[:SHOWN_FAILURES]:
         low, high = failure.interval
         found += _wrapped(
-            f"  {failure.share:>6.1%} ({low:.1%} to {high:.1%}), {_rounded(failure.rows_of_list)} rows:"
-            f" {failure.message}",
+            f"  {failure.share:>6.1%} ({low:.1%} to {high:.1%}), {_rounded(failure.rows_of_list)}"
+            f" {'row' if round(failure.rows_of_list) == 1 else 'rows'}: {failure.message}",
             " " * 9,
         )
     return found

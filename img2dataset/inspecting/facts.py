@@ -23,6 +23,7 @@ from img2dataset.storage.folders import side_by_side
 from img2dataset.types import SUCCESS
 from img2dataset.verifying.inventory import FoundShard
 from img2dataset.verifying.statistics import Statistics, read_statistics
+from img2dataset.work_line import with_line
 
 # Statistics files that are read at most: some seconds on a store, and ten million rows at the usual size.
 MOST_STATISTICS = 2000
@@ -154,7 +155,9 @@ def _statistics(dataset: Dataset, shards: list[FoundShard]) -> dict[str, Statist
         return read_statistics(contents, name, Findings())
 
     with dataset.reading("a statistics file"):
-        found = list(side_by_side(location, read, shards))
+        found = list(
+            side_by_side(location, read, with_line(shards, "reading statistics", "shards", len(shards)))
+        )
     return {shard.name: each for shard, each in zip(shards, found, strict=True) if each is not None}
 
 

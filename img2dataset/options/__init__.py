@@ -13,7 +13,14 @@ from img2dataset.options.images import ImageOptions
 from img2dataset.options.positions import POSITIONS, by_name
 from img2dataset.options.specs import option_specs
 from img2dataset.options.table import Options, RunOptions
-from img2dataset.options.words import CONFIG, PRINT_CONFIG, Words, asks_for_help, read_words
+from img2dataset.options.words import (
+    CONFIG,
+    PRINT_CONFIG,
+    Words,
+    asks_for_help,
+    read_words,
+    refuse_unknown_names,
+)
 
 __all__ = [
     "CONFIG",
@@ -38,6 +45,7 @@ __all__ = [
     "option_table",
     "read_config",
     "read_words",
+    "refuse_unknown_names",
     "resolve",
     "shown_config",
 ]

@@ -8,8 +8,9 @@ but for those that are named.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from img2dataset.errors import OptionError
@@ -63,6 +64,27 @@ def read_words(words: Sequence[str]) -> Words:
         )
     by_position = dict(zip(positions, alone, strict=False))
     return Words({**texts, **by_position}, tuple(by_position))
+
+
+def refuse_unknown_names(words: Words, command: str, own: Collection[str]) -> None:
+    """Refuse a name that is neither an option nor a command's own; what was meant may be either.
+
+    Args:
+        words: those of the command.
+        command: its name.
+        own: the names that it takes beside the options.
+
+    Raises:
+        OptionError: there is one.
+    """
+    known = (*own, *option_specs(), CONFIG, PRINT_CONFIG)
+    for name in words.texts:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean --{near[0]}?)" if near else ""
+            raise OptionError(
+                f"--{name} is no option of {command}{hint}; img2dataset {command} --help says how it is used"
+            )
 
 
 def _take_option(word: str, rest: list[str], texts: dict[str, str]) -> None:

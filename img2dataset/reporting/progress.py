@@ -8,65 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from img2dataset.counted import counted
 from img2dataset.log_output import json_line
 from img2dataset.types import SUCCESS, Status
-
-# What is done sooner needs no line.
-_QUIET_S = 2.0
-# A run writes its first plain line after some seconds, and one a minute once it takes long.
-_FIRST_LINE_S, _LONGEST_BETWEEN_LINES_S = 5.0, 60.0
-
-
-def in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this."""
-    return "ipykernel" in sys.modules
-
-
-def _tqdm() -> Any:
-    if in_notebook():
-        from tqdm.auto import tqdm as notebook_tqdm
-
-        return notebook_tqdm
-    # Not from tqdm.auto, which loads asyncio: 30 ms.
-    from tqdm import tqdm
-
-    return tqdm
-
-
-@contextlib.contextmanager
-def known_urls_line(shards: int, quiet_s: float = _QUIET_S) -> Iterator[Callable[[int, int], None]]:
-    """A line for the reading of the URLs that an output has, from ``quiet_s`` seconds on.
-
-    Args:
-        shards: how many there are to read.
-        quiet_s: seconds without a line.
-
-    Yields:
-        To be called after each shard with how many have been read since the reading began, and how many URLs
-        they have.
-    """
-    # disable=None: quiet when standard error is no terminal.
-    with _tqdm()(
-        total=shards, unit=" shards", desc="known URLs", delay=quiet_s, disable=None, file=sys.stderr
-    ) as line:
-        before = 0
-
-        def show(read: int, urls: int) -> None:
-            nonlocal before
-            # A second reading counts from 1 again.
-            before = 0 if read <= before else before
-            line.set_postfix_str(f"{counted(urls, 'URL')}", refresh=False)
-            with contextlib.suppress(OSError):
-                line.update(read - before)
-            before = read
-
-        yield show
+from img2dataset.work_line import FIRST_LINE_S, NowAndThen, tqdm_type
 
 
 class ProgressLine:
@@ -78,15 +25,13 @@ class ProgressLine:
         as_json: plain lines, each an object of JSON, wherever the output goes.
     """
 
-    def __init__(self, total: int | None = None, first_line_s: float = _FIRST_LINE_S, as_json: bool = False):
+    def __init__(self, total: int | None = None, first_line_s: float = FIRST_LINE_S, as_json: bool = False):
         self._as_json = as_json
         # None: quiet when standard error is no terminal.
         disable = True if as_json else None
-        self._line = _tqdm()(total=total, unit=" img", smoothing=0.1, disable=disable, file=sys.stderr)
+        self._line = tqdm_type()(total=total, unit=" img", smoothing=0.1, disable=disable, file=sys.stderr)
         self._total = total
-        self._began = time.monotonic()
-        self._next_line = self._began + first_line_s
-        self._between_lines_s = first_line_s
+        self._plain_lines = NowAndThen(first_line_s)
 
     def set_total(self, total: int | None) -> None:
         """The number of rows of this run, once it is known."""
@@ -114,12 +59,9 @@ class ProgressLine:
             self._line.close()
 
     def _show_plainly(self, rows_done: Counter[Status], count: int) -> None:
-        now = time.monotonic()
-        if now < self._next_line:
+        seconds = self._plain_lines.due()
+        if seconds is None:
             return
-        self._between_lines_s = min(2 * self._between_lines_s, _LONGEST_BETWEEN_LINES_S)
-        self._next_line = now + self._between_lines_s
-        seconds = now - self._began
         if self._as_json:
             self._say(
                 json_line(

@@ -97,7 +97,10 @@ def _rows_of_list(status: Status) -> str:
 
 def _shards(status: Status) -> str:
     parts = [f"{status.shards_done:,} done"]
-    parts.append("open: not known" if status.shards_open is None else f"{status.shards_open:,} open")
+    if status.shards_open is not None:
+        parts.append(f"{status.shards_open:,} open")
+    elif not status.complete:
+        parts.append("open: not known")
     if status.shards_kept:
         parts.append(f"{status.shards_kept:,} kept unfinished")
     parts.append(f"{status.shards_failed:,} failed")
@@ -106,10 +109,9 @@ def _shards(status: Status) -> str:
 
 def _rows(status: Status) -> str:
     if not status.members:
-        return (
-            "rows: not known: no member has left a note (one does after its first ten seconds);"
-            " img2dataset inspect counts those of the shards"
-        )
+        # Processes note what becomes of their rows from their tenth second on.
+        done = "not known" if status.rows_done is None else f"{status.rows_done:,} of shards that are done"
+        return f"rows: {done};\n  img2dataset inspect {status.output_folder} says what became of them"
     by_status = ", ".join(f"{count:,} {name}" for name, count in status.rows.items()) or "none yet"
     return f"rows, by members since they were last started: {by_status}"
 

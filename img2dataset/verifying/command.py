@@ -54,16 +54,14 @@ def run(words: list[str]) -> int:
 
 def _verify(asked: argparse.Namespace) -> int:
     with end_on_signals(STOPPED_LINE):
-        from tqdm import tqdm
-
         from img2dataset.verifying.verification import verify
+        from img2dataset.work_line import work_line
     stop = StopRequest()
-    # disable=None: quiet when standard error is no terminal.
-    with stop_on_signals(stop), tqdm(unit=" shards", disable=None, file=sys.stderr) as line:
+    with stop_on_signals(stop), work_line("verifying", "shards") as line:
 
         def show(done: int, total: int) -> None:
-            line.total = total
-            line.update(done - line.n)
+            line.set_total(total)
+            line.advance_to(done)
 
         try:
             report = verify(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from img2dataset.consenting import domains
+from img2dataset.consenting.domain_names import domain_name_of
 from img2dataset.consenting.domains import Contents
 
 
@@ -83,3 +84,33 @@ def test_of_too_many_domains_those_that_gave_least_are_given_up(monkeypatch: pyt
         whole.add(part)
     assert [name for name, _ in whole.by_size()] == [f"{n}.example" for n in range(11, 5, -1)]
     assert (whole.given_up, whole.domains_count) == (6, 12)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("upload.wikimedia.org", "wikimedia.org"),
+        ("wikimedia.org.", "wikimedia.org"),
+        ("www.example.co.uk", "example.co.uk"),
+        ("co.uk", "co.uk"),
+        ("a.blogspot.com", "blogspot.com"),
+        ("images.xn--bcher-kva.xn--fiqs8s", "xn--bcher-kva.xn--fiqs8s"),
+        ("bilder.bücher.de", "bücher.de"),
+        ("a.b.unheard-of", "b.unheard-of"),
+        ("localhost", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+        ("a..b", "a..b"),
+        ("", ""),
+    ],
+)
+def test_the_name_that_somebody_registered_is_found(host: str, name: str) -> None:
+    assert domain_name_of(host) == name
+
+
+def test_hosts_below_one_domain_name_are_one() -> None:
+    found = contents(
+        batch([(f"https://{n}.images.example.org/a", "success", 10, 10) for n in range(5)]),
+        batch([("https://example.org/b", "success", 10, 10), ("https://www.example.org/", "success", 1, 1)]),
+    )
+    assert [(name, each.images) for name, each in found.by_size()] == [("example.org", 7)]

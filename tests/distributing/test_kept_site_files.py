@@ -72,14 +72,17 @@ def test_what_can_be_had_is_kept_and_what_cannot_is_not(tmp_path: Path) -> None:
         robots("broken"): SiteAnswer(None, of_status(500), NOW),
         robots("gone"): SiteAnswer(None, of_text("connection: refused"), NOW),
         "http://a.example/.well-known/tdmrep.json": SiteAnswer(None, of_status(500), NOW),
+        "http://a.example/license.xml": SiteAnswer(b"<rsl/>", None, NOW),
+        "http://a.example/gone.xml": SiteAnswer(None, of_status(500), NOW),
     }
     assert run(kept(tmp_path), answers.items()) == {}
-    del answers[robots("broken")], answers[robots("gone")]
+    for uri in (robots("broken"), robots("gone"), "http://a.example/gone.xml"):
+        del answers[uri]
     assert run(kept(tmp_path)) == answers
     assert run(kept(tmp_path, now=NOW + KEPT_S - 1)) == answers
     assert run(kept(tmp_path, now=NOW + KEPT_S)) == {}
     robots_alone = FetchSettings(respect_robots_txt=True)
-    assert len(run(kept(tmp_path, settings=robots_alone))) == 2
+    assert len(run(kept(tmp_path, settings=robots_alone))) == 3
 
 
 def test_a_second_pass_goes_on_from_the_first_though_the_folder_cannot_be_written(tmp_path: Path) -> None:

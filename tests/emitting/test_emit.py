@@ -197,7 +197,8 @@ def queued_again(environment: dict[str, str]) -> bool:
     return asked.exists() and json.loads(asked.read_text()) == ["requeue", "17_3"]
 
 
-LOOP = "for i in {1..100}; do sleep 0.1; done"
+# Much longer than any test waits for its end.
+LOOP = "for i in {1..600}; do sleep 0.1; done"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_a_task_of_slurm_hears_a_signal_from_its_first_moment(
         f"unset BASH_ENV\ntrap 'case $BASH_COMMAND in {before}) trap - DEBUG; kill -{name} $$;; esac' DEBUG\n"
     )
     process = started_by_slurm(LOOP, {**environment, "BASH_ENV": str(hook)}, tmp_path)
-    assert process.wait(timeout=9) == 143
+    assert process.wait(timeout=40) == 143
     assert queued_again(environment) == again
 
 

@@ -167,7 +167,7 @@ def test_what_the_user_has_is_left_alone(image_server: ImageServer, tmp_path: Pa
     done = estimated(
         str(tmp_path / "list.txt"), "--output_folder", str(out), "--incremental_mode", "overwrite"
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
     assert "success: 100.0%" in done.stdout
 
@@ -209,7 +209,8 @@ def test_a_stop_leaves_nothing(image_server: ImageServer, tmp_path: Path) -> Non
         (["--sample_rows", "many"], 2, "--sample_rows is 'many'"),
         (["--seed=-1"], 2, "--seed is '-1'"),
         (["--seed"], 2, "--seed needs a number"),
-        (["--image_sise", "3"], 2, "image_sise"),
+        (["--image_sise", "3"], 2, "(did you mean --image_size?); img2dataset estimate --help"),
+        (["--sample_row", "3"], 2, "(did you mean --sample_rows?); img2dataset estimate --help"),
         (["--image_size", "x"], 2, "image_size"),
         (["--input_format", "csv"], 1, 'has no column "url"'),
         (["--spool_folder", "/no/such/folder"], 1, "--spool_folder"),

@@ -7,11 +7,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.program.runs import COMMAND
+from tests.program.runs import COMMAND, command_here
 
 
 def consent(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """What the command has said of these words."""
+    """What the command has said of these words; as a program of its own where it is to have ``options``."""
+    if not options:
+        return command_here("consent", *map(str, words))
     return subprocess.run(
         [COMMAND, "consent", *map(str, words)], capture_output=True, text=True, timeout=240, **options
     )

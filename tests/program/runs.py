@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,10 +14,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow.parquet as pq
 from PIL import Image
 
+from img2dataset.cli import run_command
 from tests.pictures import photograph
 from tests.servers import ImageServer
 
@@ -48,6 +52,36 @@ def run(**options: Any) -> subprocess.CompletedProcess[str]:
         process.kill()
         raise
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def run_here(**options: Any) -> subprocess.CompletedProcess[str]:
+    """As ``run``, by ``command_here``."""
+    environment = options.pop("environment", {})
+    with mock.patch.dict(os.environ, environment):
+        return command_here(*words(options))
+
+
+def command_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the words of a command line to their end in this process, with workers of its own as always.
+
+    For tests of what a run makes: an interpreter that starts and loads all libraries takes longer than the
+    run. What the workers say themselves on standard error is not in ``stderr``. What a run leaves here that
+    fails is taken for that of a run under way, as its process lives on.
+    """
+    stdout, stderr = io.StringIO(), io.StringIO()
+    root = logging.getLogger()
+    # Without pytest's, the command line sets up one of its own.
+    handlers, root.handlers = root.handlers, []
+    try:
+        with (
+            mock.patch.dict(os.environ),
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+        ):
+            status = run_command(list(arguments))
+    finally:
+        root.handlers = handlers
+    return subprocess.CompletedProcess([COMMAND, *arguments], status, stdout.getvalue(), stderr.getvalue())
 
 
 def words(options: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from img2dataset.version import __version__
 from tests.fetching.dns_server import DnsServer
 from tests.fetching.own_network import PRIVATE, PUBLIC, Visit, visit
 from tests.pictures import photograph
-from tests.program.runs import run
+from tests.program.runs import run, run_here
 from tests.servers import ImageServer, Proxy, TestAuthority
 
 PICTURE = photograph(160, 120, seed=6)
@@ -24,10 +24,14 @@ PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 class Runs:
-    """Runs the command over a few addresses; each run gets a folder of its own under ``folder``."""
+    """Runs the command over a few addresses; each run gets a folder of its own under ``folder``.
 
-    def __init__(self, folder: Path) -> None:
+    ``said`` is what the last one said; what its workers said is in it only where ``run`` is a program's.
+    """
+
+    def __init__(self, folder: Path, run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
         self.folder = folder
+        self._run = run
         self.count = 0
         self.said = ""
 
@@ -43,17 +47,26 @@ class Runs:
         url_list = self.folder / f"list{self.count}.txt"
         url_list.write_text("".join(f"{url}\n" for url in urls))
         chosen = {"processes_count": 1, "output_format": "webdataset", **options}
-        done = run(url_list=url_list, output_folder=self.folder / f"out{self.count}", **chosen)
+        done = self._run(url_list=url_list, output_folder=self.folder / f"out{self.count}", **chosen)
         self.said = done.stdout + done.stderr
         return done
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    return Runs(tmp_path)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, no_proxies: None) -> Runs:
+    return Runs(tmp_path, run_here)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, no_proxies: None) -> Runs:
+    return Runs(tmp_path, run)
 
 
 @pytest.fixture
@@ -186,15 +199,15 @@ def test_the_user_agent_says_who_asks(
 # Access
 
 
-def test_proxies_are_used_in_turn(runs: Runs, site: ImageServer) -> None:
+def test_proxies_are_used_in_turn(programs: Runs, site: ImageServer) -> None:
     urls = [f"{site.url('/a.jpg')}?{n}" for n in range(8)]
     with Proxy() as one, Proxy(user="me", password="pr0xy") as other:
         proxies = [one.url("http"), other.url("socks5h")]
-        assert runs(urls, proxy=json.dumps(proxies)) == [None] * 8
+        assert programs(urls, proxy=json.dumps(proxies)) == [None] * 8
         assert len(one.seen) + len(other.seen) == 8
         assert one.seen
         assert other.seen
-    assert "pr0xy" not in runs.said
+    assert "pr0xy" not in programs.said
 
 
 def test_without_an_option_the_environment_names_the_proxy(
@@ -207,7 +220,7 @@ def test_without_an_option_the_environment_names_the_proxy(
 
 
 def test_extra_headers_cookies_and_credentials_reach_their_host_and_no_text(
-    runs: Runs, site: ImageServer, tmp_path: Path
+    programs: Runs, site: ImageServer, tmp_path: Path
 ) -> None:
     cookies, credentials = tmp_path / "cookies.txt", tmp_path / "credentials.json"
     cookies.write_text("127.0.0.1\tFALSE\t/\tFALSE\t0\tid\tc00kie\n")
@@ -219,7 +232,7 @@ def test_extra_headers_cookies_and_credentials_reach_their_host_and_no_text(
         "cookies": cookies,
         "credentials_file": credentials,
     }
-    assert runs(urls, **options) == [None, None]
+    assert programs(urls, **options) == [None, None]
     told = request_for(site, "/a.jpg")
     for line in ("X-Api-Key: s3cret", "Cookie: id=c00kie", "Authorization: Bearer t0ken"):
         assert line in told
@@ -228,7 +241,7 @@ def test_extra_headers_cookies_and_credentials_reach_their_host_and_no_text(
     assert "Accept-Language: de" in request_for(site, "/b.jpg")
     written = b"".join(path.read_bytes() for path in (tmp_path / "out1").rglob("*") if path.is_file())
     for secret in ("s3cret", "c00kie", "t0ken"):
-        assert secret not in runs.said
+        assert secret not in programs.said
         assert secret.encode() not in written
 
 

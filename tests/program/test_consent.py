@@ -13,7 +13,7 @@ import pytest
 from tests.imaging.consent.builders import jpeg, png, saying, training, webp, xmp_segment
 from tests.imaging.odd_files import png_chunk
 from tests.pictures import photograph
-from tests.program.runs import run
+from tests.program.runs import run, run_here
 from tests.servers import ImageServer
 
 PICTURE = photograph(160, 120, seed=6)
@@ -72,7 +72,7 @@ def left_out(site: ImageServer, tmp_path: Path, **options: Any) -> dict[str, str
     """The failure of each picture that was not stored, by its name."""
     url_list, output = tmp_path / "list.txt", tmp_path / "out"
     url_list.write_text("".join(site.url(f"/{name}.jpg\n") for name in HEADERS))
-    done = run(url_list=url_list, output_folder=output, processes_count=1, **options)
+    done = run_here(url_list=url_list, output_folder=output, processes_count=1, **options)
     assert done.returncode == 0, done.stderr
     rows = pq.read_table(output / "00000.parquet").to_pylist()
     assert len(rows) == len(HEADERS)

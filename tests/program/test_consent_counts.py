@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_what_was_left_out_and_seen_is_counted(make: Maker, urls: list[str], out
     found = document(folder)
     assert (found["shards"], found["rows"], found["images"], found["shards_with_column"]) == (3, 9, 2, 3)
     assert found["left_out"] == {"opt-out: X-Robots-Tag": 2, "opt-out: Content-Usage": 1}
-    assert found["asked_to_pay"] == 3
+    assert (found["asked_to_pay"], found["images_with_a_no"]) == (3, 0)
     assert found["prices"] == {"USD": {"rows": 2, "sum": "1.51"}}
     signals = {(each["signal"], each["says"], each["honoured"]): each["rows"] for each in found["signals"]}
     assert signals == {
@@ -64,13 +65,17 @@ def test_what_was_left_out_and_seen_is_counted(make: Maker, urls: list[str], out
     assert "rows: 9 in 3 shards, 2 with an image" in lines
     assert "left out, as their site wishes: 3 rows" in lines
     assert "left out, as they are sold: 3 rows, USD 1.51" in lines
-    assert "x-robots-tag, says unknown, honoured" in lines
+    assert "with an image, though a signal says no or sets conditions: 0 rows" in lines
+    assert re.search("^  x-robots-tag, says no, honoured +2$", lines, re.MULTILINE)
+    assert re.search("^  x-robots-tag, says unknown +1$", lines, re.MULTILINE)
+    assert re.search("^hosts: +left out +with a no$", lines, re.MULTILINE)
+    assert re.search("^  127.0.0.1 +5 +2$", lines, re.MULTILINE)
 
 
 def test_a_no_that_is_not_honoured_is_told_as_such(make: Maker, urls: list[str]) -> None:
     options = {"consent": "off", "disallowed_header_directives": [], "save_consent": True}
     found = document(make(urls, **options))
-    assert (found["images"], found["left_out"]) == (5, {})
+    assert (found["images"], found["left_out"], found["images_with_a_no"]) == (5, {}, 3)
     assert {"signal": "x-robots-tag", "says": "no", "honoured": False, "rows": 2} in found["signals"]
     assert found["hosts"][0] == {"host": "127.0.0.1", "left_out": 3, "reserved": 2}
 
@@ -122,7 +127,9 @@ def test_nothing_that_strangers_have_written_reaches_the_terminal_as_it_is(
         (["OUT", "--recheck", "--save_consent", "True"], "--save_consent is no option of consent"),
         (["OUT", "--timeout", "3"], "--timeout is for --recheck"),
         (["OUT", "--recheck", "--timeout", "soon"], "--timeout is 'soon'"),
-        (["OUT", "--rechek"], "--rechek is not an option"),
+        (["OUT", "--rechek"], "--rechek is no option of consent (did you mean --recheck?)"),
+        (["OUT", "--recheck", "--timeuot", "3"], "(did you mean --timeout?); img2dataset consent --help"),
+        (["OUT", "other"], "consent takes one output folder, and was given 'other' too"),
         (["--json"], "consent needs the output folder"),
     ],
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.imaging.consent.builders import jpeg, saying, xmp_segment
 from tests.pictures import photograph
 from tests.program.consents import document, listed, said
 from tests.program.contract import Maker
@@ -84,6 +85,27 @@ def test_no_body_is_taken_and_what_is_refused_is_not_asked_for(make: Maker, site
     after = [site.count(path) for path in paths]
     assert [there - here for here, there in zip(before, after, strict=True)] == [1, 1, 2, 0, 1]
     assert "Range: bytes=0-0" in (site.last_request("/small.jpg") or "")
+
+
+def test_what_pictures_say_counts_as_it_was_kept(make: Maker, site: ImageServer) -> None:
+    terms = ("DMI-PROHIBITED", "DMI-PROHIBITED-SEECONSTRAINT", "DMI-ALLOWED")
+    for number, term in enumerate(terms):
+        site.put(f"/{number}.jpg", jpeg(xmp_segment(saying(term))))
+    folder = make([site.url(f"/{number}.jpg") for number in range(3)], save_consent=True)
+    asked = site.count("/0.jpg")
+    assert document(folder)["images_with_a_no"] == 2
+    found = document(folder, "--recheck")
+    assert listed(found) == [
+        ("/0.jpg", "reserved", "iptc-data-mining", "DMI-PROHIBITED"),
+        ("/1.jpg", "reserved", "iptc-data-mining", "DMI-PROHIBITED-SEECONSTRAINT"),
+    ]
+    assert (found["asked"], found["free"]) == (3, 1)
+    assert site.count("/0.jpg") == asked
+    assert document(folder, "--recheck", "--consent", "usual")["free"] == 3
+    assert document(folder, "--recheck", "--remove")["removed"] == 2
+    counts = document(folder)
+    assert (counts["left_out"], counts["images_with_a_no"]) == ({"opt-out: IPTC data mining": 2}, 0)
+    assert {"signal": "iptc-data-mining", "says": "no", "honoured": True, "rows": 1} in counts["signals"]
 
 
 def test_a_site_that_is_away_or_cannot_tell_is_not_known(make: Maker, site: ImageServer) -> None:

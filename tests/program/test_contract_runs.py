@@ -63,7 +63,7 @@ def test_input_format_and_url_list_name_the_files_of_a_folder_that_are_read(
 def test_output_format_says_which_files_there_are(
     make: Maker, output_format: str, expected: list[str]
 ) -> None:
-    folder = make(output_format=output_format)
+    folder = make(output_format=output_format, report=True)
     found = {path.name for path in folder.glob("[!.]*")}
     assert sorted(found - REPORT_NAMES) == expected
     assert found & REPORT_NAMES == {"report.html", "report.json"}

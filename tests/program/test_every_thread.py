@@ -75,6 +75,7 @@ def sabotage(folder: Path, thread: str, error: str) -> dict[str, str]:
 THREADS = ["worker-1-sender", "worker-1-receiver", "receiver", "pulse", "intake", "img2dataset-fetcher"]
 
 
+# Whatever a thread dies of, it is seen to be gone; the second error in all of them is for the slow tests.
 @pytest.mark.parametrize("error", ["MemoryError", pytest.param("ImportError", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("thread", THREADS)
 def test_a_thread_that_dies_costs_no_row(
@@ -88,7 +89,7 @@ def test_a_thread_that_dies_costs_no_row(
     assert len({row["url"] for row in dataset.rows}) == ROWS
 
 
-@pytest.mark.parametrize("error", ["MemoryError", "ImportError"])
+@pytest.mark.parametrize("error", ["MemoryError", pytest.param("ImportError", marks=pytest.mark.slow)])
 def test_a_thread_that_reads_files_and_dies_costs_no_row(
     error: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -103,7 +104,7 @@ def test_a_thread_that_reads_files_and_dies_costs_no_row(
     assert read_dataset(options["output_folder"]).statuses() == {"success": ROWS}
 
 
-@pytest.mark.parametrize("error", ["MemoryError", "ImportError"])
+@pytest.mark.parametrize("error", ["MemoryError", pytest.param("ImportError", marks=pytest.mark.slow)])
 def test_a_thread_that_asks_the_system_why_a_name_is_not_found_and_dies_changes_no_row(
     error: str, tmp_path: Path
 ) -> None:
@@ -128,7 +129,8 @@ def test_the_death_of_the_thread_that_reads_the_list_ends_the_run_with_a_line(
     read_dataset(options["output_folder"])
 
 
-@pytest.mark.parametrize("processes_count", [1, 2, 3])
+# Two others say nothing that one does not.
+@pytest.mark.parametrize("processes_count", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_worker_that_is_stopped_is_replaced(
     processes_count: int, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

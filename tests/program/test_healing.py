@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.pictures import photograph
-from tests.program.runs import COMMAND, read_dataset, run, serve_photographs
+from tests.program.runs import COMMAND, read_dataset, run, run_here, serve_photographs
 from tests.servers import ImageServer
 
 ROWS_PER_SHARD = 10
@@ -46,16 +46,16 @@ def make(kind: str, options: dict[str, Any], server: ImageServer) -> list[str]:
     """Make a folder in one of the ways there are; returns the rows that are to be in it."""
     first, second = rows_of(server, 0, 25), rows_of(server, 25, 60)
     write(options["url_list"], first)
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     if kind == "one list":
         return first
     if kind == "extended":
         other = options["url_list"].with_name("b.csv")
         write(other, second)
-        assert run(**{**options, "url_list": other, "incremental_mode": "extend"}).returncode == 0
+        assert run_here(**{**options, "url_list": other, "incremental_mode": "extend"}).returncode == 0
     else:
         write(options["url_list"], first + second)
-        assert run(**options, incremental_mode="new_only").returncode == 0
+        assert run_here(**options, incremental_mode="new_only").returncode == 0
     return first + second
 
 
@@ -101,7 +101,7 @@ def test_failed_rows_of_a_list_that_grew_do_not_come_again(
     make("grown", options, image_server)
     before = read_dataset(options["output_folder"])
     for _ in range(2):
-        again = run(**options, incremental_mode="new_only")
+        again = run_here(**options, incremental_mode="new_only")
         assert again.returncode == 0, again.stderr
     assert read_dataset(options["output_folder"]).rows == before.rows
 
@@ -117,11 +117,11 @@ def test_a_list_that_was_interrupted_does_not_take_the_shards_of_a_later_one_for
     assert full.returncode == 1
     other = options["url_list"].with_name("b.csv")
     write(other, second)
-    assert run(**{**options, "url_list": other, "incremental_mode": mode}).returncode == 0
-    refused = run(**options)
+    assert run_here(**{**options, "url_list": other, "incremental_mode": mode}).returncode == 0
+    refused = run_here(**options)
     assert refused.returncode == 1
     assert "is of a later run with another list; --incremental_mode new_only adds" in refused.stdout
-    assert run(**options, incremental_mode="new_only").returncode == 0
+    assert run_here(**options, incremental_mode="new_only").returncode == 0
     rows = Counter(row["url"] for row in read_dataset(options["output_folder"]).rows)
     assert rows == Counter(line.split(",")[0] for line in first + second)
 
@@ -137,11 +137,11 @@ def test_failed_rows_of_a_list_that_grew_are_taken_again_in_their_place(
     rows[3:3] = [f"{image_server.url('/shop.jpg')}?{n},s,{n}" for n in range(12)]
     rows += [f"{image_server.url('/museum.jpg')}?{n},m,{n}" for n in range(5)]
     write(options["url_list"], rows)
-    assert run(**options, incremental_mode="new_only").returncode == 0
+    assert run_here(**options, incremental_mode="new_only").returncode == 0
     before = read_dataset(options["output_folder"])
     for name in ("shop", "museum"):
         image_server.put(f"/{name}.jpg", photograph(90, 70))
-    result = run(**options, incremental_mode="retry_failed")
+    result = run_here(**options, incremental_mode="retry_failed")
     assert result.returncode == 0, result.stderr
     assert "17 more rows succeeded" in result.stdout
     after = read_dataset(options["output_folder"])

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from img2dataset.options import resolve
 from img2dataset.stopping import StopRequest
 from img2dataset.types import ShardReport
 from tests.pictures import photograph
-from tests.program.runs import read_dataset, run, start
+from tests.program.runs import read_dataset, run, run_here, start
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 
@@ -60,7 +60,12 @@ def stopped(options: dict[str, Any], server: ImageServer, name: str) -> tuple[st
     return stdout, stderr
 
 
-def finish(options: dict[str, Any], server: ImageServer, name: str) -> subprocess.CompletedProcess[str]:
+def finish(
+    options: dict[str, Any],
+    server: ImageServer,
+    name: str,
+    run: Callable[..., subprocess.CompletedProcess[str]] = run_here,
+) -> subprocess.CompletedProcess[str]:
     """The same command, over a server whose slow rows have come to their senses."""
     urls = options["url_list"].read_text()
     assert f"/hang-before-headers/{name}/0" in urls
@@ -75,7 +80,8 @@ def test_rows_that_were_tried_are_kept_and_not_fetched_again(
 ) -> None:
     options = options_for(image_server, tmp_path, output_format, output_format)
     stdout, stderr = stopped(options, image_server, output_format)
-    assert stderr.startswith("\nimg2dataset: stopping: ")
+    # On a busy machine there is a line of progress before.
+    assert "\nimg2dataset: stopping: " in stderr
     assert "kept of 1 shard that could not be finished:\n" in stdout
     assert f"  {QUICK} rows, {QUICK - 1} images; the same command" in stdout
     output = options["output_folder"]
@@ -102,7 +108,7 @@ def test_kept_samples_are_the_same_bit_for_bit(image_server: ImageServer, tmp_pa
     stopped(options, image_server, "bits")
     finish(options, image_server, "bits")
     at_once = {**options, "output_folder": tmp_path / "at-once", "timeout": 2}
-    assert run(**at_once).returncode == 0
+    assert run_here(**at_once).returncode == 0
     kept, whole = read_dataset(options["output_folder"]), read_dataset(tmp_path / "at-once")
     assert kept.images == whole.images
     assert kept.captions == whole.captions
@@ -127,7 +133,7 @@ def test_what_is_kept_and_broken_is_made_anew(image_server: ImageServer, tmp_pat
     stopped(options, image_server, "broken")
     (tar,) = options["output_folder"].glob(".img2dataset_unfinished/*/00000.tar")
     tar.write_bytes(tar.read_bytes()[:70_000])
-    result = finish(options, image_server, "broken")
+    result = finish(options, image_server, "broken", run)  # its worker says so
     assert "what a stopped run has kept of it cannot be used" in result.stderr
     assert len(read_dataset(options["output_folder"]).images) == QUICK - 1
 
@@ -139,7 +145,7 @@ def test_another_list_neither_takes_nor_hides_what_is_kept(image_server: ImageSe
     (tmp_path / "other").mkdir()
     other = options_for(image_server, tmp_path / "other", "webdataset", "other")
     other |= {"output_folder": options["output_folder"], "incremental_mode": "extend", "timeout": 2}
-    assert run(**other).returncode == 0
+    assert run_here(**other).returncode == 0
     assert sorted(path.name for path in options["output_folder"].glob("*_stats.json")) == ["00001_stats.json"]
     finish(options, image_server, "extend")
     assert len(read_dataset(options["output_folder"]).images) == 2 * (QUICK - 1)
@@ -157,7 +163,7 @@ def test_retried_rows_that_were_won_before_a_stop_stay_won(image_server: ImageSe
         "timeout": 1,
         "max_retry_after": 1,
     }
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     assert len(read_dataset(tmp_path / "out").images) == 0
     for n in range(20):
         image_server.put(f"/won/{n}.jpg", photograph(100, 80, seed=n))

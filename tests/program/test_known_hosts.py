@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.program.runs import run
+from tests.program.runs import run, run_here
 from tests.servers import ImageServer
 
 
@@ -23,7 +23,7 @@ def run_with(tmp_path: Path, urls: list[str], policies: str | None, **options: A
     output = tmp_path / "out"
     # What the servers of these tests send is no image.
     chosen = {"output_format": "webdataset", "disable_all_reencoding": True, **options}
-    done = run(url_list=tmp_path / "list.txt", output_folder=output, **chosen)
+    done = run_here(url_list=tmp_path / "list.txt", output_folder=output, **chosen)
     assert done.returncode == 0, done.stderr
     successes = sum(json.loads(path.read_text())["successes"] for path in output.glob("*_stats.json"))
     assert successes == len(urls)

@@ -56,9 +56,11 @@ def test_the_progress_is_an_object_too(tmp_path: Path, image_server: ImageServer
         log_format="json",
         max_requests_per_second_per_host=6,
     )
-    *progress, end = [json.loads(line) for line in result.stderr.splitlines()]
+    *others, end = [json.loads(line) for line in result.stderr.splitlines()]
+    # On a slow machine the report takes long enough to be told of.
+    assert {line["event"] for line in others} <= {"progress", "reporting", "work"}
+    progress = [line for line in others if line["event"] == "progress"]
     assert progress
-    assert {line["event"] for line in progress} == {"progress"}
     assert (end["event"], end["exit_status"], end["shards"]) == ("end", 0, 1)
     assert end["rows"] == {"success": 60, "failed_to_download": 0, "failed_to_resize": 0}
     assert Path(end["report"]).is_file()

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.program.runs import run
+from tests.program.runs import run_here
 from tests.servers import ImageServer
 
 
@@ -20,7 +20,7 @@ def make(tmp_path: Path, urls: list[str], **options: Any) -> Counter[str | None]
     output = tmp_path / "out"
     # The servers of these tests do not send images.
     chosen = {"output_format": "webdataset", "disable_all_reencoding": True, **options}
-    done = run(url_list=tmp_path / "list.txt", output_folder=output, **chosen)
+    done = run_here(url_list=tmp_path / "list.txt", output_folder=output, **chosen)
     assert done.returncode == 0, done.stderr
     counted = sum(json.loads(path.read_text())["count"] for path in output.glob("*_stats.json"))
     assert counted == len(urls)

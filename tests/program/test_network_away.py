@@ -69,7 +69,7 @@ def test_a_list_without_one_good_host_does_not_wait() -> None:
 
 def test_the_wait_is_bounded_by_the_option_and_told_once() -> None:
     urls = [f"http://198.51.100.{n}/" for n in range(1, 41)]
-    for patience, least, most in ((0, 0.0, 20.0), (6, 6.0, 30.0)):
+    for patience, least, most in ((0, 0.0, 60.0), (6, 6.0, 60.0)):
         started = time.monotonic()
         (seen,) = visit(Visit(urls, settings={"network_patience": patience}, together=True))
         assert least <= time.monotonic() - started < most

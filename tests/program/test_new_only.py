@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from img2dataset.manifest import MANIFEST_NAME
-from tests.program.runs import read_dataset, run, serve_photographs, start
+from tests.program.runs import read_dataset, run, run_here, serve_photographs, start
 from tests.program.test_faults import is_gone, wait_until, workers_of
 from tests.servers import ImageServer
 
@@ -42,7 +42,7 @@ class GrowingList:
             "image_size": 64,
         }
         self.write(self.old)
-        assert run(**self.options).returncode == 0
+        assert run_here(**self.options).returncode == 0
         # The new rows stand among the old ones.
         self.write(self.new[:300] + self.old + self.new[300:])
 
@@ -76,14 +76,18 @@ def kill_tree(growing: GrowingList, finished: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("moments", [(2,), (3, 9), (2, 5, 6, 20)])
+# The last has the moments of the others, but for a few shards.
+@pytest.mark.parametrize(
+    "moments",
+    [pytest.param((2,), marks=pytest.mark.slow), pytest.param((3, 9), marks=pytest.mark.slow), (2, 5, 6, 20)],
+)
 def test_every_row_of_a_list_that_grew_is_there_once_however_often_the_run_was_killed(
     growing: GrowingList, moments: tuple[int, ...]
 ) -> None:
     before = read_dataset(growing.output)
     for finished in moments:
         kill_tree(growing, finished)
-    result = run(**growing.options, incremental_mode="new_only")
+    result = run_here(**growing.options, incremental_mode="new_only")
     assert result.returncode == 0, result.stderr
     assert f"{OLD_ROWS} rows of the list were there already" in result.stdout
     assert growing.new_rows_made() == Counter(growing.new)
@@ -93,7 +97,7 @@ def test_every_row_of_a_list_that_grew_is_there_once_however_often_the_run_was_k
     assert len(after.rows) == OLD_ROWS + NEW_ROWS
 
     # It came to its end: for the next one everything is there, what failed too.
-    again = run(**growing.options, incremental_mode="new_only")
+    again = run_here(**growing.options, incremental_mode="new_only")
     assert again.returncode == 0, again.stderr
     assert read_dataset(growing.output).rows == after.rows
 
@@ -103,7 +107,7 @@ def test_a_run_that_was_stopped_goes_on_too(growing: GrowingList) -> None:
     wait_until(lambda: growing.finished() >= 4, process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
-    assert run(**growing.options, incremental_mode="new_only").returncode == 0
+    assert run_here(**growing.options, incremental_mode="new_only").returncode == 0
     assert growing.new_rows_made() == Counter(growing.new)
 
 
@@ -116,7 +120,7 @@ def test_where_other_urls_are_known_than_before_it_begins_behind_all_shards_and_
     manifest["runs"][-1]["known"] = "41-" + "0" * 32
     (growing.output / MANIFEST_NAME).write_text(json.dumps(manifest))
     made = growing.finished()
-    assert run(**growing.options, incremental_mode="new_only").returncode == 0
+    assert run_here(**growing.options, incremental_mode="new_only").returncode == 0
     rows = read_dataset(growing.output).rows
     succeeded = Counter(row["url"] for row in rows if row["status"] == "success")
     alive = [url for url in growing.new if "/status/" not in url]
@@ -139,12 +143,12 @@ def test_a_run_with_failed_shards_is_gone_on_with(
         "url_list": url_list,
     }
     url_list.write_text("\n".join(f"{addresses[0]}?{n}" for n in range(20)))
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     added = [f"{addresses[1]}?{n}" for n in range(20)]
     url_list.write_text("\n".join(added))
     full_disk = run(**options, incremental_mode=mode, max_shard_retry=0, largest_file=20_000)
     assert full_disk.returncode == 1
-    assert run(**options, incremental_mode=mode).returncode == 0
+    assert run_here(**options, incremental_mode=mode).returncode == 0
     dataset = read_dataset(tmp_path / "out")
     assert sorted(dataset.statistics) == ["00000", "00001", "00002", "00003"]
     assert [row["url"] for row in dataset.rows[20:]] == added

@@ -16,9 +16,19 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
+from img2dataset.storage import retries
 from tests.pictures import photograph
 from tests.program.failing_store import Store, failing_store
-from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, start, write_list
+from tests.program.runs import (
+    Dataset,
+    command_here,
+    read_dataset,
+    run,
+    run_here,
+    serve_photographs,
+    start,
+    write_list,
+)
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 from tests.storage.conftest import s3_server
@@ -26,12 +36,29 @@ from tests.storage.conftest import s3_server
 __all__ = ["s3_server"]  # a fixture
 
 ROWS, ROWS_PER_SHARD = 40, 10
+# Each interpreter that finds this waits less between its tries. How long the real waits are is seen where the
+# store is away for a while.
+SHORT_WAITS = """
+from img2dataset.storage import retries
+
+retries._FIRST_WAIT_S /= 20
+"""
 
 
 @pytest.fixture
-def store(s3_server: str) -> Iterator[Store]:
+def store(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     with failing_store(s3_server) as store:
+        # For runs in this process.
+        monkeypatch.setitem(fsspec.config.conf, "s3", access(store))
         yield store
+
+
+@pytest.fixture
+def short_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(SHORT_WAITS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_S", retries._FIRST_WAIT_S / 20)
 
 
 @pytest.fixture
@@ -88,14 +115,8 @@ def read_output(store: Store, bucket: str, local: Path, output_format: str) -> D
     return dataset
 
 
-def verify(store: Store, bucket: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "verify", f"s3://{bucket}/out", *words],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, **environment(store)},
-    )
+def verify(bucket: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return command_here("verify", f"s3://{bucket}/out", *words)
 
 
 def options_for(store: Store, bucket: str, url_list: Path, output_format: str) -> dict[str, Any]:
@@ -116,12 +137,13 @@ def url_list(image_server: ImageServer, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("output_format", ["webdataset", pytest.param("parquet", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("short_waits")
 def test_a_store_that_fails_now_and_then_gets_every_row(
     store: Store, bucket: str, url_list: Path, tmp_path: Path, output_format: str
 ) -> None:
     store.failing_share = 0.15
     options = options_for(store, bucket, url_list, output_format)
-    result = run(**options)
+    result = run_here(**options)
     assert result.returncode == 0, result.stderr
     assert store.failures > 0
     store.heal()
@@ -130,11 +152,11 @@ def test_a_store_that_fails_now_and_then_gets_every_row(
     assert len(made.images) == ROWS
     assert sorted(row["url"] for row in made.rows) == sorted(url_list.read_text().split())
 
-    again = run(**options)
+    again = run_here(**options)
     assert again.returncode == 0, again.stderr
     assert "4 shards already done" in again.stdout
     assert store.shards_put() == []
-    checked = verify(store, bucket, "--images")
+    checked = verify(bucket, "--images")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
@@ -162,18 +184,19 @@ def test_a_store_that_refuses_from_some_moment_on_fails_the_run_with_its_reason(
     assert len([name for name in store.shards_put() if name.endswith(".tar")]) == 2 + 2 * 3
     made = read_output(store, bucket, tmp_path / "made", "webdataset")
     assert made.statuses() == {"success": 2 * ROWS_PER_SHARD}
-    assert "missing" in verify(store, bucket).stdout
+    assert "missing" in verify(bucket).stdout
 
     store.heal()
-    again = run(**options)
+    again = run_here(**options)
     assert again.returncode == 0, again.stderr
     assert len([name for name in store.shards_put() if name.endswith(".tar")]) == 2
     whole = read_output(store, bucket, tmp_path / "whole", "webdataset")
     assert whole.statuses() == {"success": ROWS}
     assert made.images.items() <= whole.images.items()
-    assert verify(store, bucket).returncode == 0
+    assert verify(bucket).returncode == 0
 
 
+@pytest.mark.usefixtures("short_waits")
 def test_a_store_that_stays_busy_fails_the_run_with_its_reason(
     store: Store, bucket: str, url_list: Path
 ) -> None:
@@ -220,7 +243,7 @@ def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
     url_list = tmp_path / "list.txt"
     url_list.write_text("\n".join(urls))
     options = options_for(store, bucket, url_list, output_format)
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     before = read_output(store, bucket, tmp_path / "before", output_format)
     assert before.statuses() == {"success": 7, "failed_to_download": 3}
 
@@ -234,12 +257,12 @@ def test_failed_rows_are_taken_again_whenever_the_store_is_gone_in_between(
         assert cut_short.returncode == (1 if store.failures else 0), cut_short.stderr
         store.heal()
         # Nobody but verify has been there since: it completes what was cut short.
-        checked = verify(store, bucket, "--images", "--remove")
+        checked = verify(bucket, "--images", "--remove")
         assert checked.returncode == 0, checked.stdout + checked.stderr
         now = read_output(store, bucket, tmp_path / f"{number}", output_format)
         assert before.images.items() <= now.images.items()
 
-    assert run(**options, incremental_mode="retry_failed").returncode == 0
+    assert run_here(**options, incremental_mode="retry_failed").returncode == 0
     after = read_output(store, bucket, tmp_path / "after", output_format)
     assert after.statuses() == {"success": ROWS_PER_SHARD}
     assert before.images.items() <= after.images.items()
@@ -301,7 +324,7 @@ def test_what_a_stop_has_kept_on_a_store_is_completed(
         stdout, _ = process.communicate(timeout=60)
         assert f"{ROWS_PER_SHARD - 1} rows, {ROWS_PER_SHARD - 1} images" in stdout
         before = {url: image_server.count(f"/store-kept/{n}.jpg") for n, url in enumerate(addresses)}
-        assert run(**{**options, "timeout": 1}).returncode == 0
+        assert run_here(**{**options, "timeout": 1}).returncode == 0
         assert {url: image_server.count(f"/store-kept/{n}.jpg") for n, url in enumerate(addresses)} == before
         files = file_system(store)
         assert not any("img2dataset_unfinished" in path for path in files.find(f"{bucket}/{output_format}"))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.pictures import photograph
-from tests.program.runs import read_dataset, run, start
+from tests.program.runs import read_dataset, run_here, start
 from tests.servers import ImageServer
 
 ROWS = 40
@@ -51,12 +51,12 @@ def test_failures_that_can_pass_are_taken_again_and_everything_else_stays(
     options = options_for(
         output_format, tmp_path / "out", a_list(image_server, tmp_path / "l.txt", output_format)
     )
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     before = read_dataset(tmp_path / "out")
     assert before.statuses() == {"success": 20, "failed_to_download": 20}
     asked = image_server.count("/status/404")
 
-    result = run(**options, incremental_mode="retry_failed")
+    result = run_here(**options, incremental_mode="retry_failed")
     assert result.returncode == 0, result.stderr
     assert "10 more rows succeeded" in result.stdout
     assert "of these rows 10 were tried now; 30 are as an earlier run left them" in result.stdout
@@ -69,7 +69,7 @@ def test_failures_that_can_pass_are_taken_again_and_everything_else_stays(
         assert after.images[key] == image
         assert after.documents[key] == before.documents[key]
 
-    again = run(**options, incremental_mode="retry_failed")
+    again = run_here(**options, incremental_mode="retry_failed")
     assert "4 shards already done" in again.stdout
 
 
@@ -80,8 +80,8 @@ def test_the_other_formats_are_rewritten_too(
     options = options_for(
         output_format, tmp_path / "out", a_list(image_server, tmp_path / "l.txt", output_format)
     )
-    assert run(**options).returncode == 0
-    assert run(**options, incremental_mode="retry_failed").returncode == 0
+    assert run_here(**options).returncode == 0
+    assert run_here(**options, incremental_mode="retry_failed").returncode == 0
     rows = [
         row
         for path in sorted((tmp_path / "out").glob("*.parquet"))
@@ -97,9 +97,9 @@ def test_the_other_formats_are_rewritten_too(
 
 def test_classes_of_failures_can_be_chosen(image_server: ImageServer, tmp_path: Path) -> None:
     options = options_for("webdataset", tmp_path / "out", a_list(image_server, tmp_path / "l.txt", "classes"))
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     asked = image_server.count("/status/404")
-    chosen = run(**options, incremental_mode="retry_failed", retry_classes='["HTTP 404"]')
+    chosen = run_here(**options, incremental_mode="retry_failed", retry_classes='["HTTP 404"]')
     assert chosen.returncode == 0
     assert image_server.count("/status/404") == asked + 10
     assert read_dataset(tmp_path / "out").failures() == {"HTTP 404": 10, "HTTP 503": 10}
@@ -107,9 +107,9 @@ def test_classes_of_failures_can_be_chosen(image_server: ImageServer, tmp_path: 
 
 def test_shards_that_are_missing_are_made_on_the_way(image_server: ImageServer, tmp_path: Path) -> None:
     options = options_for("webdataset", tmp_path / "out", a_list(image_server, tmp_path / "l.txt", "missing"))
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     (tmp_path / "out/00002_stats.json").unlink()
-    assert run(**options, incremental_mode="retry_failed").returncode == 0
+    assert run_here(**options, incremental_mode="retry_failed").returncode == 0
     assert read_dataset(tmp_path / "out").statuses() == {"success": 30, "failed_to_download": 10}
 
 
@@ -118,14 +118,14 @@ def test_a_run_killed_while_it_takes_rows_again_loses_nothing(
 ) -> None:
     url_list = a_list(image_server, tmp_path / "l.txt", "killed")
     options = options_for("webdataset", tmp_path / "out", url_list)
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     before = read_dataset(tmp_path / "out")
     for pause_s in (0.5, 0.8, 1.1, 1.4):
         process = start(**options, incremental_mode="retry_failed")
         time.sleep(pause_s)
         process.kill()
         process.communicate()
-    assert run(**options, incremental_mode="retry_failed").returncode == 0
+    assert run_here(**options, incremental_mode="retry_failed").returncode == 0
     after = read_dataset(tmp_path / "out")
     assert after.statuses() == {"success": 30, "failed_to_download": 10}
     for key, image in before.images.items():
@@ -138,10 +138,10 @@ def test_a_list_that_grew_gives_its_new_rows(image_server: ImageServer, tmp_path
     options = options_for("webdataset", tmp_path / "out", url_list)
     dead = image_server.url("/status/410")
     url_list.write_text("\n".join([*(f"{good}?{n}" for n in range(14)), dead]))
-    assert run(**options).returncode == 0
+    assert run_here(**options).returncode == 0
     url_list.write_text("\n".join([*(f"{good}?{n}" for n in range(7, 37)), dead]))
 
-    result = run(**options, incremental_mode="new_only")
+    result = run_here(**options, incremental_mode="new_only")
     assert result.returncode == 0, result.stderr
     assert "8 rows of the list were there already" in result.stdout
     dataset = read_dataset(tmp_path / "out")
@@ -150,8 +150,8 @@ def test_a_list_that_grew_gives_its_new_rows(image_server: ImageServer, tmp_path
     assert sorted(urls) == sorted(f"{good}?{n}" for n in range(37))
     assert [row["url"] for row in dataset.rows].count(dead) == 1
 
-    again = run(**options, incremental_mode="new_only")
+    again = run_here(**options, incremental_mode="new_only")
     assert "31 rows of the list were there already" in again.stdout
-    refused = run(**options | {"image_size": 32}, incremental_mode="new_only")
+    refused = run_here(**options | {"image_size": 32}, incremental_mode="new_only")
     assert refused.returncode == 1
     assert "--image_size was 64 and is 32" in refused.stderr

@@ -108,6 +108,17 @@ def test_the_next_run_asks_none_until_a_day_later(server: ImageServer, tmp_path:
     assert asked(server) == (40, 40)
 
 
+def test_licences_are_kept_too(server: ImageServer, tmp_path: Path) -> None:
+    licence = b"<rsl><content url='/'/></rsl>"
+    server.put("/license.xml", licence, "application/rsl+xml")
+    server.put(ROBOTS, f"License: {server.url('/license.xml', 'h0.localhost')}\n".encode(), "text/plain")
+    options = options_for(server, tmp_path, rows=50, hosts=1)
+    done(options)
+    lose_shards(tmp_path / "out", 1)
+    done(options)
+    assert (server.count("/license.xml"), *asked(server)) == (1, 1, 1)
+
+
 def test_another_user_agent_asks_for_itself(server: ImageServer, tmp_path: Path) -> None:
     options = options_for(server, tmp_path, rows=50, hosts=10)
     done(options)

@@ -79,6 +79,11 @@ def opted_out(server: ImageServer, authority: TestAuthority, folder: Path) -> Ma
     return queries(url), {"disallowed_header_directives": ["noai"]}
 
 
+def for_sale(server: ImageServer, authority: TestAuthority, folder: Path) -> Made:
+    url = server.put("/sold.jpg", b"", status=402, headers=[("crawler-price", "USD 0.01")])
+    return queries(url), {}
+
+
 def cut_short(server: ImageServer, authority: TestAuthority, folder: Path) -> Made:
     return queries(server.put("/cut.jpg", photograph(300, 200)[:200])), {}
 
@@ -115,6 +120,7 @@ TROUBLES: dict[Trouble, FindingKind] = {
     silent: FindingKind.TOO_SLOW,
     filtered: FindingKind.FILTERED,
     opted_out: FindingKind.OPT_OUTS,
+    for_sale: FindingKind.SOLD,
     cut_short: FindingKind.UNREADABLE,
     proxy_is_gone: FindingKind.PROXY,
     private: FindingKind.NOT_ALLOWED,

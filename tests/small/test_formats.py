@@ -13,7 +13,7 @@ import pytest
 
 from tests.pictures import photograph
 from tests.program.contract import Maker, column, rows_of
-from tests.program.runs import run
+from tests.program.runs import run_here
 from tests.servers import ImageServer, TestAuthority
 
 
@@ -90,22 +90,20 @@ def test_https_is_verified(https_server: ImageServer, certificates: TestAuthorit
     for bundle, status in ((certificates.authority_file, "success"), (None, "failed_to_download")):
         out = tmp_path / status
         options = {"ca_bundle": bundle} if bundle else {}
-        assert (
-            run(url_list=tmp_path / "list.txt", output_folder=out, processes_count=1, **options).returncode
-            == 0
-        )
+        options |= {"url_list": tmp_path / "list.txt", "output_folder": out, "processes_count": 1}
+        assert run_here(**options).returncode == 0
         assert [row["status"] for row in rows_of(out)] == [status]
 
 
 def test_a_folder_is_gone_on_with_and_extended_by_new_rows(make: Maker, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("\n".join(make.addresses[:3]))
     given = {"url_list": tmp_path / "list.txt", "output_folder": tmp_path / "out", "processes_count": 1}
-    assert run(**given).returncode == 0
+    assert run_here(**given).returncode == 0
     (tmp_path / "list.txt").write_text("\n".join(make.addresses))
-    grown = run(**given, incremental_mode="new_only")
+    grown = run_here(**given, incremental_mode="new_only")
     assert grown.returncode == 0, grown.stderr
     assert len(rows_of(tmp_path / "out")) == 4
-    assert run(**given, incremental_mode="retry_failed", allow_mixing=True).returncode == 0
+    assert run_here(**given, incremental_mode="retry_failed", allow_mixing=True).returncode == 0
 
 
 def test_lists_in_memory_are_taken(make: Maker, tmp_path: Path) -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,9 +34,9 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # moto answers every request on a thread of its own, and looks before it puts: two conditional puts of one
 # object could both be the first, which S3 excludes. So they are answered one after the other.
 S3_SERVER = """
-import sys, threading
+import threading
 from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import run_simple
+from werkzeug.serving import make_server
 
 moto, one_at_a_time = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
@@ -47,7 +44,9 @@ def answer(environ, start_response):
     with one_at_a_time:
         return list(moto(environ, start_response))
 
-run_simple("127.0.0.1", int(sys.argv[1]), answer, threaded=True)
+server = make_server("127.0.0.1", 0, answer, threaded=True)
+print(server.port, flush=True)
+server.serve_forever()
 """
 
 
@@ -56,20 +55,13 @@ def s3_server() -> Iterator[str]:
     """A real S3 server in a process of its own; its address."""
     pytest.importorskip("moto", reason="moto is not installed")
     pytest.importorskip("s3fs", reason="s3fs is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = [sys.executable, "-c", S3_SERVER, str(port)]
-    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(address + "/moto-api/", timeout=5).close()
-            break
-        except OSError:
-            assert process.poll() is None, "the S3 server ended"
-            time.sleep(0.05)
-    yield address
+    process = subprocess.Popen(
+        [sys.executable, "-c", S3_SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    port = process.stdout.readline().strip()
+    assert port, "the S3 server ended"
+    yield f"http://127.0.0.1:{port}"
     process.terminate()
     process.wait()
 

@@ -24,7 +24,8 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 50, 220), 
 SHADES = {"plain": 0, "rough": 60, "grainy": 25}
 
 
-@pytest.mark.parametrize("way", ["0 workers", "2 workers", "2 ranks"])
+# What is done without workers, two workers do each.
+@pytest.mark.parametrize("way", [pytest.param("0 workers", marks=pytest.mark.slow), "2 workers", "2 ranks"])
 def test_the_example_learns_and_downloads_each_image_once(
     image_server: ImageServer, tmp_path: Path, way: str
 ) -> None:

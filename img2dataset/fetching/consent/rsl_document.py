@@ -6,7 +6,7 @@ same behind a host) and its licences: ``<prohibits type="usage">ai-train</prohib
 ``payment`` stands beside it, or a ``permits`` of some users or countries; a licence that permits other uses
 only has conditions, too. Of the ``url`` that match the longest counts, of its licences the most restrictive.
 Anything else says nothing known, and refuses nothing. Read where robots.txt is, unless ``consent`` is off;
-once a run and machine. Source: rslstandard.org/rsl, 1.0 of December 2025.
+once a day, run and machine. Source: rslstandard.org/rsl, 1.0 of December 2025.
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ def _read(path: str, shown: str, is_users: bool) -> tuple[HostPolicy, ...]:
         entries = yaml.safe_load(text)
         named_twice = _named_twice(yaml.compose(text, Loader=yaml.SafeLoader))
     except OSError as error:
-        raise OptionError(f"{shown} cannot be read: {error.strerror}; {_HOW}") from None
+        raise OptionError(
+            f"{shown} cannot be read: {error.strerror}; give the path of a file of policies"
+        ) from None
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from img2dataset.failures import URL_EMPTY, URL_MISSING
 from img2dataset.reporting.facts import Facts
-from img2dataset.reporting.findings import of_images, of_requests, of_speed
+from img2dataset.reporting.findings import of_consent, of_images, of_requests, of_speed
 from img2dataset.reporting.findings.counting import rows_with
 from img2dataset.reporting.findings.finding import LEAST_WEIGHT, PAGE, Finding, FindingKind
 from img2dataset.reporting.surroundings import Surroundings
@@ -33,7 +33,7 @@ def find(facts: Facts, surroundings: Surroundings) -> list[Finding]:
         facts: of the run, or of what there is of it so far.
         surroundings: its machine and options.
     """
-    rules = (*of_requests.RULES, *of_images.RULES, *of_speed.RULES)
+    rules = (*of_requests.RULES, *of_consent.RULES, *of_images.RULES, *of_speed.RULES)
     found = [finding for rule in rules if (finding := rule(facts, surroundings)) is not None]
     return sorted(
         (finding for finding in found if finding.weight >= LEAST_WEIGHT),

@@ -41,6 +41,7 @@ class FindingKind(Enum):
     UNREADABLE = "images-cannot-be-decoded"
     FILTERED = "images-are-filtered"
     OPT_OUTS = "sites-do-not-want-it"
+    SOLD = "images-are-for-sale"
     HASHES = "images-have-changed"
     STORED = "files-cannot-be-read"
     TOO_LARGE = "images-are-too-large"

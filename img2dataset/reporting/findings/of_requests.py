@@ -246,7 +246,7 @@ def servers_fail(facts: Facts, surroundings: Surroundings) -> Finding | None:
 
 def odd_answers(facts: Facts, surroundings: Surroundings) -> Finding | None:
     """Statuses that no other finding is about."""
-    told = ("401", "403", "404", "406", "407", "408", "410", "425", "429", "451", "5")
+    told = ("401", "402", "403", "404", "406", "407", "408", "410", "425", "429", "451", "5")
     beginnings = tuple(
         message
         for message in facts.messages
@@ -262,19 +262,6 @@ def odd_answers(facts: Facts, surroundings: Surroundings) -> Finding | None:
         "open some of the URLs in a browser: they may be cut short, or need a login or other headers"
         " (--extra_headers)",
         hosts_with(facts, *beginnings) if beginnings else None,
-    )
-
-
-def opt_outs(facts: Facts, surroundings: Surroundings) -> Finding | None:
-    rows = rows_beginning(facts, "opt-out: ")
-    return finding_of_rows(
-        facts,
-        FindingKind.OPT_OUTS,
-        rows,
-        "are not to be used, by their sites or by what stands in them",
-        "the answers, files of their sites (robots.txt, tdmrep.json) or the images themselves say so",
-        "nothing: it is their right",
-        hosts_with(facts, "opt-out: "),
     )
 
 
@@ -304,6 +291,5 @@ RULES: tuple[Rule, ...] = (
     link_rot,
     servers_fail,
     odd_answers,
-    opt_outs,
     stored,
 )

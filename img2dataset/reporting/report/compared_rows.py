@@ -15,6 +15,7 @@ from img2dataset.reporting.report.columns import HASH_COLUMNS, texts_of
 from img2dataset.reporting.report.folder import Folder, batches_of
 from img2dataset.storage.folders import side_by_side
 from img2dataset.types import SUCCESS
+from img2dataset.work_line import with_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +84,8 @@ def read_rows(folder: Folder, by: str, on_problem: Callable[[str], None]) -> Com
     columns: tuple[list[NDArray[np.generic]], ...] = ([], [], [], [])
     places: list[tuple[int, str]] = []
     rows, hash_column = 0, None
-    for shard, part in zip(shards, side_by_side(folder.location, read, shards), strict=True):
+    parts = side_by_side(folder.location, read, with_line(shards, "reading metadata", "shards", len(shards)))
+    for shard, part in zip(shards, parts, strict=True):
         if part is None or not part.ids:
             continue
         places.append((rows, shard))

@@ -20,6 +20,7 @@ from img2dataset.formats.dataset import finished_names, metadata_name, statistic
 from img2dataset.storage.folders import side_by_side
 from img2dataset.storage.locations import Location
 from img2dataset.types import ShardStats
+from img2dataset.work_line import with_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,7 +130,8 @@ def read_statistics(folder: Folder, most: int = MOST_STATISTICS) -> Statistics:
             return None
 
     found = Statistics()
-    for shard, stats in zip(shards, side_by_side(folder.location, read, shards), strict=True):
+    watched = with_line(shards, "reading statistics", "shards", len(shards))
+    for shard, stats in zip(shards, side_by_side(folder.location, read, watched), strict=True):
         if stats is None:
             found.unreadable += 1
         else:

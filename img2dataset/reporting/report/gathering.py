@@ -29,6 +29,7 @@ from img2dataset.storage.folders import side_by_side
 from img2dataset.storage.locations import Location
 from img2dataset.storage.notes import read_note
 from img2dataset.types import ShardReport
+from img2dataset.work_line import with_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,7 +176,10 @@ def gather(location: Location, on_problem: Callable[[str], None] = logger.debug)
         return of_shard
 
     with_metadata = []
-    for shard, of_shard in zip(shards, side_by_side(location, count, shards), strict=True):
+    counted_shards = side_by_side(
+        location, count, with_line(shards, "reading metadata", "shards", len(shards))
+    )
+    for shard, of_shard in zip(shards, counted_shards, strict=True):
         if of_shard is None:
             unreadable += 1
         else:

@@ -11,6 +11,17 @@ from img2dataset.errors import Img2datasetError, OptionError
 from img2dataset.training.load.cache import ImageCache
 
 USAGE = "img2dataset cache stats FOLDER | img2dataset cache clear FOLDER"
+PAGE = """\
+usage: img2dataset cache stats FOLDER
+       img2dataset cache clear FOLDER
+
+The images that the loaders of training keep on a disk (cache=FOLDER).
+
+  stats   what the cache holds: its entries, failures that are remembered, its
+          size, and when it was used
+  clear   empty it
+
+Exit status: 0, or 2 where FOLDER is no cache."""
 
 
 def cache_command(words: Sequence[str]) -> str:
@@ -23,6 +34,8 @@ def cache_command(words: Sequence[str]) -> str:
         OptionError: other words, or a folder that is no cache.
         Img2datasetError: the folder cannot be read, or what is in it cannot be removed.
     """
+    if not words or not {"--help", "-h"}.isdisjoint(words):
+        return PAGE
     if len(words) != 2 or words[0] not in ("stats", "clear"):
         raise OptionError(f"cache takes: {USAGE}")
     folder = Path(words[1]).expanduser()

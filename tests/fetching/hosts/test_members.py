@@ -86,7 +86,8 @@ def test_four_members_with_a_bound_of_two_never_have_more_than_two_connections(p
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("bound", [5, 8])
+# Eight are two for each, which is the simpler division.
+@pytest.mark.parametrize("bound", [5, pytest.param(8, marks=pytest.mark.slow)])
 def test_four_members_divide_a_bound_that_is_not_smaller(bound: int) -> None:
     with ImageServer() as server:
         url = server.put("/divided.jpg", b"divided", latency_s=0.2)
@@ -96,7 +97,7 @@ def test_four_members_divide_a_bound_that_is_not_smaller(bound: int) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_twenty_a_second_are_never_more_in_all(processes: int) -> None:
     with ImageServer() as server:
         url = server.url("/limited/rate?per_second=1000")

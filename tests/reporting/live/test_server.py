@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from img2dataset.errors import OutputError
-from img2dataset.reporting.live import LivePage, server
+from img2dataset.reporting.live import LivePage, live_page, server
 from img2dataset.reporting.live.metrics import metrics_page
 from img2dataset.storage.locations import locate
 from tests.reporting.test_event_log import logged
@@ -88,15 +88,17 @@ def test_the_page_listens_on_loopback_alone(page: LivePage) -> None:
 
 
 def is_closed(connection: socket.socket) -> bool:
-    connection.settimeout(0.5)
+    """Waits for it."""
+    connection.settimeout(30)
     try:
         return connection.recv(1) == b""
     except TimeoutError:
         return False
+    except ConnectionError:
+        return True
 
 
-def test_idle_connections_are_bounded_and_ended(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 3.0)
+def test_idle_connections_are_bounded_and_ended(page: LivePage) -> None:
     address = "127.0.0.1", urlsplit(page.url).port
     with contextlib.ExitStack() as stack:
         idle = [
@@ -104,16 +106,15 @@ def test_idle_connections_are_bounded_and_ended(page: LivePage, monkeypatch: pyt
         ]
         for _ in range(3):
             assert is_closed(stack.enter_context(socket.create_connection(address)))
-        assert not is_closed(idle[0])
+        assert not is_closed_now(idle[0])
         # Byte by byte, a head is no more welcome.
-        for _ in range(100):
+        for _ in range(300):
             time.sleep(0.1)
             with contextlib.suppress(OSError):
                 idle[0].send(b"G")
             if is_closed_now(idle[0]):
                 break
         assert is_closed_now(idle[0])
-        time.sleep(0.5)
         assert all(is_closed(each) for each in idle[1:])
         assert asked(page, "/view")[0] == 200
 
@@ -141,10 +142,11 @@ def test_a_port_that_is_taken_is_not_the_end(tmp_path: Path) -> None:
     page.close()
 
 
-def test_a_page_that_nobody_watches_ends_at_once(page: LivePage) -> None:
+def test_a_page_that_nobody_watches_ends_at_once(page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_page, "LAST_VIEW_S", 120.0)
     began = time.monotonic()
     page.close()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 60
 
 
 def test_prometheus_reads_the_metrics(page: LivePage) -> None:

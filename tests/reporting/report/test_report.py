@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.reporting.report import folder as folders
-from tests.program.runs import COMMAND, run, serve_photographs, write_list
+from tests.program.runs import COMMAND, command_here, run, serve_photographs, write_list
 from tests.reporting.report.datasets import HOSTILE, rows_of, write_shard
 from tests.servers import ImageServer
 
@@ -24,7 +24,7 @@ TOTALS = ("count", "successes", "failed_to_download", "failed_to_resize")
 
 
 def command(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, "report", *map(str, words)], capture_output=True, text=True, timeout=120)
+    return command_here("report", *map(str, words))
 
 
 def document_of(folder: object, *words: object) -> dict[str, Any]:

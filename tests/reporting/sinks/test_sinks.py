@@ -110,7 +110,7 @@ def test_a_sink_that_hangs_holds_nothing_up_and_is_told_of_once(
     for _ in range(5000):
         sinks.take(tick(1))
     sinks.close(wait_s=0.5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # it hangs for an hour
     (line,) = [record.getMessage() for record in caplog.records]
     # All, or all but the one at which it hangs.
     assert "recording: it does not answer, and" in line
@@ -157,7 +157,7 @@ def test_a_sink_that_hangs_ends_with_the_program(recording: Path, tmp_path: Path
     words = [sys.executable, "-c", ENDED_AT_ONCE, str(process_id)]
     assert subprocess.run(words, env=environment, timeout=60, check=False).returncode == -signal.SIGKILL
     sink = Path("/proc") / process_id.read_text()
-    gone_by = time.monotonic() + 5
+    gone_by = time.monotonic() + 30
     while is_there := sink.exists() and "(zombie)" not in (sink / "status").read_text():
         if time.monotonic() > gone_by:
             os.kill(int(sink.name), signal.SIGKILL)
