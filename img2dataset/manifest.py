@@ -95,7 +95,10 @@ class Manifest:
         Raises:
             ValueError: it is not one, or of a later version.
         """
-        document = json.loads(text)
+        try:
+            document = json.loads(text)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
         if not isinstance(document, dict) or document.get("manifest_version") != MANIFEST_VERSION:
             raise ValueError(f"not a manifest of version {MANIFEST_VERSION}")
         runs = document.get("runs")

@@ -243,10 +243,10 @@ class RunSummary:
         ]
 
 
-def finding_lines(findings: Iterable[Finding]) -> list[str]:
+def finding_lines(findings: Iterable[Finding], heading: str = "findings:") -> list[str]:
     """The findings that matter most as people read them, each with its remedy; what matters most first."""
     shown = list(findings)[:SHOWN_FINDINGS]
-    lines = ["findings:"] if shown else []
+    lines = _wrapped(heading, "  ") if shown else []
     for finding in shown:
         lines += _wrapped(f"- {finding.title}: {finding.cause}", "  ")
         lines += _wrapped(f"  -> {finding.remedy}", "     ")

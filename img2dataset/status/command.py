@@ -50,14 +50,15 @@ def run(words: list[str]) -> int:
                     "status needs the output folder; img2dataset status --help says how it is used"
                 )
             status = folder_status(asked.output)
-            findings = folder_findings(asked.output)
+            findings, shards = folder_findings(asked.output)
     except Img2datasetError as error:
         return refused(error)
     if asked.json:
         document = dataclasses.asdict(status)
         document["findings"] = [finding.to_document() for finding in findings]
+        document["findings_shards"] = shards
         return say(json.dumps(document, indent=2))
-    return say("\n".join([*lines(status), *finding_lines(findings)]))
+    return say("\n".join([*lines(status), *finding_lines(findings, _heading(shards, status.shards_done))]))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("output", nargs="?")
     parser.add_argument("--json", action="store_true")
     return parser
+
+
+def _heading(shards: int, shards_done: int) -> str:
+    if shards >= shards_done:
+        return "findings:"
+    return (
+        f"findings, of {shards:,} of the {counted(shards_done, 'shard')}: those that were logged since a run"
+        " began anew or took up failed rows; img2dataset report has those of all"
+    )
 
 
 def lines(status: Status) -> list[str]:

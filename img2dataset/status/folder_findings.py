@@ -13,8 +13,11 @@ from img2dataset.storage.locations import locate
 logger = logging.getLogger("img2dataset")
 
 
-def folder_findings(path: str) -> list[Finding]:
-    """The findings of what has been done in an output folder, what matters most first; none without a log.
+def folder_findings(path: str) -> tuple[list[Finding], int]:
+    """What is found in what has been done in an output folder, what matters most first; of how many shards.
+
+    None without a log. A run that begins anew, or takes failed rows up again, counts from there on, so that
+    the shards may be fewer than the folder has.
 
     Args:
         path: of the folder, on any fsspec file system.
@@ -25,5 +28,8 @@ def folder_findings(path: str) -> list[Finding]:
         raise
     except Exception as error:  # every file system has its own errors; the status itself is known
         logger.warning("the event logs cannot be read, so there are no findings: %s", error)
-        return []
-    return find(facts_of_logs(logs), logs[-1].run.surroundings) if logs else []
+        return [], 0
+    if not logs:
+        return [], 0
+    facts = facts_of_logs(logs)
+    return find(facts, logs[-1].run.surroundings), facts.shards

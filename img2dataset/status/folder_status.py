@@ -186,7 +186,7 @@ def _notes(location: Location) -> list[tuple[MemberNote, float | None]]:
 
     def read(entry: dict[str, Any]) -> tuple[MemberNote, float | None] | None:
         # One may be put anew, or not be a note at all.
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(FileNotFoundError, ValueError, RecursionError):
             contents = location.tried(lambda: location.file_system.cat_file(entry["name"]))
             return MemberNote.from_text(contents.decode()), _time_of(entry)
         return None

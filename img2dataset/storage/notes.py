@@ -25,7 +25,8 @@ def read_note(location: Location, name: str) -> str | None:
         return contents
 
     contents = location.tried(read)
-    return None if contents is None else contents.decode()
+    # A note that is damaged is refused as one that is none, by who knows what it should be.
+    return None if contents is None else contents.decode(errors="replace")
 
 
 def write_note(location: Location, name: str, text: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from img2dataset.distributing.member_notes import MEMBERS_FOLDER, MemberNote
 from img2dataset.errors import OutputError
+from img2dataset.inspecting import command as inspect_command
 from img2dataset.status.command import lines
 from img2dataset.status.folder_status import folder_status
 from img2dataset.storage.locations import locate
@@ -199,13 +200,38 @@ def test_the_rows_of_a_clusters_members_count_once(options: dict[str, Any], tmp_
 def test_what_is_no_note_is_left_out(tmp_path: Path) -> None:
     put_note(tmp_path, member(0, time.time()))
     (tmp_path / MEMBERS_FOLDER / "broken.json").write_text("{")
+    (tmp_path / MEMBERS_FOLDER / "deep.json").write_text("[" * 100_000)
+    (tmp_path / MEMBERS_FOLDER / "noise.json").write_bytes(b"\xa5\xff\0")
     assert [one.name for one in folder_status(str(tmp_path)).members] == ["rank-00000"]
 
 
-def test_a_manifest_of_a_later_version_costs_what_it_says_alone(tmp_path: Path) -> None:
-    (tmp_path / ".img2dataset_manifest").write_text('{"manifest_version": 99}')
+@pytest.mark.parametrize("manifest", [b'{"manifest_version": 99}', b"\xa5\xff\0", b"[" * 100_000])
+def test_a_manifest_of_a_later_version_or_a_damaged_one_costs_what_it_says_alone(
+    tmp_path: Path, manifest: bytes
+) -> None:
+    (tmp_path / ".img2dataset_manifest").write_bytes(manifest)
     (tmp_path / "00000_stats.json").write_text("{}")
     assert folder_status(str(tmp_path)).shards_done == 1
+    assert inspect_command.run([str(tmp_path)]) == 0
+
+
+def test_findings_of_a_part_of_the_shards_say_so(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    gone = [image_server.url(f"/status/404?{row}") for row in range(8)]
+    (tmp_path / "list.txt").write_text("\n".join([*gone, *serve_photographs(image_server)]))
+    run(**options)
+    whole = status_of(options["output_folder"]).stdout
+    assert "findings:\n" in whole
+    shards = as_json(options["output_folder"])
+    assert shards["findings_shards"] == shards["shards_done"] > 1
+    run(**options, incremental_mode="retry_failed", retry_classes='["HTTP 404"]')
+    retried = as_json(options["output_folder"])["findings_shards"]
+    assert retried < shards["shards_done"]
+    said = " ".join(status_of(options["output_folder"]).stdout.split())
+    assert (
+        f"findings, of {retried} of the {shards['shards_done']} shards: those that were logged since" in said
+    )
 
 
 def test_a_folder_on_a_store(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,15 @@ def load_identity(key_file: str | None, agent: str | None) -> SigningIdentity | 
     return SigningIdentity(load_key(key_file), checked_agent(agent))
 
 
+def check_signing_package() -> None:
+    """See that what signs is installed here.
+
+    Raises:
+        MissingDependency: it is not.
+    """
+    _ed25519()
+
+
 def checked_agent(agent: str) -> str:
     """``agent`` as it is sent: an origin, without a path.
 

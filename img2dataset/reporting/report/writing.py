@@ -72,7 +72,7 @@ def _is_of_all_shards(location: Location) -> bool:
     try:
         document = json.loads(read_note(location, REPORT_DATA) or "")
         return bool(document["read"]["shards_done"] == len(finished_names(names)))
-    except (ValueError, KeyError, TypeError):  # it is no report, or broken
+    except (ValueError, KeyError, TypeError, RecursionError):  # it is no report, or broken
         return False
 
 

@@ -46,8 +46,8 @@ class DeviceDataset(torch.utils.data.IterableDataset):  # type: ignore[misc, nam
     ``on_error="skip"`` are in no batch.
 
     Raises:
-        OptionError: images of different sizes without a ``batch_sampler``, a device that is not there, or
-            values that do not go together.
+        OptionError: images of different sizes without a ``batch_sampler``, a device that is not there,
+            samples of another kind, or values that do not go together.
         EmptyBatch: not one sample could be loaded.
     """
 
@@ -70,8 +70,13 @@ class DeviceDataset(torch.utils.data.IterableDataset):  # type: ignore[misc, nam
         super().__init__()
         if (batch_size is None) == (batch_sampler is None):
             raise OptionError("batch_size and batch_sampler are both given or both missing; give one of them")
-        if batch_size is not None and batch_size < 1:
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise OptionError(f"batch_size is {batch_size!r}; it takes a whole number from 1")
+        if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+            raise OptionError(
+                f"the dataset is a {type(dataset).__name__}, which has no samples by number; give one that"
+                " has, such as an ImageTextDataset"
+            )
         self.device = _usable(device)
         self.batch_size, self.drop_last = batch_size, drop_last
         self.batch_sampler = batch_sampler
@@ -126,6 +131,11 @@ class DeviceDataset(torch.utils.data.IterableDataset):  # type: ignore[misc, nam
     def _keep(self, samples: Iterable[tuple[int, Any]], collate: Callable[[Sequence[Any]], Any]) -> None:
         by_shape: dict[Any, list[tuple[int, Any]]] = {}
         for number, sample in samples:
+            if not isinstance(sample, Mapping):
+                raise OptionError(
+                    f"sample {number} of the dataset is a {type(sample).__name__}; a DeviceDataset takes"
+                    " samples that are dictionaries, so that model_transform is not to change that"
+                )
             by_shape.setdefault(_shape(sample.get("img")), []).append((number, sample))
         if not by_shape:
             raise EmptyBatch("not one sample of the dataset could be loaded (the log says why)")

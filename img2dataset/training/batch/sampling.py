@@ -34,8 +34,11 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         self.seed = seed
         self.rank, self.world_size = rank_and_world_size(rank, world_size)
         self.epoch = 0
+        # Items of this rank: those to pass over at the next iteration, and those given out in the last one,
+        # or, where accelerate divided them, of all ranks: then so many for each of this one.
         self._skipped = 0
         self._given = 0
+        self._ranks_given = 1
         # Whether the epoch was given out to its end. Training may still be in it: workers take ahead.
         self._ended = False
 
@@ -55,16 +58,16 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         """The position.
 
         Args:
-            consumed: items of this rank that training has used in this epoch. A ``DataLoader`` with workers
-                takes items ahead of their use, so only the training loop knows; None: all that were given
-                out.
+            consumed: items of this rank that training has used in this epoch, with accelerate too. A
+                ``DataLoader`` with workers takes items ahead of their use, and so does a prepared one; so
+                only the training loop knows. None: all that were given out.
         """
         if consumed is None and self._ended:
             return {"seed": self.seed, "epoch": self.epoch + 1, "consumed": 0}
         return {
             "seed": self.seed,
             "epoch": self.epoch,
-            "consumed": self._given if consumed is None else consumed,
+            "consumed": self._given // self._ranks_given if consumed is None else consumed,
         }
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -78,7 +81,7 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
                 f"the state is of seed {state['seed']}, this sampler's seed is {self.seed}; use the same"
             )
         self.epoch, self._skipped = state["epoch"], state["consumed"]
-        self._given, self._ended = self._skipped, False
+        self._given, self._ranks_given, self._ended = self._skipped, 1, False
 
     def _items(self, epoch: int, of_all_ranks: bool) -> Sequence[Any]:
         """This rank's items of an epoch, or those of all ranks, step by step."""
@@ -92,15 +95,26 @@ class _EpochSampler(torch.utils.data.Sampler):  # type: ignore[misc, name-define
         if self._ended:
             self.epoch, self._given, self._ended = self.epoch + 1, 0, False
         tell_epoch(self.dataset, self.epoch)
-        items = self._items(self.epoch, is_divided_by_accelerate())
-        self._given, self._skipped = self._skipped, 0
+        of_all_ranks = is_divided_by_accelerate()
+        items = self._items(self.epoch, of_all_ranks)
+        self._ranks_given = self._ranks(of_all_ranks)
+        self._given, self._skipped = self._skipped * self._ranks_given, 0
         for item in items[self._given :]:
             self._given += 1
             yield item
         self._ended = True
 
     def __len__(self) -> int:
-        return self._count(self.epoch, is_divided_by_accelerate()) - self._skipped
+        of_all_ranks = is_divided_by_accelerate()
+        skipped = self._skipped * self._ranks(of_all_ranks)
+        return max(0, self._count(self.epoch, of_all_ranks) - skipped)
+
+    def _ranks(self, of_all_ranks: bool) -> int:
+        """How many ranks the items are of."""
+        if not of_all_ranks:
+            return 1
+        # The sampler may have been made before the process group.
+        return max(self.world_size, rank_and_world_size(None, None)[1])
 
 
 class ShuffleSampler(_EpochSampler):
@@ -182,7 +196,7 @@ class BucketSampler(_EpochSampler):
         import numpy as np
 
         super().__init__(dataset, seed, rank, world_size)
-        if batch_size < 1:
+        if not isinstance(batch_size, int) or batch_size < 1:
             raise OptionError(f"batch_size is {batch_size!r}; it takes a whole number from 1")
         if remainder not in ("short", "fill", "drop"):
             raise OptionError(f"remainder is {remainder!r}; it takes 'short', 'fill' or 'drop'")

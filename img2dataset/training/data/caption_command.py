@@ -99,7 +99,7 @@ def _captioner(given: str) -> Any:
         for part in name.split("."):
             found = getattr(found, part)
         made = found() if isinstance(found, type) else found
-    except Exception as error:  # the user's own module may raise anything
+    except (Exception, SystemExit) as error:  # the user's own module may raise anything
         raise OptionError(
             f"--captioner is {given!r}, which cannot be loaded: {type(error).__name__}:"
             f" {' '.join(str(error).split())}"

@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from img2dataset.counted import counted
 from img2dataset.errors import Img2datasetError, InputError, OptionError
+from img2dataset.reading.columns import without_surrogates
 from img2dataset.storage.locks import LockBusy, alone_in
-from img2dataset.storage.putting import put_whole
+from img2dataset.training.data.caption_files import noted, refuse_to_rewrite, write_metadata
 from img2dataset.training.data.columns import first_usual
 from img2dataset.training.data.image_folder import images_of_folder, rows_of_folder, split_folder
 from img2dataset.training.load.loading import ImageLoader
@@ -104,17 +105,22 @@ def _captioned(
     batch_size: int,
     progress: Callable[[Captioned], None] | None,
 ) -> Captioned:
-    rows, column = _rows(folder, column)
+    found, column = _rows(folder, column)
+    rows = [row for row in found if not _is_path(row.get("image")) or _is_utf8(row["image"])]
     without = [(number, row) for number, row in enumerate(rows) if not _has_text(row.get(column))]
     missing = list(dict.fromkeys(row["image"] for _, row in without if _is_path(row.get("image"))))
-    result = Captioned(images=len(rows), had=len(rows) - len(without))
+    result = Captioned(images=len(found), had=len(rows) - len(without))
+    for row in found:
+        if _is_path(row.get("image")) and not _is_utf8(row["image"]):
+            result.failed[row["image"]] = f"its name is not UTF-8, as {METADATA} is; rename it"
     for number, row in without:
         if not _is_path(row.get("image")):
             result.failed[f"row {number}"] = "it has several images, or none"
     if not missing:
         return result
+    refuse_to_rewrite(folder / METADATA)
     notes = folder / WORK_FOLDER / NOTES
-    captions = {image: text for image, text in _noted(notes, name).items() if image in set(missing)}
+    captions = {image: text for image, text in noted(notes, name).items() if image in set(missing)}
     result.resumed = len(captions)
     left = [image for image in missing if image not in captions]
     with open(notes, "a", encoding="utf-8") as file:
@@ -132,7 +138,7 @@ def _captioned(
         if _is_path(row.get("image")) and row["image"] in captions:
             row[column] = captions[row["image"]]
     if captions:
-        _write(folder, rows)
+        write_metadata(folder / METADATA, rows, folder / WORK_FOLDER / f"{METADATA}.tmp")
     notes.unlink()
     return result
 
@@ -182,8 +188,9 @@ def _made(
         made: dict[str, str] = {}
         texts = _texts(captioner, name, pictures) if pictures else []
         for image, text in zip(pictures, texts, strict=True):
-            if text.strip():
-                made[image] = text.strip()
+            text = without_surrogates(text).strip()
+            if text:
+                made[image] = text
             else:
                 result.failed[image] = "the captioner returned an empty text"
         yield made
@@ -194,14 +201,16 @@ def _texts(captioner: Captioner, name: str, pictures: Mapping[str, Any]) -> list
     kept = "; what was made before is kept, and the same command goes on there"
     try:
         texts = captioner(list(pictures.values()))
-    except Exception as error:  # the user's own, of any class
+        # Sets and dictionaries have no order, or another one.
+        is_list = hasattr(texts, "__iter__") and not isinstance(texts, (str, bytes, Set, Mapping))
+        found = list(texts) if is_list else None
+    except (Exception, SystemExit) as error:  # the user's own, of any class
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(place.filename)}, line {place.lineno}"
         raise Img2datasetError(
             f"the captioner {name} failed on {counted(len(pictures), 'image')} from {first!r} on:"
             f" {type(error).__name__}: {' '.join(str(error).split())} ({where}){kept}"
         ) from error
-    found = None if isinstance(texts, (str, bytes)) or not hasattr(texts, "__iter__") else list(texts)
     if found is None or len(found) != len(pictures) or not all(isinstance(text, str) for text in found):
         returned = f"a {type(texts).__name__}" if found is None else f"{found!r:.80}"
         raise Img2datasetError(
@@ -211,44 +220,13 @@ def _texts(captioner: Captioner, name: str, pictures: Mapping[str, Any]) -> list
     return found
 
 
-def _noted(notes: Path, name: str) -> dict[str, str]:
-    """What an earlier run of the same captioner has made; the line in which it was killed does not count."""
-    captions: dict[str, str] = {}
-    if not notes.exists():
-        return captions
-    text = notes.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    if len(whole) < len(text):
-        os.truncate(notes, len(whole))
-    for line in whole.splitlines():
-        note = json.loads(line)
-        if note["captioner"] == name:
-            captions[note["image"]] = note["caption"]
-    return captions
-
-
-def _write(folder: Path, rows: list[dict[str, Any]]) -> None:
-    try:
-        lines = [
-            json.dumps({"file_name": row.get("image"), **_others(row)}, ensure_ascii=False) + "\n"
-            for row in rows
-        ]
-    except TypeError as error:
-        raise Img2datasetError(
-            f"the metadata of {str(folder)!r} cannot be kept as {METADATA}: {error}; give columns of text,"
-            " numbers and lists of them"
-        ) from error
-    temporary = folder / WORK_FOLDER / f"{METADATA}.tmp"
-    with put_whole(folder / METADATA, temporary):
-        temporary.write_text("".join(lines), encoding="utf-8")
-
-
-def _others(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in ("image", "file_name")}
-
-
 def _is_path(image: Any) -> bool:
     return isinstance(image, str) and bool(image)
+
+
+def _is_utf8(text: str) -> bool:
+    # The name of a file may have other bytes.
+    return without_surrogates(text) == text
 
 
 def _has_text(value: Any) -> bool:

@@ -50,15 +50,17 @@ def _rows(images: list[Any], annotations: list[Any], path: str) -> Iterator[dict
     captions: dict[Any, list[str]] = {}
     for annotation in annotations:
         if isinstance(annotation.get("caption"), str):
-            captions.setdefault(annotation.get("image_id"), []).append(annotation["caption"].strip())
+            image_id = annotation.get("image_id")
+            of_image = captions.setdefault(image_id if _is_id(image_id) else None, [])
+            of_image.append(annotation["caption"].strip())
     if not captions:
         raise InputError(
             f"the annotations of {path} have no captions, but {', '.join(annotations[0])}; give the file of"
             " captions (captions_*.json)"
         )
     ids = [image.get("id") for image in images]
-    if None in ids or len(set(ids)) < len(ids):
-        raise InputError(f"the images of {path} do not each have an id of their own")
+    if not all(map(_is_id, ids)) or len(set(ids)) < len(ids):
+        raise InputError(f"the images of {path} do not each have an id of their own, a number or a text")
     if unknown := captions.keys() - set(ids):
         logger.warning(
             "%s of %s belong to no image, such as that with the image_id %r",
@@ -72,9 +74,16 @@ def _rows(images: list[Any], annotations: list[Any], path: str) -> Iterator[dict
 def _begins_with_an_object(path: str) -> bool:
     try:
         with gzip.open(path) if path.lower().endswith(".gz") else open(path, "rb") as file:
-            return file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{"
+            begin = file.read(4096)
     except (OSError, EOFError):
         return False  # the reading room says what is wrong
+    for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        begin = begin.removeprefix(mark)
+    return begin.lstrip(b" \t\r\n\0")[:1] == b"{"  # UTF-16 has zeros
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, (int, float, str))
 
 
 def _are_objects(values: Any) -> bool:

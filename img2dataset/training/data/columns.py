@@ -41,20 +41,19 @@ def chosen_columns(present: Sequence[str], column_map: Mapping[str, str] | None)
     chosen = {"image" if meaning == "img" else meaning: name for meaning, name in (column_map or {}).items()}
     if len(chosen) < len(column_map or {}):
         raise OptionError("column_map has both 'image' and 'img', which are the same; give one of them")
+    listed = ", ".join(map(str, present)) or "none"
     for meaning, column in chosen.items():
         if meaning not in USUAL_COLUMNS:
             raise OptionError(f"column_map has {meaning!r}; it takes {', '.join(USUAL_COLUMNS)}")
         if column not in present:
-            raise InputError(
-                f"the list has no column {column!r} (for {meaning}); it has {', '.join(present)}"
-            )
+            raise InputError(f"the list has no column {column!r} (for {meaning}); it has {listed}")
     for meaning in USUAL_COLUMNS:
         found = first_usual(meaning, present)
         if meaning not in chosen and found is not None:
             chosen[meaning] = found
     if "image" not in chosen:
         raise InputError(
-            f"no column of the list is known to hold images; it has {', '.join(present)}:"
+            f"no column of the list is known to hold images; it has {listed}:"
             " say which with column_map={'image': …}; the columns of a csv or tsv without a header are named"
             " with column_names=[…]"
         )
@@ -63,6 +62,6 @@ def chosen_columns(present: Sequence[str], column_map: Mapping[str, str] | None)
         logger.warning(
             "no column of the list is known to hold captions, so they are empty; it has %s besides: say which"
             " with column_map={'caption': …}",
-            ", ".join(others),
+            ", ".join(map(str, others)),
         )
     return chosen

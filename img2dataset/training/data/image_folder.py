@@ -147,7 +147,10 @@ def _rows_of(found: _Found) -> RowList:
     import pyarrow as pa
 
     if not found.lists:
-        table = pa.table({"image": found.images, "caption": pa.array(found.captions, pa.string())})
+        try:
+            table = pa.table({"image": found.images, "caption": pa.array(found.captions, pa.string())})
+        except UnicodeEncodeError:  # names of files that are not UTF-8, which Arrow cannot hold
+            return PackedRows({"image": image, "caption": caption} for image, caption in _pairs(found))
         return ArrowRows(table)
     if len(found.lists) == 1 and not found.images and not found.lists[0][0]:
         return found.lists[0][1]

@@ -51,7 +51,7 @@ def open_list(
             argument does not apply to it.
         MissingDependency: LMDB or Hugging Face without their package.
     """
-    if isinstance(column_names, str):
+    if isinstance(column_names, str) or not all(isinstance(name, str) for name in column_names or ()):
         raise InputError(f"column_names is {column_names!r}; it takes a list of names, ['image', 'caption']")
     if not isinstance(source, (str, os.PathLike)):
         refuse_column_names(column_names, "a list in memory")

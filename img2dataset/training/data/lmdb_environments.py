@@ -8,6 +8,7 @@ and opens it anew.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from threading import Lock
@@ -16,6 +17,8 @@ from weakref import WeakValueDictionary
 
 from img2dataset.errors import InputError
 from img2dataset.training.requirements import require
+
+logger = logging.getLogger("img2dataset")
 
 # Not held by this table: a database is closed when nobody reads it any more.
 _open: WeakValueDictionary[str, Any] = WeakValueDictionary()
@@ -46,8 +49,24 @@ def environment_of(path: Path) -> Any:
                 environment = lmdb.open(name, subdir=False, readonly=True, lock=False, readahead=False)
             except lmdb.Error as error:
                 raise InputError(f"{str(path)!r} cannot be opened as an LMDB database: {error}") from error
+            _tell_if_cut_short(environment, path, name)
             _open[name] = environment
         return environment
+
+
+def _tell_if_cut_short(environment: Any, path: Path, name: str) -> None:
+    """The kernel ends a process that reads what a mapped file does not have; so it is said before."""
+    # Only said: pages at the end that were never used may be missing from a whole database.
+    wanted = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    size = os.stat(name).st_size
+    if size < wanted:
+        logger.warning(
+            "the LMDB database %r has %d bytes of %d: it is cut short, and a process that reads what is"
+            " missing is killed by SIGBUS; copy it again",
+            str(path),
+            size,
+            wanted,
+        )
 
 
 def _free_lock() -> None:

@@ -1,19 +1,22 @@
 """An LMDB database in, rows by number out. Called by ``open_list``.
 
 Three ways in which such databases are made are understood: a value that is a JSON object is a row (its image
-a source string, or base64 under ``image``); keys with endings (``0001.jpg``, ``0001.txt``, ``0001.json``)
-make one row for each stem; a value that is an image is a row of its own. Values are never unpickled.
+a source string); keys with endings (``0001.jpg``, ``0001.txt``, ``0001.json``) make one row for each stem; a
+value that is an image is a row of its own. Values are never unpickled.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
-from img2dataset.errors import InputError
+from img2dataset.errors import InputError, one_line
 from img2dataset.training.data.lmdb_environments import environment_of
+
+logger = logging.getLogger("img2dataset")
 
 _CAPTION_ENDINGS = ("txt", "caption")
 
@@ -23,12 +26,15 @@ class LmdbRows:
 
     def __init__(self, path: Path):
         self._path = path
+        self._has_warned = False
         self._environment: Any = None
         self._process_id = 0
         self._keys: list[tuple[bytes, ...]] = self._grouped_keys()
         if not self._keys:
             raise InputError(f"the LMDB database {str(path)!r} is empty")
         names = dict.fromkeys(name for index in range(min(len(self), 32)) for name in self.row(index))
+        if not names:
+            raise InputError(f"none of the first rows of the LMDB database {str(path)!r} has values")
         self.columns: tuple[str, ...] = tuple(names)
 
     def __len__(self) -> int:
@@ -41,8 +47,23 @@ class LmdbRows:
                 value = transaction.get(key)
                 if value is None:
                     raise InputError(f"the LMDB database {str(self._path)!r} has lost the key {key!r}")
-                row |= _part_of_row(key, value)
+                try:
+                    row |= _part_of_row(key, value)
+                except (ValueError, RecursionError) as error:
+                    self._tell(key, error)
         return row
+
+    def _tell(self, key: bytes, error: Exception) -> None:
+        """As in files, a row that is none keeps its number, and fails when its image is loaded."""
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "the value of the key %r of the LMDB database %r is no JSON object, and is left out: %s (said"
+                " once)",
+                key,
+                str(self._path),
+                one_line(error),
+            )
 
     def _grouped_keys(self) -> list[tuple[bytes, ...]]:
         groups: dict[bytes, list[bytes]] = {}
@@ -68,15 +89,13 @@ def _stem(key: bytes) -> bytes:
 
 
 def _part_of_row(key: bytes, value: bytes) -> dict[str, Any]:
+    """Raises: ValueError, RecursionError: it should be a JSON object, and is none."""
     ending = key.rpartition(b"/")[2].partition(b".")[2].decode("ascii", "replace").lower()
     if ending in _CAPTION_ENDINGS:
         return {"caption": value.decode("utf-8", "replace").strip()}
     if ending == "json" or value[:1] == b"{":
-        try:
-            document = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"the value of the LMDB key {key!r} is not JSON: {error}") from None
+        document = json.loads(value)
         if isinstance(document, dict):
             return document
-        raise InputError(f"the value of the LMDB key {key!r} is not a JSON object")
+        raise ValueError(f"it is a {type(document).__name__}")
     return {"image": value}

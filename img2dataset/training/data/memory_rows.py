@@ -9,6 +9,7 @@ from img2dataset.errors import InputError
 from img2dataset.training.data.packed_rows import PackedRows, is_plain
 from img2dataset.training.data.row_lists import ArrowRows, RowList, SequenceRows
 from img2dataset.training.data.splits import chosen_split, refuse_split
+from img2dataset.training.load.captions import is_missing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,19 +29,31 @@ def rows_in_memory(source: Any, split: str | None = None) -> RowList:
     if _is_of_splits(source):
         return rows_in_memory(source[chosen_split(source, split, f"the {type(source).__name__}")])
     refuse_split(split, f"a {type(source).__name__}")
+    if type(source).__name__ == "RecordBatch" and hasattr(source, "schema"):
+        import pyarrow as pa
+
+        source = pa.Table.from_batches([source])
     if hasattr(source, "num_rows") and hasattr(source, "combine_chunks"):
+        _refuse_same_names(source.column_names, "table")
         return ArrowRows(source)
     if type(source).__name__ == "LazyFrame" and hasattr(source, "collect"):
         raise InputError(f"a {type(source).__name__} has no rows yet; give what its collect() returns")
     if _is_frame(source):
+        _refuse_same_names([str(name) for name in source.columns], "data frame")
         return _rows_of_frame(source)
     if hasattr(source, "__len__") and hasattr(source, "__getitem__") and not isinstance(source, Mapping):
         if len(source) and not isinstance(source[0], Mapping):
             raise InputError(
                 f"the first row of the list is a {type(source[0]).__name__}; rows are dictionaries"
             )
-        if isinstance(source, (list, tuple)) and all(map(is_plain, source)):
-            return PackedRows(source)
+        if isinstance(source, (list, tuple)):
+            for number, row in enumerate(source):
+                if not isinstance(row, Mapping):
+                    raise InputError(
+                        f"row {number} of the list is a {type(row).__name__}; rows are dictionaries"
+                    )
+            if all(map(is_plain, source)):
+                return PackedRows(source)
         return SequenceRows(source)
     if hasattr(source, "column_names") and hasattr(source, "__iter__"):
         raise InputError(
@@ -80,10 +93,7 @@ def _rows_of_frame(frame: Any) -> RowList:
         # Pictures, or values of several types in one column: as they are.
         records = frame.to_dicts() if hasattr(frame, "to_dicts") else frame.to_dict("records")
         return rows_in_memory(
-            [
-                {str(name): None if _is_missing(value) else value for name, value in record.items()}
-                for record in records
-            ]
+            [{str(name): _plain_cell(value) for name, value in record.items()} for record in records]
         )
 
 
@@ -96,8 +106,15 @@ def _table_of_frame(frame: Any) -> pa.Table:
     return table.rename_columns([str(name) for name in frame.columns])
 
 
-def _is_missing(value: Any) -> bool:
-    """NaN and NaT differ from themselves; pandas' NA is of a type of that name."""
-    if type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float) and value != value
+def _plain_cell(value: Any) -> Any:
+    """A cell as a row has it; pandas has NumPy's arrays where Arrow has lists."""
+    if is_missing(value):
+        return None
+    is_list = type(value).__name__ == "ndarray" and value.ndim == 1 and value.dtype.kind in "OUS"
+    return value.tolist() if is_list else value
+
+
+def _refuse_same_names(names: Sequence[str], what: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"the {what} has {names.count(twice)} columns named {twice!r}; rename all but one")

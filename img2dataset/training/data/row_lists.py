@@ -6,6 +6,7 @@ Called by the modules that open lists, and by the datasets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -65,9 +66,13 @@ class SequenceRows:
     def __init__(self, sequence: Any):
         self._sequence = sequence
         names = getattr(sequence, "column_names", None)
-        self.columns: tuple[str, ...] = tuple(
-            names if names is not None else (sequence[0] if len(sequence) else ())
-        )
+        if names is None:
+            # Rows that are all here may differ; of others only the first is asked for.
+            looked_at = (
+                sequence if isinstance(sequence, (list, tuple)) else [sequence[0]] * bool(len(sequence))
+            )
+            names = dict.fromkeys(chain.from_iterable(looked_at))
+        self.columns: tuple[str, ...] = tuple(names)
 
     def __len__(self) -> int:
         return len(self._sequence)

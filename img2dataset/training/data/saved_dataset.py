@@ -40,7 +40,7 @@ def open_saved_dataset(folder: Path, split: str | None = None) -> SavedRows:
     """
     if (folder / _SPLITS).is_file():
         names = _document(folder / _SPLITS).get("splits")
-        if not isinstance(names, list) or not names:
+        if not names or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(f"{str(folder / _SPLITS)!r} names no splits")
         return SavedRows(folder / chosen_split(names, split, f"the saved dataset {str(folder)!r}"))
     refuse_split(split, f"the saved dataset {str(folder)!r}")
@@ -77,9 +77,12 @@ def _table(folder: Path) -> pa.Table:
     import pyarrow as pa
 
     listed = _document(folder / _STATE).get("_data_files")
-    names = [each.get("filename") for each in listed or () if isinstance(each, dict)]
+    if listed == []:
+        raise InputError(f"the saved dataset {str(folder)!r} is empty; it has no rows")
+    entries = listed if isinstance(listed, list) else []
+    names = [each.get("filename") for each in entries if isinstance(each, dict)]
     files = [folder / name for name in names if isinstance(name, str)]
-    if not files or len(files) < len(names):
+    if not files or len(files) < len(entries):
         raise InputError(f"{str(folder / _STATE)!r} names no data files")
     try:
         return pa.concat_tables([_mapped(path) for path in files])
@@ -102,7 +105,7 @@ def _mapped(path: Path) -> pa.Table:
 def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{str(path)!r} cannot be read: {one_line(error)}") from error
     if not isinstance(document, dict):
         raise InputError(f"{str(path)!r} is no JSON object")

@@ -21,7 +21,6 @@ import hashlib
 import logging
 import os
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from pathlib import Path
 from img2dataset.errors import OptionError
 from img2dataset.failures import Failure
 from img2dataset.storage.locks import locked
-from img2dataset.storage.putting import put_whole
 from img2dataset.training.load.cache_entry import (
     BrokenEntry,
     Entry,
@@ -38,6 +36,7 @@ from img2dataset.training.load.cache_entry import (
     encode_entry,
     instead_of_image,
 )
+from img2dataset.training.load.cache_folder import CacheFolder
 from img2dataset.training.load.cache_size import CacheSize
 
 logger = logging.getLogger("img2dataset")
@@ -46,7 +45,6 @@ FetchMany = Callable[[Sequence[tuple[str, Entry | None]], Callable[[Entry], None
 
 # An entry's time of use is written again after this long: reading it all day costs one write a minute.
 USE_RESOLUTION_S = 60.0
-STALE_TEMPORARY_S = 3600.0
 MOST_LOCKS = 256
 
 
@@ -106,12 +104,7 @@ class ImageCache:
         self.lock_wait_s = lock_wait_s
         self._warned = False
         self._size = CacheSize(self.folder, max_bytes, max_entries)
-        try:
-            for name in ("objects", "locks", "temporary"):
-                (self.folder / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OptionError(f"the cache folder {str(folder)!r} cannot be made: {error.strerror}") from error
-        self._sweep_temporary()
+        self._files = CacheFolder(self.folder, self._size)
 
     def get(self, url: str) -> Entry | None:
         """The entry of ``url`` as it stands in the folder, verified by its hash; None if there is none."""
@@ -124,9 +117,11 @@ class ImageCache:
             return None
         try:
             entry = decode_entry(data)
+            if entry.url != url:
+                raise BrokenEntry("the entry of another URL")
         except BrokenEntry as error:
             logger.warning("cache: %s is broken (%s) and is downloaded again", path, error)
-            self._remove(path, len(data))
+            self._files.remove(path, len(data))
             return None
         if abs(time.time() - last_use) > USE_RESOLUTION_S:
             with contextlib.suppress(OSError):  # a cache that cannot be written to can still be read
@@ -181,15 +176,8 @@ class ImageCache:
         data = encode_entry(entry)
         if self.max_bytes is not None and len(data) > self.max_bytes:
             return
-        path = self._path(entry.url)
-        temporary = self.folder / "temporary" / f"{path.name[:16]}.{uuid.uuid4().hex}"
         try:
-            with put_whole(path, temporary):
-                temporary.write_bytes(data)
-                path.parent.mkdir(exist_ok=True)
-                with contextlib.suppress(FileNotFoundError):
-                    self._count(-path.stat().st_size)
-                self._count(len(data))
+            self._files.put(self._path(entry.url), data)
         except OSError as error:
             if not self._warned:
                 self._warned = True
@@ -205,17 +193,12 @@ class ImageCache:
         path = path.with_name(path.name + (ending or ".body"))
         with contextlib.suppress(OSError):
             if path.read_bytes() == entry.body:
-                os.utime(path)
+                with contextlib.suppress(OSError):  # as in ``get``
+                    os.utime(path)
                 return path
         if self.max_bytes is not None and len(entry.body) > self.max_bytes:
             raise OSError(errno.EFBIG, "larger than max_bytes of the cache")
-        temporary = self.folder / "temporary" / f"{path.name[:16]}.{uuid.uuid4().hex}"
-        with put_whole(path, temporary):
-            temporary.write_bytes(entry.body)
-            path.parent.mkdir(exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                self._count(-path.stat().st_size)
-            self._count(len(entry.body))
+        self._files.put(path, entry.body)
         return path
 
     def stats(self) -> CacheStats:
@@ -277,7 +260,8 @@ class ImageCache:
         if entry.failure is None and instead_of_image(entry.body):
             return False  # kept by a version that kept everything
         lifetime = self.revalidate_after_s if entry.failure is None else self.failure_lifetime_s
-        return lifetime is None or time.time() - entry.checked < lifetime
+        # A time that lies ahead is of a clock that was wrong.
+        return lifetime is None or abs(time.time() - entry.checked) < lifetime
 
     def _path(self, url: str) -> Path:
         name = _digest(url)
@@ -306,22 +290,6 @@ class ImageCache:
                 held.enter_context(locked(self.folder / "locks" / self._lock_name(url), wait_s))
                 is_locked = True
             yield is_locked
-
-    def _remove(self, path: Path, size: int) -> None:
-        with contextlib.suppress(OSError):
-            path.unlink()
-            self._count(-size)
-
-    def _count(self, change: int) -> None:
-        if self._size.change(change):
-            self._sweep_temporary()
-
-    def _sweep_temporary(self) -> None:
-        with contextlib.suppress(OSError):
-            for path in (self.folder / "temporary").iterdir():
-                with contextlib.suppress(OSError):
-                    if time.time() - path.stat().st_mtime > STALE_TEMPORARY_S:
-                        path.unlink()
 
 
 def _release(held: dict[str, contextlib.ExitStack]) -> None:

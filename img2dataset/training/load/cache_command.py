@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from img2dataset.counted import counted
-from img2dataset.errors import OptionError
+from img2dataset.errors import Img2datasetError, OptionError
 from img2dataset.training.load.cache import ImageCache
 
 USAGE = "img2dataset cache stats FOLDER | img2dataset cache clear FOLDER"
@@ -32,6 +32,7 @@ def cache_command(words: Sequence[str]) -> str:
 
     Raises:
         OptionError: other words, or a folder that is no cache.
+        Img2datasetError: the folder cannot be read, or what is in it cannot be removed.
     """
     if not words or not {"--help", "-h"}.isdisjoint(words):
         return PAGE
@@ -42,9 +43,13 @@ def cache_command(words: Sequence[str]) -> str:
     if not (folder / "objects").is_dir():
         raise OptionError(f"{words[1]!r} is not a cache folder (it has no folder objects); {USAGE}")
     cache = ImageCache(folder)
-    if words[0] == "clear":
-        return f"{counted(cache.clear(), 'entry', 'entries')} removed from {folder}"
-    stats = cache.stats()
+    try:
+        if words[0] == "clear":
+            return f"{counted(cache.clear(), 'entry', 'entries')} removed from {folder}"
+        stats = cache.stats()
+    except OSError as error:
+        done = "cleared" if words[0] == "clear" else "read"
+        raise Img2datasetError(f"the cache folder {words[1]!r} cannot be {done}: {error}") from error
     lines = [
         f"folder    {stats.folder}",
         f"entries   {stats.entries:,} ({counted(stats.failures, 'remembered failure')})",

@@ -100,8 +100,8 @@ def decode_entry(data: bytes) -> Entry:
         if description.get("failure") is not None:
             description["failure"] = of_text(description["failure"])
         body = data[end + 1 :]
-        entry = Entry(body=body, **description)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        entry = Entry(body=body, **(description | {"checked": float(description["checked"])}))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise BrokenEntry("not a description") from None
     # 0.07 ms for a body of 100 KB: a hundredth of what decoding it takes.
     if len(body) != size or hashlib.sha256(body).hexdigest() != digest:

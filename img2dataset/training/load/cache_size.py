@@ -25,10 +25,8 @@ class CacheSize:
 
     def entries(self) -> Iterator[tuple[Path, os.stat_result]]:
         """Every entry's file, with its size and the time of its last use."""
-        for folder in (self._folder / "objects").iterdir():
-            if not folder.is_dir():
-                continue
-            for path in folder.iterdir():
+        for folder in _listed(self._folder / "objects"):
+            for path in _listed(folder):
                 with contextlib.suppress(FileNotFoundError):
                     yield path, path.stat()
 
@@ -46,11 +44,17 @@ class CacheSize:
         return is_over
 
     def clear(self) -> int:
-        """Remove every entry; returns how many."""
+        """Remove every entry; returns how many.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
         removed = 0
+        if not (self._folder / "objects").is_dir():
+            return removed
         with self._lock():
             for path, _status in self.entries():
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(FileNotFoundError):
                     path.unlink()
                     removed += 1
             self._write(0, 0)
@@ -93,3 +97,11 @@ class CacheSize:
         # Always as many digits, in one write: there is no half of it.
         with open(self._folder / "size", "w" if self._read() is None else "r+") as file:
             file.write(f"{size:020d} {count:020d}")
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where it is none, or was removed meanwhile."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -197,15 +197,26 @@ def chosen_captions(value: Any, choice: str, generator: random.Random) -> str | 
     """Of a row's caption or captions those that are wanted; "" where it has none.
 
     Args:
-        value: a text, a list of texts, or None.
+        value: a text, a list of texts, or None. What is missing (``is_missing``) is no text, bytes are UTF-8.
         choice: "all": a list; "first"; "random".
         generator: makes the choice.
     """
     several = list(value) if isinstance(value, (list, tuple)) else [value]
-    texts = [str(one) for one in several if one is not None] or [""]
+    texts = [_text_of(one) for one in several if not is_missing(one)] or [""]
     if choice == "all":
         return texts
     return texts[0] if choice == "first" or len(texts) == 1 else generator.choice(texts)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value says that there is none: None, NaN, and pandas' NaT and NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float) and value != value
+
+
+def _text_of(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def built_from(option: str, kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:

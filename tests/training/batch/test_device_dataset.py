@@ -134,7 +134,18 @@ def test_a_device_that_is_not_there_is_named(pictures_folder: Path, device: Any)
         DeviceDataset(dataset_of(pictures_folder), device, batch_size=4)
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_size": 2, "batch_sampler": [[0]]}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"batch_size": 2, "batch_sampler": [[0]]}, *({"batch_size": size} for size in (0, 2.5, "2"))],
+)
 def test_wrong_values_are_named(pictures_folder: Path, options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="batch_size"):
         DeviceDataset(dataset_of(pictures_folder), "cpu", **options)
+
+
+def test_what_has_no_dictionaries_by_number_is_named(pictures_folder: Path) -> None:
+    pairs = dataset_of(pictures_folder, model_transform=lambda sample: (sample["img"], sample["caption"]))
+    with pytest.raises(OptionError, match="sample 0 of the dataset is a tuple"):
+        DeviceDataset(pairs, "cpu", batch_size=2)
+    with pytest.raises(OptionError, match="is a list_iterator, which has no samples by number"):
+        DeviceDataset(iter([{}]), "cpu", batch_size=2)

@@ -109,3 +109,38 @@ def test_the_epoch_reaches_datasets_inside_others(pictures_folder: Path) -> None
     loader = DataLoader(part, batch_size=3, sampler=ShuffleSampler(part, shuffle=False), collate_fn=collate)
     first, second = (next(iter(list(loader)))["img"] for _ in range(2))
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("goes_on_with_accelerate", [True, False])
+def test_with_accelerate_a_position_counts_the_items_of_one_rank(goes_on_with_accelerate: bool) -> None:
+    seen: Counter[int] = Counter()
+    for rank in range(RANKS):
+        options: dict[str, Any] = {"rank": rank, "world_size": RANKS, "seed": 3}
+        begun = ShuffleSampler(Numbers(ROWS), **options)
+        batches = iter(prepared(DataLoader(Numbers(ROWS), batch_size=5, sampler=begun), rank))
+        used = [number for _ in range(2) for number in next(batches).tolist()]
+        resumed = ShuffleSampler(Numbers(ROWS), **options)
+        resumed.load_state_dict(begun.state_dict(consumed=len(used)))
+        loader = DataLoader(Numbers(ROWS), batch_size=5, sampler=resumed)
+        if goes_on_with_accelerate:
+            loader = prepared(loader, rank)
+        assert len(loader) == 3
+        rest = [number for batch in loader for number in batch.tolist()]
+        assert resumed.state_dict() == {"seed": 3, "epoch": 1, "consumed": 0}
+        seen.update(used + rest)
+    assert seen == Counter(range(ROWS))
+
+
+def test_with_accelerate_batches_of_buckets_go_on_where_they_were() -> None:
+    buckets = [row % 3 for row in range(ROWS)]
+    for rank in range(RANKS):
+        options: dict[str, Any] = {"batch_size": 4, "rank": rank, "world_size": RANKS, "remainder": "fill"}
+        whole = list(BucketSampler(buckets, **options))
+        begun = BucketSampler(buckets, **options)
+        batches = iter(prepared(DataLoader(Numbers(ROWS), batch_sampler=begun), rank))
+        assert [next(batches).tolist() for _ in range(3)] == whole[:3]
+        assert 3 <= begun.state_dict()["consumed"] <= 5  # accelerate takes ahead
+        resumed = BucketSampler(buckets, **options)
+        resumed.load_state_dict(begun.state_dict(consumed=3))
+        loader = prepared(DataLoader(Numbers(ROWS), batch_sampler=resumed), rank)
+        assert [batch.tolist() for batch in loader] == whole[3:]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,11 +194,14 @@ def test_the_example_captions_a_folder_from_the_command_line(tmp_path: Path) -> 
     )
 
 
-SLOW = """
-import time
-
+WAITING = """
+import os, time
+made = 0
 def describe(pictures):
-    time.sleep(0.3)
+    global made
+    made += 1
+    while made > 3 and not os.path.exists("go on"):
+        time.sleep(0.05)
     return [f"{picture.size[0]}" for picture in pictures]
 """
 
@@ -204,8 +209,8 @@ def describe(pictures):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path, number: signal.Signals) -> None:
     folder = pictures(tmp_path / "images", 12)
-    (tmp_path / "slow.py").write_text(SLOW)
-    words = ["caption", str(folder), "--captioner", "slow:describe", "--batch_size", "1"]
+    (tmp_path / "waiting.py").write_text(WAITING)
+    words = ["caption", str(folder), "--captioner", "waiting:describe", "--batch_size", "1"]
     notes = folder / ".captioning" / "captions.jsonl"
     with subprocess.Popen([COMMAND, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
@@ -220,6 +225,7 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path, num
     if number == signal.SIGINT:
         assert said == "img2dataset: stopped; the same command goes on where it stopped\n"
     assert not (folder / "metadata.jsonl").exists()
+    (tmp_path / "go on").touch()
     done = caption(*words[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "of them before a stop" in done.stdout
@@ -322,3 +328,74 @@ def test_a_folder_in_which_nothing_can_be_noted_is_named(tmp_path: Path) -> None
     (folder / ".captioning").write_text("a file where the folder should be")
     with pytest.raises(Img2datasetError, match="captions cannot be kept in"):
         caption_folder(folder, Counting())
+
+
+class Yielding:
+    """Yields the text for the first picture and fails at the second."""
+
+    def __call__(self, pictures: list[Any]) -> Any:
+        yield "a text"
+        raise RuntimeError("out of memory")
+
+
+def leave(pictures: list[Any]) -> list[str]:
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize("captioner", [Yielding(), leave])
+def test_whatever_a_captioner_raises_is_its_failure(tmp_path: Path, captioner: Any) -> None:
+    with pytest.raises(Img2datasetError, match=r"failed on 6 images from '2\.png' on"):
+        caption_folder(pictures(tmp_path / "images"), captioner, name="model")
+
+
+@pytest.mark.parametrize("made", [set, dict.fromkeys])
+def test_texts_without_an_order_are_refused(tmp_path: Path, made: Any) -> None:
+    with pytest.raises(Img2datasetError, match="a list of as many texts"):
+        caption_folder(pictures(tmp_path / "images"), lambda several: made(map(str, range(len(several)))))
+
+
+def test_half_of_a_surrogate_pair_becomes_a_sign_that_can_be_kept(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "images")
+    (folder / "metadata.jsonl").write_text('{"file_name": "0.png", "text": "", "by": "\\ud800"}')
+    assert caption_folder(folder, lambda several: ["a \ud800"] * len(several)).made == 7
+    assert captions_of(folder)["2.png"] == "a \ufffd"
+
+
+def test_an_image_whose_name_is_not_utf8_is_told_and_no_other_is_lost(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "images")
+    odd = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(folder / "0.png", folder / odd)
+    dataset = ImageTextDataset(folder)
+    assert (len(dataset), odd in {dataset.sources(n)[0] for n in range(8)}) == (8, True)
+    assert all(dataset[n]["img"] for n in range(8))
+    done = caption_folder(folder, Counting())
+    assert (done.images, done.had, done.made, list(done.failed)) == (8, 1, 6, [odd])
+    assert len(captions_of(folder)) == 7
+
+
+def test_notes_that_are_damaged_cost_no_more_than_their_images(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "images")
+    (folder / ".captioning").mkdir()
+    note = {"captioner": "model", "image": "2.png", "caption": "noted"}
+    lines = [json.dumps(note).encode(), b"\0\0\0", b"3", b"[]", b'{"captioner": "model"}', b"[" * 100_000]
+    (folder / ".captioning" / "captions.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    done = caption_folder(folder, Counting(), name="model")
+    assert (done.resumed, done.made) == (1, 5)
+    assert captions_of(folder)["2.png"] == "noted"
+
+
+@pytest.mark.parametrize("line", [b'{"file_name": "4.png", "text": "caf\xe9"}', b'{"file_name": ', b"3"])
+def test_metadata_that_cannot_be_read_whole_is_not_written_over(tmp_path: Path, line: bytes) -> None:
+    folder = pictures(tmp_path / "images")
+    before = b'{"file_name": "0.png", "text": "a"}\n' + line + b"\n"
+    (folder / "metadata.jsonl").write_bytes(before)
+    with pytest.raises(InputError, match=r"line 2 of .*metadata\.jsonl' would be lost"):
+        caption_folder(folder, Counting())
+    assert (folder / "metadata.jsonl").read_bytes() == before
+
+
+def test_a_module_that_ends_the_program_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("raise SystemExit(0)")
+    ended = caption(pictures(tmp_path / "images"), "--captioner", "script:main", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "cannot be loaded: SystemExit: 0" in ended.stderr
