@@ -288,6 +288,9 @@ def prices_in(messages: Mapping[str, int]) -> dict[str, tuple[int, Decimal]]:
     found: dict[str, tuple[int, Decimal]] = {}
     for message, rows in sorted(messages.items()):
         if rows and message.startswith(_PRICE.text):
+            # In a folder of somebody else any text may stand there.
+            if _PRICE_FORM.fullmatch(message.removeprefix(_PRICE.text)) is None:
+                continue
             currency, _, amount = message.removeprefix(_PRICE.text).partition(" ")
             before, total = found.get(currency, (0, Decimal(0)))
             found[currency] = before + rows, total + rows * Decimal(amount)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -101,3 +102,9 @@ def test_no_file_of_the_package_writes_a_failure_of_its_own() -> None:
         if own.search(line)
     ]
     assert found == []
+
+
+def test_only_prices_are_summed_whatever_stands_in_a_folder_of_somebody_else() -> None:
+    odd = ("HTTP 402: ", "HTTP 402: USD", "HTTP 402: USD NaN", "HTTP 402: USD 1e9", "HTTP 402: \x1b[31m 5")
+    messages = {"HTTP 402: USD 0.01": 3, "HTTP 402": 4, **dict.fromkeys(odd, 5)}
+    assert failures.prices_in(messages) == {"USD": (3, Decimal("0.03"))}

@@ -1,6 +1,7 @@
 """With which options sites are asked again: those given, else those of the last run, and consent strict.
 
-In: the options that words give, and the logs of runs in the folder. Out: checked ``Options``.
+In: the options that words give, and the logs of runs in the folder. Out: checked ``Options``, and what the
+fetcher is told.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from img2dataset.errors import OptionError
+from img2dataset.errors import MissingDependency, OptionError
+from img2dataset.fetching import FetchSettings
 from img2dataset.options import Options, option_specs, resolve
 from img2dataset.options.downloads import DOWNLOADS, MANNERS
 from img2dataset.reporting.event_log import read_logs
 from img2dataset.reporting.events import RunLog
+from img2dataset.settings import fetch_settings
 from img2dataset.storage.locations import Location
 
 # Of a run, and not of asking again: what is taken of a body, and what is kept of it.
@@ -23,8 +26,10 @@ _NOT_TAKEN_OVER = (*_OF_DOWNLOADS, "consent", "respect_robots_txt", "respect_tdm
 _OF_REMOVAL = ("spool_folder", "store_patience")
 
 
-def asking_options(output: str, given: Mapping[str, Any], logs: list[RunLog]) -> Options:
-    """The options of asking again.
+def asking_options(
+    output: str, given: Mapping[str, Any], logs: list[RunLog]
+) -> tuple[Options, FetchSettings]:
+    """The options of asking again, and what a fetcher is told by them.
 
     Args:
         output: the folder.
@@ -32,7 +37,8 @@ def asking_options(output: str, given: Mapping[str, Any], logs: list[RunLog]) ->
         logs: of the runs in it, the latest last.
 
     Raises:
-        OptionError: one of those given is wrong.
+        OptionError, MissingDependency: one of those given is wrong, or one of the last run is now, such as a
+            file that is gone. Left out, it would let sites be asked under another name, or faster.
     """
     allowed = names_of_options()
     of_run = logs[-1].run.surroundings.options if logs else {}
@@ -40,12 +46,14 @@ def asking_options(output: str, given: Mapping[str, Any], logs: list[RunLog]) ->
         name: value for name, value in of_run.items() if name in allowed and name not in _NOT_TAKEN_OVER
     }
     base = {"url_list": output, "output_folder": output, "processes_count": 1, "consent": "strict"}
-    options = resolve({**base, **given})
     try:
-        return resolve({**base, **taken_over, **given})
-    except OptionError:
-        # What a run of another version, or with other packages, was given.
-        return options
+        options = resolve({**base, **taken_over, **given})
+        return options, fetch_settings(options)
+    except (OptionError, MissingDependency) as error:
+        fetch_settings(resolve({**base, **given}))  # raises where it is one of those given
+        raise type(error)(
+            f"{error}. So it was in the folder's last run: give this option anew, or as None to leave it out"
+        ) from error
 
 
 def check_names(given: Iterable[str]) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from img2dataset.command_words import say
 from img2dataset.errors import OptionError
 from img2dataset.printable import printable
 from img2dataset.stopping import end_on_signals
+
+if TYPE_CHECKING:
+    from img2dataset.consenting.folder import Problems
 
 PAGE = """\
 usage: img2dataset consent OUTPUT [--json]
@@ -42,8 +45,8 @@ asked. Of this program or of 1.47.0, in any format.
                 given, they are as in the folder's last run, but --consent is
                 strict
 
-Exit status: 0, or 1 where OUTPUT cannot be read or rows cannot be taken out, 2
-for wrong usage, 130 or 143 after a signal."""
+Exit status: 0, or 1 where OUTPUT, or a part of it, cannot be read, or rows
+cannot be taken out, 2 for wrong usage, 130 or 143 after a signal."""
 
 _SEE_HELP = "img2dataset consent --help says how it is used"
 _FLAGS = ("recheck", "remove", "sme", "json")
@@ -83,8 +86,12 @@ def run(words: list[str], given_by: GivenBy) -> int:
         from img2dataset.consenting.recheck_command import run_recheck
 
         return run_recheck(asked, tell)
+    from img2dataset.consenting.folder import Problems
+
+    problems = Problems(tell)
     with end_on_signals("img2dataset: stopped"):
-        return say(_summary(asked) if asked.eu_summary is not None else _counts(asked))
+        said = _counts(asked, problems) if asked.eu_summary is None else _summary(asked, problems)
+        return say(said) or int(bool(problems.told))
 
 
 def read_asked(words: list[str], given_by: GivenBy) -> Asked:
@@ -152,7 +159,7 @@ def tell(problem: str) -> None:
     print(printable(f"WARNING: {problem}"), file=sys.stderr)
 
 
-def _counts(asked: Asked) -> str:
+def _counts(asked: Asked, problems: Problems) -> str:
     from img2dataset.consenting.counting import count
     from img2dataset.consenting.folder import open_output
     from img2dataset.consenting.lines import lines_of_counts
@@ -161,11 +168,11 @@ def _counts(asked: Asked) -> str:
 
     folder = open_output(asked.output)
     with work_line("counting", "shards", len(folder.shards)) as line:
-        counts = count(folder, tell, line.advance)
+        counts = count(folder, problems, line.advance)
     return json_text(counts.to_document()) if asked.as_json else "\n".join(lines_of_counts(counts))
 
 
-def _summary(asked: Asked) -> str:
+def _summary(asked: Asked, problems: Problems) -> str:
     from img2dataset.consenting.eu_summary import make_summary
 
-    return make_summary(asked, tell)
+    return make_summary(asked, problems)

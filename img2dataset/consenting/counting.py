@@ -23,7 +23,7 @@ from img2dataset.failures import PAYMENT_REQUIRED, prices_in
 from img2dataset.formats import consent_ledger
 from img2dataset.formats.dataset import CONSENT_COLUMN
 from img2dataset.reporting.facts import MOST_HOSTS
-from img2dataset.reporting.report.columns import host_between, texts_of
+from img2dataset.reporting.report.columns import host_of, texts_of
 from img2dataset.reporting.report.folder import Folder, Statistics
 from img2dataset.reporting.report.former_messages import failure_of, in_todays_words
 from img2dataset.storage.folders import side_by_side
@@ -64,8 +64,9 @@ class ColumnCounts:
         names = batch.schema.names
         nothing = [None] * batch.num_rows
         messages = texts_of(batch["error_message"]).to_pylist() if "error_message" in names else nothing
-        cells = texts_of(batch[CONSENT_COLUMN]).to_pylist() if CONSENT_COLUMN in names else nothing
-        urls = batch["url"] if "url" in names else None
+        ledger = consent_ledger.position_in(names)
+        cells = texts_of(batch.column(ledger)).to_pylist() if ledger is not None else nothing
+        urls = texts_of(batch["url"]) if "url" in names else None
         for row, (message, cell) in enumerate(zip(messages, cells, strict=True)):
             if message is None and cell is None:
                 continue
@@ -198,13 +199,13 @@ def count(folder: Folder, on_problem: OnProblem, on_shard: Callable[[int], objec
         for batch in readable_batches(folder, shard, _COLUMNS, on_problem):
             if batch is None:
                 return ColumnCounts()
-            counts.with_column = int(CONSENT_COLUMN in batch.schema.names)
+            counts.with_column = int(consent_ledger.position_in(batch.schema.names) is not None)
             counts.take(batch)
         return counts
 
     counts = ColumnCounts()
     statistics = all_statistics(folder, on_problem)
-    for of_shard in side_by_side(folder.location, count_shard, shards_with_metadata(folder)):
+    for of_shard in side_by_side(folder.location, count_shard, shards_with_metadata(folder, on_problem)):
         counts.add(of_shard)
         on_shard(1)
     return ConsentCounts(folder, statistics, counts)
@@ -213,11 +214,6 @@ def count(folder: Folder, on_problem: OnProblem, on_shard: Callable[[int], objec
 def is_of_consent(failure: str) -> bool:
     """Whether a row that fails so was left out for its site's wish, or was not paid for."""
     return failure.startswith((OPT_OUT, PAYMENT_REQUIRED))
-
-
-def host_of(url: str | None) -> str:
-    """The host of a URL as it stands in a list; empty where there is none."""
-    return host_between((url or "").partition("://")[2].partition("/")[0])
 
 
 @functools.lru_cache(4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +26,15 @@ _ROBOTS = "/robots.txt"
 class Crawler:
     """One that the images were asked for by: its User-Agent, and the signals that it honoured.
 
-    ``heeds_pictures``: those in the bytes of the pictures too.
+    ``heeds_pictures``: those in the bytes of the pictures too. ``added``: those of other packages, by name,
+    which need not be installed here.
     """
 
     user_agent: str
     headers: tuple[str, ...]
     files: tuple[str, ...]
     heeds_pictures: bool
+    added: tuple[str, ...] = ()
 
     @property
     def shown_name(self) -> str:
@@ -45,8 +48,9 @@ class Crawler:
         asked = f"; {' and '.join(self.files)} of each site" if self.files else ""
         unasked = "" if self.files else f"; files of sites, such as {_ROBOTS}, were not asked for"
         pictures = "; IPTC data mining and C2PA in the pictures" if self.heeds_pictures else ""
+        added = f"; {printable(', '.join(self.added))}, of other packages" if self.added else ""
         unheeded = "" if self.heeds_pictures else "; what pictures say themselves was not heeded"
-        return f"{self.shown_name} honoured {headers}{asked}{pictures}{unasked}{unheeded}"
+        return f"{self.shown_name} honoured {headers}{asked}{pictures}{added}{unasked}{unheeded}"
 
 
 def crawlers_of(logs: Sequence[RunLog], given: Mapping[str, Any]) -> list[Crawler]:
@@ -66,7 +70,8 @@ def _crawler(options: Mapping[str, Any], version: str) -> Crawler:
     if values.get("consent") == "strict":
         values.setdefault("respect_robots_txt", True)
         values.setdefault("respect_tdm", True)
-    return crawler_with(FetchSettings(**values), version)
+    added = tuple(options.get("consent_signals") or ())
+    return dataclasses.replace(crawler_with(FetchSettings(**values), version), added=added)
 
 
 def crawler_with(settings: FetchSettings, version: str = __version__) -> Crawler:
@@ -76,9 +81,11 @@ def crawler_with(settings: FetchSettings, version: str = __version__) -> Crawler
         settings: of the fetcher.
         version: of this program, that the fetcher was of.
     """
+    added, settings = settings.consent_signals, dataclasses.replace(settings, consent_signals=())
     return Crawler(
         settings.user_agent_header.replace(f"img2dataset/{__version__}", f"img2dataset/{version}", 1),
         tuple(signal.name for signal in wanted_headers(settings)),
         tuple(file.path for file in wanted_files(settings)),
         settings.consent == "strict",
+        tuple(added),
     )

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from img2dataset.consenting.counting import host_of
 from img2dataset.consenting.domain_names import domain_name_of
 from img2dataset.consenting.folder import OnProblem, readable_batches, shards_with_metadata
-from img2dataset.reporting.report.columns import texts_of
+from img2dataset.reporting.report.columns import host_of, texts_of
 from img2dataset.reporting.report.folder import Folder
 from img2dataset.reporting.report.scripts import scripts_of
 from img2dataset.storage.folders import side_by_side
@@ -43,7 +42,8 @@ class Contents:
     """What the images of a folder are.
 
     ``domains`` by name; ``given_up`` counts those beyond ``MOST_DOMAINS``. ``captions``: images that have
-    one; ``scripts``: captions by what they are written in. ``without_size``: images of which none is known.
+    one; ``scripts``: captions by what they are written in. ``without_size``: images of which none is known;
+    ``without_domain``: those of no host, such as of ``data:`` URLs.
     """
 
     domains: dict[str, Domain] = field(default_factory=dict)
@@ -52,6 +52,7 @@ class Contents:
     scripts: Counter[str] = field(default_factory=Counter)
     images: int = 0
     without_size: int = 0
+    without_domain: int = 0
 
     @property
     def domains_count(self) -> int:
@@ -63,13 +64,14 @@ class Contents:
         import pyarrow.compute as pc
 
         names = batch.schema.names
-        if "url" not in names or "status" not in names:
-            return
         is_image = pc.equal(texts_of(batch["status"]), SUCCESS)
         batch = batch.filter(is_image)
         pixels = _pixels(batch)
         for url, size in zip(texts_of(batch["url"]).to_pylist(), pixels, strict=True):
             name = domain_name_of(host_of(url))
+            if not name:
+                self.without_domain += 1
+                continue
             domain = self.domains.get(name)
             if domain is None:
                 domain = self.domains[name] = Domain()
@@ -93,6 +95,7 @@ class Contents:
         self.scripts.update(other.scripts)
         self.images += other.images
         self.without_size += other.without_size
+        self.without_domain += other.without_domain
         if len(self.domains) > MOST_DOMAINS:
             kept = dict(self.by_size()[: MOST_DOMAINS * 3 // 4])
             self.given_up += len(self.domains) - len(kept)
@@ -113,13 +116,13 @@ def contents_of(folder: Folder, on_problem: OnProblem, on_shard: Callable[[int],
 
     def of_shard(shard: str) -> Contents:
         counted = Contents()
-        for batch in readable_batches(folder, shard, _COLUMNS, on_problem):
+        for batch in readable_batches(folder, shard, _COLUMNS, on_problem, ("url", "status")):
             if batch is not None:
                 counted.take(batch)
         return counted
 
     contents = Contents()
-    for counted in side_by_side(folder.location, of_shard, shards_with_metadata(folder)):
+    for counted in side_by_side(folder.location, of_shard, shards_with_metadata(folder, on_problem)):
         contents.add(counted)
         on_shard(1)
     return contents

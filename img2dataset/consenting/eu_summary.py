@@ -8,9 +8,10 @@ provider.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from img2dataset.consenting.asking_options import logs_of
 from img2dataset.consenting.counting import ConsentCounts, count
 from img2dataset.consenting.crawlers import Crawler, crawlers_of
 from img2dataset.consenting.domains import Contents, contents_of
-from img2dataset.consenting.folder import OnProblem, open_output
+from img2dataset.consenting.folder import Problems, open_output
 from img2dataset.consenting.lines import signals_in_words
 from img2dataset.consenting.removal_notes import RemovalNote, removals_of
 from img2dataset.counted import counted
@@ -28,7 +29,7 @@ from img2dataset.formats.json_text import json_text
 from img2dataset.printable import printable
 from img2dataset.reporting.report.folder import Folder
 from img2dataset.storage.locations import locate
-from img2dataset.storage.putting import put_text
+from img2dataset.storage.putting import check_named_file, put_named_file
 from img2dataset.work_line import work_line
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _MOST_IMAGES = "more than 1 billion images"
 class Known:
     """What a folder knows. ``stored_bytes`` is None where the sizes of its images are not at hand.
 
-    ``removals``: what was taken out of it later.
+    ``removals``: what was taken out of it later. ``problems``: what could not be read of it.
     """
 
     counts: ConsentCounts
@@ -56,6 +57,7 @@ class Known:
     removals: list[RemovalNote]
     stored_bytes: int | None
     of_sme: bool
+    problems: list[str]
 
     @property
     def period(self) -> tuple[str, str] | None:
@@ -67,7 +69,7 @@ class Known:
         return _month(first), _month(last)
 
 
-def make_summary(asked: Asked, tell: OnProblem) -> str:
+def make_summary(asked: Asked, problems: Problems) -> str:
     """Write the summary; what is printed of it.
 
     Raises:
@@ -76,9 +78,11 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
     assert asked.eu_summary is not None
     target = locate(asked.eu_summary, "--eu_summary", OutputError)
     folder = open_output(asked.output)
+    with _told_of_file(asked.eu_summary):
+        check_named_file(target)
     with work_line("counting", "shards", 2 * len(folder.shards)) as line:
-        counts = count(folder, tell, line.advance)
-        contents = contents_of(folder, lambda problem: None, line.advance)
+        counts = count(folder, problems, line.advance)
+        contents = contents_of(folder, problems, line.advance)
     crawlers = crawlers_of(logs_of(folder.location), asked.options)
     try:
         removals = removals_of(folder.location)
@@ -86,13 +90,10 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
         raise OutputError(
             f"what was taken out of {asked.output!r} cannot be read: {one_line(error)}"
         ) from error
-    known = Known(counts, contents, crawlers, removals, _stored_bytes(folder), "sme" in asked.flags)
-    try:
-        put_text(target, target.path, "\n".join(lines_of_summary(known)) + "\n")
-    except Exception as error:  # every file system has its own errors
-        raise OutputError(
-            f"--eu_summary {asked.eu_summary!r} cannot be written: {one_line(error)}"
-        ) from error
+    of_sme, stored_bytes = "sme" in asked.flags, _stored_bytes(folder)
+    known = Known(counts, contents, crawlers, removals, stored_bytes, of_sme, problems.told)
+    with _told_of_file(asked.eu_summary):
+        put_named_file(target, ("\n".join(lines_of_summary(known)) + "\n").encode())
     listed = contents.top(of_sme=known.of_sme)
     if asked.as_json:
         return json_text(
@@ -110,6 +111,14 @@ def make_summary(asked: Asked, tell: OnProblem) -> str:
     )
 
 
+@contextlib.contextmanager
+def _told_of_file(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # every file system has its own errors
+        raise OutputError(f"--eu_summary {name!r} cannot be written: {one_line(error)}") from error
+
+
 def lines_of_summary(known: Known) -> list[str]:
     """The summary, line by line."""
     return [
@@ -120,6 +129,7 @@ def lines_of_summary(known: Known) -> list[str]:
         f"Drafted by img2dataset on {time.strftime('%Y-%m-%d', time.gmtime())} from the dataset"
         f" {_code(os.path.basename(known.counts.folder.location.name.rstrip('/')))}.",
         "What it cannot know is marked; what it says is of this dataset alone.",
+        *[f"**Not all is counted:** {_cell(problem)}." for problem in known.problems],
         *_open("Version of the summary", "Last update", "Earlier versions"),
         *_general(known),
         *_sources(known),
@@ -196,11 +206,13 @@ def _domains(known: Known) -> Iterable[str]:
     )
     if contents.without_size:
         yield f"Of {contents.without_size:,} images the size is not known; they count as images alone."
+    if contents.without_domain:
+        yield f"{contents.without_domain:,} images come from no domain name, such as those of data: URLs."
     if contents.given_up:
         yield f"{contents.given_up:,} domain names with least content were not kept apart."
     yield from ("", "| domain name | images | megapixels |", "| --- | ---: | ---: |")
     for name, domain in listed:
-        yield f"| {_cell(name) or '(none)'} | {domain.images:,} | {domain.pixels / 1e6:,.1f} |"
+        yield f"| {_cell(name)} | {domain.images:,} | {domain.pixels / 1e6:,.1f} |"
 
 
 def _processing(known: Known) -> Iterable[str]:

@@ -59,7 +59,7 @@ def _hosts(counts: ConsentCounts) -> list[str]:
     hosts = counts.hosts
     if not hosts:
         return []
-    shown = hosts[:SHOWN_HOSTS]
+    shown = [(host or "(none)", left_out, reserved) for host, left_out, reserved in hosts[:SHOWN_HOSTS]]
     width = max(len("hosts:"), *(len(host) for host, _, _ in shown))
     lines = [f"{'hosts:':{width + 2}}  {'left out':>9}  {'with a no':>9}"]
     lines += [f"  {host:{width}}  {left_out:>9,}  {reserved:>9,}" for host, left_out, reserved in shown]

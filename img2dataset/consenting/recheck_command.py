@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from img2dataset.consenting.asking_options import asking_options, logs_of
 from img2dataset.consenting.crawlers import Crawler, crawler_with
-from img2dataset.consenting.folder import OnProblem, all_statistics, open_output
+from img2dataset.consenting.folder import OnProblem, Problems, all_statistics, open_output
 from img2dataset.consenting.lines import table
 from img2dataset.consenting.rechecking import Finding, RecheckedShard, Verdict, recheck
 from img2dataset.consenting.removal_notes import RemovalNote, keep_removal
 from img2dataset.counted import counted
-from img2dataset.errors import one_line
+from img2dataset.errors import OutputError, one_line
 from img2dataset.printable import printable
-from img2dataset.settings import fetch_settings
 from img2dataset.stopping import StopRequest, end_on_signals, exit_status_of, stop_on_signals
 from img2dataset.work_line import say_beside_line, work_line
 
@@ -44,17 +43,15 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
     Raises:
         Img2datasetError: the folder cannot be read or written to, or the fetcher cannot be set up.
     """
-    problems: list[str] = []
-
-    def on_problem(problem: str) -> None:
-        problems.append(problem)
-        tell(problem)
-
+    problems = Problems(tell)
     with end_on_signals(_STOPPED):
         folder = open_output(asked.output)
-        options = asking_options(asked.output, asked.options, logs_of(folder.location))
-        settings = fetch_settings(options)
-        statistics = all_statistics(folder, tell)
+        if folder.format is None:
+            raise OutputError(
+                f"{asked.output!r} keeps no rows that could be asked for again, as of --output_format dummy"
+            )
+        options, settings = asking_options(asked.output, asked.options, logs_of(folder.location))
+        statistics = all_statistics(folder, problems)
     told = _Told(asked.output, as_json=asked.as_json, is_removing="remove" in asked.flags)
     stop = StopRequest()
     stop.stopping_line = _STOPPING
@@ -68,12 +65,10 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
 
             remover = stack.enter_context(removing_from(options))
         line = stack.enter_context(work_line("asking again", "rows", images))
-        for shard in recheck(
-            folder, settings, lambda: stop.made or told.is_in_vain, on_problem, line.advance
-        ):
+        for shard in recheck(folder, settings, lambda: stop.made or told.is_in_vain, problems, line.advance):
             told.shard(shard)
             if remover is not None:
-                told.removed(_removed(remover, shard, on_problem))
+                told.removed(_removed(remover, shard, problems))
     if told.is_removing:
         try:
             keep_removal(folder.location, told.removal_note(crawler_with(settings)))
@@ -82,7 +77,7 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
     told.end(is_stopped=stop.made)
     if stop.signal_number is not None:
         return exit_status_of(stop.signal_number)
-    return 1 if problems else 0
+    return 1 if problems.told else 0
 
 
 def _removed(remover: Remover, shard: RecheckedShard, on_problem: Callable[[str], None]) -> int:

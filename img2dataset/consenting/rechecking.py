@@ -21,6 +21,7 @@ from img2dataset.consenting.counting import OPT_OUT
 from img2dataset.consenting.folder import OnProblem, readable_batches, shards_with_metadata
 from img2dataset.consenting.rows_with_image import (
     COLUMNS_OF_ROWS,
+    NEEDED_COLUMNS,
     OPT_OUT_OF_PICTURES,
     refusals_in_picture,
     rows_with_image,
@@ -231,8 +232,9 @@ class _Asking:
 
     def _read(self) -> Iterator[tuple[int, str, pa.RecordBatch | None]]:
         """Each shard's number and name, and its rows in batches; None at its end."""
-        for number, shard in enumerate(shards_with_metadata(self._folder)):
-            for batch in readable_batches(self._folder, shard, COLUMNS_OF_ROWS, self._on_problem):
+        folder, on_problem = self._folder, self._on_problem
+        for number, shard in enumerate(shards_with_metadata(folder, on_problem)):
+            for batch in readable_batches(folder, shard, COLUMNS_OF_ROWS, on_problem, NEEDED_COLUMNS):
                 if batch is None:
                     self._unreadable.add(shard)
                 else:

@@ -63,8 +63,9 @@ def _note(text: str) -> RemovalNote | None:
         fields = json.loads(text)
         asked = fields["crawler"]
         headers, files = (tuple(map(str, asked[name])) for name in ("headers", "files"))
-        crawler = Crawler(str(asked["user_agent"]), headers, files, bool(asked["heeds_pictures"]))
+        added = tuple(map(str, asked.get("added", ())))
+        crawler = Crawler(str(asked["user_agent"]), headers, files, bool(asked["heeds_pictures"]), added)
         numbers = (int(fields[name]) for name in ("asked", "reserved", "not_known", "removed"))
         return RemovalNote(str(fields["day"]), crawler, *numbers)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -105,6 +105,8 @@ class Remover:
 
     def _settings_of(self, shard: FoundShard) -> WriteSettings:
         """Those that a shard was made with, as far as its own files say them."""
+        import pyarrow as pa
+
         schema = self._dataset.schema(shard)
         output_format = self._dataset.format_of(shard)
         names = schema.names
@@ -123,6 +125,7 @@ class Remover:
         return dataclasses.replace(
             self._settings,
             output_format=output_format.name,
+            hugging_face_images=images is not None and pa.types.is_struct(schema.field(images).type),
             oom_shard_count=len(shard.name),
             number_sample_per_shard=10 ** self._digits_of_rows(shard),
             image=image,

@@ -20,8 +20,8 @@ from img2dataset.types import SUCCESS, ConsentSignal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_COLUMNS = ("key", "url", "status")
-COLUMNS_OF_ROWS = (*_COLUMNS, CONSENT_COLUMN)
+NEEDED_COLUMNS = ("key", "url", "status")
+COLUMNS_OF_ROWS = (*NEEDED_COLUMNS, CONSENT_COLUMN)
 # The failures of what pictures say, by the kind of signal.
 OPT_OUT_OF_PICTURES = {"iptc-data-mining": OPT_OUT_IPTC, "c2pa": OPT_OUT_C2PA}
 
@@ -30,15 +30,11 @@ def rows_with_image(batch: pa.RecordBatch) -> Iterator[tuple[str, str, str | Non
     """Key, URL and cell of the column ``consent`` of each row with an image.
 
     Args:
-        batch: with those of ``COLUMNS_OF_ROWS`` that the shard has.
+        batch: with ``NEEDED_COLUMNS``, and those of ``COLUMNS_OF_ROWS`` that the shard has.
     """
-    names = batch.schema.names
-    if not set(_COLUMNS).issubset(names):
-        return
-    columns = [texts_of(batch[name]).to_pylist() for name in _COLUMNS]
-    # A list may have a column of that name itself.
-    has_cells = names.count(CONSENT_COLUMN) == 1
-    cells = texts_of(batch[CONSENT_COLUMN]).to_pylist() if has_cells else [None] * batch.num_rows
+    columns = [texts_of(batch[name]).to_pylist() for name in NEEDED_COLUMNS]
+    ledger = consent_ledger.position_in(batch.schema.names)
+    cells = texts_of(batch.column(ledger)).to_pylist() if ledger is not None else [None] * batch.num_rows
     for key, url, status, cell in zip(*columns, cells, strict=True):
         if status == SUCCESS and key and url:
             yield key, url, cell

@@ -6,6 +6,7 @@ Shards come in, one report for each goes out; the api knows this file and no eng
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
@@ -18,6 +19,14 @@ from img2dataset.types import PlannedShard, ShardReport, Status
 from img2dataset.working import WorkSettings
 
 Progress = Callable[[Counter[Status]], None]
+Tell = Callable[[str], None]
+
+logger = logging.getLogger("img2dataset")
+
+
+def log_warning(text: str) -> None:
+    """Tell the user of the run something."""
+    logger.warning("%s", text)
 
 
 @dataclass(frozen=True, slots=True)

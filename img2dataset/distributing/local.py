@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from img2dataset.counted import counted
-from img2dataset.distributing.contact_notice import ContactNotice
-from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress
+from img2dataset.distributing.engine import Capabilities, EngineSettings, Progress, Tell, log_warning
 from img2dataset.distributing.list_reader import ListEnded, ListReader, ShardRead, ShardUnreadable, shards_of
 from img2dataset.distributing.member_notes import DRIVER
 from img2dataset.distributing.messages import (
@@ -35,6 +34,7 @@ from img2dataset.distributing.row_sharing import RowSharing
 from img2dataset.distributing.watching import WATCH_INTERVAL_S, StopDeadline, Watch, end_workers, how_it_ended
 from img2dataset.errors import RunFailed
 from img2dataset.fetching.consent import wanted_files
+from img2dataset.fetching.contact_notice import ContactNotice
 from img2dataset.fetching.hosts.sharing import VARIABLE, make_shared_file
 from img2dataset.processes import Child, Ended, Heard, Program
 from img2dataset.stopping import StopRequest
@@ -89,6 +89,8 @@ class LocalPool:
         # How many shards are read that no worker has yet.
         self.shards_ahead = 2 * settings.processes_count + 2
         self.deaths: list[str] = []
+        # Called with what the user is to know; where this is a member of a run, it goes to the program.
+        self.tell: Tell = log_warning
         # Once, in however many passes.
         self.contact_notice: ContactNotice | None = None
         self._site_files: KeptSiteFiles | None = None
@@ -163,10 +165,10 @@ class PoolPass:
         self, shards: Iterable[ShardRead | ShardUnreadable]
     ) -> Iterator[ShardRead | ShardUnreadable]:
         if self._pool.contact_notice is None:
-            self._pool.contact_notice = ContactNotice(self._settings.fetch)
+            self._pool.contact_notice = ContactNotice(self._settings.fetch, self._pool.tell)
         for shard in shards:
             if isinstance(shard, ShardRead):
-                self._pool.contact_notice.look_at(shard.shard)
+                self._pool.contact_notice.look_at_column(shard.shard.rows.column("url"))
             yield shard
 
     def _finished(self) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from img2dataset.distributing.engine import EngineSettings, Progress, as_member
+from img2dataset.distributing.engine import EngineSettings, Progress, Tell, as_member
 from img2dataset.distributing.local import LocalPool
 from img2dataset.distributing.member_notes import MemberRecord
 from img2dataset.formats.dataset import RUNS_FOLDER, STATISTICS_ENDING, shard_name
@@ -76,6 +76,7 @@ class Member:
         processes: worker processes that it has shards made by.
         interval_s: seconds from one note to the next.
         on_progress: called with the rows that it has done so far, by status.
+        tell: called with what the user of the run is to know; it stands in the note too.
         shards_ahead: how many shards are read before a worker process has room for them; None: as locally.
     """
 
@@ -87,6 +88,7 @@ class Member:
         interval_s: float,
         on_progress: Progress = lambda rows: None,
         shards_ahead: int | None = None,
+        tell: Tell = lambda text: None,
     ) -> None:
         self.stop = StopRequest()
         self._work = dataclasses.replace(
@@ -99,6 +101,9 @@ class Member:
         self._rows: Counter[Status] = Counter()
         self._pool = LocalPool(engine, self._show, self.stop)
         self._pool.member = name
+        self._pool.tell = self.notice
+        self._tell = tell
+        self.notices: list[str] = []
         if shards_ahead is not None:
             self._pool.shards_ahead = shards_ahead
         write = self._work.write
@@ -143,6 +148,13 @@ class Member:
         so_far = self._rows_before + self._rows
         self._record.rows(so_far)
         self._on_progress(so_far)
+
+    def notice(self, text: str) -> None:
+        """The user of the run is to know this."""
+        if text not in self.notices:
+            self.notices.append(text)
+            self._record.notice(text)
+            self._tell(text)
 
     def _look_for_stop(self) -> None:
         """Where nothing else reaches it, a member finds in the folder that the run is to stop."""

@@ -42,8 +42,8 @@ class MemberNote:
 
     ``name``: such as ``rank-00003``, the same when it is started again. ``run``: the run id of its program.
     ``rows_done``: rows by status, those of open shards too. ``shards_failed`` counts shards that could not be
-    made. ``rows_of_list``: of the whole list, where they are known. ``ended``: None while it is at work; a
-    member that was killed has none either.
+    made. ``rows_of_list``: of the whole list, where they are known. ``notices``: what the user is to know.
+    ``ended``: None while it is at work; a member that was killed has none either.
     """
 
     name: str
@@ -58,6 +58,7 @@ class MemberNote:
     shards_failed: int = 0
     rows_done: dict[str, int] = field(default_factory=dict)
     rows_of_list: int | None = None
+    notices: list[str] = field(default_factory=list)
 
     def to_text(self) -> str:
         """This as it is kept."""
@@ -110,6 +111,7 @@ class MemberRecord:
         self._rows_done: Counter[Status] = Counter()
         self._shards_done = self._shards_failed = 0
         self._rows_of_list: int | None = None
+        self._notices: list[str] = []
         self._closing = threading.Event()
         self._has_noted = False
         self._thread: threading.Thread | None = None
@@ -136,6 +138,11 @@ class MemberRecord:
         with self._lock:
             self._rows_of_list = rows
 
+    def notice(self, text: str) -> None:
+        """The user of the run is to know this."""
+        with self._lock:
+            self._notices.append(text)
+
     def shard(self, report: ShardReport) -> None:
         """A shard has ended."""
         with self._lock:
@@ -157,6 +164,7 @@ class MemberRecord:
                 "shards_done": self._shards_done,
                 "shards_failed": self._shards_failed,
                 "rows_of_list": self._rows_of_list,
+                "notices": list(self._notices),
                 "rows_done": {str(status): rows for status, rows in self._rows_done.items()},
             }
         return MemberNote(**values)

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import time
 from collections.abc import Iterator
 
+from img2dataset.distributing.engine import Tell
 from img2dataset.formats.dataset import RUNS_FOLDER
 from img2dataset.formats.settings import WriteSettings
 from img2dataset.storage.folders import remove
 from img2dataset.storage.leases import Leases
 from img2dataset.storage.locations import Location
 from img2dataset.storage.runs import new_run_id
-
-logger = logging.getLogger("img2dataset")
 
 # A worker that was killed has its number until it has been silent for so long.
 GONE_S = 60.0
@@ -35,7 +33,7 @@ def numbers_folder(run_id: str) -> str:
 
 @contextlib.contextmanager
 def numbered(
-    write: WriteSettings, name: str, members: int, first: int, wait_s: float = WAIT_S
+    write: WriteSettings, name: str, members: int, first: int, tell: Tell, wait_s: float = WAIT_S
 ) -> Iterator[int]:
     """A number from 0 to ``members`` - 1 that nobody else has meanwhile.
 
@@ -44,6 +42,7 @@ def numbered(
         name: of the member.
         members: how many numbers there are.
         first: the one that is tried first.
+        tell: called where there is none: what the user is to know.
         wait_s: how long one is waited for.
     """
     location = write.locate()
@@ -51,22 +50,21 @@ def numbered(
     leases = Leases(dataclasses.replace(location, path=folder), name, new_run_id(), GONE_S)
     leases.start()
     try:
-        yield _taken(leases, members, first, wait_s)
+        yield _taken(leases, members, first, tell, wait_s)
     finally:
         leases.close()
 
 
-def _taken(leases: Leases, members: int, first: int, wait_s: float) -> int:
+def _taken(leases: Leases, members: int, first: int, tell: Tell, wait_s: float) -> int:
     until = time.monotonic() + wait_s
     while True:
         for number in range(members):
             if leases.take(f"number-{(first + number) % members}"):
                 return (first + number) % members
         if time.monotonic() >= until:
-            logger.warning(
-                "there are more tasks at once than the %d that Spark had cores for when the run began: hosts"
-                " may see more connections than their bound",
-                members,
+            tell(
+                f"there are more tasks at once than the {members} that Spark had cores for when the run"
+                " began: hosts may see more connections than their bound"
             )
             return first % members
         time.sleep(_LOOK_S)

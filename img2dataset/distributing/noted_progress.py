@@ -27,9 +27,10 @@ _SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RowsNoted:
-    """The rows that the members of the run have done since the first look, by status."""
+    """The rows that the members of the run have done since the first look, by status, and their notices."""
 
     rows: Counter[Status]
+    notices: list[str]
 
 
 class NotedProgress:
@@ -57,12 +58,14 @@ class NotedProgress:
         while not self._closing.wait(wait_s):
             began = time.monotonic()
             rows: Counter[Status] = Counter()
+            notices: list[str] = []
             try:
                 for note in read_members(self._location):
                     if note.run == self._run and note.name != self._but:
                         rows.update(cast("dict[Status, int]", note.rows_done))
+                        notices += note.notices
                 before = Counter(rows) if before is None else before
-                self._tell(RowsNoted(rows - before))
+                self._tell(RowsNoted(rows - before, notices))
             except Exception as error:  # every file system has its own errors
                 logger.debug("the notes of the members cannot be read: %s", error)
             wait_s = max(LOOK_INTERVAL_S, (time.monotonic() - began) / _SHARE)

@@ -73,6 +73,7 @@ class RayPass:
     def __init__(self, engine: RayEngine, cluster: Cluster, settings: WorkSettings) -> None:
         self._engine = engine
         self._cluster = cluster
+        self._settings = settings
         self._task: MemberTask = member_task(engine.settings, settings)
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._waiting: deque[PlannedShard] = deque()
@@ -93,8 +94,9 @@ class RayPass:
 
     def run(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
         """Make all shards; once."""
-        stop = self._engine.stop
-        self._list = ListReader(shards, self._messages.put, LIST_AHEAD)
+        engine, stop = self._engine, self._engine.stop
+        looked_at = engine.looked_at(shards, self._settings)
+        self._list = ListReader(looked_at, self._messages.put, LIST_AHEAD)
         stop.listen(lambda: None)  # it is looked at in every turn, which no signal breaks into
         with self._exit:
             try:
@@ -187,6 +189,8 @@ class RayPass:
 
     def _take_news(self, node: Node, news: News) -> Iterator[ShardReport]:
         self._engine.deaths += news.deaths
+        for text in news.notices:
+            self._engine.tell(text)
         for text in news.reports:
             report = report_of_json(text)
             self._idle_deaths.pop(node.node_id, None)

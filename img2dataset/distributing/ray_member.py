@@ -32,21 +32,22 @@ class News:
     """What an actor says in one exchange.
 
     ``reports``: of shards, as text. ``wants``: how many shards it could take. ``rows``: done so far, by
-    status, or None if there are no more than before. ``deaths``: why worker processes ended. ``is_idle``: it
-    has no shard. ``error``: why it cannot go on.
+    status, or None if there are no more than before. ``deaths``: why worker processes ended. ``notices``:
+    what the user is to know. ``is_idle``: it has no shard. ``error``: why it cannot go on.
     """
 
     reports: list[str] = field(default_factory=list)
     wants: int = 0
     rows: dict[str, int] | None = None
     deaths: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     is_idle: bool = True
     error: str | None = None
 
     @property
     def is_worth_telling(self) -> bool:
         """Whether the other side has something to do because of it."""
-        return bool(self.reports or self.deaths or self.error)
+        return bool(self.reports or self.deaths or self.notices or self.error)
 
 
 class NodeMember:
@@ -81,7 +82,7 @@ class NodeMember:
             return
         told: MemberTask = pickle.loads(task)
         ahead = 1 + processes // PROCESSES_A_SHARD_AHEAD
-        self._member = Member(told, name, processes, NOTE_INTERVAL_S, self._show, shards_ahead=ahead)
+        self._member = Member(told, name, processes, NOTE_INTERVAL_S, self._show, ahead, self._notice)
 
     def exchange(self, texts: list[str], is_end: bool) -> News:
         """Take shards, and say what has happened since the last time; waits a second for something to happen.
@@ -126,6 +127,11 @@ class NodeMember:
     def _show(self, rows: Counter[Status]) -> None:
         with self._changed:
             self._news.rows = {str(status): count for status, count in rows.items()}
+
+    def _notice(self, text: str) -> None:
+        with self._changed:
+            self._news.notices.append(text)
+            self._changed.notify_all()
 
     def _make(self) -> None:
         """One pass over what comes in, until the end of it."""

@@ -1,8 +1,8 @@
 """Can the machines of a cluster do a run? Asked before its first shard, so that the answer is one clear line.
 
 The program puts a note with random content into the output folder. Each machine says whether it has the same
-version of this package, reads that note, writes one of its own, and opens the list. Used by ``spark`` and
-``ray_cluster``.
+version of this package, reads that note, writes one of its own, opens the list, and has what else the run
+needs (``machine_needs``). Used by ``spark`` and ``ray_cluster``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from img2dataset.distributing.machine_needs import check_needs, needs_of
 from img2dataset.distributing.member import MemberTask
 from img2dataset.errors import Img2datasetError, InputError, OutputError, RunFailed, one_line
 from img2dataset.formats.dataset import RUNS_FOLDER
@@ -61,6 +62,7 @@ def asking(task: MemberTask, first: PlannedShard | None) -> Iterator[str]:
                 "token": token,
                 "spec": spec,
                 "list": str(task.engine.list.url_list),
+                "needs": needs_of(task.work),
             }
         )
     finally:
@@ -84,6 +86,10 @@ def _problems(asked: dict[str, Any]) -> Iterator[str]:
     except ImportError as error:
         yield _without(error.name or "pyarrow")
         return
+    try:
+        check_needs(asked["needs"])
+    except Img2datasetError as error:
+        yield f"{error} (every machine must have what options name)"
     folder = asked["folder"]
     try:
         location = locate(folder, "output_folder", OutputError)

@@ -67,6 +67,7 @@ class SparkPass:
     def __init__(self, engine: ClusterEngine, session: Session, settings: WorkSettings) -> None:
         self._engine = engine
         self._session = session
+        self._settings = settings
         self._write = settings.write
         self._task = member_task(engine.settings, settings)
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -85,7 +86,8 @@ class SparkPass:
     def run(self, shards: Iterable[PlannedShard]) -> Iterator[ShardReport]:
         """Make all shards; once."""
         stop = self._engine.stop
-        self._list = ListReader(shards, self._messages.put, LIST_AHEAD)
+        looked_at = self._engine.looked_at(shards, self._settings)
+        self._list = ListReader(looked_at, self._messages.put, LIST_AHEAD)
         # A message wakes the loop; the queue's put is safe in a signal handler.
         stop.listen(lambda: self._messages.put(StopAsked()))
         location = self._write.locate()
@@ -125,6 +127,8 @@ class SparkPass:
             self._take_answers(message)
         elif isinstance(message, RowsNoted):
             self._tell_progress(message.rows)
+            for text in message.notices:
+                self._engine.tell(text)
         self._gather()
         self._submit()
 
@@ -163,6 +167,8 @@ class SparkPass:
         for said in sorted(map(said_of_text, ended.said), key=when_ended):
             if said.death is not None:
                 self._engine.deaths.append(said.death)
+            if said.notice is not None:
+                self._engine.tell(said.notice)
             if said.report is not None and left.pop(said.report.shard_id, None) is not None:
                 yield self._counted(said.report)
         if left and not self._engine.stop.made:

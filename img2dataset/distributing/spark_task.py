@@ -32,22 +32,23 @@ _members: dict[str, Member] = {}
 
 @dataclass(frozen=True, slots=True)
 class TaskSaid:
-    """One line of a task: a shard has ended, or a worker process of it was lost."""
+    """One line of a task: a shard has ended, a worker process was lost, or the user is to know something."""
 
     report: ShardReport | None = None
     death: str | None = None
+    notice: str | None = None
 
     def to_text(self) -> str:
         """This as a line; ``said_of_text`` reads it."""
         report = self.report.to_json() if self.report is not None else None
-        return json.dumps({"report": report, "death": self.death})
+        return json.dumps({"report": report, "death": self.death, "notice": self.notice})
 
 
 def said_of_text(text: str) -> TaskSaid:
     """What a task has said in a line."""
     fields = json.loads(text)
     report = report_of_json(fields["report"]) if fields["report"] is not None else None
-    return TaskSaid(report, fields["death"])
+    return TaskSaid(report, fields["death"], fields["notice"])
 
 
 def make_shards(
@@ -109,11 +110,14 @@ def _make(
         return
     member = _member_of(task, processes)
     deaths = len(member.deaths)
-    with numbered(task.work.write, name_of_process(), members, partition) as number:
+    with numbered(task.work.write, name_of_process(), members, partition, member.notice) as number:
         for report in member.make(shards, members, number):
             yield TaskSaid(report)
     for death in member.deaths[deaths:]:
         yield TaskSaid(death=death)
+    # The program reads them in the notes while the task is at work, where it can.
+    for notice in member.notices:
+        yield TaskSaid(notice=notice)
 
 
 def name_of_process() -> str:

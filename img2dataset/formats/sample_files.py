@@ -136,7 +136,7 @@ def _json_object(file: SampleFile, findings: Findings) -> dict[str, Any]:
     """The object of a KEY.json; an empty one, with a finding, where it is none."""
     try:
         document = json.loads(file.contents or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict):
         return document

@@ -166,6 +166,6 @@ def _exif(text: Any) -> dict[str, Any]:
     """The tags of the column ``exif``, which is JSON."""
     try:
         tags = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         tags = None
     return tags if isinstance(tags, dict) else {}

@@ -16,7 +16,7 @@ from img2dataset.imaging.geometry import scaled_size
 from img2dataset.inspecting.one_sample import MOST_PIXELS
 from img2dataset.inspecting.sampled_images import SampledImage
 from img2dataset.storage.locations import locate
-from img2dataset.storage.putting import put_bytes
+from img2dataset.storage.putting import put_named_file
 
 SIZE = 160
 COLUMNS = 8
@@ -81,7 +81,7 @@ def write_sheet(picture: Image.Image, path: str) -> None:
     picture.save(contents, FORMATS[path.rpartition(".")[2].lower()], quality=90)
     location = locate(path, "--sheet", OutputError)
     try:
-        put_bytes(location, location.path, contents.getvalue())
+        put_named_file(location, contents.getvalue())
     except Exception as error:  # every file system has its own errors
         raise OutputError(f"--sheet {path!r} cannot be written: {one_line(error)}") from error
 

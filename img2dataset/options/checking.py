@@ -301,6 +301,11 @@ def _check_columns(options: Options) -> None:
                 f"--save_additional_columns has {column!r}, which the metadata uses itself;"
                 f" reserved are {', '.join(RESERVED_COLUMNS)}"
             )
+    if options.save_consent and "consent" in columns:
+        raise OptionError(
+            "--save_additional_columns has 'consent', which --save_consent uses itself; rename the column in"
+            " the list"
+        )
     taken = {"parquet": (options.encode_format,), "tfrecord": (options.encode_format, "txt")}
     for column in taken.get(options.output_format, ()):
         if column in columns:

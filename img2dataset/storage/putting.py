@@ -7,6 +7,7 @@ nothing stands. Called by ``notes``, by ``working`` for the files of shards, and
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -42,6 +43,48 @@ def put_bytes(location: Location, path: str, contents: bytes) -> None:
     temporary = _beside(path)
     with put_whole(path, temporary), open(temporary, "wb") as file:
         file.write(contents)
+
+
+def put_named_file(location: Location, contents: bytes) -> None:
+    """Put a file where a user wants it, in place of what stands there.
+
+    A link is followed, and what is no regular file, such as ``/dev/stdout`` or a pipe, is written to: a file
+    put under its name would take its place.
+
+    Args:
+        location: of the file itself.
+        contents: all of it.
+
+    Raises:
+        Exception: as ``put_text``.
+    """
+    if not location.is_local:
+        put_bytes(location, location.path, contents)
+        return
+    path = os.path.realpath(location.path)
+    if os.path.isfile(path) or not os.path.lexists(path):
+        put_bytes(location, path, contents)
+        return
+    with open(path, "wb") as file:
+        file.write(contents)
+
+
+def check_named_file(location: Location) -> None:
+    """Whether ``put_named_file`` can put a file, as far as the local disk says it: before work of hours.
+
+    Raises:
+        OSError: it cannot.
+    """
+    if not location.is_local:
+        return
+    path = os.path.realpath(location.path)
+    folder = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    if not os.access(folder if os.path.isfile(path) or not os.path.lexists(path) else path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def create_text(location: Location, path: str, text: str) -> None:

@@ -34,7 +34,7 @@ def read_statistics(contents: bytes, name: str, findings: Findings) -> Statistic
     """The statistics, if the file holds any; what is wrong with them goes to ``findings``."""
     try:
         document = json.loads(contents)
-    except ValueError:
+    except (ValueError, RecursionError):
         findings.add(f"{name} is no JSON")
         return None
     if not isinstance(document, dict):

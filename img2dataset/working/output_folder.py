@@ -255,9 +255,15 @@ class OutputFolder:
         """Be the only one who decides what this folder holds, among the processes that see its locks.
 
         Raises:
-            OutputError: another process has held the lock for a minute.
+            OutputError: another process has held the lock for a minute, or the folder cannot be written to.
         """
-        with replacement_lock(self._location):
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(replacement_lock(self._location))
+            except OSError as error:
+                raise OutputError(
+                    f"output_folder {self.path!r} cannot be written to: {one_line(error)}"
+                ) from error
             yield
 
     def announce(self, shared: bool = False) -> list[int]:

@@ -47,6 +47,19 @@ def test_domains_are_ordered_by_the_pixels_of_their_images() -> None:
     assert (found.images, found.without_size) == (4, 1)
 
 
+def test_a_host_has_one_name_however_it_is_written_and_what_has_none_is_no_domain() -> None:
+    spellings = [
+        "http://bücher.example/a",
+        "https://XN--BCHER-KVA.example.:443/b",
+        " http://user:pass@bücher.example\\c ",
+        "http:\\\\b%C3%BCcher.example/d",
+    ]
+    none = ["data:image/jpeg;base64,AA//AA==", "data:,http://no.example/", "file:///no/a.jpg", None]
+    found = contents(batch([(url, "success", 10, 10) for url in spellings + none]))
+    assert [(name, each.images) for name, each in found.by_size()] == [("xn--bcher-kva.example", 4)]
+    assert (found.images, found.without_domain, found.domains_count) == (8, 4, 1)
+
+
 @pytest.mark.parametrize(
     ("count", "of_all", "of_sme"),
     [(1, 1, 1), (10, 1, 1), (11, 2, 1), (20, 2, 1), (21, 3, 2), (30_000, 3000, 1000)],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from img2dataset.distributing.engine import engine_settings
 from img2dataset.distributing.member import MemberTask, member_task
@@ -20,6 +21,11 @@ from img2dataset.options import resolve
 from img2dataset.reading import open_reader
 from img2dataset.settings import work_settings
 from img2dataset.types import PlannedShard, RowsSpec, Shard
+from tests.fetching.http.conftest import key, key_file
+from tests.fetching.http.signing_keys import AGENT
+from tests.program.test_signed_runs import forms_of
+
+__all__ = ["key", "key_file"]  # fixtures
 
 
 @pytest.fixture
@@ -158,3 +164,40 @@ def test_a_task_of_another_version_makes_nothing() -> None:
     pytest.importorskip("pyspark")
     with pytest.raises(RuntimeError, match="is installed there: install the version of the driver"):
         next(make_shards("9.9.9", b"never read", 1, iter([])))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"consent_signals": ["moon"]}, "--consent_signals is 'moon', which no installed package adds"),
+        ({"output_format": "moon"}, "--output_format is 'moon', which no installed package adds"),
+        ({"allow_schemes": ["moon"]}, "--allow_schemes has 'moon'"),
+        ({"ca_bundle": "/nowhere/ca.pem"}, "--ca_bundle names '/nowhere/ca.pem', which cannot be read"),
+        ({"client_certificate": "/nowhere/a.pem"}, "--client_certificate names '/nowhere/a.pem'"),
+    ],
+)
+def test_a_machine_without_what_options_name_is_told(
+    told: tuple[MemberTask, PlannedShard], changed: dict[str, object], said: str
+) -> None:
+    with asking(*told) as question:
+        fields = json.loads(question)
+        text = answer(json.dumps({**fields, "needs": {**fields["needs"], **changed}}))
+    with pytest.raises(RunFailed) as raised:
+        refuse([read_answer(text)])
+    assert f"cannot do this run: {said}" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_machine_that_cannot_sign_is_told_and_the_question_has_no_key(
+    key: Ed25519PrivateKey, key_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signs = {"sign_requests": key_file, "signature_agent": AGENT}
+    options = resolve({"url_list": ["http://127.0.0.1/"], "output_folder": str(tmp_path / "out"), **signs})
+    task = member_task(engine_settings(options), work_settings(options))
+    with asking(task, RowsSpec(Shard(0, pa.table({"url": ["http://127.0.0.1/"]})))) as question:
+        assert read_answer(answer(question)).problem is None
+        monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
+        problem = read_answer(answer(question)).problem
+    assert problem is not None
+    assert problem.startswith("--sign_requests needs the package cryptography: pip install")
+    assert not any(form in question.encode() for form in forms_of(key))

@@ -14,7 +14,13 @@ from img2dataset.version import __version__
 from tests.distributing.clusters import RayNodes, free_port, ray_cluster, ray_environment
 from tests.distributing.elsewhere import environment_of_a_user, python_elsewhere, python_that_does_not_see
 from tests.distributing.spark_machines import SparkMachines, spark_machines
+from tests.fetching.http.conftest import key, key_file
+from tests.fetching.http.signing_keys import AGENT
+from tests.installed_packages import Install
 from tests.program.runs import COMMAND, words
+from tests.program.test_added_signals import ADDED
+
+__all__ = ["key", "key_file"]  # fixtures
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CASES = {
@@ -23,6 +29,8 @@ CASES = {
     "without pyarrow": "pyarrow is not installed: install img2dataset",
     "without the list": "url_list: .*list.txt.*: on a shared file system, or in a store",
     "without the folder": "output_folder .*out' is not the folder that the program sees",
+    "without the plug-in": "cannot do this run: --consent_signals is 'ai.txt', which no .* package adds",
+    "without what signs": "cannot do this run: --sign_requests needs the package cryptography: pip install",
 }
 
 
@@ -46,7 +54,19 @@ def python_of(case: str, tmp_path: Path) -> Path:
         return python_elsewhere(tmp_path / "environment")
     if case == "without pyarrow":
         return python_elsewhere(tmp_path / "environment", "pyarrow", version=__version__)
-    return python_that_does_not_see(tmp_path / ("lists" if case == "without the list" else "out"), tmp_path)
+    if case == "without what signs":
+        return python_elsewhere(tmp_path / "environment", "cryptography", version=__version__)
+    hidden = {"without the list": "lists", "without the folder": "out", "without the plug-in": "installed"}
+    return python_that_does_not_see(tmp_path / hidden[case], tmp_path)
+
+
+def options_of(case: str, tmp_path: Path) -> dict[str, str]:
+    """What a run is to be told so that it needs what a machine lacks."""
+    if case == "without the plug-in":
+        return {"consent_signals": "ai.txt"}
+    if case == "without what signs":
+        return {"sign_requests": str(tmp_path / "key.pem"), "signature_agent": AGENT}
+    return {}
 
 
 def assert_refused(said: str, tmp_path: Path, environment: dict[str, str], **options: str) -> None:
@@ -65,10 +85,11 @@ def assert_refused(said: str, tmp_path: Path, environment: dict[str, str], **opt
 
 
 @pytest.fixture(params=CASES)
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def case(request: pytest.FixtureRequest, tmp_path: Path, key_file: str, install: Install) -> str:
     (tmp_path / "lists").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "lists" / "list.txt").write_text("http://127.0.0.1:1/a.jpg\n" * 30)
+    install("spawning", ADDED, "[img2dataset.signals]\nai.txt = spawning:Both\n")
     name: str = request.param
     return name
 
@@ -80,7 +101,8 @@ def test_executors_of_spark_that_cannot_do_the_run(spark: SparkMachines, case: s
     assert_refused(
         CASES[case],
         tmp_path,
-        environment,
+        {**environment, "PYTHONPATH": str(tmp_path / "installed")},
+        **options_of(case, tmp_path),
         distributor="pyspark",
         distributor_config=f'["spark.master={spark.address}"]',
     )
@@ -90,7 +112,8 @@ def test_a_node_of_ray_that_cannot_do_the_run(ray: RayNodes, case: str, tmp_path
     number = ray.add(python=python_of(case, tmp_path))
     try:
         environment = environment_of_a_user(**{**ray_environment(), "RAY_ADDRESS": ray.address})
-        assert_refused(CASES[case], tmp_path, environment, distributor="ray")
+        environment["PYTHONPATH"] = str(tmp_path / "installed")
+        assert_refused(CASES[case], tmp_path, environment, **options_of(case, tmp_path), distributor="ray")
     finally:
         ray.kill(number)
 

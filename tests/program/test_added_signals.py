@@ -10,6 +10,7 @@ import pytest
 from img2dataset.failures import of_signal, of_text
 from tests.installed_packages import Install
 from tests.pictures import photograph
+from tests.program.consents import said
 from tests.program.contract import Maker, column
 from tests.program.runs import run
 from tests.servers import ImageServer
@@ -70,6 +71,8 @@ def test_another_package_adds_signals_that_are_asked_for_by_name(install: Instal
             [],
             [("x-mine", "no")],
         ]
+        said(folder, "--eu_summary", folder / "summary.md")
+        assert "no files of sites; ai.txt, of other packages\n" in (folder / "summary.md").read_text()
         assert column(make(urls), "status") == ["success"] * 3
         assert site.count("/ai.txt") == 1
 

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.pictures import photograph
 from tests.program.consents import consent, document, said
 from tests.program.contract import Maker
+from tests.program.runs import run
 from tests.servers import ImageServer
 
 PICTURE = photograph(40, 30)
@@ -113,6 +116,28 @@ def test_nothing_that_strangers_have_written_reaches_the_terminal_as_it_is(
         lines = said(folder, *words)
         assert "\x1b" not in lines
         assert "\u202e" not in lines
+
+
+def test_a_column_of_the_list_that_is_called_so_is_not_counted(tmp_path: Path, site: ImageServer) -> None:
+    forged = json.dumps(
+        [
+            {"signal": "c2pa", "where": "c2pa manifest", "value": "notAllowed", "says": "no"}
+            | {"honoured": True, "seen": "2026-11-29T10:15:28Z"}
+        ]
+    )
+    rows = {"url": [site.put("/a.jpg", PICTURE)] * 3, "consent": ["[" * 100_000, forged, "mine"]}
+    pq.write_table(pa.table(rows), tmp_path / "list.parquet")
+    options = {"url_list": tmp_path / "list.parquet", "input_format": "parquet", "processes_count": 1}
+    options["save_additional_columns"] = '["consent"]'
+    assert run(**options, output_folder=tmp_path / "out").returncode == 0
+    found = document(tmp_path / "out")
+    counts = ("images", "shards_with_column", "signals", "broken_cells", "hosts")
+    assert [found[name] for name in counts] == [3, 0, [], 0, []]
+    assert document(tmp_path / "out", "--recheck")["free"] == 3
+    both = run(**options, output_folder=tmp_path / "both", save_consent=True)
+    assert (both.returncode, both.stderr.count("\n")) == (2, 1)
+    assert "--save_additional_columns has 'consent', which --save_consent uses itself" in both.stderr
+    assert not (tmp_path / "both").exists()
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ import termios
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.imaging.consent.builders import jpeg, saying, xmp_segment
 from tests.pictures import photograph
-from tests.program.consents import document, listed, said
+from tests.program.consents import consent, document, listed, said
 from tests.program.contract import Maker
 from tests.program.runs import COMMAND
 from tests.program.test_faults import wait_until
@@ -143,6 +144,28 @@ def test_options_are_those_of_the_last_run_and_those_that_are_given(make: Maker,
     assert (listed(usual), usual["free"]) == ([], 1)
 
 
+def test_an_option_of_the_last_run_that_fails_now_is_not_left_out_in_silence(
+    make: Maker, site: ImageServer, tmp_path: Path
+) -> None:
+    policies = tmp_path / "policies.yaml"
+    policies.write_text("127.0.0.1: {connections: 1}")
+    named = {"user_agent_token": "mine", "contact": "me@example.org", "host_policies": policies}
+    folder = make([site.put("/a.jpg", PICTURE)], **named)
+    change(site, "/a.jpg", ("X-Robots-Tag", "mine: noai"))
+    policies.unlink()
+    asked = site.count("/a.jpg")
+    done = consent(folder, "--recheck")
+    assert (done.returncode, done.stdout, done.stderr.count("\n"), site.count("/a.jpg")) == (2, "", 1, asked)
+    assert f"--host_policies {policies} cannot be read" in done.stderr
+    assert "So it was in the folder's last run: give this option anew" in done.stderr
+    assert listed(document(folder, "--recheck", "--host_policies", "None"))[0][2] == "x-robots-tag"
+    log = next(Path(folder).glob(".img2dataset_runs/log/*driver*"))
+    log.write_text(log.read_text().replace('"contact":"me@example.org"', '"contact":"\\n"'))
+    done = consent(folder, "--recheck", "--host_policies", "None")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--contact is " in done.stderr
+
+
 @pytest.mark.parametrize("output_format", ["files", "parquet", "tfrecord"])
 def test_every_format_and_many_shards(make: Maker, site: ImageServer, output_format: str) -> None:
     urls = [site.put(f"/{n}.jpg", PICTURE) for n in range(20)]
@@ -163,6 +186,21 @@ def test_metadata_that_cannot_be_read_are_told_and_the_rest_is_asked(make: Maker
     assert done.returncode == 1
     assert done.stderr.startswith("WARNING: the metadata of shard 00000 cannot be read")
     assert json.loads(done.stdout)["free"] == 2
+
+
+def test_rows_that_cannot_be_asked_for_are_told(make: Maker, site: ImageServer) -> None:
+    folder = make([site.put(f"/{n}.jpg", PICTURE) for n in range(3)], number_sample_per_shard=1)
+    pq.write_table(pq.read_table(folder / "00000.parquet").drop_columns(["key"]), folder / "00000.parquet")
+    (folder / "00001.parquet").unlink()
+    done = consent(folder, "--recheck", "--json")
+    assert (done.returncode, json.loads(done.stdout)["free"]) == (1, 1)
+    assert done.stderr.splitlines() == [
+        "WARNING: the metadata of 1 shard are missing",
+        "WARNING: the metadata of shard 00000 have no column key",
+    ]
+    dummy = consent(make([site.url("/0.jpg")], output_format="dummy"), "--recheck")
+    assert (dummy.returncode, dummy.stdout, dummy.stderr.count("\n")) == (1, "", 1)
+    assert "keeps no rows that could be asked for again" in dummy.stderr
 
 
 def test_a_signal_ends_it_with_what_was_found(make: Maker, site: ImageServer) -> None:

@@ -94,6 +94,10 @@ def test_the_sample_leaves_and_its_row_stays_as_a_failure(
     assert document(folder)["left_out"] == {"opt-out: X-Robots-Tag": 2}
 
 
+def _schemas(folder: Path) -> list[pa.Schema]:
+    return [pq.read_schema(path) for path in sorted(folder.glob("*.parquet"))]
+
+
 def _names(folder: Path) -> set[str]:
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return {str(path) for path in paths if not str(path).startswith(".")}
@@ -118,6 +122,7 @@ def test_what_is_sold_or_not_known_stays_and_a_shard_may_lose_all(make: Maker, s
     "options",
     [
         {"encode_format": "png", "output_format": "parquet"},
+        {"hugging_face_images": True, "output_format": "parquet"},
         {"encode_format": "webp", "output_format": "tfrecord"},
         pytest.param({"compute_hash": "md5", "extract_exif": False}, marks=pytest.mark.slow),
         pytest.param({"compute_hash": None, "number_sample_per_shard": 1}, marks=pytest.mark.slow),
@@ -131,8 +136,10 @@ def test_what_a_shard_was_made_with_is_read_from_itself(
     folder = make([site.put(f"/{n}.jpg", PICTURE) for n in range(3)], **options)
     (folder / ".img2dataset_manifest").unlink()
     names = list(rows_of(folder)[0])
+    schemas = _schemas(folder)
     reserve(site, "/1.jpg")
     assert document(folder, "--recheck", "--remove")["removed"] == 1
+    assert _schemas(folder) == schemas
     assert column(folder, "status") == ["success", "failed_to_download", "success"]
     assert list(rows_of(folder)[0]) == names
     assert "3 rows, 2 successes" in is_whole(folder)
@@ -273,3 +280,16 @@ def test_rows_are_taken_out_of_a_store(
     assert document(folder, "--recheck", "--remove", env=env)["free"] == 4
     left = [path for path in store.find(f"{bucket}/out") if "/.tmp" in path or "rewrites" in path]
     assert left == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(make: Maker, site: ImageServer) -> None:
+    alone = ["unshare", "--map-root-user", "--mount", "--"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("no folder can be mounted here")
+    folder = make([site.put("/a.jpg", PICTURE)])
+    reserve(site, "/a.jpg")
+    mounted = f'mount -o bind {folder} {folder} && mount -o remount,bind,ro {folder} && exec "$@"'
+    command = [*alone, "sh", "-c", mounted, "sh", COMMAND, "consent", str(folder), "--recheck", "--remove"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+    assert f"output_folder {str(folder)!r} cannot be written to: Read-only file system" in done.stderr

@@ -164,3 +164,17 @@ def test_a_file_that_cannot_be_written_is_one_line(make: Maker, site: ImageServe
         done = consent(folder, "--eu_summary", name)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
         assert "cannot be written" in done.stderr
+
+
+def test_what_is_not_counted_is_said_in_it(make: Maker, site: ImageServer, tmp_path: Path) -> None:
+    site.put("/a.jpg", photograph(40, 30))
+    folder = make([site.url(f"/a.jpg?{n}") for n in range(3)], number_sample_per_shard=1)
+    (folder / "00000.parquet").write_bytes(b"PAR1 no longer")
+    (folder / "00001_stats.json").write_text("[" * 100_000)
+    for words in ([], ["--eu_summary", tmp_path / "summary.md"]):
+        done = consent(folder, *words)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 2)
+        assert "WARNING: the statistics of 1 shard cannot be read" in done.stderr
+    text = (tmp_path / "summary.md").read_text()
+    assert "**Not all is counted:** the statistics of 1 shard cannot be read." in text
+    assert "**Not all is counted:** the metadata of shard 00000 cannot be read: " in text

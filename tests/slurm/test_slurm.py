@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from img2dataset.formats.dataset import RUNS_FOLDER
+from tests.distributing.command_line import MEMBERS
+from tests.distributing.test_consent_on_engines import assert_same_decisions, site, strict_options
 from tests.program.runs import COMMAND, Dataset, read_dataset, run, serve_photographs, words, write_list
 from tests.servers import ImageServer
 from tests.slurm.cluster import Cluster, missing_programs
+
+__all__ = ["site"]  # a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -171,3 +175,14 @@ def test_the_processes_of_a_step_are_ranks(
     assert_same(read_dataset(options["output_folder"]), expected)
     notes = (options["output_folder"] / RUNS_FOLDER / "members").glob("*.json")
     assert sorted(path.stem for path in notes) == [f"rank-{number:05d}" for number in range(3)]
+
+
+def test_the_tasks_of_an_array_decide_as_one_machine_does(
+    cluster: Cluster, site: ImageServer, tmp_path: Path
+) -> None:
+    def by_slurm(options: dict[str, Any]) -> str:
+        job = submit(cluster, {**options, "processes_count": 1}, tmp_path, ranks=MEMBERS)
+        wait_for(all_are(cluster, job, dict.fromkeys(map(str, range(MEMBERS)), DONE)), tmp_path)
+        return ""
+
+    assert_same_decisions(by_slurm, site, strict_options(site, tmp_path), tmp_path)

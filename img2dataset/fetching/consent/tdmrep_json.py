@@ -67,6 +67,8 @@ class TdmrepRules:
             location, value = each.get("location"), each.get("tdm-reservation")
             if not isinstance(location, str):
                 continue
+            # A value that is no scalar says nothing, and may be too deep to be written.
+            value = None if isinstance(value, (list, dict)) else value
             text = json.dumps({"location": location, "tdm-reservation": value}, ensure_ascii=False)
             says = _VALUES.get(str(value), "unknown")
             (self._unknown if says == "unknown" else self._rules).add(location, Rule(says, text))

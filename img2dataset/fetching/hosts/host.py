@@ -47,6 +47,7 @@ class Host(Generic[Waiting]):
         "asked_at",
         "bound",
         "heard",
+        "held_until",
         "listed",
         "looks_at",
         "most_silences",
@@ -68,6 +69,8 @@ class Host(Generic[Waiting]):
         self.turn_at = self.turn_began = -math.inf
         # When this process next looks whether one of the connections that are taken in turn is free.
         self.looks_at = -math.inf
+        # Until when it may keep the one that it has.
+        self.held_until = -math.inf
         self.pace = pace
         self.running = 0
         self.waiting: deque[Waiting] = NO_QUEUE

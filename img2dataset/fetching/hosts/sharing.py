@@ -162,6 +162,11 @@ class MachineSlots:
                 return True
         return False
 
+    def holds(self, host: str, slots: Sequence[int]) -> bool:
+        """Whether this process has one of these slots of ``host``."""
+        start = zlib.crc32(host.encode()) * _HOST_BYTES
+        return self._held.get(host) in {start + slot % _HOST_BYTES for slot in slots}
+
     def release(self, host: str) -> None:
         """Give the slot of ``host`` back."""
         offset = self._held.pop(host, None)

@@ -24,7 +24,7 @@ from img2dataset.fetching.hosts.host import NO_QUEUE, EarlyUse, Host
 from img2dataset.fetching.hosts.pace import HostPace
 from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.sharing import MachineSlots, SharedPaces
-from img2dataset.fetching.hosts.states import LOOK_AGAIN_S, REMEMBERED_HOSTS, Ending, HostState
+from img2dataset.fetching.hosts.states import HELD_S, LOOK_AGAIN_S, REMEMBERED_HOSTS, Ending, HostState
 from img2dataset.fetching.hosts.turns import MemberShare, turn_length
 
 Waiting = TypeVar("Waiting")
@@ -64,6 +64,8 @@ class HostSlots(Generic[Waiting]):
         self._later: list[tuple[float, int, Host[Waiting]]] = []
         self._order = 0
         self._machine = MachineSlots()
+        # Hosts of which this process keeps a connection, for a request that is to begin by then.
+        self._kept: dict[str, float] = {}
         self._paces = SharedPaces.of_run() if manners.processes > 1 else None
 
     def closed(self, name: str, now: float) -> Failure | None:
@@ -144,7 +146,8 @@ class HostSlots(Generic[Waiting]):
     def next_due(self, now: float) -> float | None:
         """When a host that has jobs may be asked, if only time is in the way; those of the past are ready."""
         self._make_ready(now)
-        return self._later[0][0] if self._later else None
+        dues = [*self._kept.values(), *(due for due, _, _ in self._later[:1])]
+        return min(dues, default=None)
 
     def leave(
         self,
@@ -168,9 +171,6 @@ class HostSlots(Generic[Waiting]):
         if received and host.pace.bytes_per_s is not None:
             # Before its connection is another process's to use.
             self._change(host, now, lambda: host.pace.received(received), to_all=True)
-        if host.bound:
-            self._machine.release(name)
-            host.looks_at = max(host.looks_at, now + LOOK_AGAIN_S)
         if ending is Ending.ACCEPTED:
             host.hear()
             self._change(host, now, lambda: host.pace.accepted_one(now, started_at))
@@ -181,6 +181,8 @@ class HostSlots(Generic[Waiting]):
         if host.pace.is_closed(now):
             # Wherever it is listed, its jobs fail now.
             host.listed = False
+        if host.bound:
+            self._keep_or_release(host, now)
         self._list(host, now)
         self._rest(host)
 
@@ -276,17 +278,36 @@ class HostSlots(Generic[Waiting]):
             return False
         if pace.is_shared and pace.is_closed(now):
             return False  # another process has closed it since this one has looked
-        if host.bound and not self._machine.acquire(host.name, self._slots_of(host)):
+        if host.bound and not self._has_slot(host, now):
             host.looks_at = now + LOOK_AGAIN_S
             return False
         if host.share is not None:
             # Without the file of the run each process has a part of the rate.
             processes = 1 if self._paces is not None else self._manners.processes
             pace.spacing_s = host.share.spacing_s(self._unix_clock()) * processes
+        self._kept.pop(host.name, None)
         host.running += 1
         host.asked_at = now if host.asked_at is None else host.asked_at
         pace.started(now)
         return True
+
+    def _has_slot(self, host: Host[Waiting], now: float) -> bool:
+        """Whether this process has one of the connections that are taken in turn, from before or now."""
+        slots = self._slots_of(host)
+        if self._machine.holds(host.name, slots):
+            return True
+        self._machine.release(host.name)  # of an earlier turn
+        host.held_until = now + HELD_S
+        return self._machine.acquire(host.name, slots)
+
+    def _keep_or_release(self, host: Host[Waiting], now: float) -> None:
+        """Keep the connection that is free now for one more request, or let another process have it."""
+        soon = now + LOOK_AGAIN_S
+        if host.waiting and now < host.held_until and host.pace.due <= soon:
+            self._kept[host.name] = soon
+        else:
+            self._machine.release(host.name)
+            host.looks_at = max(host.looks_at, soon)
 
     def _slots_of(self, host: Host[Waiting]) -> Sequence[int]:
         """The numbers of the connections of a host that this member's processes take in turn."""
@@ -301,6 +322,10 @@ class HostSlots(Generic[Waiting]):
         return act()
 
     def _make_ready(self, now: float) -> None:
+        for name in [name for name, until in self._kept.items() if until <= now]:
+            # It is the turn of another member, or this process is busy, or the rows are gone.
+            del self._kept[name]
+            self._machine.release(name)
         while self._later and self._later[0][0] <= now:
             self._ready.append(heapq.heappop(self._later)[2])
 

@@ -104,6 +104,9 @@ USUAL_CONNECTIONS_PER_HOST = 32
 # Where processes take few connections in turn: how long one that found none waits before it looks again,
 # and one that had one lets the others look first.
 LOOK_AGAIN_S = 0.05
+# A process that has one of these connections and further rows keeps it for so long before another gets it: it
+# is idle at each change, until the other looks.
+HELD_S = 2.0
 
 # Of hosts that set bytes a second: for how long what was not used of them may be used later. What several
 # processes lose by waking late is made up for, and a host that had nothing to do gets no burst.

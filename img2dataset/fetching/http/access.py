@@ -97,13 +97,7 @@ def load_access(
         OptionError: a value or file is wrong. No secret is quoted.
         MissingDependency: ``sign_requests`` without the package that signs.
     """
-    for name, path in (("client_certificate", client_certificate), ("client_key", client_key)):
-        if path is not None:
-            _check_pem(name, path)
-    if client_key is not None and client_certificate is None:
-        raise OptionError("--client_key is given without --client_certificate; give both, or neither")
-    if client_certificate is not None and client_key is None:
-        _check_has_key(client_certificate)
+    check_client_certificate(client_certificate, client_key)
     credentials_file = credentials_file or environment.get(ENVIRONMENT_VARIABLE) or None
     signing = load_identity(sign_requests, signature_agent)
     return Access(
@@ -115,6 +109,21 @@ def load_access(
         client_key=client_key,
         signing=signing,
     )
+
+
+def check_client_certificate(certificate: str | None, key: str | None) -> None:
+    """See that the files are there that are shown to servers; None: there is none, or it is in the other.
+
+    Raises:
+        OptionError: one cannot be read, is not PEM, or is missing.
+    """
+    for name, path in (("client_certificate", certificate), ("client_key", key)):
+        if path is not None:
+            _check_pem(name, path)
+    if key is not None and certificate is None:
+        raise OptionError("--client_key is given without --client_certificate; give both, or neither")
+    if certificate is not None and key is None:
+        _check_has_key(certificate)
 
 
 def find_ca_bundle(chosen: str | None, environment: Mapping[str, str] = os.environ) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from img2dataset.errors import MissingDependency, OptionError
 from img2dataset.fetching.http.credentials import Secret
+from img2dataset.fetching.urls import to_uri
 from img2dataset.installation import install_extra
 
 if TYPE_CHECKING:
@@ -73,6 +74,15 @@ def load_identity(key_file: str | None, agent: str | None) -> SigningIdentity | 
     return SigningIdentity(load_key(key_file), checked_agent(agent))
 
 
+def check_signing_package() -> None:
+    """See that what signs is installed here.
+
+    Raises:
+        MissingDependency: it is not.
+    """
+    _ed25519()
+
+
 def checked_agent(agent: str) -> str:
     """``agent`` as it is sent: an origin, without a path.
 
@@ -84,6 +94,8 @@ def checked_agent(agent: str) -> str:
         origin = f"{parts.scheme}://{authority_of(agent)}"
         is_origin = parts.scheme in _USUAL_PORTS and agent.isascii() and agent.isprintable()
         is_origin = is_origin and not set(agent) & set(' "\\?#@') and parts.path in ("", "/")
+        # A host that is none publishes nothing, and a sender that nobody can look up is trusted by nobody.
+        is_origin = is_origin and to_uri(f"{origin}/") == f"{origin}/"
     except ValueError:
         is_origin = False
     if not is_origin:

@@ -177,7 +177,7 @@ def shards_of_rows(statistics: Statistics, most_rows: int = MOST_ROWS) -> list[s
 
 
 def batches_of(folder: Folder, shard: str, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-    """The metadata of a shard, those of the columns that it has, some thousand rows at a time.
+    """The metadata of a shard, those of the columns that it has in their order, some thousand rows at a time.
 
     Args:
         folder: where it lies.
@@ -189,7 +189,7 @@ def batches_of(folder: Folder, shard: str, columns: Sequence[str] | None) -> Ite
     """
     with _open_metadata(folder, shard) as file:
         held = file.schema_arrow.names
-        wanted = held if columns is None else [column for column in columns if column in held]
+        wanted = held if columns is None else [column for column in dict.fromkeys(held) if column in columns]
         yield from file.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False)
 
 

@@ -121,7 +121,7 @@ def _cell(field: str | None) -> str | list[str] | None:
     if field is not None and field.startswith("[") and field.endswith("]"):
         try:
             values = json.loads(field)
-        except ValueError:
+        except (ValueError, RecursionError):
             return field
         if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
             return values

@@ -229,6 +229,6 @@ def _object(key: str, document: bytes) -> dict[str, Any] | None:
     """The object of a json; None where it is another value."""
     try:
         value = json.loads(document)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenFile(f"has a json of {key!r} that is none: {error}") from error
     return value if isinstance(value, dict) else None

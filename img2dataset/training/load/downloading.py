@@ -20,6 +20,7 @@ from img2dataset import failures
 from img2dataset.errors import OptionError
 from img2dataset.training.load.cache_entry import VALIDATORS, Entry, failed_entry, validator
 from img2dataset.training.load.limits import DownloadLimits
+from img2dataset.training.load.said_once import SaidOnce
 from img2dataset.training.load.session import SessionDownloader
 from img2dataset.types import Fetched, Row
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     import requests
 
     from img2dataset.fetching import Fetcher, FetchSettings
+    from img2dataset.fetching.contact_notice import ContactNotice
 
+WAY_TO_GIVE_CONTACT = "put one into user_agent"
 NOT_MODIFIED = failures.of_status(304)
 
 # Fetchers of the parent process, seen after a fork: dropping one would close connections of the parent's.
@@ -116,10 +119,13 @@ class EngineDownloader:
     with this object.
     """
 
-    def __init__(self, settings: FetchSettings):
+    def __init__(self, settings: FetchSettings, said_once: SaidOnce | None = None):
         self._settings = settings
+        self._said_once = said_once or SaidOnce()
         self._lock = threading.Lock()  # guards what follows
         self._answers: _Answers | None = None
+        # What this process has still to say of hosts.
+        self._notice: ContactNotice | None = None
         self._process_id = 0
 
     def download(
@@ -134,6 +140,8 @@ class EngineDownloader:
             for number, (url, outdated) in enumerate(wanted)
         ]
         assert answers.fetcher is not None
+        assert self._notice is not None
+        self._notice.look_at(url for url, _ in wanted)
         answers.fetcher.submit(rows)
         entries: dict[int, Entry] = {}
         while len(entries) < len(wanted):
@@ -149,21 +157,23 @@ class EngineDownloader:
 
     def _running(self) -> _Answers:
         from img2dataset.fetching import Fetcher
+        from img2dataset.fetching.contact_notice import ContactNotice
 
         if self._answers is None or self._process_id != os.getpid():
             if self._answers is not None:
                 _inherited.append(self._answers)
             answers = _Answers()
+            self._notice = ContactNotice(self._settings, self._said_once, WAY_TO_GIVE_CONTACT)
             answers.fetcher = Fetcher(self._settings, answers.deliver)
             weakref.finalize(self, _close_in, os.getpid(), answers.fetcher).atexit = False
             self._answers, self._process_id = answers, os.getpid()
         return self._answers
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"settings": self._settings}
+        return {"settings": self._settings, "said_once": self._said_once}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        EngineDownloader.__init__(self, state["settings"])
+        EngineDownloader.__init__(self, state["settings"], state["said_once"])
 
 
 def _close_in(process_id: int, fetcher: Fetcher) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from img2dataset.fetching import Fetcher
+from img2dataset.fetching.contact_notice import ContactNotice
 from img2dataset.formats import consent_ledger
 from img2dataset.formats.dataset import CONSENT_COLUMN
 from img2dataset.imaging import ImageProcessor
@@ -81,9 +82,17 @@ class SampleEngine:
         options: of the run.
         image: what images are handed out as.
         look_ahead: finished samples that may wait for the consumer.
+        tell: called with what the user is to know.
     """
 
-    def __init__(self, rows: Iterator[StreamRow], options: Options, image: ImageKind, look_ahead: int):
+    def __init__(
+        self,
+        rows: Iterator[StreamRow],
+        options: Options,
+        image: ImageKind,
+        look_ahead: int,
+        tell: Callable[[str], None],
+    ):
         self._rows = rows
         self._options = options
         self._image = image
@@ -103,7 +112,9 @@ class SampleEngine:
         self._room = threading.Semaphore(max(1, -(-look_ahead // BATCH)))
         self._batch: list[StreamedSample] = []
         self._closing = False
-        self._fetcher = Fetcher(fetch_settings(options), self._fetched.put)
+        settings = fetch_settings(options)
+        self._contact_notice = ContactNotice(settings, tell)
+        self._fetcher = Fetcher(settings, self._fetched.put)
         self._thread = threading.Thread(target=self._run, name="img2dataset-stream", daemon=True)
         self._thread.start()
 
@@ -176,6 +187,7 @@ class SampleEngine:
             if taken >= max(BATCH, self._options.thread_count):
                 break
         if rows:
+            self._contact_notice.look_at(row.url for row in rows)
             self._fetcher.submit(rows)
         return taken > 0
 

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from img2dataset.errors import Img2datasetError, OptionError
 from img2dataset.options import Options
 from img2dataset.processes import Child, Ended, Heard, Program, bury, next_heard
+from img2dataset.training.load.said_once import SaidOnce
 from img2dataset.training.streaming.engine import ImageKind, StreamedSample
-from img2dataset.training.streaming.process import FromStream, ListEnded, StreamFailed, StreamJob
+from img2dataset.training.streaming.process import FromStream, ListEnded, Notice, StreamFailed, StreamJob
 
 PROGRAM_MODULE = "img2dataset.training.streaming.process"
 PATIENCE_S = 5.0
@@ -40,6 +41,7 @@ class StreamPool:
         # Messages of samples that may wait here for the consumer; the rest waits in the processes.
         self._room = threading.Semaphore(processes_count)
         self._closing = False
+        self._said_once = SaidOnce()
         self._children: dict[int, Child[StreamJob, FromStream]] = {}
         try:
             with tempfile.TemporaryFile() as claims:
@@ -78,6 +80,8 @@ class StreamPool:
                 running.discard(heard.child)
             elif isinstance(heard.message, StreamFailed):
                 raise heard.message.error
+            elif isinstance(heard.message, Notice):
+                self._said_once(heard.message.text)
             else:
                 yield heard.message.samples
 

@@ -39,6 +39,13 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """From a process: the user is to know this."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListEnded:
     """From a process: there are no more rows, and all of its own are sent."""
 
@@ -50,7 +57,7 @@ class StreamFailed:
     error: Img2datasetError
 
 
-FromStream: TypeAlias = Samples | ListEnded | StreamFailed
+FromStream: TypeAlias = Samples | Notice | ListEnded | StreamFailed
 
 
 def main() -> None:
@@ -65,7 +72,9 @@ def main() -> None:
     try:
         options: Options = pickle.loads(job.options)
         rows = rows_as_claimed(open_list_of(options), options, claim)
-        engine = SampleEngine(rows, options, job.image, job.look_ahead)
+        engine = SampleEngine(
+            rows, options, job.image, job.look_ahead, lambda text: program.say(Notice(text))
+        )
         for batch in engine.batches():
             program.say(Samples(batch))
         program.say(ListEnded())

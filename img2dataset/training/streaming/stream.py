@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from img2dataset.errors import OptionError
+from img2dataset.training.load.said_once import SaidOnce
 from img2dataset.training.streaming.engine import IMAGE_KINDS, ImageKind, SampleEngine, StreamedSample
 from img2dataset.training.streaming.pool import StreamPool
 from img2dataset.training.streaming.rows import Share, open_list_of, rows_of, stream_options
@@ -66,7 +67,7 @@ def _handed_over(
     if processes_count > 1:
         source = StreamPool(options, image, look_ahead, processes_count)
     else:
-        source = SampleEngine(rows_of(reader, options, Share()), options, image, look_ahead)
+        source = SampleEngine(rows_of(reader, options, Share()), options, image, look_ahead, SaidOnce())
     try:
         for batch in source.batches():
             for sample in batch:

@@ -20,6 +20,7 @@ from img2dataset.training.load.finishing import (
     TokenizerLike,
 )
 from img2dataset.training.load.image_bytes import DecodeFailed
+from img2dataset.training.load.said_once import SaidOnce
 from img2dataset.training.randomness import generator_of
 from img2dataset.training.representation import shown, shown_source
 from img2dataset.training.requirements import require
@@ -99,6 +100,7 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
         self.repeat = repeat
         self.look_ahead = look_ahead
         self.rank, self.world_size = rank_and_world_size(rank, world_size)
+        self._said_once = SaidOnce()
         # What was done before this run, a layer for each number of consumers that there was.
         self._before: list[Positions] = []
         self._of_all_ranks = True
@@ -161,7 +163,7 @@ class UrlStream(torch.utils.data.IterableDataset):  # type: ignore[misc, name-de
             return done
 
         rows = rows_of(open_list_of(self.options), self.options, share, skip)
-        engine = SampleEngine(rows, self.options, "bytes", self.look_ahead)
+        engine = SampleEngine(rows, self.options, "bytes", self.look_ahead, self._said_once)
         try:
             for finished in engine.batches():
                 for streamed in finished:

@@ -128,6 +128,14 @@ def test_tdmrep_json_reserves_by_the_longest_location(said: Any, refusal: str | 
     assert said_by_tdmrep(said) == refusal
 
 
+def test_a_tdmrep_json_may_be_nested_to_any_depth() -> None:
+    # Just below the depth that Python's own parser ends at, and where that is moves with the caller's depth.
+    for depth in range(900, 1010):
+        nested = b"[" * depth + b"]" * depth
+        body = b'[{"location": "/", "tdm-reservation": %s}]' % nested
+        assert said_by_tdmrep(body) is None
+
+
 @pytest.fixture
 def site() -> Iterator[ImageServer]:
     """A server of its own, with pictures."""

@@ -7,11 +7,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from img2dataset.failures import of_status
+from img2dataset.fetching.hosts.politeness import HostManners
 from img2dataset.fetching.hosts.sharing import MachineSlots
+from img2dataset.fetching.hosts.slots import HostSlots
+from img2dataset.fetching.hosts.states import HELD_S, LOOK_AGAIN_S, Ending
 from tests.servers import ImageServer
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -22,6 +27,12 @@ from img2dataset.fetching.hosts.sharing import MachineSlots
 slots = MachineSlots(sys.argv[1])
 print(slots.acquire("a.example", range(2)), flush=True)
 sys.stdin.read()
+"""
+# A process that says whether it can take the only slot of a host in the machine's own file.
+TRIER = """
+import sys
+from img2dataset.fetching.hosts.sharing import MachineSlots
+print(MachineSlots().acquire(sys.argv[1], range(1)), flush=True)
 """
 DOWNLOADER = """
 import queue, sys, json
@@ -101,6 +112,67 @@ def test_a_file_of_another_user_or_a_link_is_not_used(
         assert str(path) in caplog.text
         slots.close()
     assert not (tmp_path / "target").exists()
+
+
+def another_may(host: str) -> bool:
+    """Whether another process may have the one connection of a host now."""
+    other = start(TRIER, host)
+    try:
+        return holds(other)
+    finally:
+        other.communicate()
+
+
+@pytest.fixture
+def hosts() -> Iterator[HostSlots[str]]:
+    """Those of one of two processes that have one connection to each host."""
+    made: HostSlots[str] = HostSlots(HostManners(max_connections_per_host=1, processes=2), 64)
+    yield made
+    made.close()
+
+
+def test_one_that_has_further_rows_keeps_its_connection_for_a_while(
+    hosts: HostSlots[str], tmp_path: Path
+) -> None:
+    host = f"{tmp_path.name}.example"
+    assert hosts.enter(host, 0.0)
+    hosts.set_aside(host, "second", 0.0)
+    hosts.set_aside(host, "third", 0.0)
+    hosts.leave(host, 0.1)
+    assert not another_may(host)
+    assert hosts.next_job(0.1) == ("second", None)
+    hosts.leave(host, HELD_S)
+    assert another_may(host)
+    assert hosts.next_job(HELD_S) is None
+    assert hosts.next_job(HELD_S + LOOK_AGAIN_S) == ("third", None)
+    hosts.leave(host, HELD_S + 0.1)
+    assert another_may(host)
+
+
+def test_one_that_does_not_use_what_it_keeps_lets_others_have_it(
+    hosts: HostSlots[str], tmp_path: Path
+) -> None:
+    host = f"{tmp_path.name}.example"
+    assert hosts.enter(host, 0.0)
+    hosts.set_aside(host, "second", 0.0)
+    hosts.leave(host, 0.1)
+    # Because all its transfers are in use, or the turn of another member has begun.
+    assert hosts.next_due(0.1) == 0.1 + LOOK_AGAIN_S
+    assert not another_may(host)
+    hosts.next_due(0.1 + LOOK_AGAIN_S)
+    assert another_may(host)
+    assert hosts.next_job(0.2) == ("second", None)
+
+
+def test_one_that_the_host_has_told_to_wait_lets_others_have_it(
+    hosts: HostSlots[str], tmp_path: Path
+) -> None:
+    host = f"{tmp_path.name}.example"
+    assert hosts.enter(host, 0.0)
+    hosts.set_aside(host, "second", 0.0)
+    hosts.pushed_back(host, 0.1, 0.0, 5.0, of_status(429))
+    hosts.leave(host, 0.1, Ending.PUSHED_BACK)
+    assert another_may(host)
 
 
 def test_four_processes_do_not_exceed_a_bound_of_two_and_all_get_through() -> None:
