@@ -21,7 +21,8 @@ The images that the loaders of training keep on a disk (cache=FOLDER).
           size, and when it was used
   clear   empty it
 
-Exit status: 0, or 2 where FOLDER is no cache."""
+Exit status: 0, 1 where FOLDER cannot be read or emptied, 2 where it is no
+cache."""
 
 
 def cache_command(words: Sequence[str]) -> str:
