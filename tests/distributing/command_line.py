@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.distributing.clusters import ray_cluster, ray_environment
 from tests.distributing.spark_machines import spark_machines
 from tests.program.runs import start
@@ -56,6 +58,18 @@ def by_ray(dashboard_port: int | None = None) -> Iterator[tuple[Runs, Path]]:
             return ended([start(**{**options, "distributor": "ray", "environment": more})])
 
         yield made, Path(cluster.folder)
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    with by_spark(tmp_path_factory.mktemp("spark")) as runs:
+        yield runs
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Runs]:
+    with by_ray() as (runs, _):
+        yield runs
 
 
 def ended(processes: list[Any]) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.distributing.command_line import MEMBERS, Runs, by_ranks, by_ray, by_spark, locally
+from tests.distributing.command_line import MEMBERS, Runs, by_ranks, locally, ray, spark
 from tests.imaging.consent.builders import jpeg, saying, xmp_segment
 from tests.pictures import photograph
 from tests.program.contract import rows_of
 from tests.servers import ImageServer
+
+__all__ = ["ray", "spark"]  # fixtures
 
 pytestmark = pytest.mark.timeout(600)
 HOSTS, ROWS, ROWS_PER_SHARD = 30, 360, 12
@@ -103,18 +105,6 @@ def assert_same_decisions(runs: Runs, site: ImageServer, options: dict[str, Any]
 
 def test_ranks_decide_as_one_machine_does(site: ImageServer, options: dict[str, Any], tmp_path: Path) -> None:
     assert_same_decisions(by_ranks, site, options, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    with by_spark(tmp_path_factory.mktemp("spark")) as runs:
-        yield runs
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Runs]:
-    with by_ray() as (runs, _):
-        yield runs
 
 
 @pytest.mark.slow

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.distributing.command_line import MEMBERS, Runs, by_ranks, by_ray, by_spark
+from tests.distributing.command_line import MEMBERS, Runs, by_ranks, ray, spark
 from tests.program.test_known_hosts import most_mbit_per_s
 from tests.servers import ImageServer
+
+__all__ = ["ray", "spark"]  # fixtures
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROWS, SIZE, MBIT_PER_S = 160, 30_000, 4.0
@@ -57,18 +59,6 @@ def notices_of(runs: Runs, server: ImageServer, options: dict[str, Any]) -> int:
 def test_ranks_keep_to_a_known_host_together(server: ImageServer, options: dict[str, Any]) -> None:
     # Each is a program of its own.
     assert 1 <= notices_of(by_ranks, server, options) <= MEMBERS
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    with by_spark(tmp_path_factory.mktemp("spark")) as runs:
-        yield runs
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Runs]:
-    with by_ray() as (runs, _):
-        yield runs
 
 
 def leave_the_host_to_the_last_shards(server: ImageServer, options: dict[str, Any]) -> None:
