@@ -76,6 +76,8 @@ def test_a_run_of_ranks_at_work_stopped_and_finished(
     ranks = {"distributor": "ranks", "rank": 0, "world_size": 1}
     process = start(**options, **ranks)
     wait_until(lambda: len(list(options["output_folder"].glob("*_stats.json"))) == 9, process)
+    # A note of the rank is some seconds old.
+    wait_until(lambda: as_json(options["output_folder"])["shards_open"] == 1, process)
     at_work = as_json(options["output_folder"])
     assert (at_work["shards_done"], at_work["shards_open"], at_work["complete"]) == (9, 1, False)
     (rank,) = at_work["members"]
