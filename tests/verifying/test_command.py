@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from img2dataset.errors import Img2datasetError
 from img2dataset.verifying import many_shards
 from img2dataset.verifying.command import run
+from img2dataset.work_line import QUIET_S
 from tests.verifying.datasets import check, make_dataset
 
 PROGRAM = "import sys; from img2dataset.verifying.command import run; sys.exit(run(sys.argv[1:]))"
@@ -98,18 +100,22 @@ def test_help_is_a_short_page(word: str, capsys: pytest.CaptureFixture[str]) -> 
     assert len(page.splitlines()) < 20
 
 
-def test_a_terminal_gets_a_progress_line(tmp_path: Path) -> None:
+def test_a_terminal_gets_a_progress_line_where_it_takes_a_while(tmp_path: Path) -> None:
     make_dataset(tmp_path, "dummy")
+    statistics = (tmp_path / "00001_stats.json").read_bytes()
+    pipe = put_a_pipe(tmp_path / "00001_stats.json")
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    done = subprocess.run(
-        command(str(tmp_path)), stdout=subprocess.DEVNULL, stderr=end, timeout=120, check=False
-    )
+    process = subprocess.Popen(command(str(tmp_path)), stdout=subprocess.DEVNULL, stderr=end)
     os.close(end)
+    with pipe.open("wb") as file:
+        time.sleep(QUIET_S)
+        file.write(statistics)
+    assert process.wait(120) == 0
     shown = os.read(terminal, 65536).decode()
     os.close(terminal)
-    assert done.returncode == 0
-    assert "3/3" in shown
+    assert "verifying:" in shown
+    assert "/3 [" in shown
 
 
 def test_a_script_without_a_guard_works(tmp_path: Path) -> None:
