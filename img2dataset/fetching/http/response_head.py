@@ -55,7 +55,8 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     lowered = head.lower()
     length = _length(head, lowered)
     if status in REDIRECTS:
-        locations = _values(head, lowered, b"\nlocation:")
+        # An empty one is none, as for browsers: it would lead to where it came from.
+        locations = [value for value in _values(head, lowered, b"\nlocation:") if value]
         if not locations:
             return Answer(status, failures.REDIRECT_NO_LOCATION, length=length)
         cookies = tuple(_values(head, lowered, b"\nset-cookie:"))
@@ -152,6 +153,8 @@ def _values(head: bytes | bytearray, lowered: bytes | bytearray, name: bytes) ->
     while found >= 0:
         start = found + len(name)
         end = head.find(b"\n", start)
+        if end < 0:
+            end = len(head)
         values.append(bytes(head[start:end]).strip())
         found = lowered.find(name, end)
     return values
