@@ -118,7 +118,8 @@ def check_answer(head: bytes) -> None:
     if answer.failure is not None:
         assert re.fullmatch(r"[ -~]{1,60}", answer.failure), answer.failure
     assert answer.length is None or answer.length >= 0
-    assert answer.location is None or (answer.location and b"\n" not in answer.location)
+    # An empty one asks again, with the cookies of this answer.
+    assert answer.location is None or b"\n" not in answer.location
     assert answer == read_answer(bytearray(head), _POLICY)
     if answer.retry_after is not None:
         check_retry_after(answer.retry_after.encode("latin-1"))

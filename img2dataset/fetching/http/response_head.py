@@ -55,8 +55,7 @@ def read_answer(head: bytes | bytearray, policy: AnswerPolicy) -> Answer | None:
     lowered = head.lower()
     length = _length(head, lowered)
     if status in REDIRECTS:
-        # An empty one is none, as for browsers: it would lead to where it came from.
-        locations = [value for value in _values(head, lowered, b"\nlocation:") if value]
+        locations = _values(head, lowered, b"\nlocation:")
         if not locations:
             return Answer(status, failures.REDIRECT_NO_LOCATION, length=length)
         cookies = tuple(_values(head, lowered, b"\nset-cookie:"))

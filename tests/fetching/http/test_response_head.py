@@ -40,8 +40,7 @@ def read(text: str) -> Answer | None:
         ("HTTP/1.1 301 Moved\nLocation:  /b.jpg \n\n", Answer(301, location=b"/b.jpg")),
         ("HTTP/1.1 308 Moved\nLocation: /b\nContent-Length: 9\n\n", Answer(308, location=b"/b", length=9)),
         ("HTTP/1.1 302 Found\n\n", Answer(302, "redirect: no location")),
-        ("HTTP/1.1 302 Found\nLocation:\n\n", Answer(302, "redirect: no location")),
-        ("HTTP/1.1 302 Found\nLocation: \nLocation: /b\n\n", Answer(302, location=b"/b")),
+        ("HTTP/1.1 302 Found\nLocation:\n\n", Answer(302, location=b"")),
         ("HTTP/1.1 302 Found\nLocation: /b", Answer(302, location=b"/b")),
     ],
 )
