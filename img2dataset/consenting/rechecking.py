@@ -13,7 +13,7 @@ import dataclasses
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -192,12 +192,12 @@ class _Asking:
                 opened.is_read = True
                 yield from self._ended(number)
                 continue
-            refused = _refused_by_pictures(batch) if self._heeds_pictures else []
+            refused, keys_by_url = _refused_and_left(batch, self._heeds_pictures)
             opened.result.findings += refused
             opened.result.verdicts["reserved"] += len(refused)
             self._on_rows(len(refused))
             rows = []
-            for url, keys in _keys_by_url(batch, {finding.key for finding in refused}).items():
+            for url, keys in keys_by_url.items():
                 rows.append(Row(number, self._next_index, url, _FIRST_BYTE))
                 self._waiting[number, self._next_index] = keys
                 self._next_index += 1
@@ -242,23 +242,19 @@ class _Asking:
             yield number, shard, None
 
 
-def _keys_by_url(batch: pa.RecordBatch, passed_over: Collection[str]) -> dict[str, list[str]]:
-    """The keys of the rows with an image by URL, but for those that are passed over."""
-    found: dict[str, list[str]] = {}
-    for key, url, _ in rows_with_image(batch):
-        if key not in passed_over:
-            found.setdefault(url, []).append(key)
-    return found
-
-
-def _refused_by_pictures(batch: pa.RecordBatch) -> list[Finding]:
-    """The rows with an image that itself says no, as the column ``consent`` has kept it."""
-    found = []
+def _refused_and_left(
+    batch: pa.RecordBatch, heeds_pictures: bool
+) -> tuple[list[Finding], dict[str, list[str]]]:
+    """The rows whose pictures say no, as the column ``consent`` has kept it; the keys of the others by URL."""
+    refused: list[Finding] = []
+    left: dict[str, list[str]] = {}
     for key, url, cell in rows_with_image(batch):
-        signals = refusals_in_picture(cell) if cell is not None else ()
+        signals = refusals_in_picture(cell) if heeds_pictures and cell is not None else ()
         if signals:
-            found.append(Finding(key, url, "reserved", OPT_OUT_OF_PICTURES[signals[0].signal], signals))
-    return found
+            refused.append(Finding(key, url, "reserved", OPT_OUT_OF_PICTURES[signals[0].signal], signals))
+        else:
+            left.setdefault(url, []).append(key)
+    return refused, left
 
 
 def verdict_of(fetched: Fetched) -> tuple[Verdict, Failure | None, tuple[ConsentSignal, ...]]:
