@@ -245,7 +245,7 @@ class _Asking:
 def _refused_and_left(
     batch: pa.RecordBatch, heeds_pictures: bool
 ) -> tuple[list[Finding], dict[str, list[str]]]:
-    """The rows whose pictures say no, as the column ``consent`` has kept it; the keys of the others by URL."""
+    """The rows whose pictures say no, as the column ``consent`` has it; the keys of the others by URL."""
     refused: list[Finding] = []
     left: dict[str, list[str]] = {}
     for key, url, cell in rows_with_image(batch):
