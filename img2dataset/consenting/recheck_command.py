@@ -15,7 +15,7 @@ from img2dataset.consenting.crawlers import Crawler, crawler_with
 from img2dataset.consenting.folder import OnProblem, Problems, all_statistics, open_output
 from img2dataset.consenting.lines import table
 from img2dataset.consenting.rechecking import Finding, RecheckedShard, Verdict, recheck
-from img2dataset.consenting.removal_notes import RemovalNote, keep_removal
+from img2dataset.consenting.removal_notes import KeptRemoval, RemovalNote
 from img2dataset.counted import counted
 from img2dataset.errors import OutputError, one_line
 from img2dataset.printable import printable
@@ -64,16 +64,22 @@ def run_recheck(asked: Asked, tell: OnProblem) -> int:
             from img2dataset.consenting.removing import removing_from
 
             remover = stack.enter_context(removing_from(options))
+        crawler, kept = crawler_with(settings), KeptRemoval(folder.location)
+
+        def note() -> None:
+            try:
+                kept.put(told.removal_note(crawler))
+            except Exception as error:  # every file system has its own errors
+                problems(f"what was taken out is not noted in the folder: {one_line(error)}")
+
         line = stack.enter_context(work_line("asking again", "rows", images))
         for shard in recheck(folder, settings, lambda: stop.made or told.is_in_vain, problems, line.advance):
             told.shard(shard)
-            if remover is not None:
-                told.removed(_removed(remover, shard, problems))
-    if told.is_removing:
-        try:
-            keep_removal(folder.location, told.removal_note(crawler_with(settings)))
-        except Exception as error:  # every file system has its own errors
-            tell(f"what was taken out is not noted in the folder: {one_line(error)}")
+            if remover is not None and (rows := _removed(remover, shard, problems)):
+                told.removed(rows)
+                note()
+        if remover is not None:
+            note()
     told.end(is_stopped=stop.made)
     if stop.signal_number is not None:
         return exit_status_of(stop.signal_number)
@@ -123,7 +129,7 @@ class _Told:
     def removed(self, rows: int) -> None:
         """So many rows were taken out of a shard."""
         self._removed += rows
-        self._rewritten += rows > 0
+        self._rewritten += 1
 
     def removal_note(self, crawler: Crawler) -> RemovalNote:
         """What is kept of this in the folder."""

@@ -35,15 +35,22 @@ class RemovalNote:
     removed: int
 
 
-def keep_removal(location: Location, note: RemovalNote) -> None:
-    """Keep a note in an output folder.
+class KeptRemoval:
+    """The note of one command in an output folder; put again as shards are rewritten, it outlives a kill."""
 
-    Raises:
-        Exception: it cannot be written; every file system has its own errors.
-    """
-    make_folder(location, f"{location.path}/{REMOVALS_FOLDER}")
-    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{new_run_id()}.json"
-    write_note(location, f"{REMOVALS_FOLDER}/{name}", json.dumps(asdict(note)))
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        self._name = f"{REMOVALS_FOLDER}/{began}-{new_run_id()}.json"
+
+    def put(self, note: RemovalNote) -> None:
+        """Put the note, in place of the one before.
+
+        Raises:
+            Exception: it cannot be written; every file system has its own errors.
+        """
+        make_folder(self._location, f"{self._location.path}/{REMOVALS_FOLDER}")
+        write_note(self._location, self._name, json.dumps(asdict(note)))
 
 
 def removals_of(location: Location) -> list[RemovalNote]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from tests.pictures import photograph
 from tests.program.consents import consent, document, said
 from tests.program.contract import Maker
-from tests.program.runs import run
+from tests.program.runs import COMMAND, run
+from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
 from tests.working.retaking import write_as_1_47
 from tests.working.shards import settings_for, success
@@ -131,6 +133,21 @@ def test_what_was_asked_again_and_taken_out_stands_in_it(
         after,
     )
     assert "  - opt-out: robots.txt: 1\n" in after
+
+
+def test_what_was_taken_out_before_a_kill_stands_in_it(
+    make: Maker, site: ImageServer, tmp_path: Path
+) -> None:
+    urls = [site.put(f"/{n}.jpg", photograph(40, 30)) for n in range(2)]
+    folder = make(urls, number_sample_per_shard=1)
+    site.put("/robots.txt", b"User-agent: *\nDisallow: /0.jpg\n", "text/plain")
+    site.put("/1.jpg", photograph(40, 30), latency_s=120)
+    words = [COMMAND, "consent", str(folder), "--recheck", "--remove"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: any((folder / ".img2dataset_runs" / "removals").glob("*.json")), process)
+        process.kill()
+    said(folder, "--eu_summary", tmp_path / "after.md")
+    assert "1 taken out as reserved now" in (tmp_path / "after.md").read_text()
 
 
 def test_of_a_folder_of_1_47_0_the_crawler_is_left_to_the_provider(tmp_path: Path) -> None:
