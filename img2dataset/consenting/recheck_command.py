@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 import time
 from collections import Counter
@@ -194,7 +195,7 @@ class _Told:
             lines.append(f"taken out: {counted(self._removed, 'row')} of {shards}")
             if self._removed:
                 lines.append("report.html tells of the folder as it was:")
-                lines.append(f"  img2dataset report {self._output} makes it anew")
+                lines.append(f"  img2dataset report {shlex.quote(self._output)} makes it anew")
         return lines
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shlex
 
 from img2dataset.command_words import CommandWords, refused, say
 from img2dataset.counted import counted
@@ -111,7 +112,8 @@ def _rows(status: Status) -> str:
     if not status.members:
         # Processes note what becomes of their rows from their tenth second on.
         done = "not known" if status.rows_done is None else f"{status.rows_done:,} of shards that are done"
-        return f"rows: {done};\n  img2dataset inspect {status.output_folder} says what became of them"
+        folder = shlex.quote(status.output_folder)
+        return f"rows: {done};\n  img2dataset inspect {folder} says what became of them"
     by_status = ", ".join(f"{count:,} {name}" for name, count in status.rows.items()) or "none yet"
     return f"rows, by members since they were last started: {by_status}"
 

@@ -141,8 +141,8 @@ def test_what_was_taken_out_before_a_kill_stands_in_it(
     urls = [site.put(f"/{n}.jpg", photograph(40, 30)) for n in range(2)]
     folder = make(urls, number_sample_per_shard=1)
     site.put("/robots.txt", b"User-agent: *\nDisallow: /0.jpg\n", "text/plain")
-    site.put("/1.jpg", photograph(40, 30), latency_s=120)
-    words = [COMMAND, "consent", str(folder), "--recheck", "--remove"]
+    site.put("/1.jpg", photograph(40, 30), latency_s=300)
+    words = [COMMAND, "consent", str(folder), "--recheck", "--remove", "--timeout", "200"]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
         wait_until(lambda: any((folder / ".img2dataset_runs" / "removals").glob("*.json")), process)
         process.kill()
