@@ -226,13 +226,13 @@ def test_every_format_has_the_column_last_and_without_the_option_none(
     make: Maker, site: ImageServer, output_format: str
 ) -> None:
     urls = [site.put("/a.jpg", PICTURE, headers=[("X-Robots-Tag", "noarchive")]), site.url("/missing.jpg")]
-    before = time.time()
+    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     folder = make([*urls, ""], output_format=output_format, save_consent=True, processes_count=2)
     rows = rows_of(folder)
     names = [name for name in rows[0] if name != "jpg"]
     assert names[-1] == "consent"
     [signal] = json.loads(rows[0]["consent"])
-    assert time.strptime(signal["seen"], "%Y-%m-%dT%H:%M:%SZ") >= time.gmtime(int(before))
+    assert began <= signal["seen"] <= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     assert signal["where"] == "header"
     assert [row["consent"] for row in rows[1:]] == [None] * (len(rows) - 1)
     assert "consent" not in rows_of(make(urls, output_format=output_format))[0]
