@@ -15,6 +15,7 @@ from typing import Any
 from img2dataset.errors import OptionError
 from img2dataset.training.batch.sampling import rank_and_world_size
 from img2dataset.training.data.stored_sample import ImageKind, ReadSample, finished_sample
+from img2dataset.training.load.batch_memory import StreamBlocks
 from img2dataset.training.load.finishing import SampleTransforms
 from img2dataset.training.randomness import Epoch, number_of
 from img2dataset.training.requirements import require
@@ -69,8 +70,11 @@ class StreamOfShards(torch.utils.data.IterableDataset, ABC):  # type: ignore[mis
             random.Random(number_of(self.seed or 0, epoch)).shuffle(shards)
         mine = shards[self.rank * workers + worker_id :: self.world_size * workers]
         samples = (sample for number, name in mine for sample in self._read(number, name))
+        blocks = StreamBlocks()
         for sample in self._shuffled(samples, epoch):
-            yield finished_sample(sample, self.image, self.transforms, self.seed, epoch)
+            with blocks.one_sample():
+                finished = finished_sample(sample, self.image, self.transforms, self.seed, epoch)
+            yield finished
 
     def _shuffled(self, samples: Iterator[ReadSample], epoch: int) -> Iterator[ReadSample]:
         generator = random.Random(number_of(self.seed or 0, epoch, self.rank, 1))

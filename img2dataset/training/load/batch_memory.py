@@ -2,7 +2,8 @@
 
 A ``DataLoader`` with workers wants a batch in shared memory. Images that are made each by itself and stacked
 there are written twice, into fresh memory both times: half of what a finished 256-pixel image costs.
-``images`` asks for room, the datasets say that a batch begins, ``collation`` takes the block as it is.
+``images`` asks for room, the datasets say that a batch begins, ``collation`` takes the block as it is. A
+stream is not told where a batch begins: for it, one is as long as the last that ``collation`` took from it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,27 +19,49 @@ if TYPE_CHECKING:
     import torch
 
 _of_thread = threading.local()
-# What tells that a tensor lies in a block, and stays with that tensor alone.
-_MARK = "_img2dataset_block"
+# Which tensors lie in a block, by ``id``, while they live. An attribute would be saved with its tensor.
+_places: dict[int, tuple[weakref.ref[torch.Tensor], _Block, int]] = {}
 
 
 class _Block:
-    """Float32 tensors of one shape, one after the other, ``count`` at most."""
+    """Float32 tensors of one shape, one after the other, ``count`` at most.
 
-    def __init__(self, count: int) -> None:
+    Args:
+        count: how many.
+        stream: whose samples they are of; None: a dataset's that knew the batch.
+        first: the number of the first of them in its stream.
+    """
+
+    def __init__(self, count: int, stream: StreamBlocks | None = None, first: int = 0) -> None:
         self._count, self._taken = count, 0
         self._memory: torch.Tensor | None = None
+        self.stream = stream
+        self.first = first
 
     def take(self, shape: tuple[int, ...]) -> torch.Tensor | None:
         """The next one; None if its shape is another, or there is no more."""
         if self._memory is None:
             self._memory = _memory((self._count, *shape))
-        if self._taken == self._count or self._memory.shape[1:] != shape:
+        if self.is_full or self._memory.shape[1:] != shape:
             return None
         tensor = self._memory[self._taken]
-        setattr(tensor, _MARK, (self, self._taken))
+        _note(tensor, self, self._taken)
         self._taken += 1
         return tensor
+
+    @property
+    def end(self) -> int:
+        """The number of the next in its stream."""
+        return self.first + self._taken
+
+    def close(self) -> None:
+        """Give no more."""
+        self._count = self._taken
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more can be taken."""
+        return self._taken == self._count
 
     def of(self, first: int, count: int) -> torch.Tensor:
         """So many of them, as one tensor."""
@@ -45,11 +69,39 @@ class _Block:
         return self._memory[first : first + count]
 
 
-@contextlib.contextmanager
-def one_block(count: int) -> Iterator[None]:
+class StreamBlocks:
+    """The blocks of a stream's samples, for one way through it.
+
+    The first batch is stacked as ever, and tells how long the next is. Where samples are taken in another
+    order than they were made in, or some left out, there are no blocks: one sample would keep all its block.
+    """
+
+    def __init__(self) -> None:
+        self._batch = 1
+        self._block = _Block(1, self)
+
+    def one_sample(self) -> contextlib.AbstractContextManager[None]:
+        """Have ``room`` give the next place, in this thread."""
+        if self._block.is_full:
+            self._block = _Block(self._batch, self, self._block.end)
+        return _giving_places_of(self._block)
+
+    def were_taken(self, numbers: Sequence[int]) -> None:
+        """So many samples were collated, given by their numbers in the stream: the next batch begins."""
+        are_beside = all(number == numbers[0] + place for place, number in enumerate(numbers))
+        self._batch = len(numbers) if are_beside else 1
+        self._block.close()
+
+
+def one_block(count: int) -> contextlib.AbstractContextManager[None]:
     """Have ``room`` give places in one block of ``count``, in this thread."""
+    return _giving_places_of(_Block(count) if count > 1 else None)
+
+
+@contextlib.contextmanager
+def _giving_places_of(block: _Block | None) -> Iterator[None]:
     before = getattr(_of_thread, "block", None)
-    _of_thread.block = _Block(count) if count > 1 else None
+    _of_thread.block = block
     try:
         yield
     finally:
@@ -67,9 +119,13 @@ def room(shape: tuple[int, ...]) -> torch.Tensor:
 
 def as_one(tensors: Sequence[Any]) -> torch.Tensor | None:
     """Tensors of ``room`` that lie one after the other, as one; None for all others."""
-    places = [getattr(tensor, _MARK, None) for tensor in tensors]
-    if not places or places[0] is None:
+    places = [_place(tensor) for tensor in tensors]
+    blocks = {block for block, _ in places}
+    if None in blocks or not blocks:
         return None
+    [stream, *others] = {block.stream for block in blocks}
+    if stream is not None and not others:
+        stream.were_taken([block.first + place for block, place in places])
     block, first = places[0]
     if places != [(block, first + number) for number in range(len(places))]:
         return None
@@ -77,11 +133,24 @@ def as_one(tensors: Sequence[Any]) -> torch.Tensor | None:
     return whole
 
 
+def _note(tensor: torch.Tensor, block: _Block, place: int) -> None:
+    number = id(tensor)
+    reference = weakref.ref(tensor, lambda _: _places.pop(number, None))
+    _places[number] = (reference, block, place)
+
+
+def _place(tensor: Any) -> tuple[Any, int]:
+    """The block of a tensor and its place there; (None, 0) for a tensor that lies in none."""
+    reference, block, place = _places.get(id(tensor), (None, None, 0))
+    return (block, place) if reference is not None and reference() is tensor else (None, 0)
+
+
 def _memory(shape: tuple[int, ...]) -> torch.Tensor:
     """Room in shared memory in a worker, where a batch is handed over; else in this process."""
     import torch
 
-    if torch.utils.data.get_worker_info() is None:
+    # A single one is stacked with others, or is the whole of a small batch.
+    if shape[0] == 1 or torch.utils.data.get_worker_info() is None:
         return torch.empty(shape)
     storage = torch.UntypedStorage._new_shared(4 * math.prod(shape))
     return torch.empty(0, dtype=torch.float32).set_(storage, 0, shape)

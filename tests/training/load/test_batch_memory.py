@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, default_collate
 
-from img2dataset.training import ImageTextDataset, collate
-from img2dataset.training.load.batch_memory import as_one, one_block, room
+from img2dataset.training import ImageTextDataset, TarStream, collate
+from img2dataset.training.load.batch_memory import StreamBlocks, as_one, one_block, room
 from tests.pictures import photograph
 
 SHAPE = (3, 4, 5)
@@ -64,6 +65,55 @@ def test_what_is_not_in_order_or_not_of_a_block_is_not_joined() -> None:
         assert as_one([first, room(SHAPE)]) is None
 
 
+def made(blocks: StreamBlocks, count: int, shape: tuple[int, ...] = SHAPE) -> list[torch.Tensor]:
+    tensors = []
+    for _ in range(count):
+        with blocks.one_sample():
+            tensors.append(room(shape))
+    return tensors
+
+
+def test_batches_of_a_stream_are_one_from_the_second_on() -> None:
+    blocks = StreamBlocks()
+    assert as_one(made(blocks, 4)) is None
+    for length in (4, 4, 3):  # the last is shorter
+        tensors = made(blocks, length)
+        whole = as_one(tensors)
+        assert whole is not None
+        assert whole.shape == (length, *SHAPE)
+        assert whole.data_ptr() == tensors[0].data_ptr()
+    # The length is another from here on, and the block that was begun for the old one is left.
+    assert as_one(made(blocks, 5)) is None
+    assert as_one(made(blocks, 5)) is not None
+    begun = made(blocks, 1)
+    assert as_one(begun) is not None  # collated alone
+    assert as_one(made(blocks, 2)) is None
+    assert as_one(made(blocks, 2)) is not None
+
+
+def test_samples_of_a_stream_in_another_order_lie_each_by_itself() -> None:
+    blocks = StreamBlocks()
+    as_one(made(blocks, 4))
+    tensors = made(blocks, 4)
+    assert len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == 1
+    assert as_one([tensors[0], tensors[2], tensors[1], tensors[3]]) is None
+    tensors = made(blocks, 4)
+    assert len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == 4
+    other = StreamBlocks()
+    assert as_one([*tensors[:2], *made(other, 2)]) is None
+    assert as_one([tensors[0], torch.zeros(SHAPE)]) is None
+
+
+def test_a_sample_of_a_stream_is_saved_as_the_tensor_that_it_is() -> None:
+    blocks = StreamBlocks()
+    as_one(made(blocks, 3))
+    tensor = made(blocks, 2)[1].fill_(7)
+    file = io.BytesIO()
+    torch.save(tensor, file)
+    file.seek(0)
+    assert torch.equal(torch.load(file, weights_only=True), tensor)
+
+
 @pytest.fixture
 def rows(tmp_path: Path) -> list[dict[str, Any]]:
     for number in range(10):
@@ -88,6 +138,28 @@ def test_batches_are_what_stacked_samples_are(rows: Any, workers: int, normalize
         )
     )
     assert torch.equal(torch.cat([batch[0] for batch in others]), expected)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_tars_are_what_stacked_samples_are(tmp_path: Path, workers: int) -> None:
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"{shard}.tar", "w") as tar:
+            for number in range(11):
+                body = photograph(50, 40 + number, 11 * shard + number)
+                member = tarfile.TarInfo(f"{number}.jpg")
+                member.size = len(body)
+                tar.addfile(member, io.BytesIO(body))
+    stream = TarStream(
+        tmp_path, img_transform={"resize": [24, 32], "random_crop": [20, 20], "normalize": True}
+    )
+    expected = {sample["index"]: sample["img"] for sample in stream}
+    assert len(expected) == 22
+    for size in (1, 3, 4, 22, 100):
+        batches = list(DataLoader(stream, size, num_workers=workers, collate_fn=collate))
+        found = dict(zip((number for batch in batches for number in batch["index"].tolist()),
+                         torch.cat([batch["img"] for batch in batches]), strict=True))  # fmt: skip
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[index], expected[index]) for index in expected)
 
 
 def test_skipped_replaced_and_changed_samples_are_in_their_places(rows: Any, tmp_path: Path) -> None:
