@@ -20,10 +20,11 @@ from img2dataset.consenting.folder import (
     shards_with_metadata,
 )
 from img2dataset.failures import PAYMENT_REQUIRED, prices_in
+from img2dataset.fetching.listed_hosts import listed_host
 from img2dataset.formats import consent_ledger
 from img2dataset.formats.dataset import CONSENT_COLUMN
 from img2dataset.reporting.facts import MOST_HOSTS
-from img2dataset.reporting.report.columns import host_of, texts_of
+from img2dataset.reporting.report.columns import texts_of
 from img2dataset.reporting.report.folder import Folder, Statistics
 from img2dataset.reporting.report.former_messages import failure_of, in_todays_words
 from img2dataset.storage.folders import side_by_side
@@ -75,7 +76,7 @@ class ColumnCounts:
             self.kept += message is None and not said.isdisjoint(("no", "conditions"))
             is_reserved = "no" in said
             if (is_left_out or is_reserved) and urls is not None:
-                host = host_of(urls[row].as_py())
+                host = listed_host(urls[row].as_py())
                 self.left_out[host] += is_left_out
                 self.reserved[host] += is_reserved
         self._bound()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from img2dataset.consenting.domain_names import domain_name_of
 from img2dataset.consenting.folder import OnProblem, readable_batches, shards_with_metadata
-from img2dataset.reporting.report.columns import host_of, texts_of
+from img2dataset.fetching.listed_hosts import listed_host
+from img2dataset.reporting.report.columns import texts_of
 from img2dataset.reporting.report.folder import Folder
 from img2dataset.reporting.report.scripts import scripts_of
 from img2dataset.storage.folders import side_by_side
@@ -68,7 +69,7 @@ class Contents:
         batch = batch.filter(is_image)
         pixels = _pixels(batch)
         for url, size in zip(texts_of(batch["url"]).to_pylist(), pixels, strict=True):
-            name = domain_name_of(host_of(url))
+            name = domain_name_of(listed_host(url))
             if not name:
                 self.without_domain += 1
                 continue

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import logging
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 from img2dataset.errors import OutputError
 from img2dataset.failures import NOT_TRIED, URL_MISSING, Failure, is_retried
+from img2dataset.fetching.listed_hosts import listed_host
 from img2dataset.formats import consent_ledger
 from img2dataset.formats.dataset import CONSENT_COLUMN
 from img2dataset.storage.retries import may_pass
@@ -44,8 +44,6 @@ logger = logging.getLogger("img2dataset")
 
 # How many hosts a shard's report names, and failures of each, so that it stays small.
 MOST_HOSTS, MOST_TROUBLES = 50, 5
-_AFTER_AUTHORITY = re.compile(r"[/\\?#]")
-_PORT = re.compile(r":[0-9]*$")
 
 
 class OpenShard:
@@ -114,7 +112,7 @@ class OpenShard:
         for index, url in enumerate(self._urls):
             if index in kept:
                 continue
-            self._hosts[host_named_by(url)] += 1
+            self._hosts[listed_host(url)] += 1
             refusal = self._refusal(index, url)
             if refusal is not None:
                 self._record(Outcome(index, FAILED_TO_DOWNLOAD, refusal), asked=False)
@@ -230,7 +228,7 @@ class OpenShard:
         if outcome.looks_like is not None:
             self._not_images[outcome.looks_like] += 1
         if outcome.status == FAILED_TO_DOWNLOAD:
-            host = host_named_by(self._urls[outcome.index])
+            host = listed_host(self._urls[outcome.index])
             self._troubles.setdefault(host, Counter())[outcome.failure or ""] += 1
 
     def _count_row(self, status: Status, message: str | None, counted: bool = True) -> None:
@@ -330,12 +328,6 @@ class OpenShard:
     def discard(self) -> None:
         """Remove what was written so far."""
         self._writer.discard()
-
-
-def host_named_by(url: str | None) -> str:
-    """The host in a URL as it stands in a list; empty where there is none."""
-    authority = _AFTER_AUTHORITY.split((url or "").partition("://")[2], maxsplit=1)[0]
-    return _PORT.sub("", authority.rpartition("@")[2]).lower()[:253]
 
 
 def _values(shard: Shard, column: str) -> list[Any]:

@@ -11,24 +11,7 @@ from img2dataset.errors import OutputError
 from img2dataset.options import resolve
 from img2dataset.settings import work_settings
 from img2dataset.types import Shard
-from img2dataset.working.open_shard import OpenShard, host_named_by
-
-
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("http://Example.org/a.jpg", "example.org"),
-        ("https://user:secret@example.org:8443/a.jpg", "example.org"),
-        ("https://example.org?size=large", "example.org"),
-        ("https://example.org#top", "example.org"),
-        ("http:\\\\example.org\\a.jpg", ""),
-        ("http://[2001:db8::1]:80/a.jpg", "[2001:db8::1]"),
-        ("a.jpg", ""),
-        (None, ""),
-    ],
-)
-def test_the_host_that_a_url_names(url: str | None, host: str) -> None:
-    assert host_named_by(url) == host
+from img2dataset.working.open_shard import OpenShard
 
 
 def test_a_shard_that_cannot_be_opened_leaves_no_temporary_files(tmp_path: Path) -> None:

@@ -6,14 +6,12 @@ that a folder does not have are left out: those of other versions, of other opti
 
 from __future__ import annotations
 
-import functools
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from img2dataset.fetching.urls import UrlRefused, host_and_port, to_uri
+from img2dataset.fetching.listed_hosts import listed_host
 from img2dataset.options.images import HashName
 from img2dataset.reporting.facts import MOST_HOSTS
 from img2dataset.reporting.report.histograms import Histogram
@@ -37,8 +35,6 @@ RATIO_NAMES = (
     *("narrower than 1:3", "1:3 to 1:2", "1:2 to 2:3", "2:3 to 1:1", "square"),
     *("1:1 to 3:2", "3:2 to 2:1", "2:1 to 3:1", "wider than 3:1"),
 )
-# One that stands as it is asked: names, and IPv4 addresses of four decimal numbers.
-_USUAL_HOST = re.compile(r"(?:[A-Za-z0-9_-]+\.)*[A-Za-z][A-Za-z0-9_-]*\.?(?::[0-9]{1,5})?")
 _USUAL_ENDINGS = frozenset({".jpg", ".png"})
 _LONGEST_ENDING = 5
 
@@ -136,7 +132,7 @@ class ColumnCounts:
     def _take_urls(self, batch: pa.RecordBatch) -> None:
         urls: list[str | None] = texts_of(batch["url"]).to_pylist()
         self.url_hashes.append(_short_hashes(urls))
-        hosts = [host_of(url) for url in urls]
+        hosts = [listed_host(url) for url in urls]
         self.hosts.update(hosts)
         statuses = texts_of(batch["status"]).to_pylist()
         self.host_successes.update(
@@ -240,38 +236,6 @@ def texts_of(column: pa.Array) -> pa.Array:
         return column.cast(pa.string())
     except (pa.ArrowException, NotImplementedError):
         return pa.nulls(len(column), pa.string())
-
-
-def host_of(url: str | None) -> str:
-    """The host of a URL as it stands in a list: in ASCII, without a user and a port; empty if there is none.
-
-    It is the one that the program asks, so that a name has one spelling; of a URL that it would refuse, such
-    as other programs may have asked for, what stands there.
-    """
-    scheme, _, rest = (url or "").partition("://")
-    between = rest.partition("/")[0]
-    if ":" in scheme:
-        between = ""  # such as data:, whose bytes may have slashes
-    if between:
-        return _host_between(between)
-    # Written in a way that browsers read too, such as with backslashes; or no host at all.
-    return _host_as_asked(url) if url else ""
-
-
-@functools.lru_cache(4 * MOST_HOSTS)
-def _host_between(between: str) -> str:
-    if _USUAL_HOST.fullmatch(between):
-        return between.partition(":")[0].removesuffix(".").lower()
-    as_it_stands = between.partition("?")[0].partition("#")[0].rpartition("@")[2].partition(":")[0].lower()
-    return _host_as_asked(f"http://{between}/") or as_it_stands
-
-
-def _host_as_asked(url: str) -> str:
-    try:
-        uri = to_uri(url)
-    except UrlRefused:
-        return ""
-    return host_and_port(uri)[0].removesuffix(".").lower() if uri.startswith("http") else ""
 
 
 def _ending_of(url: str) -> str:
