@@ -257,6 +257,7 @@ NOT_TRIED = _failure("not tried: the run was stopped")
 _INTERNAL = _kind("internal:", later=True)
 
 _PRICE_FORM = re.compile(r"[ \t]*([A-Za-z]{3})[ \t]+([0-9]{1,9}(?:\.[0-9]{1,9})?)[ \t]*")
+_STATUS = re.compile(r"[0-9]{1,9}")
 _BY_TEXT = {kind.text: Failure(kind) for kind in KINDS}
 
 
@@ -318,7 +319,7 @@ def of_text(text: str) -> Failure:
         KeyError: there is none.
     """
     status = text.removeprefix(_HTTP.text)
-    if status.isdigit() and status != text:
+    if _STATUS.fullmatch(status) and status != text:
         return of_status(int(status))
     if text in _BY_TEXT:
         return _BY_TEXT[text]

@@ -63,7 +63,15 @@ def test_a_failure_survives_every_way_it_goes(text: str) -> None:
 
 
 def test_a_text_of_somebody_else_is_no_failure_of_ours() -> None:
-    for text in ("", "HTTP Error 404: Not Found", "HTTP x", "timeout: connected", "timed out"):
+    for text in (
+        "",
+        "HTTP Error 404: Not Found",
+        "HTTP x",
+        "HTTP \u00b2",
+        "HTTP " + "4" * 5000,
+        "timeout: connected",
+        "timed out",
+    ):
         with pytest.raises(KeyError):
             of_text(text)
 

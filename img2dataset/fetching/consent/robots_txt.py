@@ -10,7 +10,6 @@ connected to is not a matter of consent: its rows fail with what is wrong.
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -42,7 +41,9 @@ LONGEST_CRAWL_DELAY_S = 60.0
 # Licences of one robots.txt that are asked for.
 MOST_LICENSES = 3
 _NO_LICENSES = frozenset({"/robots.txt", "/.well-known/tdmrep.json"})
-_RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{1,9})\s*([smh]?)", re.IGNORECASE)
+_RATE = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*([smh]?)", re.IGNORECASE)
+# Such as "2.5"; float() reads more, and what is no number to others is none here.
+_DELAY = re.compile(r"[0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+")
 _SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -152,11 +153,7 @@ def _license_uris(licenses: Sequence[str]) -> Iterator[str]:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return 0.0
-    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
+    return float(text) if _DELAY.fullmatch(text) else 0.0
 
 
 def _seconds_a_request(text: str) -> float:

@@ -31,6 +31,7 @@ HOSTS_FILE = Path("/etc/hosts")
 RESOLVER_FILE = Path("/etc/resolv.conf")
 _LARGEST_NDOTS = 15
 _SERVER_WITH_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<ipv4>[^:]*)):(?P<port>[0-9]{1,5})")
+_NDOTS = re.compile(r"ndots:([0-9]{1,9})")
 
 THREADS = 4
 LONGEST_QUEUE = 64
@@ -78,8 +79,8 @@ def parse_resolver_file(text: str) -> SearchRules:
             domains = tuple(stripped for value in values if (stripped := value.strip(".").lower()))
         elif keyword == "options":
             for value in values:
-                if value.startswith("ndots:") and value[6:].isdigit():
-                    ndots = min(int(value[6:]), _LARGEST_NDOTS)
+                if match := _NDOTS.fullmatch(value):
+                    ndots = min(int(match[1]), _LARGEST_NDOTS)
     return SearchRules(domains, ndots, has_servers)
 
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 256 * 1024
 SESSION_CONCURRENCY = 8
 POLL_S = 0.005
+_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class SessionDownloader:
@@ -84,7 +86,7 @@ class SessionDownloader:
     def _read(self, answer: requests.Response, deadline: float) -> bytes | Failure:
         """The body, undone of its compression, or why not."""
         announced = answer.headers.get("Content-Length", "")
-        if announced.isdigit() and int(announced) > self._limits.max_bytes:
+        if _LENGTH.fullmatch(announced) and int(announced) > self._limits.max_bytes:
             return failures.TOO_LARGE_BODY
         body = bytearray()
         for chunk in answer.iter_content(CHUNK_BYTES):

@@ -167,6 +167,7 @@ def test_the_longest_rule_that_matches_counts(lines: list[str], path: str, may: 
     ("lines", "delay_s"),
     [
         (["Crawl-delay: 2.5"], 2.5),
+        (["Crawl-delay: .5"], 0.5),
         (["Request-rate: 1/10"], 10.0),
         (["Request-rate: 2/1m"], 30.0),
         (["Crawl-delay: 5", "Request-rate: 1/4s 0000-0700"], 5.0),
@@ -176,6 +177,10 @@ def test_the_longest_rule_that_matches_counts(lines: list[str], path: str, may: 
                 "Crawl-delay: nan",
                 "Crawl-delay: -1",
                 "Crawl-delay: soon",
+                "Crawl-delay: 1_0",
+                "Crawl-delay: 1e1",
+                "Crawl-delay: \u0661",
+                "Request-rate: \u0661/10",
                 "Request-rate: 0/5",
                 "Request-rate: x",
             ],

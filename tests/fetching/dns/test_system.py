@@ -25,7 +25,7 @@ def test_a_resolver_file_is_read_as_the_manual_says() -> None:
     text = "# comment\nsearch old.test\nnameserver 192.0.2.1 ; why\nsearch Corp.Test. lab.test\n"
     text += "options rotate ndots:3\n"
     assert parse_resolver_file(text) == SearchRules(("corp.test", "lab.test"), 3, True)
-    assert parse_resolver_file("domain home.test\noptions ndots:99 ndots:x") == SearchRules(
+    assert parse_resolver_file("domain home.test\noptions ndots:99 ndots:x ndots:\u00b2") == SearchRules(
         ("home.test",), 15
     )
     assert parse_resolver_file("") == SearchRules()

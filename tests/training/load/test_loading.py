@@ -8,7 +8,9 @@ import os
 import pickle
 import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,6 +115,28 @@ def test_a_body_beyond_the_limit_is_refused(image_server: ImageServer, with_sess
     for path in ("/long-body?size=2001", "/unsized?size=2001", "/gzip-bomb?megabytes=2"):
         with pytest.raises(ImageLoadError, match="too large: body"):
             loader(image_server.url(path))
+
+
+def test_an_announced_length_that_is_no_number_is_none(tmp_path: Path) -> None:
+    body = photograph(40, 30, 0)
+
+    class Odd(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "\u00b2")  # a digit for str.isdigit, none for int
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Odd) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        loader = ImageLoader(retries=0, session=requests.Session())
+        picture = loader(f"http://127.0.0.1:{server.server_port}/")
+        thread.join()
+    assert picture.size == (40, 30)
 
 
 def test_a_bomb_is_refused_from_its_header(tmp_path: Path) -> None:
