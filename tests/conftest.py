@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,6 +15,16 @@ import pytest
 
 from tests.installed_packages import Install, forget_packages, installer
 from tests.servers import ImageServer, Nginx, TestAuthority, find_nginx
+
+with contextlib.suppress(ImportError):  # some environments run a few tests, without it
+    from hypothesis import HealthCheck, settings
+
+    # An example that takes long tells of a busy machine; and what is tried is the same in each run, so that
+    # one that fails fails again. ``--hypothesis-profile=default`` tries others, as ``make fuzz`` does.
+    settings.register_profile(
+        "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("tests")
 
 
 def pytest_configure() -> None:
