@@ -73,11 +73,13 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         Path("/run/sshd").mkdir(exist_ok=True)  # where it has itself without privileges
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen([SERVER, "-D", "-e", "-f", str(folder / "config")], stderr=log)
-        for _ in range(100):
+        until = time.monotonic() + 60
+        while True:
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                socket.create_connection(("127.0.0.1", port), 10).close()
                 break
             assert process.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < until, (folder / "log").read_text()
             time.sleep(0.1)
         yield Sshd(port, folder / "key")
         process.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import Any, ClassVar
 
@@ -27,6 +28,8 @@ class UnsteadyStore(MemoryFileSystem):
     failures: ClassVar[list[Exception]] = []
     # A crash that leaves what has been done so far: every later put and removal is refused.
     steps_until_it_breaks: ClassVar[int | None] = None
+    # Several threads upload at once.
+    _one_at_a_time: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
     def empty(cls) -> None:
@@ -35,8 +38,9 @@ class UnsteadyStore(MemoryFileSystem):
         cls.pseudo_dirs[:] = [""]
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
-        if self.failures:
-            raise self.failures.pop()
+        with self._one_at_a_time:
+            if self.failures:
+                raise self.failures.pop()
         self._step()
         self.uploads.append(rpath.rpartition("/")[2])
         super().put_file(lpath, rpath, **options)
@@ -51,10 +55,11 @@ class UnsteadyStore(MemoryFileSystem):
         super().rm_file(path)
 
     def _step(self) -> None:
-        if UnsteadyStore.steps_until_it_breaks is not None:
-            UnsteadyStore.steps_until_it_breaks -= 1
-            if UnsteadyStore.steps_until_it_breaks < 0:
-                raise PermissionError("the connection is gone")
+        with self._one_at_a_time:
+            if UnsteadyStore.steps_until_it_breaks is not None:
+                UnsteadyStore.steps_until_it_breaks -= 1
+                if UnsteadyStore.steps_until_it_breaks < 0:
+                    raise PermissionError("the connection is gone")
 
 
 class RenamingServer(LocalFileSystem):

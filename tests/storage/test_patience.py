@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,19 @@ def test_what_fails_longer_than_five_tries_is_tried_on_and_told_of_once(
         "the store of the test is away: OSError: 503 SlowDown; the test waits for it, for 60 s at most"
         " (--store_patience)"
     )
-    assert told[1:] == ["the store of the test is back after 0 s"]
+    (back,) = told[1:]
+    assert re.fullmatch(r"the store of the test is back after \d+ s", back)
+
+
+def test_how_long_it_was_away_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    waiting = patience()
+    assert waiting.failed(OSError("503"), 100.0)
+    assert waiting.failed(OSError("503"), 107.0)
+    waiting.worked(112.4)
+    waiting.worked(120.0)
+    assert [record.getMessage() for record in caplog.records][1:] == [
+        "the store of the test is back after 12 s"
+    ]
 
 
 @pytest.mark.parametrize("error", [PermissionError("ExpiredToken"), FileNotFoundError(), KeyError("x")])
