@@ -128,7 +128,7 @@ class Listener:
         self.requests: dict[str, list[str]] = collections.defaultdict(list)
         started = threading.Event()
         threading.Thread(target=lambda: asyncio.run(self._run(started)), daemon=True).start()
-        assert started.wait(20)
+        assert started.wait(60)
 
     async def _run(self, started: threading.Event) -> None:
         for address in ("0.0.0.0", "::"):
@@ -172,7 +172,7 @@ def download_in_turn(urls: list[str], settings: dict[str, Any]) -> list[str | No
     with Fetcher(FetchSettings(timeout=5, **settings, adaptive_thread_count=False), delivered.put) as fetcher:
         for index, url in enumerate(urls):
             fetcher.submit([Row(0, index, url)])
-            fetched = delivered.get(timeout=30)
+            fetched = delivered.get(timeout=60)
             fetcher.release(fetched.size)
             assert fetched.body in (None, b"image")
             outcomes.append(fetched.failure)
@@ -213,7 +213,10 @@ def behind_an_interface() -> Iterator[list[str]]:
     with subprocess.Popen(["unshare", "-n", "sleep", "300"]) as holder:
         try:
             inside = ["nsenter", "-t", str(holder.pid), "-n"]
-            time.sleep(0.5)
+            outside = os.readlink("/proc/self/ns/net")
+            while os.readlink(f"/proc/{holder.pid}/ns/net") == outside:  # it is not there yet
+                assert holder.poll() is None, "unshare has ended"
+                time.sleep(0.01)
             for command in (
                 ["ip", "link", "add", "here", "type", "veth", "peer", "name", "there"],
                 ["ip", "link", "set", "there", "netns", str(holder.pid)],

@@ -3,6 +3,7 @@
 /status/NNN?lines=…          that status; every ``line=`` is a header line: ?line=Retry-After:%201
 /flaky/NAME?fail=2&status=503   fails that often, then 200 and a small body, or what is at ``then=PATH``
 /slow?seconds=1              answers after that time
+/held?path=PATH&times=N      answers once PATH has been asked for that often
 /hang-before-headers         accepts, reads, never answers
 /hang-in-body?size=1000      headers and half of the body, then silence
 /drip-headers?interval=0.2   a byte at a time, for ever
@@ -129,6 +130,14 @@ async def limited(connection: Connection, path: str, parameters: Parameters) -> 
 @at("slow")
 async def slow(connection: Connection, path: str, parameters: Parameters) -> None:
     await asyncio.sleep(number(parameters, "seconds", 1))
+    await connection.respond(200, [], SMALL_BODY)
+
+
+@at("held")
+async def held(connection: Connection, path: str, parameters: Parameters) -> None:
+    awaited, times = parameters["path"][0], number(parameters, "times", 1)
+    while connection.site.counts[awaited] < times:
+        await asyncio.sleep(0.02)
     await connection.respond(200, [], SMALL_BODY)
 
 

@@ -50,37 +50,49 @@ class Nginx:
         self.folder = folder
         home.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
-        ports = free_ports(3)
+        configuration, log = home / "nginx.conf", home / "error.log"
+        command = [program, "-p", str(home), "-c", str(configuration), "-e", str(log)]
+        # Another program may have been given one of the ports before nginx has it.
+        for _ in range(5):
+            ports = free_ports(3)
+            configuration.write_text(
+                CONFIGURATION.format(
+                    home=home,
+                    folder=folder,
+                    certificate=certificate,
+                    keepalive=keepalive,
+                    http=ports[0],
+                    https=ports[1],
+                    http2=ports[2],
+                )
+            )
+            log.unlink(missing_ok=True)
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+            if self._listens(ports[-1]):
+                break
+            said = log.read_text() if log.exists() else ""
+            if "Address already in use" not in said:
+                raise RuntimeError(f"nginx ended at its start: {said}")
+        else:
+            raise RuntimeError(f"nginx gets no port: {said}")
+        self.process_id = self._process.pid
         self.http, self.https, self.http2 = (
             f"{scheme}://127.0.0.1:{port}"
             for scheme, port in zip(("http", "https", "https"), ports, strict=True)
         )
-        configuration = home / "nginx.conf"
-        configuration.write_text(
-            CONFIGURATION.format(
-                home=home,
-                folder=folder,
-                certificate=certificate,
-                keepalive=keepalive,
-                http=ports[0],
-                https=ports[1],
-                http2=ports[2],
-            )
-        )
-        command = [program, "-p", str(home), "-c", str(configuration), "-e", str(home / "error.log")]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        self.process_id = self._process.pid
-        self._wait_until_listening(ports[-1], home / "error.log")
 
-    def _wait_until_listening(self, port: int, log: Path) -> None:
-        for _ in range(500):
+    def _listens(self, port: int) -> bool:
+        """Wait until it does; False if it has ended."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
             if self._process.poll() is not None:
-                raise RuntimeError(f"nginx ended at its start: {log.read_text() if log.exists() else ''}")
+                return False
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
+                    return True
             time.sleep(0.02)
-        raise RuntimeError("nginx does not listen after 10 seconds")
+        self.close()
+        raise RuntimeError("nginx does not listen after a minute")
 
     def close(self) -> None:
         self._process.terminate()

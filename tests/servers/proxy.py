@@ -93,6 +93,9 @@ class Proxy:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             request = "\r\n".join([f"{method} {path} HTTP/1.1", *kept, "Connection: close", "", ""])
             back.write(request.encode("latin-1"))
+            # The next request is one of this proxy again, even where the server would keep the connection.
+            answer = await there.readuntil(b"\r\n\r\n")
+            writer.write(answer[:-2] + b"Connection: close\r\n\r\n")
             await self._join(reader, writer, there, back)
             return
 
