@@ -141,14 +141,14 @@ def wait_for_error(fetcher: Fetcher) -> None:
 def test_a_thread_that_stands_still_is_noticed_and_an_idle_one_is_not_taken_for_it(
     image_server: ImageServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("img2dataset.fetching.fetcher.LONGEST_TURN_S", 1.0)
+    monkeypatch.setattr("img2dataset.fetching.fetcher.LONGEST_TURN_S", 2.0)
     monkeypatch.setattr("img2dataset.fetching.requests.loop.LONGEST_SLEEP_S", 0.2)
     goes_on = threading.Event()
     url = image_server.put("/still.jpg", b"still")
     with Fetcher(
         FetchSettings(adaptive_thread_count=False), lambda fetched: goes_on.wait(HANG_GUARD_S)
     ) as fetcher:  # type: ignore[arg-type,return-value]
-        for _ in range(40):
+        for _ in range(60):
             fetcher.check()
             time.sleep(0.05)
         fetcher.submit([Row(0, 0, url)])

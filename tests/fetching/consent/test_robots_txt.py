@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import queue
+import socket
+import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -117,9 +120,10 @@ def test_a_file_that_is_limited_for_a_moment_is_asked_for_again(site: ImageServe
 
 
 def test_a_dead_host_is_a_dead_host() -> None:
-    with ImageServer() as server:
-        url = server.url("/a.jpg")
-    outcomes = download_all([url] * 3, respect_robots_txt=True)
+    with socket.socket() as held:  # bound, so that nobody else can listen there
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}/a.jpg"
+        outcomes = download_all([url] * 3, respect_robots_txt=True)
     assert {outcome.failure for outcome in outcomes} == {"connection: refused"}
 
 
@@ -158,12 +162,17 @@ def test_the_target_of_a_redirect_has_its_say(site: ImageServer, image_server: I
 
 
 def test_rows_that_wait_for_it_hold_no_transfer(site: ImageServer, image_server: ImageServer) -> None:
-    put_robots(site, "User-agent: *", "Disallow:", latency_s=1.5)
+    # It is answered when all rows of the other site have been asked for.
+    held = image_server.url("/held?path=/meanwhile.jpg&times=50")
+    put_robots(site, status=302, headers=[("Location", held)])
     good = image_server.put("/meanwhile.jpg", b"meanwhile")
     urls = [site.url(f"/in/a.jpg?{n}") for n in range(50)] + [f"{good}?{n}" for n in range(50)]
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
     with Fetcher(
-        FetchSettings(thread_count=2, respect_robots_txt=True, adaptive_thread_count=False), delivered.put
+        FetchSettings(
+            thread_count=2, timeout=HANG_GUARD_S, respect_robots_txt=True, adaptive_thread_count=False
+        ),
+        delivered.put,
     ) as fetcher:
         fetcher.submit(Row(0, index, url) for index, url in enumerate(urls))
         order = []
@@ -175,17 +184,21 @@ def test_rows_that_wait_for_it_hold_no_transfer(site: ImageServer, image_server:
     assert set(order[:50]) == set(range(50, 100))
 
 
-def test_rows_that_wait_for_it_can_be_called_off(site: ImageServer) -> None:
-    put_robots(site, "User-agent: *", "Disallow:", latency_s=0.5)
+def test_rows_that_wait_for_it_can_be_called_off(site: ImageServer, image_server: ImageServer) -> None:
+    # It is answered when the test asks for another path.
+    held = image_server.url("/held?path=/called-off")
+    put_robots(site, status=302, headers=[("Location", held)])
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
     with Fetcher(
-        FetchSettings(respect_robots_txt=True, adaptive_thread_count=False), delivered.put
+        FetchSettings(timeout=HANG_GUARD_S, respect_robots_txt=True, adaptive_thread_count=False),
+        delivered.put,
     ) as fetcher:
         fetcher.submit(Row(1, index, site.url("/in/a.jpg")) for index in range(20))
         while not fetcher.in_flight:
             pass
         fetcher.forget(1)
         fetcher.submit([Row(2, 0, site.url("/in/a.jpg"))])
+        urllib.request.urlopen(image_server.put("/called-off", b"go on"), timeout=HANG_GUARD_S).close()
         assert delivered.get(timeout=HANG_GUARD_S).row == Row(2, 0, site.url("/in/a.jpg"))
         assert delivered.empty()
     assert site.count("/robots.txt") == 1
@@ -193,10 +206,12 @@ def test_rows_that_wait_for_it_can_be_called_off(site: ImageServer) -> None:
 
 def test_its_crawl_delay_is_a_rate(site: ImageServer) -> None:
     put_robots(site, "User-agent: *", "Crawl-delay: 0.2")
+    began = time.monotonic()
     failures_of(site, *[f"/limited/delay?per_second=1000&{n}" for n in range(8)])
-    times = site.times("/limited/delay")
+    times = sorted(site.times("/limited/delay"))
     assert len(times) == 8
-    assert times[-1] - times[0] >= 7 * 0.15
+    # On a busy machine a request may be seen late, and the next one in time; none is seen too early.
+    assert [moment for index, moment in enumerate(times) if moment - began < index * 0.2] == []
 
 
 def test_it_goes_through_the_bound_of_its_host(site: ImageServer) -> None:

@@ -76,7 +76,8 @@ def test_a_name_that_does_not_exist_costs_one_question_a_process(dns: DnsServer)
 def test_what_may_be_there_later_is_told_from_what_does_not_exist(
     dns: DnsServer, name: str, failure: str
 ) -> None:
-    assert failure_of(f"http://{name}/", dns_servers=(dns.address,), timeout=2.5) == failure
+    timeout = 2.5 if failure == "DNS: timeout" else HANG_GUARD_S
+    assert failure_of(f"http://{name}/", dns_servers=(dns.address,), timeout=timeout) == failure
     assert of_text(failure).kind.again
     assert not of_text("DNS: name not found").kind.again
 
@@ -106,7 +107,11 @@ def test_a_name_server_that_is_away_for_three_seconds_costs_no_row(port: int) ->
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
     address = f"127.0.0.1:{own_port}"
     with Fetcher(
-        FetchSettings(dns_servers=(address,), thread_count=64, adaptive_thread_count=False), delivered.put
+        # The name server is there again when its process has started, which takes longer on a busy machine.
+        FetchSettings(
+            dns_servers=(address,), timeout=HANG_GUARD_S, thread_count=64, adaptive_thread_count=False
+        ),
+        delivered.put,
     ) as fetcher:
         fetcher.submit(Row(0, index, url) for index, url in enumerate(urls))
         time.sleep(3)
@@ -173,9 +178,9 @@ def test_answers_are_kept_for_their_time_to_live_within_bounds(dns: DnsServer, p
                 time.sleep(pause_s)
         return dns.questions(name) // ONE_LOOKUP
 
-    assert questions_of("a127-0-0-1.kept.ttl300.test") == 1
+    assert questions_of("a127-0-0-1.kept.ttl300.test", min_ttl_s=0.0) == 1
     assert questions_of("a127-0-0-1.least.ttl0.test") == 1
-    assert questions_of("a127-0-0-1.short.ttl1.test", 0.6, min_ttl_s=0.0) == 2
+    assert questions_of("a127-0-0-1.short.ttl1.test", 1.1, min_ttl_s=0.0) == 3
     assert questions_of("a127-0-0-1.most.ttl300.test", 0.2, min_ttl_s=0.0, dns_max_ttl=0.1) == 3
 
 
@@ -306,7 +311,7 @@ def test_short_names_are_completed_and_long_ones_asked_for_as_they_are(dns: DnsS
 
 
 def test_the_questions_in_flight_are_bounded(dns: DnsServer) -> None:
-    names = [f"a127-0-0-1.slow300.crowd{n}.test" for n in range(MOST_QUESTIONS + 200)]
+    names = [f"a127-0-0-1.slow900.crowd{n}.test" for n in range(MOST_QUESTIONS + 200)]
     assert {resolved.failure for resolved in resolve_all(dns, names, ipv6=False)} == {None}
     assert 100 < dns.peak() <= MOST_QUESTIONS
 
@@ -331,7 +336,7 @@ def test_rows_that_wait_for_a_name_can_be_called_off_and_leave_nothing_open(
     before = len(os.listdir("/proc/self/fd"))
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
     settings = FetchSettings(
-        thread_count=4, dns_servers=(dns.address,), timeout=3, adaptive_thread_count=False
+        thread_count=4, dns_servers=(dns.address,), timeout=HANG_GUARD_S, adaptive_thread_count=False
     )
     with Fetcher(settings, delivered.put) as fetcher:
         fetcher.submit(Row(1, index, f"http://silent.s{index}.test/") for index in range(4))

@@ -124,6 +124,12 @@ def another_may(host: str) -> bool:
 
 
 @pytest.fixture
+def host(tmp_path: Path) -> str:
+    """One that no other program of this machine has a connection to: they have one file."""
+    return f"{tmp_path.name}-{os.getpid()}.example"
+
+
+@pytest.fixture
 def hosts() -> Iterator[HostSlots[str]]:
     """Those of one of two processes that have one connection to each host."""
     made: HostSlots[str] = HostSlots(HostManners(max_connections_per_host=1, processes=2), 64)
@@ -131,10 +137,7 @@ def hosts() -> Iterator[HostSlots[str]]:
     made.close()
 
 
-def test_one_that_has_further_rows_keeps_its_connection_for_a_while(
-    hosts: HostSlots[str], tmp_path: Path
-) -> None:
-    host = f"{tmp_path.name}.example"
+def test_one_that_has_further_rows_keeps_its_connection_for_a_while(hosts: HostSlots[str], host: str) -> None:
     assert hosts.enter(host, 0.0)
     hosts.set_aside(host, "second", 0.0)
     hosts.set_aside(host, "third", 0.0)
@@ -149,10 +152,7 @@ def test_one_that_has_further_rows_keeps_its_connection_for_a_while(
     assert another_may(host)
 
 
-def test_one_that_does_not_use_what_it_keeps_lets_others_have_it(
-    hosts: HostSlots[str], tmp_path: Path
-) -> None:
-    host = f"{tmp_path.name}.example"
+def test_one_that_does_not_use_what_it_keeps_lets_others_have_it(hosts: HostSlots[str], host: str) -> None:
     assert hosts.enter(host, 0.0)
     hosts.set_aside(host, "second", 0.0)
     hosts.leave(host, 0.1)
@@ -164,10 +164,7 @@ def test_one_that_does_not_use_what_it_keeps_lets_others_have_it(
     assert hosts.next_job(0.2) == ("second", None)
 
 
-def test_one_that_the_host_has_told_to_wait_lets_others_have_it(
-    hosts: HostSlots[str], tmp_path: Path
-) -> None:
-    host = f"{tmp_path.name}.example"
+def test_one_that_the_host_has_told_to_wait_lets_others_have_it(hosts: HostSlots[str], host: str) -> None:
     assert hosts.enter(host, 0.0)
     hosts.set_aside(host, "second", 0.0)
     hosts.pushed_back(host, 0.1, 0.0, 5.0, of_status(429))

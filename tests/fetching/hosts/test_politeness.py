@@ -55,12 +55,13 @@ def test_five_hundred_rows_of_a_host_of_five_a_second(image_server: ImageServer)
 
 
 def test_a_host_at_its_bound_gets_no_more_connections_and_delays_no_other(image_server: ImageServer) -> None:
-    slow = image_server.put("/slow-host.jpg", b"slow", latency_s=0.1)
+    # Nothing of the slow host is answered before each row of the quick one has been asked for.
+    slow = image_server.url("/held?path=/quick-host.jpg&times=60")
     quick = image_server.put("/quick-host.jpg", b"quick").replace("127.0.0.1", "127.0.0.2")
     image_server.reset_peak()
     before = image_server.statistics()["peak"]
     delivered: queue.SimpleQueue[Fetched] = queue.SimpleQueue()
-    settings = FetchSettings(max_connections_per_host=3, adaptive_thread_count=False)
+    settings = FetchSettings(max_connections_per_host=3, timeout=HANG_GUARD_S, adaptive_thread_count=False)
     with Fetcher(settings, delivered.put) as fetcher:
         fetcher.submit(Row(0, index, slow) for index in range(60))
         fetcher.submit(Row(1, index, quick) for index in range(60))
@@ -68,16 +69,19 @@ def test_a_host_at_its_bound_gets_no_more_connections_and_delays_no_other(image_
         assert fetcher.in_flight == fetcher.waiting == 0
     assert {fetched.failure for fetched in order} == {None}
     shards = [fetched.row.shard_id for fetched in order]
-    assert max(index for index, shard in enumerate(shards) if shard == 1) < 90
+    # The slow host's three connections may be answered in the same moment as the last of the quick rows.
+    assert max(index for index, shard in enumerate(shards) if shard == 1) < 60 + 3
     assert image_server.statistics()["peak"] - before <= 6
 
 
 def test_a_rate_is_kept_from_the_first_request(image_server: ImageServer) -> None:
     url = image_server.url("/limited/rate?per_second=1000")
+    began = time.monotonic()
     download_all([url] * 20, max_requests_per_second_per_host=20)
-    times = image_server.times("/limited/rate")
+    times = sorted(image_server.times("/limited/rate"))
     assert len(times) == 20
-    assert most_requests(times, within_s=0.5, after_s=0) <= 11 + 1
+    # On a busy machine a request may be seen late, and the next one in time; none is seen too early.
+    assert [moment for index, moment in enumerate(times) if moment - began < index / 20] == []
 
 
 def test_retry_after_as_a_date_is_waited_for(image_server: ImageServer) -> None:

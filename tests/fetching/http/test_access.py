@@ -101,9 +101,10 @@ def test_several_proxies_are_used_in_turn(image_server: ImageServer, proxy: Prox
 
 
 def test_a_dead_proxy_is_not_held_against_the_hosts(image_server: ImageServer) -> None:
-    with Proxy() as proxy:
-        dead = proxy.url("http")
-    outcomes = download_all([image_server.url("/chunked")] * 30, access=load_access(proxy=dead))
+    with socket.socket() as held:  # bound, so that nobody else can listen there
+        held.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{held.getsockname()[1]}"
+        outcomes = download_all([image_server.url("/chunked")] * 30, access=load_access(proxy=dead))
     assert {outcome.failure for outcome in outcomes} == {"connection: proxy"}
 
 
