@@ -87,7 +87,7 @@ def test_only_what_the_own_thread_prints_is_captured_and_the_rest_reaches_the_te
 
 
 def test_two_threads_hear_each_its_own():
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     found: dict[bytes, list[bytes]] = {}
 
     def listen(word: bytes) -> None:

@@ -248,14 +248,14 @@ def test_what_is_behind_the_pixels_is_not_inflated(kind):
     squeezer = zlib.compressobj(9)
     data = squeezer.compress(bytes(file.length))
     data += squeezer.flush(zlib.Z_FULL_FLUSH)
-    # Zeros that refer to nothing before them can be said a hundred times.
-    data += (squeezer.compress(bytes(10_000_000)) + squeezer.flush(zlib.Z_FULL_FLUSH)) * 100
+    # Zeros that refer to nothing before them can be said a thousand times.
+    data += (squeezer.compress(bytes(10_000_000)) + squeezer.flush(zlib.Z_FULL_FLUSH)) * 1000
     body = b"\x89PNG\r\n\x1a\n" + header + (chunk(b"PLTE", b"\1\2\3") if kind == "palette" else b"")
     body += chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    before = time.process_time()
+    before = time.thread_time()
     assert np.array_equal(stored(body), np.full((30, 40, 3), [1, 2, 3] if kind == "palette" else 0))
-    # A gigabyte takes a second and more.
-    assert time.process_time() - before < 0.5
+    # A gigabyte takes a third of a second and more, and these are ten.
+    assert time.thread_time() - before < 1
 
 
 @pytest.mark.parametrize("mode", CHANNELS)

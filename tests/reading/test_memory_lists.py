@@ -2,7 +2,6 @@
 
 import datetime
 import gc
-import glob
 import tempfile
 
 import pyarrow as pa
@@ -94,14 +93,14 @@ def test_the_first_shard_comes_before_the_generator_is_drained(reader):
     assert given < 3000
 
 
-def test_the_copy_of_a_one_shot_list_goes_away_with_its_reader(reader):
-    pattern = f"{tempfile.gettempdir()}/img2dataset-list-*.arrow"
-    before = set(glob.glob(pattern))
+def test_the_copy_of_a_one_shot_list_goes_away_with_its_reader(reader, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     opened = reader(iter(["http://a"] * 10), "txt")
-    assert len(set(glob.glob(pattern)) - before) == 1
+    (copy,) = tmp_path.iterdir()
+    assert copy.match("img2dataset-list-*.arrow")
     del opened
     gc.collect()
-    assert set(glob.glob(pattern)) - before == set()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_iterator_that_fails_is_an_input_error_after_its_rows(reader):
