@@ -93,7 +93,7 @@ def visit(*visits: Visit, resolver_file: str = RESOLVER_FILE) -> list[Seen]:
         input=asked,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr

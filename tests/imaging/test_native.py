@@ -34,7 +34,7 @@ print(native_library() is not None)
 def library_of_abi(number: int, file: Path) -> Path:
     source = file.with_suffix(".c")
     source.write_text(OTHER_LIBRARY.replace("NUMBER", str(number)))
-    subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(file)], check=True, timeout=60)
+    subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(file)], check=True, timeout=240)
     return file
 
 
@@ -86,7 +86,7 @@ def test_the_switch_does_without_the_library(value: str, used: bool) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     assert ended.stdout.split() == [str(used)]
 

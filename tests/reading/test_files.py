@@ -77,7 +77,7 @@ def test_a_missing_package_is_named_with_the_way_to_install_it(package, path, wa
         f"try: open_reader(InputOptions(url_list='{path}', input_format='parquet'), 10_000)\n"
         "except MissingDependency as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240)
     assert path in done.stdout, done.stderr
     assert f"pip install {wanted}" in done.stdout
 

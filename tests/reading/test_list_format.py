@@ -141,7 +141,7 @@ def test_the_command_line_takes_it(install, write, tmp_path):
     words = ["--url_list", str(path), "--input_format", "spaced", "--caption_col", "caption"]
     words += ["--output_folder", str(tmp_path / "out"), "--processes_count", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "img2dataset", *words], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "img2dataset", *words], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     assert (Path(tmp_path) / "out" / "00000_stats.json").exists()

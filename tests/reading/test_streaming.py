@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from tests.own_peak import of_its_own
+
 ROWS = 300_000
 
 
@@ -132,11 +134,11 @@ def test_memory_does_not_grow_with_the_list(tmp_path, input_format):
     def peak(count):
         path = write_big_list(tmp_path, input_format, count)
         done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(path), input_format],
+            of_its_own([sys.executable, "-c", MEASURE, str(path), input_format]),
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=240,
         )
         rows, mebibytes = map(int, done.stdout.split())
         assert rows == count

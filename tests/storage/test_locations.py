@@ -65,7 +65,7 @@ for scheme in sys.argv[1:]:
 
 def test_every_way_in_names_the_package_of_every_scheme() -> None:
     command = [sys.executable, "-c", WAYS_IN, *PACKAGES]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert result.returncode == 0, result.stderr
     lines = iter(result.stdout.splitlines())
     for scheme, (_, way_out) in PACKAGES.items():

@@ -255,7 +255,7 @@ while files.has_unwritten:
         subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY, pass_fds=[file.fileno()])
         for _ in range(3)
     ]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(240) for writer in writers] == [0, 0, 0]
     reader = SharedFiles(file.fileno())
     for writer in writers:
         bodies = (reader.find(f"http://{writer.pid}-{n}.example/robots.txt") for n in range(500))

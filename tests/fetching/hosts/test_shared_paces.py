@@ -50,7 +50,7 @@ def push_back(hosts: HostSlots[str], now: float, sent: float, after: float | Non
 def test_changes_of_several_processes_are_not_lost(shared_file: BinaryIO) -> None:
     command = [sys.executable, "-c", COUNTER]
     counters = [subprocess.Popen(command, cwd=REPOSITORY, pass_fds=[shared_file.fileno()]) for _ in range(3)]
-    assert [counter.wait(60) for counter in counters] == [0, 0, 0]
+    assert [counter.wait(240) for counter in counters] == [0, 0, 0]
     pace = HostPace(8.0, 0.0)
     assert SharedPaces(shared_file.fileno()).change(A, pace, 2.0, lambda: pace.connect_failures) == 1500
 

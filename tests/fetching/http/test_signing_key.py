@@ -196,7 +196,7 @@ def test_signatures_by_hand_and_by_the_program_are_not_mixed(key_file: str, name
 
 def print_directory(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "img2dataset.fetching.http.key_directory", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
 def test_the_key_directory_has_the_public_half_and_no_more(key_file: str, key: Ed25519PrivateKey) -> None:
