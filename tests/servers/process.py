@@ -10,6 +10,7 @@ import asyncio
 import collections
 import json
 import os
+import select
 import ssl
 import sys
 import threading
@@ -42,6 +43,27 @@ class Site:
         self.sent: list[tuple[float, int]] = []
         self.connections = self.open = self.peak = 0
         self.live: set[Connection] = set()
+        # Tells of connections whose clients have closed them, before the loop comes to it.
+        self.closed = select.epoll() if hasattr(select, "epoll") else None
+
+    def connected(self, connection: Connection) -> None:
+        self.connections += 1
+        self.open += 1
+        self.live.add(connection)
+        if self.closed is not None:
+            self.closed.register(connection.descriptor, select.EPOLLRDHUP)
+        if self.open > self.peak:
+            self.peak = max(self.peak, self.really_open())
+
+    def disconnected(self, connection: Connection) -> None:
+        self.open -= 1
+        self.live.discard(connection)
+        if self.closed is not None and connection.descriptor >= 0:  # else it has forgotten it
+            self.closed.unregister(connection.descriptor)
+
+    def really_open(self) -> int:
+        """Without those that ended before the latest began: what is accepted first may be seen first."""
+        return self.open - (len(self.closed.poll(0, max(1, self.open))) if self.closed is not None else 0)
 
     def command(self, command: dict[str, Any], body: bytes) -> dict[str, Any]:
         action = command["do"]
@@ -61,7 +83,7 @@ class Site:
             for connection in list(self.live):
                 connection.transport.abort()
         elif action == "reset_peak":
-            self.peak = self.open
+            self.peak = self.really_open()
         elif action == "statistics":
             requests = sum(self.counts.values())
             return {
@@ -87,14 +109,15 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
-        self.site.connections += 1
-        self.site.open += 1
-        self.site.live.add(self)
-        self.site.peak = max(self.site.peak, self.site.open)
+        self.site.connected(self)
+
+    @property
+    def descriptor(self) -> int:
+        """Of its socket; -1 once that is closed."""
+        return int(self.transport.get_extra_info("socket").fileno())
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.site.open -= 1
-        self.site.live.discard(self)
+        self.site.disconnected(self)
         self.may_write.set()
         if self.busy:
             self.busy.cancel()
