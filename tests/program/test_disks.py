@@ -93,7 +93,7 @@ def test_an_output_folder_that_vanishes_for_good_ends_the_run_with_its_reason(
     # In one step, so that the run has no chance to make the folder again.
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "file").rename(tmp_path / "out")
-    stdout, stderr = run_under_way.communicate(timeout=120)
+    stdout, stderr = run_under_way.communicate(timeout=240)
     assert run_under_way.returncode == 1, stdout + stderr
     assert "Not a directory" in stdout + stderr
     assert str(tmp_path / "out") in stdout + stderr
@@ -106,6 +106,6 @@ def test_a_run_whose_finished_shards_were_removed_does_not_end_as_a_success(
     (tmp_path / "new").mkdir()
     (tmp_path / "new-link").symlink_to(tmp_path / "new")
     (tmp_path / "new-link").rename(tmp_path / "out")
-    run_under_way.communicate(timeout=120)
+    run_under_way.communicate(timeout=240)
     shards = len(list(tmp_path.glob("out/*_stats.json")))
     assert (run_under_way.returncode, shards) in ((1, shards), (0, 30))
