@@ -29,8 +29,8 @@ def pytest_configure() -> None:
             signal.signal(number, usual)
 
 
-# As Hypothesis has it by itself where it sees that a service runs the tests: the same examples each time, and no
-# example that takes long on a busy machine is a failure. The small suite is run without it.
+# As Hypothesis has it by itself where it sees that a service runs the tests: the same examples each time, and
+# none is a failure for taking long on a busy machine. The small suite is run without Hypothesis.
 with contextlib.suppress(ImportError):
     from hypothesis import HealthCheck, settings
 

@@ -82,8 +82,8 @@ def test_a_limited_host_gets_from_all_processes_together_what_it_takes(tmp_path:
 def test_a_host_that_sends_one_process_away_is_not_asked_by_another(tmp_path: Path) -> None:
     with ImageServer() as server:
         away = server.url("/status/429?line=Retry-After:%203600")
-        # A shard for each process, as it is too long for one to be given both, and one comes to that host when
-        # the other has done with it. A row whose server has said something lets its process begin no other.
+        # A shard for each process, as it is too long for one to be given both; and one comes to that host
+        # when the other has done with it. Beside a row whose server has said something none is begun.
         rows = ROWS_AT_ONCE + 10
         first, second = (f"/later/{name}.jpg" for name in ("first", "second"))
         urls = [
