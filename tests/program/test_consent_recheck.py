@@ -114,7 +114,11 @@ def test_a_site_that_is_away_or_cannot_tell_is_not_known(make: Maker, site: Imag
         folder = make([server.put("/a.jpg", PICTURE) for server in (site, away, broken)])
         broken.put("/robots.txt", b"", status=503)
         away.close()
-        found = document(folder, "--recheck", *AT_ONCE)
+        # Nobody else gets its port.
+        with socket.socket() as kept:
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept.bind(("127.0.0.1", away.port))
+            found = document(folder, "--recheck", *AT_ONCE)
     assert listed(found) == [
         ("/a.jpg", "not known", None, "connection: refused"),
         ("/a.jpg", "not known", None, "opt-out: robots.txt unavailable"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -58,8 +59,11 @@ class GatedStore(UnsteadyStore):
             raise OSError("503 SlowDown")
 
     def exists(self, path: str, **options: Any) -> bool:
-        if self.unanswered:
-            raise self.unanswered.pop()
+        failure = None
+        with contextlib.suppress(IndexError):
+            failure = self.unanswered.pop()
+        if failure is not None:
+            raise failure
         return bool(super().exists(path, **options))
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
@@ -231,11 +235,13 @@ def test_what_a_stop_has_kept_is_used_when_the_store_is_back(
     monkeypatch.setattr(worker_module, "OPENED_AGAIN_S", 0.05)
     address = image_server.put("/uploads/kept.jpg", photograph(64, 48))
     hanging = image_server.url("/hang-before-headers/uploads-kept")
-    # One row after the other: when the second is asked for, the first has been answered.
-    worker = Worker(settings(folder, number_sample_per_shard=2, thread_count=1))  # type: ignore[arg-type]
+    done: list[str] = []
+    made = settings(folder, number_sample_per_shard=2, timeout=240)  # type: ignore[arg-type]
+    worker = Worker(made, on_progress=done.extend)
 
     def stop() -> None:
         wait_for(lambda: image_server.count("/hang-before-headers/uploads-kept"))
+        wait_for(lambda: done)
         worker.instruct(Stop(0.1))
 
     threading.Thread(target=stop).start()
