@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -227,16 +228,20 @@ def test_a_worker_whose_threads_cannot_be_made_leaves_no_process(monkeypatch: py
 
     def no_receiver(self: Child[Any, Any], name: str, target: Callable[[], None]) -> Any:
         if name == "receiver":
-            assert own_children() > before
+            assert own_children() - before
             raise RuntimeError("can't start new thread")
         return start_thread(self, name, target)
 
     monkeypatch.setattr(Child, "_start_thread", no_receiver)
     with pytest.raises(RuntimeError, match="new thread"):
         Child(1, Program(WORKER_MODULE, "worker"), print)
-    assert own_children() == before
+    # Who had died before may be gone by now.
+    assert own_children() <= before
 
 
 def own_children() -> set[str]:
-    tasks = Path("/proc/self/task").glob("*/children")
-    return {child for task in tasks for child in task.read_text().split()}
+    children: set[str] = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # that thread has ended
+            children.update(task.read_text().split())
+    return children

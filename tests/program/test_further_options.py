@@ -137,8 +137,8 @@ def test_hugging_face_images_are_structs_of_bytes_and_path(make: Maker) -> None:
 
 
 def test_minimum_speed_cuts_a_drip(make: Maker, image_server: ImageServer) -> None:
-    # Ten seconds; between two bytes a busy server may pause for three and is not silent yet.
-    url = image_server.url("/drip-body?interval=0.1&bytes=1&size=100")
+    # Seven seconds; between two bytes a busy server may pause for three and is not silent yet.
+    url = image_server.url("/drip-body?interval=0.1&bytes=1&size=70")
     dripped = {"disable_all_reencoding": True, "timeout": 3, "compute_hash": "md5"}
     assert column(make([url], **dripped), "error_message") == ["timeout: too slow"]
     assert column(make([url], **dripped, minimum_speed=0), "status", "error_message") == [("success", None)]
