@@ -43,8 +43,8 @@ def wait(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def most_in_a_second(times: list[float]) -> int:
-    return max(sum(moment <= other < moment + 1.0 for other in times) for moment in times)
+def most_in(seconds: float, times: list[float]) -> int:
+    return max(sum(moment <= other < moment + seconds for other in times) for moment in times)
 
 
 @pytest.mark.slow
@@ -66,7 +66,7 @@ def test_five_hundred_rows_of_a_host_of_five_a_second_lose_none_and_keep_to_it(
         times = server.times("/limited/host")
     late = [moment for moment in times if moment - times[0] > 5]
     # A request may come late and the next one in time.
-    assert most_in_a_second(late) <= 5 + 1
+    assert most_in(1, late) <= 5 + 1
 
 
 def test_a_limited_host_gets_from_all_processes_together_what_it_takes(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_limited_host_gets_from_all_processes_together_what_it_takes(tmp_path:
         times = server.times("/limited/host")
     late = [moment for moment in times if moment - times[0] > 3]
     assert late, "the run was limited"
-    assert most_in_a_second(late) <= 40 + 4
+    assert most_in(1, late) <= 40 + 4
 
 
 def test_a_host_that_sends_one_process_away_is_not_asked_by_another(tmp_path: Path) -> None:
@@ -108,10 +108,11 @@ def test_a_host_that_sends_one_process_away_is_not_asked_by_another(tmp_path: Pa
 
 def test_a_rate_holds_for_all_processes_together(tmp_path: Path) -> None:
     with ImageServer() as server:
-        options = {"processes_count": 2, "number_sample_per_shard": 15}
-        urls = limited(server, 60, "per_second=1000")
-        assert make(tmp_path, urls, max_requests_per_second_per_host=20, **options) == {None: 60}
-        assert most_in_a_second(server.times("/limited/host")) <= 20 + 2
+        options = {"processes_count": 2, "number_sample_per_shard": 10}
+        urls = limited(server, 40, "per_second=1000")
+        assert make(tmp_path, urls, max_requests_per_second_per_host=5, **options) == {None: 40}
+        # A busy server that stands still for a third of a second notes one or two of them as that much later.
+        assert most_in(4, server.times("/limited/host")) <= 20 + 2
 
 
 def test_connections_to_a_host_are_bounded_over_all_processes(tmp_path: Path) -> None:
