@@ -16,6 +16,16 @@ import pytest
 from tests.installed_packages import Install, forget_packages, installer
 from tests.servers import ImageServer, Nginx, TestAuthority, find_nginx
 
+with contextlib.suppress(ImportError):  # some environments run a few tests, without it
+    from hypothesis import HealthCheck, settings
+
+    # An example that takes long tells of a busy machine; and what is tried is the same in each run, so that
+    # one that fails fails again. ``--hypothesis-profile=default`` tries others, as ``make fuzz`` does.
+    settings.register_profile(
+        "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("tests")
+
 
 def pytest_configure() -> None:
     """Let the programs that tests start be interrupted.
@@ -27,22 +37,6 @@ def pytest_configure() -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
-
-
-# As Hypothesis has it by itself where it sees that a service runs the tests: the same examples each time, and
-# none is a failure for taking long on a busy machine. The small suite is run without Hypothesis.
-with contextlib.suppress(ImportError):
-    from hypothesis import HealthCheck, settings
-
-    settings.register_profile(
-        "same everywhere",
-        derandomize=True,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    settings.load_profile("same everywhere")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

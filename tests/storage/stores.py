@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import threading
 import time
 from typing import Any, ClassVar
 
@@ -28,6 +28,8 @@ class UnsteadyStore(MemoryFileSystem):
     failures: ClassVar[list[Exception]] = []
     # A crash that leaves what has been done so far: every later put and removal is refused.
     steps_until_it_breaks: ClassVar[int | None] = None
+    # Several threads upload at once.
+    _one_at_a_time: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
     def empty(cls) -> None:
@@ -36,12 +38,9 @@ class UnsteadyStore(MemoryFileSystem):
         cls.pseudo_dirs[:] = [""]
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
-        # Uploads of several threads may each want the last one.
-        failure = None
-        with contextlib.suppress(IndexError):
-            failure = self.failures.pop()
-        if failure is not None:
-            raise failure
+        with self._one_at_a_time:
+            if self.failures:
+                raise self.failures.pop()
         self._step()
         self.uploads.append(rpath.rpartition("/")[2])
         super().put_file(lpath, rpath, **options)
@@ -56,10 +55,11 @@ class UnsteadyStore(MemoryFileSystem):
         super().rm_file(path)
 
     def _step(self) -> None:
-        if UnsteadyStore.steps_until_it_breaks is not None:
-            UnsteadyStore.steps_until_it_breaks -= 1
-            if UnsteadyStore.steps_until_it_breaks < 0:
-                raise PermissionError("the connection is gone")
+        with self._one_at_a_time:
+            if UnsteadyStore.steps_until_it_breaks is not None:
+                UnsteadyStore.steps_until_it_breaks -= 1
+                if UnsteadyStore.steps_until_it_breaks < 0:
+                    raise PermissionError("the connection is gone")
 
 
 class RenamingServer(LocalFileSystem):
