@@ -20,6 +20,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from img2dataset.cli import run_command
+from img2dataset.log_output import set_up_logging
+from img2dataset.options.logs import LogSettings
 from tests.pictures import photograph
 from tests.servers import ImageServer
 
@@ -81,6 +83,7 @@ def command_here(*arguments: str) -> subprocess.CompletedProcess[str]:
             status = run_command(list(arguments))
     finally:
         root.handlers = handlers
+        set_up_logging(LogSettings())
     return subprocess.CompletedProcess([COMMAND, *arguments], status, stdout.getvalue(), stderr.getvalue())
 
 

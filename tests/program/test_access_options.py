@@ -108,8 +108,9 @@ def test_answers_are_kept_as_long_as_the_options_say(
 ) -> None:
     urls = [f"http://{name}:{site.port}/a.jpg?{n}" for n in range(4)]
     assert runs(urls, dns_servers=dns.address, thread_count=1, **options) == [None] * 4
-    # One row after the other, 0.2 s each; a machine with IPv6 asks for both kinds of addresses.
-    assert dns.questions(name) >= 4 if asked_again else dns.questions(name) <= 2
+    # One row after the other, 0.2 s each. A machine with IPv6 asks for both kinds of addresses, and a busy
+    # one asks once more when no answer has come in time.
+    assert dns.questions(name) >= 4 if asked_again else dns.questions(name) < 4
 
 
 def test_dns_system_asks_the_systems_resolver() -> None:

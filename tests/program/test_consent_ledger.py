@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,9 +82,10 @@ def test_a_no_that_the_options_let_pass_is_recorded_as_not_honoured(make: Maker,
 def test_a_site_that_cannot_be_reached_has_said_nothing(make: Maker, site: ImageServer) -> None:
     site.put("/robots.txt", b"", status=500)
     silent = site.put("/a.jpg", PICTURE)
-    with ImageServer() as gone:
-        unreachable = gone.url("/a.jpg")
-    folder = make([silent, unreachable], retries=0, **STRICT)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        unreachable = f"http://127.0.0.1:{nobody.getsockname()[1]}/a.jpg"
+        folder = make([silent, unreachable], retries=0, **STRICT)
     assert seen(folder) == [[("robots.txt", "opt-out: robots.txt unavailable", "no", True)], []]
 
 

@@ -194,17 +194,21 @@ def test_killed_at_any_moment_each_shard_is_the_old_or_the_new_one(
     urls = [site.put(f"/{n}.jpg", PICTURE) for n in range(rows)]
     folder = make(urls, output_format=output_format, number_sample_per_shard=rows // shards)
     reserve(site, *(f"/{n}.jpg" for n in range(0, rows, 2)))
+    # However late the first kill comes, it finds the last shard unfinished.
+    last = f"/{rows - 1}.jpg"
+    site.put(last, PICTURE, latency_s=280)
 
     def rewritten() -> int:
         return sum('"success": 2' in path.read_text() for path in folder.glob("*_stats.json"))
 
     done, kills = 0, 0
     while done < shards and kills < 6:
-        command = [COMMAND, "consent", folder, "--recheck", "--remove"]
+        command = [COMMAND, "consent", folder, "--recheck", "--remove", "--timeout", "250"]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, **pipes) as process:  # type: ignore[call-overload]
             wait_until(lambda before=done: rewritten() > before, process)
             process.send_signal(signal.SIGKILL)
+        site.put(last, PICTURE)
         kills += 1
         done = rewritten()
     assert kills > 1
@@ -215,11 +219,11 @@ def test_killed_at_any_moment_each_shard_is_the_old_or_the_new_one(
 
 
 def test_it_must_be_alone_in_the_folder(make: Maker, site: ImageServer, tmp_path: Path) -> None:
-    slow = site.put("/slow.jpg", PICTURE, latency_s=60)
+    slow = site.put("/slow.jpg", PICTURE, latency_s=280)
     urls = [site.put("/a.jpg", PICTURE), slow]
     (tmp_path / "list.txt").write_text("\n".join(urls))
     options = {"url_list": tmp_path / "list.txt", "output_folder": tmp_path / "out", "processes_count": 1}
-    process = start(**options, number_sample_per_shard=1, timeout=100)
+    process = start(**options, number_sample_per_shard=1, timeout=250)
     try:
         wait_until((tmp_path / "out" / "00000_stats.json").exists, process)
         reserve(site, "/a.jpg")
@@ -229,7 +233,7 @@ def test_it_must_be_alone_in_the_folder(make: Maker, site: ImageServer, tmp_path
         assert document(tmp_path / "out", "--recheck")["reserved"] == 1
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
 
 
 def test_a_shard_that_is_broken_stays_and_is_told(make: Maker, site: ImageServer) -> None:

@@ -108,7 +108,7 @@ def test_incremental_mode_goes_on_starts_over_or_adds(
 
 
 def test_timeout_ends_a_silence(make: Maker, image_server: ImageServer) -> None:
-    url = image_server.put("/contract/late.jpg", BODIES[2], latency_s=2)
+    url = image_server.put("/contract/late.jpg", BODIES[2], latency_s=280)
     (row,) = rows_of(make([url], timeout=0.5))
     assert row["status"] == "failed_to_download"
     assert row["error_message"].startswith("timeout")
@@ -125,8 +125,9 @@ def test_retries_is_how_often_a_failed_download_is_tried_again(
 def test_thread_count_is_how_many_downloads_a_process_has_in_flight(make: Maker) -> None:
     for threads in (1, 3):
         with ImageServer() as server:
-            server.put("/late.jpg", BODIES[2], latency_s=0.1)
-            make([server.url(f"/late.jpg?{n}") for n in range(9)], thread_count=threads)
+            # After the first twenty none is answered before as many connections are open.
+            url = server.url(f"/answers-when-open?connections={threads}")
+            make([f"{url}&row={n}" for n in range(40)], thread_count=threads, timeout=240)
             assert server.statistics()["peak"] == threads
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.pictures import photograph
 from tests.program.runs import read_dataset, run, serve_photographs, start, write_list
+from tests.program.test_faults import list_without_end, wait_until
 from tests.servers import ImageServer
 
 
@@ -69,31 +70,30 @@ def run_under_way(image_server: ImageServer, tmp_path: Path) -> Iterator[subproc
     """A run of thirty shards into ``out``, a link to a folder; three of them are there."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "folder")
+    last = image_server.url(f"/later/{tmp_path.name}.jpg")
     process = start(
-        url_list=write_list(tmp_path / "list.txt", serve_photographs(image_server), 3000),
+        url_list=list_without_end(tmp_path / "list.txt", serve_photographs(image_server), last),
         output_folder=tmp_path / "out",
         output_format="webdataset",
         number_sample_per_shard=100,
         processes_count=2,
         image_size=64,
+        timeout=240,
     )
-    until = time.monotonic() + 60
-    while len(list(tmp_path.glob("out/*_stats.json"))) < 3:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_until(lambda: len(list(tmp_path.glob("out/*_stats.json"))) >= 3, process)
     yield process
     process.kill()
     process.communicate()
 
 
 def test_an_output_folder_that_vanishes_for_good_ends_the_run_with_its_reason(
-    run_under_way: subprocess.Popen[str], tmp_path: Path
+    run_under_way: subprocess.Popen[str], image_server: ImageServer, tmp_path: Path
 ) -> None:
     # In one step, so that the run has no chance to make the folder again.
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "file").rename(tmp_path / "out")
-    stdout, stderr = run_under_way.communicate(timeout=120)
+    image_server.put(f"/later/{tmp_path.name}.jpg", photograph(160, 120))
+    stdout, stderr = run_under_way.communicate(timeout=240)
     assert run_under_way.returncode == 1, stdout + stderr
     assert "Not a directory" in stdout + stderr
     assert str(tmp_path / "out") in stdout + stderr
@@ -101,11 +101,12 @@ def test_an_output_folder_that_vanishes_for_good_ends_the_run_with_its_reason(
 
 
 def test_a_run_whose_finished_shards_were_removed_does_not_end_as_a_success(
-    run_under_way: subprocess.Popen[str], tmp_path: Path
+    run_under_way: subprocess.Popen[str], image_server: ImageServer, tmp_path: Path
 ) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new-link").symlink_to(tmp_path / "new")
     (tmp_path / "new-link").rename(tmp_path / "out")
-    run_under_way.communicate(timeout=120)
+    image_server.put(f"/later/{tmp_path.name}.jpg", photograph(160, 120))
+    run_under_way.communicate(timeout=240)
     shards = len(list(tmp_path.glob("out/*_stats.json")))
     assert (run_under_way.returncode, shards) in ((1, shards), (0, 30))

@@ -137,8 +137,9 @@ def test_hugging_face_images_are_structs_of_bytes_and_path(make: Maker) -> None:
 
 
 def test_minimum_speed_cuts_a_drip(make: Maker, image_server: ImageServer) -> None:
-    url = image_server.url("/drip-body?interval=0.2&bytes=1&size=20")
-    dripped = {"disable_all_reencoding": True, "timeout": 1, "compute_hash": "md5"}
+    # Seven seconds; between two bytes a busy server may pause for three and is not silent yet.
+    url = image_server.url("/drip-body?interval=0.1&bytes=1&size=70")
+    dripped = {"disable_all_reencoding": True, "timeout": 3, "compute_hash": "md5"}
     assert column(make([url], **dripped), "error_message") == ["timeout: too slow"]
     assert column(make([url], **dripped, minimum_speed=0), "status", "error_message") == [("success", None)]
 

@@ -45,17 +45,28 @@ def options_for(server: ImageServer, folder: Path, output_format: str, name: str
         "output_format": output_format,
         "processes_count": 1,
         "image_size": 64,
-        "timeout": 20,
+        "timeout": 240,
         "number_sample_per_shard": 1000,
+        # While as many slow rows are asked for, none of the others is: they have all been answered.
+        "thread_count": SLOW,
     }
+
+
+def has_slow_rows_only(server: ImageServer, name: str, times: int = 1) -> bool:
+    return all(server.count(f"/hang-before-headers/{name}/{n}") >= times for n in range(SLOW))
+
+
+def slow_rows_answer(server: ImageServer, name: str) -> None:
+    """From now on, and that they are no images."""
+    for n in range(SLOW):
+        server.put(f"/hang-before-headers/{name}/{n}", b"gone", status=404)
 
 
 def stopped(options: dict[str, Any], server: ImageServer, name: str) -> tuple[str, str]:
     process = start(**options)
-    wait_until(lambda: server.count(f"/kept/{name}/{QUICK - 1}.jpg") > 0, process)
-    wait_until(lambda: server.count(f"/hang-before-headers/{name}/{SLOW - 1}") > 0, process)
+    wait_until(lambda: has_slow_rows_only(server, name), process)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=40)
+    stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 130, stderr
     return stdout, stderr
 
@@ -69,7 +80,8 @@ def finish(
     """The same command, over a server whose slow rows have come to their senses."""
     urls = options["url_list"].read_text()
     assert f"/hang-before-headers/{name}/0" in urls
-    result = run(**{**options, "timeout": 2})
+    slow_rows_answer(server, name)
+    result = run(**options)
     assert result.returncode == 0, result.stderr
     return result
 
@@ -107,7 +119,7 @@ def test_kept_samples_are_the_same_bit_for_bit(image_server: ImageServer, tmp_pa
     options = options_for(image_server, tmp_path, "webdataset", "bits")
     stopped(options, image_server, "bits")
     finish(options, image_server, "bits")
-    at_once = {**options, "output_folder": tmp_path / "at-once", "timeout": 2}
+    at_once = {**options, "output_folder": tmp_path / "at-once"}
     assert run_here(**at_once).returncode == 0
     kept, whole = read_dataset(options["output_folder"]), read_dataset(tmp_path / "at-once")
     assert kept.images == whole.images
@@ -119,9 +131,9 @@ def test_a_shard_that_is_stopped_twice_loses_nothing(image_server: ImageServer, 
     options = options_for(image_server, tmp_path, "files", "twice")
     stopped(options, image_server, "twice")
     process = start(**options)
-    wait_until(lambda: image_server.count(f"/hang-before-headers/twice/{SLOW - 1}") > 1, process)
+    wait_until(lambda: has_slow_rows_only(image_server, "twice", 2), process)
     process.send_signal(signal.SIGTERM)
-    stdout, _ = process.communicate(timeout=40)
+    stdout, _ = process.communicate(timeout=240)
     assert f"{QUICK} rows, {QUICK - 1} images" in stdout
     finish(options, image_server, "twice")
     assert {image_server.count(f"/kept/twice/{n}.jpg") for n in range(QUICK) if n != 7} == {1}
@@ -144,7 +156,8 @@ def test_another_list_neither_takes_nor_hides_what_is_kept(image_server: ImageSe
     stopped(options, image_server, "extend")
     (tmp_path / "other").mkdir()
     other = options_for(image_server, tmp_path / "other", "webdataset", "other")
-    other |= {"output_folder": options["output_folder"], "incremental_mode": "extend", "timeout": 2}
+    other |= {"output_folder": options["output_folder"], "incremental_mode": "extend"}
+    slow_rows_answer(image_server, "other")
     assert run_here(**other).returncode == 0
     assert sorted(path.name for path in options["output_folder"].glob("*_stats.json")) == ["00001_stats.json"]
     finish(options, image_server, "extend")
@@ -160,18 +173,17 @@ def test_retried_rows_that_were_won_before_a_stop_stay_won(image_server: ImageSe
         "output_folder": tmp_path / "out",
         "output_format": "webdataset",
         "processes_count": 1,
-        "timeout": 1,
+        "thread_count": SLOW,
         "max_retry_after": 1,
     }
-    assert run_here(**options).returncode == 0
+    assert run_here(**options, timeout=1).returncode == 0
     assert len(read_dataset(tmp_path / "out").images) == 0
     for n in range(20):
         image_server.put(f"/won/{n}.jpg", photograph(100, 80, seed=n))
-    before = image_server.count(f"/hang-before-headers/won/{SLOW - 1}")
-    process = start(**{**options, "timeout": 20, "incremental_mode": "retry_failed"})
-    wait_until(lambda: image_server.count(f"/hang-before-headers/won/{SLOW - 1}") > before, process)
+    process = start(**options, timeout=240, incremental_mode="retry_failed")
+    wait_until(lambda: has_slow_rows_only(image_server, "won", 2), process)
     process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=40)
+    stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 143, stderr
     assert "20 more rows succeeded" in stdout
     dataset = read_dataset(tmp_path / "out")
@@ -193,8 +205,8 @@ def test_a_program_that_was_suspended_keeps_what_its_workers_have(
         yield from stop_workers(pool)
 
     def stop_when_only_slow_rows_are_left() -> None:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and not image_server.count("/hang-before-headers/suspended/5"):
+        until = time.monotonic() + 240
+        while time.monotonic() < until and not has_slow_rows_only(image_server, "suspended"):
             time.sleep(0.05)
         stop.make(signal.SIGTERM)
 

@@ -96,8 +96,10 @@ def test_a_stop_is_an_object_too(tmp_path: Path, image_server: ImageServer) -> N
     assert process.stderr is not None
     first = json.loads(process.stderr.readline())
     process.send_signal(signal.SIGINT)
-    lines = [first, *map(json.loads, process.communicate(timeout=60)[1].splitlines())]
-    assert [line["event"] for line in lines if line["event"] != "progress"] == ["stopping", "end", "stopped"]
+    lines = [first, *map(json.loads, process.communicate(timeout=240)[1].splitlines())]
+    events = [line["event"] for line in lines if line["event"] != "progress"]
+    # On a slow machine the report takes long enough to be told of.
+    assert [event for event in events if event != "reporting"] == ["stopping", "end", "stopped"]
     assert process.returncode == lines[-1]["exit_status"] == 130
 
 

@@ -13,6 +13,7 @@ import pytest
 from img2dataset import download
 from img2dataset.errors import OutputError
 from img2dataset.manifest import MANIFEST_NAME
+from tests.pictures import photograph
 from tests.program.runs import COMMAND, read_dataset, run, serve_photographs, start, words, write_list
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
@@ -39,7 +40,7 @@ def test_of_two_lists_started_in_the_same_moment_one_is_refused(
     for attempt in range(6):
         folder = tmp_path / f"out{attempt}"
         both = [start(**{**options, "output_folder": folder}, url_list=path) for path in lists]
-        said = [process.communicate(timeout=120)[1] for process in both]
+        said = [process.communicate(timeout=240)[1] for process in both]
         assert sorted(process.returncode for process in both) == [0, 1], said
         assert sum("holds another dataset" in text for text in said) == 1
         rows = read_dataset(folder).rows
@@ -60,34 +61,41 @@ def test_another_list_is_not_added_while_a_run_makes_its_shards(
     first_mode: str, mode: str, options: dict[str, Any], image_server: ImageServer, tmp_path: Path
 ) -> None:
     """Both would give the same numbers to their shards, and the rows of one be lost."""
-    path = f"/slow/{first_mode}/{mode}"  # the server counts for all tests
-    slow = [image_server.url(f"{path}/{n}?seconds=9") for n in range(20)]
-    (tmp_path / "a.txt").write_text("\n".join(slow))
+    paths = [f"/later/{first_mode}/{mode}/{n}" for n in range(20)]
+    late = [image_server.url(path) for path in paths]
+    (tmp_path / "a.txt").write_text("\n".join(late))
     other = write_list(tmp_path / "b.txt", serve_photographs(image_server, 3), 20)
-    first = start(**options, url_list=tmp_path / "a.txt", incremental_mode=first_mode)
-    wait_until(lambda: image_server.count(f"{path}/0") > 0, first)
+    first = start(**options, url_list=tmp_path / "a.txt", incremental_mode=first_mode, timeout=240)
+    wait_until(lambda: image_server.count(paths[0]) > 0, first)
     refused = run(**options, url_list=other, incremental_mode=mode)
+    for path in paths:
+        image_server.put(path, photograph(80, 60))
     assert refused.returncode == 1
     assert f"is being written to by process {first.pid}" in refused.stderr
-    first.communicate(timeout=60)
+    first.communicate(timeout=240)
     assert first.returncode == 0
     assert run(**options, url_list=other, incremental_mode=mode).returncode == 0
     rows = Counter(row["url"] for row in read_dataset(options["output_folder"]).rows)
-    expected = [*slow, *(other.read_text().split())]
+    expected = [*late, *(other.read_text().split())]
     assert rows == Counter(expected if mode == "extend" else set(expected))
 
 
 def test_a_second_equal_run_says_that_both_do_everything(
     options: dict[str, Any], image_server: ImageServer, tmp_path: Path
 ) -> None:
-    slow = [image_server.url(f"/slow/two/{n}?seconds=3") for n in range(10)]
-    (tmp_path / "list.txt").write_text("\n".join(slow))
-    first = start(**options, url_list=tmp_path / "list.txt")
-    wait_until(lambda: image_server.count("/slow/two/0") > 0, first)
-    second = run(**options, url_list=tmp_path / "list.txt")
-    assert f"process {first.pid} is writing to output_folder" in second.stderr
-    assert "runs do not share their shards" in second.stderr
-    _, said = first.communicate(timeout=60)
+    paths = [f"/later/two/{n}" for n in range(10)]
+    (tmp_path / "list.txt").write_text("\n".join(map(image_server.url, paths)))
+    first = start(**options, url_list=tmp_path / "list.txt", timeout=240)
+    wait_until(lambda: image_server.count(paths[0]) == 1, first)
+    second = start(**options, url_list=tmp_path / "list.txt", timeout=240)
+    # Both have begun before either can end.
+    wait_until(lambda: image_server.count(paths[0]) == 2, second)
+    for path in paths:
+        image_server.put(path, photograph(80, 60))
+    _, said_by_second = second.communicate(timeout=240)
+    assert f"process {first.pid} is writing to output_folder" in said_by_second
+    assert "runs do not share their shards" in said_by_second
+    _, said = first.communicate(timeout=240)
     assert first.returncode == second.returncode == 0
     assert "is writing to output_folder" not in said
     assert len(read_dataset(options["output_folder"]).rows) == 10

@@ -52,7 +52,7 @@ class Nginx:
         folder.mkdir(parents=True, exist_ok=True)
         configuration, log = home / "nginx.conf", home / "error.log"
         command = [program, "-p", str(home), "-c", str(configuration), "-e", str(log)]
-        # Another program may have been given one of the ports before nginx has it.
+        # Between their choice and its start, another program may have taken one of the ports.
         for _ in range(5):
             ports = free_ports(3)
             configuration.write_text(
@@ -68,36 +68,35 @@ class Nginx:
             )
             log.unlink(missing_ok=True)
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-            if self._listens(ports[-1]):
+            if self._listens(home / "nginx.pid"):
                 break
             said = log.read_text() if log.exists() else ""
             if "Address already in use" not in said:
                 raise RuntimeError(f"nginx ended at its start: {said}")
         else:
-            raise RuntimeError(f"nginx gets no port: {said}")
+            raise RuntimeError("nginx has found its ports taken five times")
         self.process_id = self._process.pid
         self.http, self.https, self.http2 = (
             f"{scheme}://127.0.0.1:{port}"
             for scheme, port in zip(("http", "https", "https"), ports, strict=True)
         )
 
-    def _listens(self, port: int) -> bool:
-        """Wait until it does; False if it has ended."""
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            if self._process.poll() is not None:
-                return False
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return True
+    def _listens(self, number: Path) -> bool:
+        """Whether it does, once that is certain: it writes its process number when it has all ports."""
+        until = time.monotonic() + 120
+        while self._process.poll() is None:
+            if number.exists() and number.read_text().strip() == str(self._process.pid):
+                return True
+            if time.monotonic() > until:
+                self._process.kill()
+                raise RuntimeError("nginx does not listen after 120 seconds")
             time.sleep(0.02)
-        self.close()
-        raise RuntimeError("nginx does not listen after a minute")
+        return False
 
     def close(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -33,7 +33,7 @@ class CountingStore(UnsteadyStore):
 
     def cat_file(self, path: str, *arguments: Any, **options: Any) -> Any:
         if self.together is not None:
-            self.together.wait(20)
+            self.together.wait(120)
         return super().cat_file(path, *arguments, **options)
 
 
