@@ -3,6 +3,7 @@
 /status/NNN?lines=…          that status; every ``line=`` is a header line: ?line=Retry-After:%201
 /flaky/NAME?fail=2&status=503   fails that often, then 200 and a small body, or what is at ``then=PATH``
 /slow?seconds=1              answers after that time
+/later/NAME?hints=1          answers what is put there, once it is put; with ``hints`` it says so before (103)
 /hang-before-headers         accepts, reads, never answers
 /hang-in-body?size=1000      headers and half of the body, then silence
 /drip-headers?interval=0.2   a byte at a time, for ever
@@ -130,6 +131,16 @@ async def limited(connection: Connection, path: str, parameters: Parameters) -> 
 async def slow(connection: Connection, path: str, parameters: Parameters) -> None:
     await asyncio.sleep(number(parameters, "seconds", 1))
     await connection.respond(200, [], SMALL_BODY)
+
+
+@at("later")
+async def later(connection: Connection, path: str, parameters: Parameters) -> None:
+    if "hints" in parameters:
+        await connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+    while path not in connection.site.resources:
+        await asyncio.sleep(0.02)
+    answer, _ = connection.site.resources[path]
+    await connection.send(answer)
 
 
 @at("answers-when-open")
