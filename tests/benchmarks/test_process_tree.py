@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import process_tree
 from benchmarks.process_tree import ProcessFigures, Usage, measure, parse_stat, tree_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
@@ -59,25 +60,44 @@ def test_what_a_command_leaves_behind_is_ended(tmp_path: Path) -> None:
 
 
 def test_memory_of_two_processes_is_added_up(tmp_path: Path) -> None:
-    hold = "held = bytearray(b'x') * 60_000_000; import time; time.sleep(1.2)"
+    hold = (
+        "import os, time; held = bytearray(b'x') * 60_000_000; open(f'holds-{os.getpid()}', 'w').close();"
+        " time.sleep(600)"
+    )
     script = (
         "import subprocess, sys\n"
         f"children = [subprocess.Popen([sys.executable, '-c', {hold!r}]) for _ in range(2)]\n"
         "[child.wait() for child in children]"
     )
-    usage = run(script, tmp_path)
+    both_hold = [False]
+
+    def a_sample_was_taken_of_both() -> bool:
+        both_hold.append(len(list(tmp_path.glob("holds-*"))) == 2)
+        return both_hold[-2]
+
+    usage = run(script, tmp_path, stop_when=a_sample_was_taken_of_both)
     assert usage.peak_processes == 3
     assert 120e6 < usage.peak_uss <= usage.peak_pss <= usage.peak_rss < 300e6
 
 
-def test_a_command_past_its_time_limit_is_ended_with_all_it_started(tmp_path: Path) -> None:
+def test_a_command_past_its_time_limit_is_ended_with_all_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        """Goes on by an hour once the command has started its child."""
+
+        def monotonic(self) -> float:
+            has_started = (tmp_path / "log").exists() and (tmp_path / "log").read_text().endswith("\n")
+            return time.monotonic() + 3600 * has_started
+
+    monkeypatch.setattr(process_tree, "time", Clock())
     script = (
         "import subprocess, sys\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "print(child.pid, flush=True)\n"
         "child.wait()"
     )
-    usage = run(script, tmp_path, time_limit_s=1.0)
+    usage = run(script, tmp_path, time_limit_s=1800)
     assert usage.stopped
     assert usage.exit_status < 0
     assert not Path("/proc", (tmp_path / "log").read_text().strip()).exists()

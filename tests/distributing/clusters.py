@@ -177,13 +177,20 @@ def free_port() -> int:
         return port
 
 
+def children(process_id: int) -> list[int]:
+    """The processes that a process has started, and that are there or have not been waited for."""
+    found = []
+    for task in Path(f"/proc/{process_id}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # of a thread that ends meanwhile
+            found += map(int, task.read_text().split())
+    return found
+
+
 def descendants(process_id: int) -> list[int]:
     """The processes that a process has started, and those that they have, deepest last."""
     found = []
-    for task in Path(f"/proc/{process_id}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found += [child, *descendants(child)]
+    for child in children(process_id):
+        found += [child, *descendants(child)]
     return found
 
 

@@ -36,7 +36,7 @@ class Run:
         folder.mkdir()
         options: dict[str, object] = {"output_folder": str(folder), "output_format": "webdataset"}
         options |= {"distributor": name, **ENGINE_OPTIONS.get(name, {})}
-        rows = {"number_sample_per_shard": ROWS, "image_size": 32, "processes_count": 2, "timeout": 20}
+        rows = {"number_sample_per_shard": ROWS, "image_size": 32, "processes_count": 2, "timeout": 60}
         self._options: dict[str, object] = {**options, **rows, "subjob_size": 4}
         self._use_list("unused")
 

@@ -68,7 +68,8 @@ def options_of(url_list: Path, folder: Path, **more: Any) -> dict[str, Any]:
         "output_format": "webdataset",
         "number_sample_per_shard": ROWS_A_SHARD,
         "image_size": 64,
-        "timeout": 4,
+        # A photograph that comes late on a busy machine would make two datasets differ.
+        "timeout": 10,
         **more,
     }
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
 
 from img2dataset.formats.dataset import RUNS_FOLDER
 from tests.fetching.hosts.test_members import most_within
+from tests.pictures import photograph
 from tests.program.runs import (
     COMMAND,
     Dataset,
@@ -76,9 +79,31 @@ def start_rank(options: dict[str, Any], rank: int, world_size: int = 4, **more: 
     return start(**{**options, **more}, distributor="ranks", rank=rank, world_size=world_size)
 
 
-def ended(process: subprocess.Popen[str], timeout: float = 120) -> str:
+def note_of(options: dict[str, Any], rank: int) -> Path:
+    """The note that a rank puts when it has prepared its run, and before it makes anything."""
+    note: Path = options["output_folder"] / RUNS_FOLDER / f"members/rank-{rank:05d}.json"
+    return note
+
+
+def start_together(options: dict[str, Any], world_size: int) -> list[subprocess.Popen[str]]:
+    """Start ranks of which each is held where it begins until all are there: none can be too late."""
+    ranks = [start_rank(options, number, world_size) for number in range(world_size)]
+    begun: set[int] = set()
+    while len(begun) < world_size:
+        for number in set(range(world_size)) - begun:
+            if note_of(options, number).exists():
+                ranks[number].send_signal(signal.SIGSTOP)
+                begun.add(number)
+            assert ranks[number].poll() is None, ranks[number].communicate()
+        time.sleep(0.02)
+    for process in ranks:
+        process.send_signal(signal.SIGCONT)
+    return ranks
+
+
+def ended(process: subprocess.Popen[str]) -> str:
     """What it said on standard error; it must have done all there was to do."""
-    stdout, stderr = process.communicate(timeout=timeout)
+    stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, (stdout, stderr)
     return stderr
 
@@ -91,7 +116,8 @@ def assert_same(made: Dataset, expected: Dataset) -> None:
 
 
 def test_four_ranks_make_what_one_program_makes(options: dict[str, Any], expected: Dataset) -> None:
-    ranks = [start_rank(options, number) for number in range(4)]
+    # A rank that has no time for a few seconds is not to be given up.
+    ranks = start_together({**options, "lease_s": 60}, 4)
     said = [ended(process) for process in ranks]
     assert not [text for text in said if "WARNING" in text or "ERROR" in text]
     made = read_dataset(options["output_folder"])
@@ -133,7 +159,7 @@ def test_the_others_make_what_a_rank_leaves_that_is_killed_or_frozen(
     os.kill(ranks[1].pid, number)
     try:
         for process in (ranks[0], ranks[2]):
-            ended(process, timeout=50)  # --lease_s is 3, and would be 60
+            ended(process)
         left_behind = leases_of(options, 1)
         assert_same(read_dataset_of_others(options), expected)
     finally:
@@ -151,8 +177,10 @@ def test_the_others_make_what_a_rank_leaves_that_is_killed_or_frozen(
 def read_dataset_of_others(options: dict[str, Any]) -> Dataset:
     """The dataset beside the temporary files of a rank that could not remove them."""
     copy = options["output_folder"].with_name("copy")
-    subprocess.run(["cp", "-r", str(options["output_folder"]), str(copy)], check=True)
-    subprocess.run(["rm", "-rf", str(copy / ".tmp")], check=True)
+    copy.mkdir()
+    # Files of finished shards alone: others may vanish meanwhile.
+    for path in options["output_folder"].glob("[0-9]*"):
+        shutil.copy(path, copy)
     return read_dataset(copy)
 
 
@@ -168,19 +196,26 @@ def test_the_others_make_the_part_of_a_rank_that_never_starts(
 def test_a_rank_that_is_added_helps_and_one_that_comes_too_late_has_nothing_to_do(
     options: dict[str, Any], image_server: ImageServer, tmp_path: Path
 ) -> None:
-    options["url_list"] = write_list(tmp_path / "long.txt", serve_photographs(image_server), 4000)
-    ranks = [start_rank(options, number, 2) for number in range(2)]
+    rows = 2 * ROWS
+    options["url_list"] = write_list(tmp_path / "sound.txt", serve_photographs(image_server), rows)
+    options["lease_s"] = 60
+    ranks = start_together(options, 2)
     wait_for_shards(options, 1, ranks[0])
+    # Held until the third has made something: it must not find everything done.
+    for process in ranks:
+        process.send_signal(signal.SIGSTOP)
     ranks.append(start_rank(options, 2, 3))
+    note = note_of(options, 2)
+    wait_until(lambda: note.exists() and json.loads(note.read_text())["shards_done"] > 0, ranks[2])
+    for process in ranks:
+        process.send_signal(signal.SIGCONT)
     for process in ranks:
         ended(process)
-    note = json.loads((options["output_folder"] / f"{RUNS_FOLDER}/members/rank-00002.json").read_text())
-    assert note["shards_done"] > 0
     late = start_rank(options, 1, 2)
-    stdout, _ = late.communicate(timeout=60)
+    stdout, _ = late.communicate(timeout=120)
     assert late.returncode == 0
     assert "nothing to do" in stdout
-    assert read_dataset(options["output_folder"]).statuses() == {"success": 4000}
+    assert read_dataset(options["output_folder"]).statuses() == {"success": rows}
 
 
 def test_a_rank_that_is_asked_to_stop_gives_back_what_it_has_and_says_run_me_again(
@@ -190,17 +225,14 @@ def test_a_rank_that_is_asked_to_stop_gives_back_what_it_has_and_says_run_me_aga
     lines = options["url_list"].read_text().split()
     lines[1] = image_server.url("/hang-before-headers/ranks")
     (tmp_path / "hanging.txt").write_text("\n".join(lines) + "\n")
-    options |= {"url_list": tmp_path / "hanging.txt", "timeout": 60, "lease_s": 600}
+    options |= {"url_list": tmp_path / "hanging.txt", "timeout": 250, "deadline": 250, "lease_s": 600}
     first = start_rank(options, 0, 2)
     wait_for_shards(options, 2, first)
-    began = time.monotonic()
     first.send_signal(signal.SIGTERM)
-    stdout, stderr = first.communicate(timeout=60)
-    took = time.monotonic() - began
+    stdout, stderr = first.communicate(timeout=120)
     assert first.returncode == 75, stderr
     assert "the same command goes on" in stderr
     assert "kept of" in stdout
-    assert took < 30
     assert leases_of(options, 0) == []
     assert list((options["output_folder"] / ".img2dataset_unfinished").glob("00000-*"))
     # Another rank goes on at once, although leases would last for ten minutes.
@@ -213,25 +245,27 @@ def test_a_rank_that_is_asked_to_stop_gives_back_what_it_has_and_says_run_me_aga
     assert not (options["output_folder"] / ".img2dataset_unfinished").exists()
 
 
-@pytest.mark.parametrize("grace_s", [3, 60])
+@pytest.mark.parametrize(("grace_s", "seconds", "rows"), [(3, 60, 0), (450, 4, 2)])
 def test_downloads_under_way_have_their_share_of_the_grace(
-    grace_s: int, image_server: ImageServer, tmp_path: Path
+    grace_s: int, seconds: int, rows: int, image_server: ImageServer, tmp_path: Path
 ) -> None:
-    """A row is out for 4 s. Downloads have 0.4 s of three seconds' grace, and 8 s of a minute's."""
-    urls = [image_server.put("/grace.jpg", b"no image"), image_server.url(f"/slow/{grace_s}?seconds=4")]
+    """A row is out for some seconds. Downloads have 0.4 s of three seconds' grace, and 60 s of 450."""
+    slow = image_server.url(f"/slow/{grace_s}?seconds={seconds}")
+    urls = [image_server.put("/grace.jpg", b"no image"), slow]
     (tmp_path / "list.txt").write_text("\n".join(urls))
     process = start(
         url_list=tmp_path / "list.txt",
         output_folder=tmp_path / "out",
         processes_count=1,
         grace_s=grace_s,
+        timeout=100,
         output_format="webdataset",
     )
     wait_until(lambda: image_server.count(f"/slow/{grace_s}") > 0, process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == 143
-    assert len(read_dataset(tmp_path / "out").rows) == (2 if grace_s == 60 else 0)
+    assert len(read_dataset(tmp_path / "out").rows) == rows
 
 
 def test_a_signal_that_reaches_every_process_is_one_stop(options: dict[str, Any], expected: Dataset) -> None:
@@ -241,7 +275,7 @@ def test_a_signal_that_reaches_every_process_is_one_stop(options: dict[str, Any]
     os.killpg(process.pid, signal.SIGTERM)
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)  # and its script passes on what it was sent itself
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 75, stderr
     assert "worker process" not in stdout + stderr
     ended(start_rank(options, 0, 1))
@@ -295,7 +329,7 @@ def test_the_environment_says_which_rank_it_is(
 
 def test_two_runs_with_different_options_are_refused(options: dict[str, Any]) -> None:
     ranks = [start_rank({**options, "image_size": size}, rank, 2) for rank, size in ((0, 64), (1, 65))]
-    said = [process.communicate(timeout=120)[1] for process in ranks]
+    said = [process.communicate(timeout=240)[1] for process in ranks]
     assert sorted(process.returncode for process in ranks) == [0, 1], said
     refused = next(text for text, process in zip(said, ranks, strict=True) if process.returncode)
     assert refused.count("\n") == 1
@@ -314,11 +348,19 @@ def test_modes_that_begin_anew_are_refused(mode: str, options: dict[str, Any]) -
     assert not options["output_folder"].exists()
 
 
-def test_a_rank_beside_a_run_that_is_none_is_warned(options: dict[str, Any]) -> None:
+def test_a_rank_beside_a_run_that_is_none_is_warned(
+    options: dict[str, Any], image_server: ImageServer, tmp_path: Path
+) -> None:
+    # The run cannot end before the rank has begun.
+    gate = f"/later/{uuid4().hex}"
+    (tmp_path / "held.txt").write_text(options["url_list"].read_text() + image_server.url(gate))
+    options |= {"url_list": tmp_path / "held.txt", "timeout": 250, "deadline": 250}
     alone = start(**options)
     wait_for_shards(options, 1, alone)
-    stderr = ended(start_rank(options, 0, 2))
-    assert f"process {alone.pid} is writing to output_folder" in stderr
+    rank = start_rank(options, 0, 2)
+    wait_until(note_of(options, 0).exists, rank)
+    image_server.put(gate, photograph(80, 60))
+    assert f"process {alone.pid} is writing to output_folder" in ended(rank)
     ended(alone)
 
 
@@ -351,7 +393,7 @@ def test_leftovers_of_ranks_are_known_to_verify_and_to_overwrite(
     (leases / "00007.1").write_text("rank-00007 elsewhere.1-1-00000000")
     (leases / "member-rank-00007-elsewhere.1-1-00000000").write_text("rank-00007 elsewhere.1-1-00000000 3")
     verify = [COMMAND, "verify", str(options["output_folder"])]
-    checked = subprocess.run(verify, capture_output=True, text=True, timeout=60)
+    checked = subprocess.run(verify, capture_output=True, text=True, timeout=120)
     assert checked.returncode == 0, checked.stdout
     assert "leases" not in checked.stdout
     result = run(**{**options, "incremental_mode": "overwrite"})
@@ -366,7 +408,7 @@ def test_a_rank_waits_for_what_another_is_at(
     lines = write_list(tmp_path / "slow.txt", serve_photographs(image_server), 90).read_text().split()
     lines[35] = image_server.url("/slow/ranks?seconds=8")
     (tmp_path / "slow.txt").write_text("\n".join(lines))
-    options |= {"url_list": tmp_path / "slow.txt", "lease_s": 60}
+    options |= {"url_list": tmp_path / "slow.txt", "timeout": 60, "lease_s": 60}
     slow = start_rank(options, 1, 2)
     wait_until(lambda: image_server.count("/slow/ranks") > 0, slow)
     ended(start_rank(options, 0, 2))
@@ -435,13 +477,13 @@ def test_a_rank_that_waits_for_others_can_be_stopped(
     # Alone, it takes the other part too.
     wait_until(lambda: len(leases_of(options, 1)) == 2, busy)
     waiting = start_rank(options, 0, 2)
-    wait_until(lambda: (options["output_folder"] / RUNS_FOLDER / "members/rank-00000.json").exists(), waiting)
+    wait_until(note_of(options, 0).exists, waiting)
     time.sleep(3)
     waiting.send_signal(signal.SIGTERM)
-    _, stderr = waiting.communicate(timeout=60)
+    _, stderr = waiting.communicate(timeout=120)
     assert waiting.returncode == 75, stderr
     busy.send_signal(signal.SIGTERM)
-    busy.communicate(timeout=60)
+    busy.communicate(timeout=120)
     assert busy.returncode == 75
     assert not (options["output_folder"] / ".img2dataset_leases").exists()
 
@@ -467,8 +509,9 @@ def test_what_a_host_is_asked_is_bounded_for_all_ranks_together(
         else:
             times = server.times("/limited/ranks")
             assert len(times) == rows
-            # They are spaced where they are sent; on the way, on a busy machine, some come closer.
-            assert most_within(times, 2.0) <= 2 * 20 + 4
+            # They are spaced where they are sent, four seconds in all; on the way, on a busy machine, some
+            # are held up and come closer. Ranks that each had the bound would need one second.
+            assert most_within(times, 2.0) <= 3 * 20
             assert max(times) - min(times) >= 0.9 * (rows - 20) / 20
     assert len(read_rows(options["output_folder"])) == rows
 

@@ -26,7 +26,7 @@ from img2dataset.types import PlannedShard, ShardReport
 class Run:
     """Ranks over a list of 12 shards, in this process; they make nothing but statistics."""
 
-    def __init__(self, folder: Path, kind: str = "txt") -> None:
+    def __init__(self, folder: Path, kind: str = "txt", lease_s: float = 60) -> None:
         self.folder = folder / "out"
         self.folder.mkdir()
         path = folder / f"list.{kind}"
@@ -42,6 +42,7 @@ class Run:
                 "output_folder": str(self.folder),
                 "number_sample_per_shard": 5,
                 "processes_count": 2,
+                "lease_s": lease_s,
             }
         )
         self.reader = open_reader(self.options, 5)
@@ -122,11 +123,20 @@ def test_of_others_parts_a_rank_has_no_more_than_it_works_at(run: Run) -> None:
         target=lambda: given.extend(shard.shard_id for shard in share.shards_to_make(run.shards()))
     )
     thread.start()
-    time.sleep(2)
+    until = time.monotonic() + 60
+    while len(names_of_leases(run)) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(2)  # time for one more
     assert len(names_of_leases(run)) == 3
     share.close()
     thread.join()
     assert len(given) == 3
+
+
+def test_a_rank_gives_others_up_as_soon_as_its_options_say(tmp_path: Path) -> None:
+    share = Run(tmp_path, lease_s=7).share(0, 2)
+    assert share._leases._gone_s == 7
+    share.close()
 
 
 def names_of_leases(run: Run) -> list[str]:

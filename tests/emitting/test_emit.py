@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ def queued_again(environment: dict[str, str]) -> bool:
 
 
 # Much longer than any test waits for its end.
-LOOP = "for i in {1..600}; do sleep 0.1; done"
+LOOP = "for i in {1..6000}; do sleep 0.1; done"
 
 
 @pytest.mark.parametrize(
@@ -212,8 +213,9 @@ def test_a_task_of_slurm_is_queued_again_where_its_time_was_up(
     process = started_by_slurm(waits, environment, tmp_path)
     while not (tmp_path / "started").exists():
         assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(10 if out_of_time else 15)
-    assert process.wait(timeout=30) == status
+    assert process.wait(timeout=120) == status
     assert queued_again(environment) == again
 
 
@@ -228,7 +230,7 @@ def test_a_task_of_slurm_hears_a_signal_from_its_first_moment(
         f"unset BASH_ENV\ntrap 'case $BASH_COMMAND in {before}) trap - DEBUG; kill -{name} $$;; esac' DEBUG\n"
     )
     process = started_by_slurm(LOOP, {**environment, "BASH_ENV": str(hook)}, tmp_path)
-    assert process.wait(timeout=40) == 143
+    assert process.wait(timeout=120) == 143
     assert queued_again(environment) == again
 
 

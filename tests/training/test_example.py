@@ -50,7 +50,7 @@ def test_the_example_learns_and_downloads_each_image_once(
         [*launcher, str(REPOSITORY / "examples" / "train_on_urls.py"), *words],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
         cwd=REPOSITORY,
     )
     assert run.returncode == 0, run.stderr

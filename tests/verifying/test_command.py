@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -20,6 +21,7 @@ from img2dataset.errors import Img2datasetError
 from img2dataset.verifying import many_shards
 from img2dataset.verifying.command import run
 from img2dataset.work_line import QUIET_S
+from tests.distributing.clusters import children
 from tests.verifying.datasets import check, make_dataset
 
 PROGRAM = "import sys; from img2dataset.verifying.command import run; sys.exit(run(sys.argv[1:]))"
@@ -184,19 +186,23 @@ def put_a_pipe(path: Path) -> Path:
 
 
 def child_that_reads(parent: int, path: Path) -> int:
-    children = [folder for folder in Path("/proc").glob("[0-9]*") if parent_of(folder) == parent]
-    return next(
-        int(child.name)
-        for child in children
-        if any(os.readlink(file) == str(path) for file in child.joinpath("fd").iterdir())
-    )
+    """Waits for it: who opens a pipe wakes the other side before the file is among its own."""
+    until = time.monotonic() + 120
+    while True:
+        for child in children(parent):
+            if str(path) in files_of(child):
+                return child
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
-def parent_of(process: Path) -> int | None:
-    try:
-        return int(process.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None  # it has ended
+def files_of(process: int) -> list[str]:
+    found = []
+    with contextlib.suppress(OSError):  # it has ended
+        for file in Path(f"/proc/{process}/fd").iterdir():
+            with contextlib.suppress(OSError):  # it has been closed meanwhile
+                found.append(os.readlink(file))
+    return found
 
 
 def test_progress_is_told_shard_by_shard(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ LOOKING_SHARE = 0.2
 SAMPLES_INTERVAL_S = 5.0
 # Nobody has asked for so long: nobody watches, and nothing is read.
 WATCHED_S = 30.0
-# A browser that watches the end of a run is given so long to fetch it.
-LAST_VIEW_S = 2.0
+# The last look may take so long; then a browser that watches the end of a run is given so long to fetch it.
+LAST_LOOK_S, LAST_VIEW_S = 10.0, 2.0
 
 
 class LivePage:
@@ -115,6 +115,7 @@ class LivePage:
             self._closing = True
             self._changed.notify_all()
         if is_watched:
+            self._looking.join(LAST_LOOK_S)
             self._told_last.wait(LAST_VIEW_S)
         threading.Thread(target=self._server.close, daemon=True).start()
 

@@ -40,7 +40,7 @@ class Throughput:
             "ended": round(self.ended, 3),
             "at_work_s": round(self.at_work_s, 3),
             "pauses": self.pauses,
-            "step_s": round(self.step_s, 3),
+            "step_s": round(self.step_s, 6),
             "rows_per_second": [round(rows / self.step_s, 3) for rows in self.rows],
             "images_per_second": [round(images / self.step_s, 3) for images in self.images],
         }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import random
 import re
 import socket
 import subprocess
@@ -51,9 +53,17 @@ def test_help_says_how_it_is_used() -> None:
     assert (result.returncode, "usage: img2dataset watch OUTPUT" in result.stdout) == (0, True)
 
 
+def port_that_stays_free() -> int:
+    """Below those that the system gives to whoever asks for any, as the servers of other tests do."""
+    first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10_000, max(first_given, 20_000)), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
+
+
 def test_a_run_says_where_its_page_is_and_takes_the_port_that_it_is_given(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = port_that_stays_free()
     result = dashboard(tmp_path, dashboard_port=port)
     assert result.returncode == 0, result.stderr
     assert re.search(rf"live page at http://127\.0\.0\.1:{port}/\?token=\S{{20,}}", result.stderr)

@@ -9,10 +9,12 @@ import subprocess
 import threading
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.chromium import Browser
+from tests.pictures import photograph
 from tests.program.runs import COMMAND, run, serve_photographs, start
 from tests.servers import ImageServer
 
@@ -79,8 +81,12 @@ def numbers(browser: Browser) -> dict[str, int]:
 
 
 def test_the_page_follows_a_run_from_start_to_end(tmp_path: Path, image_server: ImageServer) -> None:
-    slow = options(tmp_path, image_server, dashboard=True, max_requests_per_second_per_host=40)
-    process = start(**slow)
+    # The last row is answered once the page has been seen in the middle of the run.
+    gate, rows = f"/later/{uuid4().hex}", ROWS + 1
+    held = options(tmp_path, image_server, dashboard=True, timeout=250, deadline=250)
+    with open(held["url_list"], "a") as file:
+        file.write(f"{image_server.url(gate)},the last\n")
+    process = start(**held)
     try:
         address = first_address(process)
         with Browser() as browser:
@@ -88,9 +94,10 @@ def test_the_page_follows_a_run_from_start_to_end(tmp_path: Path, image_server: 
             browser.wait(f"{STATE} === 'running'")
             browser.wait("/^[1-9]/.test(document.getElementById('parts-text').textContent)")
             during = numbers(browser)
+            image_server.put(gate, photograph(80, 60))
             browser.wait(f"{STATE} === 'ended'")
             after = numbers(browser)
-            assert process.wait(60) == 0
+            assert process.wait(120) == 0
             # It outlives its server: the images are in it.
             browser.wait("[...document.images].length > 0")
             browser.wait("[...document.images].every((image) => image.naturalWidth > 0)")
@@ -101,13 +108,13 @@ def test_the_page_follows_a_run_from_start_to_end(tmp_path: Path, image_server: 
     finally:
         process.kill()
     expected = statistics(tmp_path / "out")
-    assert 0 < sum(during.values()) < ROWS
+    assert 0 < sum(during.values()) < rows
     assert after == {
         "succeeded": expected["successes"],
         "failed to resize": expected["failed_to_resize"],
         "failed to download": expected["failed_to_download"],
     }
-    assert f"{ROWS} of {ROWS} rows" in text
+    assert f"{rows} of {rows} rows" in text
     assert "HTTP 404" in text
 
 
@@ -120,7 +127,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, image_server: ImageServer)
     assert process.stdout is not None
     yield process.stdout.readline().strip()
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
 
 
 @pytest.mark.parametrize("width", [1280, 390])

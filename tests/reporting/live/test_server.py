@@ -17,6 +17,7 @@ from img2dataset.errors import OutputError
 from img2dataset.reporting.live import LivePage, live_page, server
 from img2dataset.reporting.live.metrics import metrics_page
 from img2dataset.storage.locations import locate
+from tests.reporting.live.test_command import port_that_stays_free
 from tests.reporting.test_event_log import logged
 
 
@@ -33,7 +34,7 @@ def asked(
 ) -> tuple[int, str, dict[str, str]]:
     address = urlsplit(page.url)
     query = address.query if token is None else f"token={token}"
-    connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=60)
     joined = "&" if "?" in path else "?"
     method = headers.pop("method", "GET")
     connection.request(method, f"{path}{joined}{query}" if token != "" else path, headers=headers)
@@ -89,7 +90,7 @@ def test_the_page_listens_on_loopback_alone(page: LivePage) -> None:
 
 def is_closed(connection: socket.socket) -> bool:
     """Waits for it."""
-    connection.settimeout(30)
+    connection.settimeout(60)
     try:
         return connection.recv(1) == b""
     except TimeoutError:
@@ -100,13 +101,15 @@ def is_closed(connection: socket.socket) -> bool:
 
 def test_idle_connections_are_bounded_and_ended(page: LivePage) -> None:
     address = "127.0.0.1", urlsplit(page.url).port
+    began = time.monotonic()
     with contextlib.ExitStack() as stack:
         idle = [
             stack.enter_context(socket.create_connection(address)) for _ in range(server.MOST_CONNECTIONS)
         ]
         for _ in range(3):
             assert is_closed(stack.enter_context(socket.create_connection(address)))
-        assert not is_closed_now(idle[0])
+        # Others were refused; this one is ended for being idle alone, if the machine was as slow as that.
+        assert not is_closed_now(idle[0]) or time.monotonic() - began > server.HEAD_TIMEOUT_S
         # Byte by byte, a head is no more welcome.
         for _ in range(300):
             time.sleep(0.1)
@@ -132,8 +135,8 @@ def is_closed_now(connection: socket.socket) -> bool:
 
 
 def test_a_port_that_is_taken_is_not_the_end(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = port_that_stays_free()
+    with socket.create_server(("127.0.0.1", port)):
         page = LivePage(locate(str(tmp_path), "output_folder", OutputError), "out", dict, port)
         assert urlsplit(page.url).port != port
         page.close()

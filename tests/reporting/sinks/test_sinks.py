@@ -20,6 +20,7 @@ from img2dataset.reporting.events import EndEvent, RunEvent, TickEvent
 from img2dataset.reporting.facts import Facts
 from img2dataset.reporting.sinks import Sinks, SinkSettings
 from img2dataset.reporting.surroundings import Surroundings
+from tests.distributing.killing import lives
 from tests.installed_packages import Install
 from tests.program.runs import run, serve_photographs, write_list
 from tests.reporting.test_event_log import report
@@ -35,7 +36,8 @@ from img2dataset.reporting.sinks.sink import Sink, metrics
 class Recording(Sink):
     def begin(self, run, settings):
         self.path = os.path.join(os.environ["RECORDED"], "told")
-        with open(self.path + ".pid", "w") as file: file.write(str(os.getpid()))
+        with open(self.path + ".new", "w") as file: file.write(str(os.getpid()))
+        os.rename(self.path + ".new", self.path + ".pid")
         self.say("begin", run.url_list)
         if "exits" in run.url_list: raise SystemExit(3)
     def tick(self, tick, so_far):
@@ -155,12 +157,12 @@ def test_a_sink_that_hangs_ends_with_the_program(recording: Path, tmp_path: Path
     packages = f"{tmp_path / 'installed'}{os.pathsep}{Path.cwd()}"
     environment = {**os.environ, "PYTHONPATH": packages, "SINK_DOES": "hangs"}
     words = [sys.executable, "-c", ENDED_AT_ONCE, str(process_id)]
-    assert subprocess.run(words, env=environment, timeout=60, check=False).returncode == -signal.SIGKILL
-    sink = Path("/proc") / process_id.read_text()
-    gone_by = time.monotonic() + 30
-    while is_there := sink.exists() and "(zombie)" not in (sink / "status").read_text():
+    assert subprocess.run(words, env=environment, timeout=120, check=False).returncode == -signal.SIGKILL
+    sink = int(process_id.read_text())
+    gone_by = time.monotonic() + 60
+    while is_there := lives(sink):
         if time.monotonic() > gone_by:
-            os.kill(int(sink.name), signal.SIGKILL)
+            os.kill(sink, signal.SIGKILL)
             break
         time.sleep(0.05)
     assert not is_there
@@ -175,7 +177,7 @@ def test_a_sink_that_fails_is_told_of_once_and_no_more(
     sinks.take(RunEvent(100.0, "run", "driver", does, "incremental", Surroundings()))
     for _ in range(3000):
         sinks.take(tick(1))
-    sinks.close(wait_s=5)
+    sinks.close(wait_s=60)
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "the run goes on" in line
     assert "\x1b" not in line

@@ -33,7 +33,7 @@ TOGETHER = 8
 @pytest.fixture
 def gathering() -> Iterator[list[str]]:
     """URLs of as many images; 503 for all that come without the others."""
-    gate = threading.Barrier(TOGETHER, timeout=8)
+    gate = threading.Barrier(TOGETHER, timeout=50)
 
     class Gathering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -51,7 +51,10 @@ def gathering() -> Iterator[list[str]]:
         def log_message(self, *words: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gathering)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = TOGETHER  # else some are sent back, and come a second later
+
+    server = Server(("127.0.0.1", 0), Gathering)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield [f"http://127.0.0.1:{server.server_port}/{number}" for number in range(TOGETHER)]
@@ -65,7 +68,7 @@ def rows_of(urls: list[str]) -> list[dict[str, Any]]:
 
 
 def once() -> ImageLoader:
-    return ImageLoader(retries=0)
+    return ImageLoader(retries=0, timeout_s=100, deadline_s=100)
 
 
 def pictures_in(batches: Any) -> list[Any]:
