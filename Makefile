@@ -84,7 +84,7 @@ $(NEWEST)/.done: $(BUILT)
 	touch $@
 
 # The oldest that the training side, the readers of datasets and the sinks go with; some 6 GB.
-OPTIONAL := mlflow readers tensorboard training wandb
+OPTIONAL := lmdb mlflow readers tensorboard training wandb
 LOWEST_OPTIONAL := $(VENV)/lowest-optional-$(PYTHON_VERSION)
 test-lowest-optional: $(LOWEST_OPTIONAL)/.done
 	$(LOWEST_OPTIONAL)/bin/python -m pytest -m 'slow or not slow' tests/training tests/reporting/sinks \
