@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.program.runs import COMMAND, command_here
+from tests.work_lines import without_work_lines
 
 
 def consent(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -21,12 +21,6 @@ def consent(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
         )
     done.stderr = without_work_lines(done.stderr)
     return done
-
-
-def without_work_lines(said: str) -> str:
-    """Without how far it is, which a command tells that takes five seconds, on a busy machine any."""
-    lines = said.splitlines(keepends=True)
-    return "".join(line for line in lines if not re.match("img2dataset: (asking again|counting): ", line))
 
 
 def said(*words: object, **options: Any) -> str:

@@ -19,11 +19,12 @@ import pytest
 
 from tests.imaging.consent.builders import jpeg, saying, xmp_segment
 from tests.pictures import photograph
-from tests.program.consents import consent, document, listed, said, without_work_lines
+from tests.program.consents import consent, document, listed, said
 from tests.program.contract import Maker
 from tests.program.runs import COMMAND
 from tests.program.test_faults import wait_until
 from tests.servers import ImageServer
+from tests.work_lines import without_work_lines
 
 PICTURE = photograph(40, 30)
 # Nothing is waited for: neither a host that is away, nor a network.

@@ -17,6 +17,7 @@ from PIL import Image
 
 from img2dataset.errors import Img2datasetError, InputError
 from img2dataset.training import ImageTextDataset, caption_folder
+from tests.work_lines import without_work_lines
 
 COMMAND = str(Path(sys.executable).parent / "img2dataset")
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -320,7 +321,7 @@ def test_a_run_says_nothing_of_the_captions_that_it_is_to_make(tmp_path: Path) -
     folder = tmp_path / "10_dog"
     folder.mkdir()
     Image.new("RGB", (30, 20), (250, 30, 30)).save(folder / "a.png")
-    assert caption(tmp_path, "--captioner", "captioner:Captioner").stderr == ""
+    assert without_work_lines(caption(tmp_path, "--captioner", "captioner:Captioner").stderr) == ""
 
 
 def test_a_folder_in_which_nothing_can_be_noted_is_named(tmp_path: Path) -> None:
