@@ -43,7 +43,7 @@ demo: $(VENV)/.base
 
 # Most tests wait rather than compute: more processes than cores. The tests of a file share servers, so they stay
 # together; in the order of the files, as those with few tests have the longest.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
