@@ -112,7 +112,7 @@ def test_rows_with_pictures_may_have_other_columns_than_the_first() -> None:
 
 
 def test_a_record_batch_is_a_list(folder: Path) -> None:
-    batch = pa.record_batch({"image": ["a.jpg"], "caption": ["x"]})
+    batch = pa.RecordBatch.from_pydict({"image": ["a.jpg"], "caption": ["x"]})
     assert ImageTextDataset(batch, base_path=folder)[0]["caption"] == "x"
 
 
