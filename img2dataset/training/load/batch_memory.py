@@ -23,19 +23,33 @@ _of_thread = threading.local()
 _places: dict[int, tuple[weakref.ref[torch.Tensor], _Block, int]] = {}
 
 
+class _Batches:
+    """What ``collation`` has taken of a stream."""
+
+    def __init__(self) -> None:
+        self.length = 1
+        self.has_one_ended = False
+
+    def were_taken(self, numbers: Sequence[int]) -> None:
+        """So many samples make a batch, given by their numbers in the stream."""
+        are_beside = all(number == numbers[0] + place for place, number in enumerate(numbers))
+        self.length = len(numbers) if are_beside else 1
+        self.has_one_ended = True
+
+
 class _Block:
     """Float32 tensors of one shape, one after the other, ``count`` at most.
 
     Args:
         count: how many.
-        stream: whose samples they are of; None: a dataset's that knew the batch.
+        batches: of the stream whose samples they are of; None: of a dataset that knew the batch.
         first: the number of the first of them in its stream.
     """
 
-    def __init__(self, count: int, stream: StreamBlocks | None = None, first: int = 0) -> None:
+    def __init__(self, count: int, batches: _Batches | None = None, first: int = 0) -> None:
         self._count, self._taken = count, 0
         self._memory: torch.Tensor | None = None
-        self.stream = stream
+        self.batches = batches
         self.first = first
 
     def take(self, shape: tuple[int, ...]) -> torch.Tensor | None:
@@ -53,10 +67,6 @@ class _Block:
     def end(self) -> int:
         """The number of the next in its stream."""
         return self.first + self._taken
-
-    def close(self) -> None:
-        """Give no more."""
-        self._count = self._taken
 
     @property
     def is_full(self) -> bool:
@@ -77,20 +87,15 @@ class StreamBlocks:
     """
 
     def __init__(self) -> None:
-        self._batch = 1
-        self._block = _Block(1, self)
+        self._batches = _Batches()
+        self._block = _Block(1, self._batches)
 
     def one_sample(self) -> contextlib.AbstractContextManager[None]:
         """Have ``room`` give the next place, in this thread."""
-        if self._block.is_full:
-            self._block = _Block(self._batch, self, self._block.end)
+        if self._block.is_full or self._batches.has_one_ended:
+            self._batches.has_one_ended = False
+            self._block = _Block(self._batches.length, self._batches, self._block.end)
         return _giving_places_of(self._block)
-
-    def were_taken(self, numbers: Sequence[int]) -> None:
-        """So many samples were collated, given by their numbers in the stream: the next batch begins."""
-        are_beside = all(number == numbers[0] + place for place, number in enumerate(numbers))
-        self._batch = len(numbers) if are_beside else 1
-        self._block.close()
 
 
 def one_block(count: int) -> contextlib.AbstractContextManager[None]:
@@ -123,9 +128,9 @@ def as_one(tensors: Sequence[Any]) -> torch.Tensor | None:
     blocks = {block for block, _ in places}
     if None in blocks or not blocks:
         return None
-    [stream, *others] = {block.stream for block in blocks}
-    if stream is not None and not others:
-        stream.were_taken([block.first + place for block, place in places])
+    [batches, *others] = {block.batches for block in blocks}
+    if batches is not None and not others:
+        batches.were_taken([block.first + place for block, place in places])
     block, first = places[0]
     if places != [(block, first + number) for number in range(len(places))]:
         return None

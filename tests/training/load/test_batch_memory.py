@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import tarfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,22 @@ def test_samples_of_a_stream_in_another_order_lie_each_by_itself() -> None:
     other = StreamBlocks()
     assert as_one([*tensors[:2], *made(other, 2)]) is None
     assert as_one([tensors[0], torch.zeros(SHAPE)]) is None
+
+
+def test_a_block_is_gone_with_its_last_sample() -> None:
+    blocks = StreamBlocks()
+    as_one(made(blocks, 4))
+    tensors = made(blocks, 4)
+    memory = weakref.ref(tensors[0].untyped_storage())
+    whole = as_one(tensors)
+    gc.disable()
+    try:
+        del blocks, tensors
+        assert memory() is not None
+        del whole
+        assert memory() is None
+    finally:
+        gc.enable()
 
 
 def test_a_sample_of_a_stream_is_saved_as_the_tensor_that_it_is() -> None:
