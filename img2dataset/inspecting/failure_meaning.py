@@ -28,7 +28,7 @@ def meaning_of(message: str, status: str | None = None) -> str:
     try:
         failure = of_text(message)
         advice = failure.kind.advice
-        if message.startswith("HTTP ") and failure.detail.isdecimal():
+        if failure.kind.text == "HTTP " and failure.detail:
             parts.append(_answer(int(failure.detail)))
     except KeyError:
         pass  # of 1.47.0, whose messages are those of the libraries that it uses

@@ -105,6 +105,7 @@ def test_a_failed_row_is_shown_with_what_its_failure_means(
         ("HTTP 404", "Not Found; it does not pass"),
         ("HTTP 503", "Service Unavailable; it can pass"),
         ("HTTP 799", "which no standard knows"),
+        ("HTTP 402: " + 5000 * "9", "it does not pass by itself; the site"),
         ("timeout: connect", "a higher --timeout"),
         ("image too small", "a filter of yours"),
         ("HTTP Error 500: Internal Server Error", "it can pass"),

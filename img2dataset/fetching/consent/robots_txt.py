@@ -41,9 +41,10 @@ LONGEST_CRAWL_DELAY_S = 60.0
 # Licences of one robots.txt that are asked for.
 MOST_LICENSES = 3
 _NO_LICENSES = frozenset({"/robots.txt", "/.well-known/tdmrep.json"})
-_RATE = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*([smh]?)", re.IGNORECASE)
-# Such as "2.5"; float() reads more, and what is no number to others is none here.
-_DELAY = re.compile(r"[0-9]{1,9}(?:\.[0-9]*)?|\.[0-9]+")
+# Without regard to case, [s] is "ſ" as well, unless it is of ASCII alone.
+_RATE = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{1,9})\s*([smh]?)", re.IGNORECASE | re.ASCII)
+# Such as "2.5", of any length, as "never" is written. float() reads more, which is no number to others.
+_DELAY = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _SECONDS_OF = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 

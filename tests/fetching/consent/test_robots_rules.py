@@ -172,6 +172,9 @@ def test_the_longest_rule_that_matches_counts(lines: list[str], path: str, may: 
         (["Request-rate: 2/1m"], 30.0),
         (["Crawl-delay: 5", "Request-rate: 1/4s 0000-0700"], 5.0),
         (["Crawl-delay: 86400"], 60.0),
+        (["Crawl-delay: 9999999999"], 60.0),
+        (["Crawl-delay: " + 5000 * "9"], 60.0),
+        (["Request-rate: 1/5\u017f"], 5.0),
         (
             [
                 "Crawl-delay: nan",
