@@ -103,7 +103,7 @@ def to_uri(text: str, more_schemes: Collection[str] = ()) -> str:
     """
     if len(text) <= MAX_URL_CHARACTERS and _ALREADY_URI.fullmatch(text):
         return text
-    text = _stripped(text)
+    text = stripped(text)
     scheme = scheme_of(text)
     if scheme == "data":
         return text
@@ -121,7 +121,7 @@ def to_uri(text: str, more_schemes: Collection[str] = ()) -> str:
     return f"{scheme}://{_authority(authority)}{path if path.startswith('/') else '/' + path}"
 
 
-def _stripped(text: str) -> str:
+def stripped(text: str) -> str:
     """Without what browsers take away: white space around, tabs and line ends anywhere."""
     return text.strip(_WHITESPACE).translate(_TABS_AND_LINE_ENDS)
 
@@ -141,7 +141,7 @@ def redirect_target(base: str, location: bytes) -> str:
     Raises:
         UrlRefused: as ``to_uri``; also for ``data:``, which no server may send us to.
     """
-    text = _stripped(_text_of(location)).partition("#")[0]
+    text = stripped(_text_of(location)).partition("#")[0]
     scheme = scheme_of(text)
     own_scheme = scheme_of(base)
     if scheme == "data":

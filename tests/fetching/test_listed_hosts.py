@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from img2dataset.fetching.listed_hosts import listed_host
+from img2dataset.fetching.listed_hosts import _of_authority, listed_host
 from img2dataset.fetching.urls import host_and_port, to_uri
 
 # What browsers read too, and with it the program.
@@ -18,6 +18,8 @@ ASKED = {
     "http:///example.org/a.jpg": "example.org",
     "http:example.org/a.jpg": "example.org",
     " http://example.org/a.jpg ": "example.org",
+    "http://example.org \n": "example.org",
+    "http://example.org?a ": "example.org",
     "http://example.org\\a.jpg": "example.org",
     "http://b\u00fccher.example/a.jpg": "xn--bcher-kva.example",
     "http://exa%6Dple.org/a.jpg": "example.org",
@@ -40,6 +42,13 @@ NOT_ASKED = {
 def test_the_host_of_a_listed_url_is_the_one_that_is_asked(url: str, host: str) -> None:
     assert listed_host(url) == host
     assert host_and_port(to_uri(url))[0].removesuffix(".").lower() == host
+
+
+def test_what_is_long_before_the_first_slash_is_not_remembered() -> None:
+    remembered = _of_authority.cache_info().currsize
+    for number in range(3):
+        assert listed_host(f"http://example.org?{number}{'a' * 10_000}") == "example.org"
+    assert _of_authority.cache_info().currsize == remembered
 
 
 @pytest.mark.parametrize(("url", "host"), NOT_ASKED.items())
