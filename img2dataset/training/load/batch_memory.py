@@ -31,8 +31,8 @@ class _Batches:
         self.has_one_ended = False
 
     def were_taken(self, numbers: Sequence[int]) -> None:
-        """So many samples make a batch, given by their numbers in the stream."""
-        are_beside = all(number == numbers[0] + place for place, number in enumerate(numbers))
+        """So many samples make a batch, given by their numbers in the stream; none if it has others too."""
+        are_beside = bool(numbers) and list(numbers) == list(range(numbers[0], numbers[0] + len(numbers)))
         self.length = len(numbers) if are_beside else 1
         self.has_one_ended = True
 
@@ -48,6 +48,7 @@ class _Block:
 
     def __init__(self, count: int, batches: _Batches | None = None, first: int = 0) -> None:
         self._count, self._taken = count, 0
+        self._handed_over: set[int] = set()
         self._memory: torch.Tensor | None = None
         self.batches = batches
         self.first = first
@@ -73,8 +74,24 @@ class _Block:
         """Whether no more can be taken."""
         return self._taken == self._count
 
-    def of(self, first: int, count: int) -> torch.Tensor:
-        """So many of them, as one tensor."""
+    def holds(self, tensor: torch.Tensor, place: int) -> bool:
+        """Whether a tensor is still the one taken there: ``unsqueeze_`` or setting ``data`` makes another."""
+        assert self._memory is not None
+        own = self._memory[place]
+        return (
+            tensor.data_ptr() == own.data_ptr()
+            and tensor.dtype == own.dtype
+            and tensor.shape == own.shape
+            and tensor.stride() == own.stride()
+            and not tensor.requires_grad
+        )
+
+    def hand_over(self, first: int, count: int) -> torch.Tensor | None:
+        """So many of them, as one tensor; None if another batch has one of them already."""
+        places = range(first, first + count)
+        if not self._handed_over.isdisjoint(places):
+            return None
+        self._handed_over.update(places)
         assert self._memory is not None
         return self._memory[first : first + count]
 
@@ -123,18 +140,22 @@ def room(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def as_one(tensors: Sequence[Any]) -> torch.Tensor | None:
-    """Tensors of ``room`` that lie one after the other, as one; None for all others."""
+    """Tensors of ``room`` that lie one after the other, as one; None for all others.
+
+    None for a single one, too, whose copy costs little: whoever collates one sample often keeps it.
+    """
     places = [_place(tensor) for tensor in tensors]
-    blocks = {block for block, _ in places}
-    if None in blocks or not blocks:
+    streams = {block.batches if block is not None else None for block, _ in places}
+    for batches in streams:
+        if batches is not None:
+            numbers = [block.first + place for block, place in places] if len(streams) == 1 else []
+            batches.were_taken(numbers)
+    if len(places) < 2:
         return None
-    [batches, *others] = {block.batches for block in blocks}
-    if batches is not None and not others:
-        batches.were_taken([block.first + place for block, place in places])
     block, first = places[0]
-    if places != [(block, first + number) for number in range(len(places))]:
+    if block is None or places != [(block, first + number) for number in range(len(places))]:
         return None
-    whole: torch.Tensor = block.of(first, len(places))
+    whole: torch.Tensor | None = block.hand_over(first, len(places))
     return whole
 
 
@@ -147,7 +168,9 @@ def _note(tensor: torch.Tensor, block: _Block, place: int) -> None:
 def _place(tensor: Any) -> tuple[Any, int]:
     """The block of a tensor and its place there; (None, 0) for a tensor that lies in none."""
     reference, block, place = _places.get(id(tensor), (None, None, 0))
-    return (block, place) if reference is not None and reference() is tensor else (None, 0)
+    if reference is None or block is None or reference() is not tensor or not block.holds(tensor, place):
+        return None, 0
+    return block, place
 
 
 def _memory(shape: tuple[int, ...]) -> torch.Tensor:

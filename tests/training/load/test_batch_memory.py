@@ -6,6 +6,7 @@ import gc
 import io
 import tarfile
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def test_tensors_of_one_block_are_one_without_a_copy() -> None:
     assert whole.shape == (4, *SHAPE)
     assert whole[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
     assert whole.data_ptr() == tensors[0].data_ptr()
-    part = as_one(tensors[1:3])
+    with one_block(4):
+        part = as_one(filled(4)[1:3])
     assert part is not None
     assert part[:, 0, 0, 0].tolist() == [1, 2]
 
@@ -88,7 +90,7 @@ def test_batches_of_a_stream_are_one_from_the_second_on() -> None:
     assert as_one(made(blocks, 5)) is None
     assert as_one(made(blocks, 5)) is not None
     begun = made(blocks, 1)
-    assert as_one(begun) is not None  # collated alone
+    assert as_one(begun) is None  # collated alone
     assert as_one(made(blocks, 2)) is None
     assert as_one(made(blocks, 2)) is not None
 
@@ -104,6 +106,54 @@ def test_samples_of_a_stream_in_another_order_lie_each_by_itself() -> None:
     other = StreamBlocks()
     assert as_one([*tensors[:2], *made(other, 2)]) is None
     assert as_one([tensors[0], torch.zeros(SHAPE)]) is None
+
+
+def test_memory_is_handed_over_once_and_never_that_of_a_single_sample() -> None:
+    blocks = StreamBlocks()
+    tensors = made(blocks, 1)
+    assert as_one(tensors) is None
+    as_one(made(blocks, 3))
+    tensors = made(blocks, 3)
+    assert as_one(tensors[:2]) is not None
+    assert as_one(tensors) is None
+    assert as_one(tensors[1:]) is None
+    samples = [{"img": tensor.fill_(1)} for tensor in made(blocks, 2)]
+    one, other = collate(samples), collate(samples)
+    one["img"] += 1
+    assert torch.equal(other["img"], torch.ones(2, *SHAPE))
+    batch = collate([sample := {"img": made(blocks, 1)[0].fill_(1)}])
+    batch["img"] += 1
+    assert torch.equal(sample["img"], torch.ones(SHAPE))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensor: tensor.unsqueeze_(0),
+        lambda tensor: tensor.transpose_(1, 2),
+        lambda tensor: setattr(tensor, "data", tensor.flip(-1)),
+        lambda tensor: setattr(tensor, "data", tensor.half()),
+        lambda tensor: tensor.requires_grad_(),
+    ],
+)
+def test_a_tensor_that_was_made_another_is_stacked_as_it_is(change: Callable[[torch.Tensor], Any]) -> None:
+    blocks = StreamBlocks()
+    as_one(made(blocks, 2))
+    tensors = [tensor.copy_(torch.rand(SHAPE)) for tensor in made(blocks, 2)]
+    for tensor in tensors:
+        change(tensor)
+    batch = collate([{"img": tensor} for tensor in tensors])["img"]
+    assert torch.equal(batch, torch.stack(tensors))
+    assert (batch.dtype, batch.requires_grad) == (tensors[0].dtype, tensors[0].requires_grad)
+
+
+def test_streams_whose_samples_are_mixed_have_no_blocks() -> None:
+    for others in (made(StreamBlocks(), 1), [torch.zeros(SHAPE)]):
+        blocks = StreamBlocks()
+        as_one(made(blocks, 4))
+        assert as_one([*made(blocks, 4), *others]) is None
+        one, other = made(blocks, 2)
+        assert one.untyped_storage().data_ptr() != other.untyped_storage().data_ptr()
 
 
 def test_a_block_is_gone_with_its_last_sample() -> None:
