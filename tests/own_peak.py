@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def of_its_own(command: Sequence[str]) -> list[str]:
+def with_own_peak(command: Sequence[str]) -> list[str]:
     """The command, so that ``ru_maxrss`` of its process is its own.
 
     The peak of a process begins with that of the one that started it, and that of a process of tests is what

@@ -12,7 +12,7 @@ from img2dataset.fetching.urls import UrlRefused, host_and_port, stripped, to_ur
 
 # One that stands as it is asked: names, and IPv4 addresses of four decimal numbers.
 _USUAL = re.compile(r"(?:[A-Za-z0-9_-]+\.)*[A-Za-z][A-Za-z0-9_-]*\.?(?::[0-9]{1,5})?")
-# What is no name may stand there too, as long as the URL.
+# Of a name; what stands in its place can be as long as the URL.
 _MOST_CHARACTERS = 253
 
 
@@ -23,23 +23,23 @@ def listed_host(url: str | None) -> str:
     as other programs may have asked for, what stands there, 253 characters at most.
     """
     scheme, _, rest = (url or "").partition("://")
-    between, slash, _ = rest.partition("/")
+    authority, slash, _ = rest.partition("/")
     if ":" in scheme:
-        between = ""  # such as data:, whose bytes may have slashes
+        authority = ""  # such as data:, whose bytes may have slashes
     if not slash:
-        between = stripped(between)  # the end of the URL, and what stands around that
-    if between:
+        authority = stripped(authority)  # the end of the URL, and what stands around that
+    if authority:
         # A long one is hardly met again, and would be remembered whole.
-        return (_of_authority if len(between) <= _MOST_CHARACTERS else _read)(between)
+        return (_of_authority if len(authority) <= _MOST_CHARACTERS else _read)(authority)
     # Written in a way that browsers read too, such as with backslashes; or no host at all.
     return _as_asked(url) if url else ""
 
 
-def _read(between: str) -> str:
-    if _USUAL.fullmatch(between):
-        return between.partition(":")[0].removesuffix(".").lower()[:_MOST_CHARACTERS]
-    as_it_stands = between.partition("?")[0].partition("#")[0].rpartition("@")[2].partition(":")[0].lower()
-    return _as_asked(f"http://{between}/") or as_it_stands[:_MOST_CHARACTERS]
+def _read(authority: str) -> str:
+    if _USUAL.fullmatch(authority):
+        return authority.partition(":")[0].removesuffix(".").lower()[:_MOST_CHARACTERS]
+    as_it_stands = authority.partition("?")[0].partition("#")[0].rpartition("@")[2].partition(":")[0].lower()
+    return _as_asked(f"http://{authority}/") or as_it_stands[:_MOST_CHARACTERS]
 
 
 _of_authority = functools.lru_cache(40_000)(_read)

@@ -13,7 +13,7 @@ import pytest
 from img2dataset.fetching import Fetcher, FetchSettings
 from img2dataset.types import Fetched, Row
 from tests.fetching.download_all import HANG_GUARD_S, download_all
-from tests.own_peak import of_its_own
+from tests.own_peak import with_own_peak
 from tests.servers import ImageServer
 
 MEBIBYTE = 1 << 20
@@ -49,7 +49,7 @@ def test_two_hundred_large_bodies_pass_through_a_small_budget(image_server: Imag
     size, budget = 20 * 1000 * 1000, 64 * MEBIBYTE
     count = 200 if kind == "long-body" else 60
     url = image_server.url(f"/{kind}?size={size}")
-    command = of_its_own([sys.executable, "-c", PROGRAM, url, str(count), str(budget)])
+    command = with_own_peak([sys.executable, "-c", PROGRAM, url, str(count), str(budget)])
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=280, check=True)
     result = json.loads(run.stdout)
     assert result["failures"] == []

@@ -18,7 +18,7 @@ from img2dataset.imaging.header import read_header
 from img2dataset.imaging.memory import LARGE_BYTES, decoding_bytes, most_bytes
 from img2dataset.options import ImageOptions
 from tests.imaging.odd_files import png, saved
-from tests.own_peak import of_its_own
+from tests.own_peak import with_own_peak
 from tests.pictures import photograph
 
 SIDE = 2000
@@ -59,7 +59,7 @@ def test_decoding_takes_no_more_memory_than_the_header_foretells(name: str, tmp_
     small = saved(PLAIN.resize((20, 20)), "PNG")
     (tmp_path / "small").write_bytes(small)
     command = [sys.executable, "-c", MEASURE, str(tmp_path / "image"), str(tmp_path / "small")]
-    ended = subprocess.run(of_its_own(command), capture_output=True, text=True, check=True, timeout=240)
+    ended = subprocess.run(with_own_peak(command), capture_output=True, text=True, check=True, timeout=240)
     foretold = decoding_bytes(body, read_header(body), shrunk=False)
     # What libraries load on their first image of a kind.
     assert int(ended.stdout) <= foretold + 16 * MEGABYTE

@@ -20,7 +20,7 @@ from img2dataset.imaging.shrinking import shrink_jpeg
 from tests.fuzzing import native, native_seeds
 from tests.imaging import hand_made_jpegs as made
 from tests.imaging.odd_files import Pixels, psnr, saved, stored
-from tests.own_peak import of_its_own
+from tests.own_peak import with_own_peak
 from tests.pictures import photograph, photograph_pixels
 
 WHOLE = Shortcuts()
@@ -210,7 +210,7 @@ assert all(not_taken(body) for body in bodies)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     folder = Path(__file__).parents[2]
-    command = of_its_own([sys.executable, "-c", program])
+    command = with_own_peak([sys.executable, "-c", program])
     said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     assert int(said.stdout) < 20_000
 

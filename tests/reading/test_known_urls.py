@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from img2dataset.errors import InputError, OutputError
 from img2dataset.reading import KnownUrls, sorted_hashes
 from img2dataset.reading.sorted_hashes import DTYPE, SortedHashes, url_hashes
-from tests.own_peak import of_its_own
+from tests.own_peak import with_own_peak
 from tests.reading.test_streaming import CountingFile
 from tests.working.shards import input_table, settings_for, write_shard
 
@@ -43,7 +43,7 @@ def has(known, *urls):
 
 
 def run_python(program, *arguments):
-    command = of_its_own([sys.executable, "-c", program, *map(str, arguments)])
+    command = with_own_peak([sys.executable, "-c", program, *map(str, arguments)])
     return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 

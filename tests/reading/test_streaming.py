@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from tests.own_peak import of_its_own
+from tests.own_peak import with_own_peak
 
 ROWS = 300_000
 
@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_list(tmp_path, input_format):
     def peak(count):
         path = write_big_list(tmp_path, input_format, count)
         done = subprocess.run(
-            of_its_own([sys.executable, "-c", MEASURE, str(path), input_format]),
+            with_own_peak([sys.executable, "-c", MEASURE, str(path), input_format]),
             capture_output=True,
             text=True,
             check=True,

@@ -30,8 +30,10 @@ LOOKING_SHARE = 0.2
 SAMPLES_INTERVAL_S = 5.0
 # Nobody has asked for so long: nobody watches, and nothing is read.
 WATCHED_S = 30.0
-# The last look may take so long; then a browser that watches the end of a run is given so long to fetch it.
-LAST_LOOK_S, LAST_VIEW_S = 10.0, 2.0
+# The last look at the folder of a run that has ended may take so long.
+LAST_LOOK_S = 10.0
+# Then a browser that watches has so long to fetch the last view.
+LAST_VIEW_S = 2.0
 
 
 class LivePage:

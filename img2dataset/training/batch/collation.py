@@ -43,9 +43,6 @@ class Collate:
 
     Samples that are None were skipped and are left out.
 
-    A batch may lie in the memory of its samples. Where those are kept, to be collated again, and batches are
-    changed in place, the samples must be copied first.
-
     Args:
         pad_id: what tokens are padded with; by name, for several tokenizers; None: what their tokenizer says,
             else 0.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from img2dataset.errors import OptionError
@@ -70,9 +71,11 @@ class StreamOfShards(torch.utils.data.IterableDataset, ABC):  # type: ignore[mis
             random.Random(number_of(self.seed or 0, epoch)).shuffle(shards)
         mine = shards[self.rank * workers + worker_id :: self.world_size * workers]
         samples = (sample for number, name in mine for sample in self._read(number, name))
-        blocks = StreamBlocks()
+        # Only where each sample goes to collation at once: one that is kept, to be collated again, would
+        # change with the batch that it was in.
+        blocks = StreamBlocks() if worker is not None and worker.dataset is self else None
         for sample in self._shuffled(samples, epoch):
-            with blocks.one_sample():
+            with blocks.one_sample() if blocks is not None else nullcontext():
                 finished = finished_sample(sample, self.image, self.transforms, self.seed, epoch)
             yield finished
 

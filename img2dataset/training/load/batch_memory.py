@@ -23,18 +23,18 @@ _of_thread = threading.local()
 _places: dict[int, tuple[weakref.ref[torch.Tensor], _Block, int]] = {}
 
 
-class _Batches:
-    """What ``collation`` has taken of a stream."""
+class _BatchLength:
+    """How many samples of a stream ``collation`` takes together, as far as it has been seen."""
 
     def __init__(self) -> None:
-        self.length = 1
-        self.has_one_ended = False
+        self.samples = 1
+        self.has_batch_ended = False
 
     def were_taken(self, numbers: Sequence[int]) -> None:
         """So many samples make a batch, given by their numbers in the stream; none if it has others too."""
         are_beside = bool(numbers) and list(numbers) == list(range(numbers[0], numbers[0] + len(numbers)))
-        self.length = len(numbers) if are_beside else 1
-        self.has_one_ended = True
+        self.samples = len(numbers) if are_beside else 1
+        self.has_batch_ended = True
 
 
 class _Block:
@@ -42,15 +42,15 @@ class _Block:
 
     Args:
         count: how many.
-        batches: of the stream whose samples they are of; None: of a dataset that knew the batch.
+        length: what the stream knows of its batches; None: a dataset's, which knew the batch.
         first: the number of the first of them in its stream.
     """
 
-    def __init__(self, count: int, batches: _Batches | None = None, first: int = 0) -> None:
+    def __init__(self, count: int, length: _BatchLength | None = None, first: int = 0) -> None:
         self._count, self._taken = count, 0
         self._handed_over: set[int] = set()
         self._memory: torch.Tensor | None = None
-        self.batches = batches
+        self.length = length
         self.first = first
 
     def take(self, shape: tuple[int, ...]) -> torch.Tensor | None:
@@ -97,21 +97,21 @@ class _Block:
 
 
 class StreamBlocks:
-    """The blocks of a stream's samples, for one way through it.
+    """The blocks of a stream's samples, for one way through it in a worker that hands each to ``collation``.
 
     The first batch is stacked as ever, and tells how long the next is. Where samples are taken in another
     order than they were made in, or some left out, there are no blocks: one sample would keep all its block.
     """
 
     def __init__(self) -> None:
-        self._batches = _Batches()
-        self._block = _Block(1, self._batches)
+        self._length = _BatchLength()
+        self._block = _Block(1, self._length)
 
     def one_sample(self) -> contextlib.AbstractContextManager[None]:
-        """Have ``room`` give the next place, in this thread."""
-        if self._block.is_full or self._batches.has_one_ended:
-            self._batches.has_one_ended = False
-            self._block = _Block(self._batches.length, self._batches, self._block.end)
+        """While one sample is made in this thread, ``room`` gives the next tensor of the block."""
+        if self._block.is_full or self._length.has_batch_ended:
+            self._length.has_batch_ended = False
+            self._block = _Block(self._length.samples, self._length, self._block.end)
         return _giving_places_of(self._block)
 
 
@@ -145,11 +145,11 @@ def as_one(tensors: Sequence[Any]) -> torch.Tensor | None:
     None for a single one, too, whose copy costs little: whoever collates one sample often keeps it.
     """
     places = [_place(tensor) for tensor in tensors]
-    streams = {block.batches if block is not None else None for block, _ in places}
-    for batches in streams:
-        if batches is not None:
+    streams = {block.length if block is not None else None for block, _ in places}
+    for length in streams:
+        if length is not None:
             numbers = [block.first + place for block, place in places] if len(streams) == 1 else []
-            batches.were_taken(numbers)
+            length.were_taken(numbers)
     if len(places) < 2:
         return None
     block, first = places[0]

@@ -6,7 +6,7 @@ import gc
 import io
 import tarfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -208,8 +208,9 @@ def test_batches_are_what_stacked_samples_are(rows: Any, workers: int, normalize
     assert torch.equal(torch.cat([batch[0] for batch in others]), expected)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_of_tars_are_what_stacked_samples_are(tmp_path: Path, workers: int) -> None:
+@pytest.fixture
+def tars(tmp_path: Path) -> TarStream:
+    """Two of eleven samples each."""
     for shard in range(2):
         with tarfile.open(tmp_path / f"{shard}.tar", "w") as tar:
             for number in range(11):
@@ -217,17 +218,53 @@ def test_batches_of_tars_are_what_stacked_samples_are(tmp_path: Path, workers: i
                 member = tarfile.TarInfo(f"{number}.jpg")
                 member.size = len(body)
                 tar.addfile(member, io.BytesIO(body))
-    stream = TarStream(
-        tmp_path, img_transform={"resize": [24, 32], "random_crop": [20, 20], "normalize": True}
-    )
-    expected = {sample["index"]: sample["img"] for sample in stream}
+    return TarStream(tmp_path, img_transform={"resize": [24, 32], "random_crop": [20, 20]})
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_tars_are_what_stacked_samples_are(tars: TarStream, workers: int) -> None:
+    expected = {sample["index"]: sample["img"] for sample in tars}
     assert len(expected) == 22
     for size in (1, 3, 4, 22, 100):
-        batches = list(DataLoader(stream, size, num_workers=workers, collate_fn=collate))
-        found = dict(zip((number for batch in batches for number in batch["index"].tolist()),
-                         torch.cat([batch["img"] for batch in batches]), strict=True))  # fmt: skip
+        batches = list(DataLoader(tars, size, num_workers=workers, collate_fn=collate))
+        indices = [number for batch in batches for number in batch["index"].tolist()]
+        found = dict(zip(indices, torch.cat([batch["img"] for batch in batches]), strict=True))
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[index], expected[index]) for index in expected)
+
+
+def test_batches_of_a_stream_in_a_worker_are_one_block(tars: TarStream) -> None:
+    batches = list(DataLoader(tars, 4, num_workers=1, collate_fn=collate))
+    assert [len(batch["img"]) for batch in batches] == [4, 4, 4, 4, 4, 2]
+    # The block of the last batch was made for a whole one.
+    sizes = {batch["img"].untyped_storage().nbytes() // batch["img"][0].nbytes for batch in batches}
+    assert sizes == {4}
+
+
+class Again(torch.utils.data.IterableDataset[Any]):
+    """Gives what it has kept of a stream, twice."""
+
+    def __init__(self, stream: TarStream) -> None:
+        self.stream = stream
+
+    def __iter__(self) -> Iterator[Any]:
+        kept = []
+        for sample in self.stream:
+            kept.append(sample)
+            yield sample
+        yield from kept
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_that_are_kept_are_not_changed_with_their_batch(tars: TarStream, workers: int) -> None:
+    expected = {sample["index"]: sample["img"] for sample in tars}
+    seen = []
+    for batch in DataLoader(Again(tars), 4, num_workers=workers, collate_fn=collate):
+        for index, image in zip(batch["index"].tolist(), batch["img"], strict=True):
+            assert torch.equal(image, expected[index])
+            seen.append(index)
+        batch["img"].mul_(2)
+    assert sorted(seen) == sorted([*expected, *expected])
 
 
 def test_skipped_replaced_and_changed_samples_are_in_their_places(rows: Any, tmp_path: Path) -> None:
