@@ -112,7 +112,9 @@ def _emulator(name: str, port: int, folder: Path) -> Emulator:
         program = str(NPM_PACKAGES / "s3rver")
         where = ["--directory", str(folder / "data"), "--address", "127.0.0.1", "--port", str(port)]
         (folder / "data").mkdir()
-        return Emulator("s3", options, [program, *where, "--no-vhost-buckets"], port, log)
+        # It signs the marks of listings that go on with a cipher that OpenSSL 3 has for old programs alone.
+        command = ["node", "--openssl-legacy-provider", program, *where, "--no-vhost-buckets"]
+        return Emulator("s3", options, command, port, log)
     if name == "az":
         connection = (
             f"DefaultEndpointsProtocol=http;AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};"
