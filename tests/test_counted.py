@@ -14,5 +14,5 @@ def test_a_noun_follows_its_number(count: int, text: str) -> None:
     assert counted(count, "row") == text
 
 
-def test_a_noun_may_have_a_plural_with_own_peak() -> None:
+def test_a_noun_may_have_a_plural_of_its_own() -> None:
     assert [counted(n, "success", "successes") for n in (1, 2)] == ["1 success", "2 successes"]

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TEXT = re.compile(r"[A-Za-z0-9][\w ,./-]*(: [\w ,./-]+)*:? ?")
 
 
-def test_every_line_has_a_text_with_own_peak() -> None:
+def test_every_line_has_a_text_of_its_own() -> None:
     texts = [kind.text for kind in KINDS if kind.text != "HTTP "]
     assert len(set(texts)) == len(texts)
     assert all(TEXT.fullmatch(text.rstrip(":")) for text in texts)
@@ -99,7 +99,7 @@ def test_the_documentation_has_the_table() -> None:
     assert failures.table() in (REPOSITORY / "docs" / "failures.md").read_text()
 
 
-def test_no_file_of_the_package_writes_a_failure_with_own_peak() -> None:
+def test_no_file_of_the_package_writes_a_failure_of_its_own() -> None:
     classes = "|".join(kind.failure_class for kind in KINDS)
     own = re.compile(rf'"({classes}): [a-z]')
     found = [

@@ -91,7 +91,7 @@ def test_a_node_of_ray_is_killed_and_one_joins(faulty: FaultyList, expected: Dat
 
 
 @pytest.mark.parametrize("engine", ["pyspark", "ray"])
-def test_a_run_with_own_peak_session_is_stopped_and_goes_on(
+def test_a_run_of_its_own_session_is_stopped_and_goes_on(
     faulty: FaultyList, expected: Dataset, tmp_path: Path, engine: str
 ) -> None:
     """With nothing set up: the program makes what it needs on this machine, and leaves no process behind."""

@@ -219,7 +219,7 @@ def test_parquet_row_groups_end_by_size_and_lose_nothing(
     assert file.read()["jpg"].to_pylist() == [sample.image for sample in samples]
 
 
-def test_an_image_larger_than_a_row_group_has_one_with_own_peak(
+def test_an_image_larger_than_a_row_group_has_one_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parquet, "_ROW_GROUP_BYTES", 100)

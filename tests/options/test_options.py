@@ -147,7 +147,7 @@ def test_a_very_long_value_does_not_make_a_very_long_message() -> None:
     assert len(str(refusal.value)) < 300
 
 
-def test_png_has_a_compression_with_own_peak_when_none_is_given() -> None:
+def test_png_has_a_compression_of_its_own_when_none_is_given() -> None:
     assert resolve({"url_list": "list.txt", "encode_format": "png"}).encode_quality == 6
     assert (
         resolve({"url_list": "list.txt", "encode_format": "webp", "encode_quality": 101}).encode_quality

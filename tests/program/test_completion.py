@@ -30,7 +30,7 @@ def test_bash_completes_every_option(words: list[str]) -> None:
     assert completed(done.stdout, "img2dataset", "--") >= every
 
 
-def test_fish_has_a_script_with_own_peak_and_other_shells_are_refused_in_one_line() -> None:
+def test_fish_has_a_script_of_its_own_and_other_shells_are_refused_in_one_line() -> None:
     fish = subprocess.run([COMMAND, "--", "--completion", "fish"], capture_output=True, text=True)
     assert "function __fish_using_command" in fish.stdout
     other = subprocess.run([COMMAND, "--", "--completion", "zsh"], capture_output=True, text=True)

@@ -17,6 +17,7 @@ from img2dataset.errors import OutputError
 from img2dataset.types import Sample
 from img2dataset.working.finished_shard import open_finished_shard
 from img2dataset.working.shard_writer import ShardWriter
+from tests.own_peak import with_own_peak
 from tests.working.retaking import (
     FORMATS,
     LOST,
@@ -460,7 +461,7 @@ def test_a_shard_is_not_held_in_memory(
     if output_format == "tfrecord":
         pytest.importorskip("google_crc32c")
     arguments = [str(tmp_path / "out"), output_format, str(megabytes)]
-    program = [sys.executable, "-c", MEMORY_PROGRAM, *arguments]
-    subprocess.run(program, check=True, timeout=120)
-    result = subprocess.run(program, check=True, timeout=120, capture_output=True, text=True)
+    program = with_own_peak([sys.executable, "-c", MEMORY_PROGRAM, *arguments])
+    subprocess.run(program, check=True, timeout=240)
+    result = subprocess.run(program, check=True, timeout=240, capture_output=True, text=True)
     assert int(result.stdout) < limit

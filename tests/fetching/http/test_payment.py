@@ -34,7 +34,7 @@ def test_the_price_is_kept_and_nothing_is_asked_again(headers: list[tuple[str, s
 
 
 @pytest.mark.parametrize("price", [None, "USD 0.01", "no price"])
-def test_it_is_a_kind_with_own_peak_that_does_not_pass(price: str | None) -> None:
+def test_it_is_a_kind_of_its_own_that_does_not_pass(price: str | None) -> None:
     failure = of_payment(price)
     assert of_status(402) == PAYMENT_REQUIRED
     assert failure.kind.failure_class == "HTTP 402"

@@ -192,7 +192,7 @@ def test_a_validator_that_is_no_plain_header_value_is_not_sent_back(
         assert "If-" not in (image_server.last_request(path) or "")
 
 
-def test_an_entry_of_a_shared_folder_writes_no_headers_with_own_peak(
+def test_an_entry_of_a_shared_folder_writes_no_headers_of_its_own(
     image_server: ImageServer, tmp_path: Path
 ) -> None:
     path = "/training/smuggled.jpg"

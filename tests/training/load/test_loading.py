@@ -231,7 +231,7 @@ class ToAbsolutePath:
         return [*self.operators, *following.operators]
 
 
-def test_the_loader_is_a_step_of_other_pipelines_and_with_own_peak(tmp_path: Path) -> None:
+def test_the_loader_is_a_step_of_other_pipelines_and_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(photograph(96, 64))
     foreign = ToAbsolutePath(tmp_path) >> ImageLoader()
     assert foreign[1](foreign[0]("a.jpg")).size == (96, 64)
